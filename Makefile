@@ -1,0 +1,59 @@
+# Every target is quick where its work is done already. `make` alone lists them.
+CARGO_BIN := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+export PATH := $(PATH):$(CARGO_BIN)
+
+MANIFEST := src/rust/Cargo.toml
+# Tests, lints and checks run against a library of their own: the nmu that you use stays as it is.
+TEST_LIB := $(CURDIR)/.lib
+# R CMD check builds the package in another place; it shares cargo's artefacts with this one.
+TARGET_DIR := $(CURDIR)/src/rust/target
+
+.PHONY: help setup install demo build test lint document check bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install what is missing to run, test and check nmu (Debian, Ubuntu)
+	@tools/setup.sh test
+
+install: ## build nmu and install it into your R library
+	@tools/setup.sh run
+	@tools/install.sh
+
+demo: install ## install nmu and what it needs, then fit two matrices and draw them
+	@Rscript tools/demo.R
+
+build: ## build nmu and install it into .lib, where the tests find it
+	@tools/setup.sh test
+	@tools/install.sh "$(TEST_LIB)"
+
+test: ## the whole suite: Rust, R, and whether generated files are up to date
+	@tools/setup.sh test
+	cargo test --manifest-path $(MANIFEST) --locked --release -p nmu-core $$(tools/features.sh)
+	@tools/install.sh "$(TEST_LIB)"
+	@R_LIBS="$(TEST_LIB)" Rscript tools/test.R
+	@Rscript tools/wrappers.R --check
+	@Rscript tools/document.R --check
+
+lint: ## rustfmt, clippy and lintr, all without a complaint
+	@tools/setup.sh test
+	cargo fmt --manifest-path $(MANIFEST) --all --check
+	cargo clippy --manifest-path $(MANIFEST) --locked --workspace --all-targets \
+	  $$(tools/features.sh) -- -D warnings
+	Rscript tools/lint.R
+
+document: ## regenerate NAMESPACE, man/ and R/extendr-wrappers.R
+	@tools/setup.sh test
+	@Rscript tools/document.R
+	@tools/install.sh "$(TEST_LIB)"
+	@Rscript tools/wrappers.R
+
+check: ## R CMD build and R CMD check, failing on an error or a warning
+	@tools/setup.sh test
+	NMU_TARGET_DIR="$(TARGET_DIR)" tools/check.sh
+
+bench: ## benchmarks (none yet: they come with the bench/ workspace)
+	@echo "There are no benchmarks yet: they come with the bench/ workspace."
+
+clean: ## remove what was built
+	rm -rf .lib demo-output src/Makevars src/*.o src/*.so src/vendor src/.cargo src/rust/target

@@ -1,0 +1,247 @@
+#' Describe a value in a few words, for an error message
+#'
+#' @param x Anything.
+#' @return One string of at most about 60 characters.
+#' @noRd
+describe <- function(x) {
+  if (is.null(x)) {
+    return("NULL")
+  }
+  if (is.data.frame(x)) {
+    return(sprintf("a data frame with %d rows and %d columns", nrow(x), ncol(x)))
+  }
+  if (is.function(x)) {
+    return("a function")
+  }
+  if (!is.atomic(x) || is.object(x)) {
+    return(sprintf("an object of class %s", quote_text(class(x)[1])))
+  }
+  type <- if (is.double(x)) "numeric" else typeof(x)
+  if (length(dim(x)) > 0) {
+    noun <- if (is.matrix(x)) "matrix" else "array"
+    return(sprintf("a %s %s of type %s", paste(dim(x), collapse = " x "), noun, type))
+  }
+  if (length(x) != 1) {
+    return(sprintf("a vector of type %s and length %d", type, length(x)))
+  }
+  if (is.character(x) && !is.na(x)) quote_text(x) else format(x, digits = 15)
+}
+
+#' Quote a string that came from the user: escaped, and cut where it is long
+#' @param x One string.
+#' @return One string.
+#' @noRd
+quote_text <- function(x) {
+  x <- encodeString(x)
+  if (nchar(x) > 40) {
+    x <- paste0(substr(x, 1, 37), "...")
+  }
+  paste0("\"", x, "\"")
+}
+
+#' Is x one finite number?
+#' @param x Anything.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+is_number <- function(x) {
+  is.numeric(x) && !is.object(x) && length(x) == 1 && is.finite(x)
+}
+
+#' Check a scalar argument and bring it to its type
+#'
+#' @param x The value given.
+#' @param arg Its name, for the message.
+#' @param call The user's call.
+#' @param limit Largest value allowed.
+#' @return `x` as a double, an integer or a logical, without attributes.
+#' @name checks
+#' @noRd
+check_positive <- function(x, arg, call) {
+  if (!is_number(x) || x <= 0) {
+    abort_input(arg, "one positive, finite number", describe(x), call)
+  }
+  as.double(x)
+}
+
+#' @rdname checks
+#' @noRd
+check_nonnegative <- function(x, arg, call) {
+  if (!is_number(x) || x < 0) {
+    abort_input(arg, "one finite number, zero or larger", describe(x), call)
+  }
+  as.double(x)
+}
+
+#' @rdname checks
+#' @noRd
+check_count <- function(x, arg, call, limit = .Machine$integer.max) {
+  if (is_number(x) && x > limit) {
+    abort_input(arg, sprintf("at most %.0f", limit), describe(x), call)
+  }
+  if (!is_number(x) || x < 1 || x %% 1 > 0) {
+    abort_input(arg, "one positive whole number", describe(x), call)
+  }
+  as.integer(x)
+}
+
+#' @rdname checks
+#' @noRd
+check_flag <- function(x, arg, call) {
+  if (!is.logical(x) || length(x) != 1 || is.na(x)) {
+    abort_input(arg, "TRUE or FALSE", describe(x), call)
+  }
+  as.vector(x)
+}
+
+#' Check a vector of parameters that is recycled, as R's distribution functions do
+#'
+#' @inheritParams checks
+#' @return `x` as a double vector without attributes.
+#' @noRd
+check_numeric_vector <- function(x, arg, call) {
+  if (!(is.numeric(x) || is.logical(x)) || is.object(x)) {
+    abort_input(arg, "a numeric vector", describe(x), call)
+  }
+  as.double(x)
+}
+
+#' Fill in the named extras of a fitting function
+#'
+#' @param given `list(...)` of the function called.
+#' @param defaults Named list of all extras.
+#' @param call The user's call.
+#' @return `defaults` with the given values in place.
+#' @noRd
+check_extras <- function(given, defaults, call) {
+  known <- names(defaults)
+  labels <- names(given) %||% rep("", length(given))
+  bad <- !(labels %in% known) | duplicated(labels)
+  if (any(bad)) {
+    label <- labels[bad][1]
+    found <- if (label == "") {
+      "an extra without a name"
+    } else if (label %in% known) {
+      sprintf("%s twice", quote_text(label))
+    } else {
+      sprintf("an unknown name, %s", quote_text(label))
+    }
+    expected <- if (length(known) > 0) {
+      paste("extras named among", paste(known, collapse = ", "))
+    } else {
+      "empty"
+    }
+    abort_input("...", expected, found, call)
+  }
+  defaults[labels] <- given
+  defaults
+}
+
+#' Refuse entries that are not finite
+#'
+#' @param scan What `core_scan()` found in `A`.
+#' @param call The user's call.
+#' @return Nothing of use.
+#' @noRd
+check_entries <- function(scan, call) {
+  counts <- c("NA" = scan$missing, "NaN" = scan$nan, "infinite" = scan$infinite)
+  counts <- counts[counts > 0]
+  if (length(counts) > 0) {
+    found <- paste(sprintf("%.0f %s", counts, names(counts)), collapse = ", ")
+    abort_input("A", "finite in every entry", found, call)
+  }
+}
+
+#' Decide whether A is treated as symmetric
+#'
+#' @param symmetric `NULL` (decide by the entries), `TRUE` or `FALSE`.
+#' @param scan What `core_scan()` found in `A`.
+#' @param A The matrix, for the message only.
+#' @param call The user's call.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+check_symmetric <- function(symmetric, scan, A, call) {
+  if (is.null(symmetric)) {
+    return(scan$symmetric)
+  }
+  symmetric <- check_flag(symmetric, "symmetric", call)
+  if (symmetric && !scan$symmetric) {
+    found <- sprintf("an asymmetric %d x %d matrix", nrow(A), ncol(A))
+    abort_input("A", "symmetric where symmetric = TRUE is given", found, call)
+  }
+  symmetric
+}
+
+#' Check the start given by the user
+#'
+#' @param init `NULL`, a vector (symmetric only), a list of vectors, or an earlier fit.
+#' @param A The matrix.
+#' @param symmetric Is it treated as symmetric?
+#' @param call The user's call.
+#' @return A list of `u` and `v`, each a double vector or `NULL`, scaled to maximum 1.
+#' @noRd
+check_init <- function(init, A, symmetric, call) {
+  if (is.null(init)) {
+    return(list(u = NULL, v = NULL))
+  }
+  if (inherits(init, "nmu_fit")) {
+    init <- list(u = init$u, v = init$v %||% init$u)[if (symmetric) "u" else c("u", "v")]
+  } else if (symmetric && is.numeric(init)) {
+    init <- list(u = init)
+  }
+  needed <- if (symmetric) "u" else c("u", "v")
+  if (!is.list(init) || length(init) != length(needed) || !setequal(names(init), needed)) {
+    expected <- if (symmetric) {
+      "NULL, a vector, list(u = ) or an earlier fit, since A is symmetric"
+    } else {
+      "NULL, list(u = , v = ) or an earlier fit, since A is not symmetric"
+    }
+    found <- if (is.list(init)) {
+      sprintf("a list with names %s", quote_text(paste(names(init), collapse = ", ")))
+    } else {
+      describe(init)
+    }
+    abort_input("init", expected, found, call)
+  }
+  list(
+    u = check_start(init$u, "init$u", nrow(A), call),
+    v = if (!symmetric) check_start(init$v, "init$v", ncol(A), call)
+  )
+}
+
+#' Check one starting vector
+#'
+#' @inheritParams checks
+#' @param size The length it must have.
+#' @return `x` as a double vector, divided by its maximum.
+#' @noRd
+check_start <- function(x, arg, size, call) {
+  if (!is.numeric(x) || is.object(x) || length(x) != size) {
+    abort_input(arg, sprintf("a numeric vector of length %d", size), describe(x), call)
+  }
+  if (!all(is.finite(x)) || any(x < 0)) {
+    found <- sprintf("%d negative or not finite", sum(!is.finite(x) | x < 0))
+    abort_input(arg, "finite and nonnegative in every entry", found, call)
+  }
+  if (max(x) <= 0) {
+    abort_input(arg, "positive in at least one entry", "zeros only", call)
+  }
+  as.double(x) / max(x)
+}
+
+#' Check a choice among a few words; case matters, the beginning of a word is enough
+#'
+#' @inheritParams checks
+#' @param choices The words; all of them given means the first, as in [match.arg()].
+#' @return One of `choices`.
+#' @noRd
+check_choice <- function(x, arg, choices, call) {
+  if (identical(x, choices)) {
+    return(choices[1])
+  }
+  index <- if (is.character(x) && length(x) == 1) pmatch(x, choices) else NA
+  if (is.na(index)) {
+    expected <- paste0("one of ", paste0("\"", choices, "\"", collapse = ", "))
+    abort_input(arg, expected, describe(x), call)
+  }
+  choices[index]
+}

@@ -1,0 +1,80 @@
+#' Raise a classed error
+#'
+#' All errors of the package inherit from `nmu_error`, so that one handler can catch them.
+#' `message` is a cli template, always a literal of this package; whatever came from the
+#' user is only ever substituted into it, never parsed as a template.
+#'
+#' @param message Character vector, a cli template evaluated in `envir`.
+#' @param kind One word: the class is `nmu_error_<kind>`.
+#' @param call The user's call, shown as the place of the error.
+#' @param ... Fields to store in the condition.
+#' @param envir Where the template finds its values.
+#' @return Nothing: it does not return.
+#' @noRd
+abort_nmu <- function(message, kind, call, ..., envir = parent.frame()) {
+  cli::cli_abort(
+    message,
+    ...,
+    class = c(paste0("nmu_error_", kind), "nmu_error"),
+    call = call,
+    .envir = envir
+  )
+}
+
+#' Refuse an argument
+#'
+#' @param arg Name of the argument; also stored in the condition as `arg`.
+#' @param expected,found Plain text: what the argument must be, what it was.
+#' @inheritParams abort_nmu
+#' @noRd
+abort_input <- function(arg, expected, found, call) {
+  abort_nmu(
+    c("{.arg {arg}} must be {expected}.", x = "Found {found}."),
+    kind = "input", call = call, arg = arg
+  )
+}
+
+#' Take the value out of what the core returned
+#'
+#' The core hands failures back as values; they are raised here, in R.
+#'
+#' @param result A list with `ok` and `err`, one of them `NULL`.
+#' @inheritParams abort_nmu
+#' @return `result$ok`.
+#' @noRd
+core_value <- function(result, call) {
+  if (is.null(result$err)) {
+    return(result$ok)
+  }
+  reason <- result$err
+  abort_nmu(
+    c("The fit could not be computed.", x = "The numerical core reports: {reason}"),
+    kind = "core", call = call
+  )
+}
+
+#' Tell the user where a fit ended before its time
+#'
+#' @param fit A fit.
+#' @inheritParams abort_nmu
+#' @return Nothing of use.
+#' @noRd
+signal_status <- function(fit, call) {
+  if (fit$status == "lambda") {
+    cli::cli_warn(
+      c(
+        "{.arg lambda} and {.arg sigma} could not be re-estimated: the mean or the standard
+         deviation of the residual is not positive.",
+        i = "Returning the fit so far, with {.code converged = FALSE}."
+      ),
+      class = c("nmu_warning_lambda", "nmu_warning"),
+      call = call
+    )
+  }
+  if (fit$status == "interrupted") {
+    abort_nmu(
+      c("The fit was interrupted.", i = "The field {.field fit} of this condition has it so far."),
+      kind = "interrupted", call = call, fit = fit
+    )
+  }
+}

@@ -1,0 +1,66 @@
+#' Settings of a fit
+#'
+#' Collects and checks the technical settings that [nmu()], [nmu_em()] and
+#' [nmu_em_estlambda()] share.
+#'
+#' @param tol One finite number, zero or larger: stop a factor once the change of an
+#'   iteration, relative to the size of what changes, is at most `tol`. Zero runs every
+#'   iteration. `NULL`, the default, leaves the choice to the method: [noise_notebook()]
+#'   takes zero, as its notebook does.
+#' @param maxiter One positive whole number: most iterations of a factor (of each round,
+#'   where a method works in rounds). The argument `maxiter` of [nmu_em()] and
+#'   [nmu_em_estlambda()] takes its place there.
+#' @param threads One positive whole number: threads of the numerical core. The default is
+#'   the option `nmu.threads`, or 1. The result does not depend on it.
+#' @param verbose `TRUE` or `FALSE`: say what was chosen and found, as messages of class
+#'   `nmu_message`?
+#' @param keep_data `TRUE` or `FALSE`: keep a reference to `A` in the fit? It costs no
+#'   memory while `A` itself lives. Without it, methods that need the data take `A = `.
+#' @param ... Not used: anything given here is refused.
+#'
+#' @return An object of class `nmu_control`, a list of the settings.
+#'
+#' @section Errors: Class `nmu_error_input` where a setting is not as described.
+#'
+#' @examples
+#' nmu_control(maxiter = 500, threads = 2)
+#' @export
+nmu_control <- function(tol = NULL, maxiter = 100L, threads = getOption("nmu.threads", 1L),
+                        verbose = FALSE, keep_data = TRUE, ...) {
+  call <- match.call()
+  check_extras(list(...), list(), call)
+  structure(
+    list(
+      tol = if (!is.null(tol)) check_nonnegative(tol, "tol", call),
+      maxiter = check_count(maxiter, "maxiter", call),
+      threads = check_count(threads, "threads", call),
+      verbose = check_flag(verbose, "verbose", call),
+      keep_data = check_flag(keep_data, "keep_data", call)
+    ),
+    class = "nmu_control"
+  )
+}
+
+#' Check that control came from nmu_control()
+#'
+#' @param control The value given.
+#' @param call The user's call.
+#' @return `control`.
+#' @noRd
+check_control <- function(control, call) {
+  if (!inherits(control, "nmu_control")) {
+    abort_input("control", "made by nmu_control()", describe(control), call)
+  }
+  control
+}
+
+#' @rdname nmu_control
+#' @param x An object of class `nmu_control`.
+#' @method print nmu_control
+#' @export
+print.nmu_control <- function(x, ...) {
+  values <- vapply(x, function(value) format(value %||% "chosen by the method"), "")
+  cli::cat_line("<nmu_control>")
+  cli::cat_line("  ", format(names(x)), " = ", values)
+  invisible(x)
+}

@@ -1,0 +1,237 @@
+#' What can be done with a fit
+#'
+#' Methods for the fits made by [nmu_em()], [nmu_em_estlambda()] and [nmu()].
+#'
+#' @param object,x A fit; `x` of `print()` may also be a summary.
+#' @param side `"u"` (rows of `A`) or `"v"` (columns); the same where `A` is symmetric. Case
+#'   matters.
+#' @param A The data, needed by `residuals()` and by `logLik()` of an `nmu_em` fit,
+#'   where the fit has not kept them (`keep_data = FALSE`); used by
+#'   `summary()` if there.
+#' @param ... Not used.
+#'
+#' @return
+#' * `print()`: the fit, invisibly.
+#' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
+#'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `loglik`,
+#'   `nobs` and `status`. The share of a factor is
+#'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need not add
+#'   up to that of all of them. The support is the number of entries of `u` or `v` that are
+#'   not zero.
+#' * `coef()`: a matrix with a column for each factor, \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} or
+#'   \eqn{\sqrt{d_k} v_k}{sqrt(d_k) v_k}, so that `coef(fit, "u") %*% t(coef(fit, "v"))` is
+#'   `fitted(fit)` (with zeros where a `d` is below zero).
+#' * `fitted()`: the matrix \eqn{\sum_k d_k u_k v_k^T}{sum_k d_k u_k v_k^T}; `residuals()`: `A`
+#'   minus that, which is the remainder and the noise.
+#' * `logLik()`: an object of class `logLik`, so that [stats::AIC()] and [stats::BIC()] work.
+#'   Its `df` counts the loadings that are not zero (less one a factor where `A` is not
+#'   symmetric, for the scale that `u` and `v` share), and two for \eqn{\lambda} and
+#'   \eqn{\sigma} where they were estimated.
+#' * `nobs()`: the number of entries that the log-likelihood counts: all of `A` for `nmu_em`
+#'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
+#'
+#' @section Errors: Class `nmu_error_input` where the data are needed and neither kept nor
+#'   given, or given with another size, and where `side` is not one of its choices.
+#'
+#' @examples
+#' fit <- nmu(Harman74.cor$cov, K = 2)
+#' summary(fit)
+#' head(coef(fit))
+#' range(residuals(fit))
+#' AIC(fit)
+#' @name nmu_methods
+NULL
+
+#' @rdname nmu_methods
+#' @export
+coef.nmu_fit <- function(object, side = c("u", "v"), ...) {
+  side <- check_choice(side, "side", c("u", "v"), quote(coef(object)))
+  factors <- fit_factors(object)
+  scale <- sqrt(pmax(factors$d, 0))
+  factors[[side]] * rep(scale, each = nrow(factors[[side]]))
+}
+
+#' @rdname nmu_methods
+#' @export
+fitted.nmu_fit <- function(object, ...) {
+  factors <- fit_factors(object)
+  tcrossprod(factors$u * rep(factors$d, each = nrow(factors$u)), factors$v)
+}
+
+#' @rdname nmu_methods
+#' @export
+residuals.nmu_fit <- function(object, A = NULL, ...) {
+  A <- fit_data(object, A, quote(residuals(object)))
+  residual <- A - fitted(object)
+  attributes(residual) <- attributes(A)[c("dim", if (!is.null(dimnames(A))) "dimnames")]
+  residual
+}
+
+#' @rdname nmu_methods
+#' @export
+nobs.nmu_fit <- function(object, ...) {
+  object$nobs
+}
+
+#' @rdname nmu_methods
+#' @export
+logLik.nmu <- function(object, ...) {
+  new_log_lik(object$loglik, object, estimated = 2)
+}
+
+#' @rdname nmu_methods
+#' @export
+logLik.nmu_em <- function(object, A = NULL, ...) {
+  # the trace ends before the last d, lambda and sigma, so it does not have this value
+  density <- demg(residuals(object, A = A), object$lambda, object$sigma, log = TRUE)
+  new_log_lik(sum(density), object, estimated = if (object$estimated) 2 else 0)
+}
+
+#' Make an object of class logLik
+#'
+#' @param value The log-likelihood.
+#' @param fit The fit.
+#' @param estimated Number of parameters estimated beside the factors.
+#' @return An object of class `logLik`.
+#' @noRd
+new_log_lik <- function(value, fit, estimated) {
+  factors <- fit_factors(fit)
+  loadings <- support_size(factors$u)
+  if (!fit$symmetric) {
+    loadings <- pmax(loadings + support_size(factors$v) - 1, 0)
+  }
+  structure(value, df = sum(loadings) + estimated, nobs = fit$nobs, class = "logLik")
+}
+
+#' Entries of each column that are not zero
+#' @param x A nonnegative matrix.
+#' @return A vector of counts.
+#' @noRd
+support_size <- function(x) {
+  as.integer(colSums(x > 0))
+}
+
+#' @rdname nmu_methods
+#' @method summary nmu_fit
+#' @export
+summary.nmu_fit <- function(object, A = NULL, ...) {
+  if (!is.null(A) || !is.null(object$A)) {
+    A <- fit_data(object, A, quote(summary(object)))
+  }
+  factors <- fit_factors(object)
+  table <- data.frame(
+    factor = colnames(factors$u),
+    d = factors$d,
+    share = if (is.null(A)) NA_real_ else factors$d^2 / norm(A, "F")^2,
+    support_u = support_size(factors$u),
+    support_v = support_size(factors$v)
+  )
+  structure(
+    list(
+      title = fit_title(object),
+      factors = table,
+      lambda = object$lambda,
+      sigma = object$sigma,
+      loglik = if (inherits(object, "nmu") || !is.null(A)) {
+        as.numeric(logLik(object, A = A))
+      } else {
+        NA_real_
+      },
+      nobs = object$nobs,
+      status = object$status
+    ),
+    class = "summary.nmu_fit"
+  )
+}
+
+#' @rdname nmu_methods
+#' @method print summary.nmu_fit
+#' @export
+print.summary.nmu_fit <- function(x, ...) {
+  cli::cat_line(cli::style_bold(x$title))
+  print(x$factors, digits = 4, row.names = FALSE)
+  cli::cat_line(noise_text(x))
+  cli::cat_line(sprintf(
+    "log-likelihood = %s (%s observations)", signif_text(x$loglik), signif_text(x$nobs)
+  ))
+  cli::cat_line(status_text(x$status))
+  invisible(x)
+}
+
+#' @rdname nmu_methods
+#' @method print nmu_fit
+#' @export
+print.nmu_fit <- function(x, ...) {
+  cli::cat_line(format(x))
+  invisible(x)
+}
+
+#' @rdname nmu_methods
+#' @method format nmu_fit
+#' @export
+format.nmu_fit <- function(x, ...) {
+  factors <- fit_factors(x)
+  shown <- seq_len(min(length(factors$d), 10))
+  list_text <- function(values) {
+    more <- if (length(values) > length(shown)) ", ..."
+    paste0(paste(signif_text(values[shown]), collapse = ", "), more)
+  }
+  support <- sprintf("support of u = %s of %d", list_text(support_size(factors$u)), nrow(factors$u))
+  if (!x$symmetric) {
+    support <- c(support, sprintf(
+      "support of v = %s of %d", list_text(support_size(factors$v)), nrow(factors$v)
+    ))
+  }
+  c(
+    cli::style_bold(fit_title(x)),
+    paste("d =", list_text(factors$d)),
+    support,
+    noise_text(x),
+    if (inherits(x, "nmu")) paste("log-likelihood =", signif_text(x$loglik)),
+    status_text(x$status)
+  )
+}
+
+#' First line about a fit
+#' @param fit A fit.
+#' @return One string.
+#' @noRd
+fit_title <- function(fit) {
+  factors <- fit_factors(fit)
+  sprintf(
+    "<%s> %d x %d %smatrix, %d factor%s",
+    class(fit)[1], nrow(factors$u), nrow(factors$v), if (fit$symmetric) "symmetric " else "",
+    length(factors$d), if (length(factors$d) == 1) "" else "s"
+  )
+}
+
+#' Lambda and sigma as text
+#' @param fit A fit, or its summary.
+#' @return One string.
+#' @noRd
+noise_text <- function(fit) {
+  sprintf("lambda = %s, sigma = %s", signif_text(fit$lambda), signif_text(fit$sigma))
+}
+
+#' The status as text
+#' @param status Status of a fit.
+#' @return One string.
+#' @noRd
+status_text <- function(status) {
+  meaning <- c(
+    converged = "converged",
+    maxiter = "all iterations allowed were run",
+    lambda = "stopped: the residual gives no positive lambda and sigma",
+    interrupted = "interrupted"
+  )
+  if (status %in% names(meaning)) meaning[[status]] else status
+}
+
+#' Numbers as text, with four digits
+#' @param x Numbers.
+#' @return A character vector.
+#' @noRd
+signif_text <- function(x) {
+  format_one <- function(value) format(value, digits = 4, trim = TRUE)
+  vapply(x, format_one, "")
+}

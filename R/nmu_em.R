@@ -1,0 +1,142 @@
+#' One nonnegative factor by EM
+#'
+#' Fits \eqn{A = d u v^T + b + e} with \eqn{u, v \ge 0} of unit norm,
+#' \eqn{b_{ij} \sim \mathrm{Exp}(\lambda)}{b_ij ~ Exp(lambda)} and
+#' \eqn{e_{ij} \sim N(0, \sigma^2)}{e_ij ~ N(0, sigma^2)}, by the iteration of the notebook
+#' cited below. Where `A` is symmetric, \eqn{v = u}.
+#'
+#' The start is the leading singular pair of `A`, cut at zero; of its two signs the one
+#' with the larger \eqn{u^T A v} is taken. With \eqn{b = 0} at first, an iteration sets
+#' \eqn{u} to the positive part of \eqn{(A - b) v}, normalised (and \eqn{v} likewise to that
+#' of \eqn{(A - b)^T u}), \eqn{d = u^T (A - b) v}, and \eqn{b} to its posterior mean, that of
+#' \eqn{N(x - \lambda \sigma^2, \sigma^2)} truncated to the nonnegative numbers, where
+#' \eqn{x = A - d u v^T} is the residual. After the last iteration \eqn{d} is set once more.
+#'
+#' `nmu_em()` holds \eqn{\lambda} and \eqn{\sigma} fixed. `nmu_em_estlambda()` runs 5 rounds
+#' of `maxiter` iterations, with \eqn{b} carried over, and after each sets \eqn{\lambda} to
+#' 1/mean and \eqn{\sigma} to the standard deviation of the residual.
+#'
+#' A result with all of `u` zero and `d = 0` is legal: everything has been absorbed into `b`,
+#' which happens when `lambda` is small. Negative entries in `A` are legal, too; no
+#' underapproximation exists then, and the factor stays below the data only as far as
+#' \eqn{\sigma} asks for it. `A` is never rescaled, so that `lambda` and `sigma` are in its
+#' units.
+#'
+#' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers,
+#'   with at least one row and one column and finite entries. Dense matrices of the Matrix
+#'   package are converted; its sparse ones are refused.
+#' @param lambda One positive number, in units of 1/`A`: the rate of the exponential
+#'   distribution of `b`; its starting value in `nmu_em_estlambda()`.
+#' @param sigma One positive number, in units of `A`: the standard deviation of the noise; its
+#'   starting value in `nmu_em_estlambda()`.
+#' @param maxiter One positive whole number: iterations; of each round in
+#'   `nmu_em_estlambda()`.
+#' @param ... Named extras; others are refused.
+#'
+#'   * `tol = 0`: one finite number, zero or larger. Stop once the change of an iteration is
+#'     at most `tol`: the largest of the moves of `u`, `v` and `d`, relative to their sizes. Zero
+#'     runs all iterations, as the notebook does.
+#'   * `init = NULL`: where to start instead of at the singular pair. For a symmetric `A` a
+#'     vector with an entry for each row, or `list(u = )`; otherwise `list(u = , v = )`; or an
+#'     earlier fit. Entries must be finite and nonnegative, and not all zero.
+#'   * `symmetric = NULL`: `TRUE` or `FALSE` to say how to treat `A`. By default it is
+#'     symmetric where no entry differs from its mirror image by more than 100 times the
+#'     machine precision, relative to the largest entry.
+#'   * `keep_b = TRUE`: return `b`?
+#'   * `trace = TRUE`: return the log-likelihood of each iteration? `FALSE` saves its cost.
+#'   * `control = nmu_control()`: threads, and whether to keep `A`; `tol` and `maxiter` in it
+#'     are not used here.
+#'
+#' @return An object of class `nmu_em`, a list with
+#'
+#'   * `u`: numeric vector of unit norm (or zero), an entry for each row of `A`, with its row
+#'     names;
+#'   * `d`: one number; below zero only where negative entries of `A` mislead the iteration;
+#'   * `b`: matrix of the size of `A`, with its dimnames: the posterior mean of the remainder
+#'     (`NULL` with `keep_b = FALSE`);
+#'   * `v`: numeric vector, an entry for each column of `A`, with its column names; only where
+#'     `A` is not treated as symmetric;
+#'   * `lambda`, `sigma`: as given, or as last estimated;
+#'   * `loglik`: the log-likelihood of all entries of `A` at each iteration (length zero with
+#'     `trace = FALSE`);
+#'   * `iterations`: how many were run, in all rounds;
+#'   * `status`: `"converged"` where the last iteration moved by at most `tol` (1e-8 where that is
+#'     zero), `"maxiter"` where it still moved more, `"lambda"` where no positive \eqn{\lambda}
+#'     and \eqn{\sigma} could be estimated; `converged`: `TRUE` or `FALSE`;
+#'   * `symmetric`, `estimated` (were `lambda` and `sigma`?), `nobs`, `control`, `call`, and
+#'     `A` unless `control` says not to keep it.
+#'
+#' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not
+#'   as described, `nmu_error_core` where the core cannot go on, and `nmu_error_interrupted`
+#'   where the user interrupted the fit (the field `fit` of the condition has it so far). Where
+#'   1/mean or the standard deviation of the residual is not positive, `nmu_em_estlambda()`
+#'   warns with class `nmu_warning_lambda` and returns the fit so far, with the last
+#'   \eqn{\lambda} and \eqn{\sigma} that were.
+#'
+#' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025.
+#'
+#' @seealso [nmu()] for several factors, [nmu_methods] for what can be done with a fit.
+#'
+#' @examples
+#' set.seed(1)
+#' A <- sim_blocks(n = 10)
+#'
+#' fit <- nmu_em(A, lambda = 1, sigma = 0.1)
+#' fit
+#' min(A - fit$d * fit$u %*% t(fit$u)) # positive: an underapproximation
+#' image(fit$b)
+#'
+#' nmu_em_estlambda(A)
+#'
+#' # a rectangular matrix: the first ten columns
+#' nmu_em(A[, 1:10], sigma = 0.1, trace = FALSE)$v
+#' @export
+nmu_em <- function(A, lambda = 1, sigma = 1, maxiter = 100, ...) {
+  em_fit(A, lambda, sigma, maxiter, rounds = 0L, extras = list(...), call = match.call())
+}
+
+#' @rdname nmu_em
+#' @export
+nmu_em_estlambda <- function(A, maxiter = 100, lambda = 1, sigma = 0.1, ...) {
+  rounds <- noise_notebook()$rounds
+  em_fit(A, lambda, sigma, maxiter, rounds = rounds, extras = list(...), call = match.call())
+}
+
+#' Check the arguments, run the iteration in the core, make the fit
+#'
+#' @inheritParams nmu_em
+#' @param rounds Rounds of re-estimation; 0 holds lambda and sigma fixed.
+#' @param extras `list(...)` of the function called.
+#' @param call The user's call.
+#' @return An object of class `nmu_em`.
+#' @noRd
+em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
+  A <- as_storage(A, call)
+  lambda <- check_positive(lambda, "lambda", call)
+  sigma <- check_positive(sigma, "sigma", call)
+  maxiter <- check_count(maxiter, "maxiter", call)
+  defaults <- list(
+    tol = 0, init = NULL, symmetric = NULL, keep_b = TRUE, trace = TRUE, control = nmu_control()
+  )
+  extras <- check_extras(extras, defaults, call)
+  control <- check_control(extras$control, call)
+  tol <- check_nonnegative(extras$tol, "tol", call)
+  keep_b <- check_flag(extras$keep_b, "keep_b", call)
+  trace <- check_flag(extras$trace, "trace", call)
+  scan <- core_scan(A)
+  check_entries(scan, call)
+  symmetric <- check_symmetric(extras$symmetric, scan, A, call)
+  start <- check_init(extras$init, A, symmetric, call)
+
+  options <- list(
+    lambda = lambda, sigma = sigma, maxiter = maxiter, rounds = rounds, tol = tol,
+    symmetric = symmetric, u = start$u, v = start$v, keep_b = keep_b, trace = trace,
+    threads = control$threads
+  )
+  core <- core_value(core_em(A, options), call)
+  control$tol <- tol
+  control$maxiter <- maxiter
+  fit <- new_nmu_em(core, A, symmetric, estimated = rounds > 0, control = control, call = call)
+  signal_status(fit, call)
+  fit
+}

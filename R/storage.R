@@ -1,0 +1,61 @@
+#' Bring A to the form that the core takes
+#'
+#' A double matrix is passed on as it is, without a copy; everything else accepted is
+#' converted, which loses nothing. The values are not looked at here.
+#'
+#' @param A What the user gave.
+#' @param call The user's call.
+#' @return A double matrix with the dimnames of `A`.
+#' @noRd
+as_storage <- function(A, call) {
+  if (inherits(A, "sparseMatrix")) {
+    abort_input(
+      "A", "a dense matrix, such as as.matrix(A), since sparse ones are not supported yet",
+      describe(A), call
+    )
+  }
+  if (is.data.frame(A)) {
+    check_columns(A, call)
+  }
+  if (is.data.frame(A) || inherits(A, "Matrix")) {
+    A <- as.matrix(A)
+  }
+  numbers <- (is.numeric(A) || is.logical(A)) && !inherits(A, "integer64")
+  if (!is.matrix(A) || !numbers) {
+    expected <- "a numeric, integer or logical matrix, or a data frame of numbers"
+    abort_input("A", expected, describe(A), call)
+  }
+  if (length(A) == 0) {
+    found <- sprintf("a %d x %d matrix", nrow(A), ncol(A))
+    abort_input("A", "a matrix with at least one row and one column", found, call)
+  }
+  if (is.object(A)) {
+    A <- unclass(A)
+  }
+  if (!is.double(A)) {
+    storage.mode(A) <- "double"
+  }
+  A
+}
+
+#' Refuse a data frame with columns that are not plain numbers
+#'
+#' A column with a class (factor, Date, integer64 ...) may mean something else than its
+#' numbers, so it is refused rather than converted.
+#'
+#' @inheritParams as_storage
+#' @return Nothing of use.
+#' @noRd
+check_columns <- function(A, call) {
+  plain <- vapply(A, FUN.VALUE = logical(1), FUN = function(column) {
+    (is.numeric(column) || is.logical(column)) && !is.object(column) && is.null(dim(column))
+  })
+  if (!all(plain)) {
+    first <- which(!plain)[1]
+    found <- sprintf(
+      "column %d, %s, of class %s",
+      first, quote_text(names(A)[first]), quote_text(class(A[[first]])[1])
+    )
+    abort_input("A", "numeric or logical in every column", found, call)
+  }
+}

@@ -1,0 +1,228 @@
+//! The iteration of Stephens's notebook (2025), to the letter.
+//!
+//! ```text
+//! symmetric:  u ← ((A − b)u)₊/‖·‖,  d ← uᵀ(A − b)u,  b ← E[b | A − d u uᵀ, λ, σ]
+//! general:    u ← ((A − b)v)₊/‖·‖,  v ← ((A − b)ᵀu)₊/‖·‖,  d ← uᵀ(A − b)v,  b as above
+//! ```
+//!
+//! `b` starts at 0 and is a function of the `(d, u, v, λ, σ)` that it was last computed from, so it need not be stored: a
+//! sweep under the old parameters gives the products with the old `b`, whichever vectors they are taken with.
+
+use crate::noise::{Estimator, Noise};
+use crate::observe::{Observer, Progress};
+use crate::parallel::Threads;
+use crate::pass::{sweep, Model, Question, Sweep};
+use crate::start::Start;
+use crate::sums::Sums;
+use crate::vector::{add_scaled, dot, norm, truncate};
+use crate::view::{Factor, View};
+
+/// How long to iterate, and when to re-estimate λ and σ.
+pub struct Settings<'a> {
+    /// λ and σ at the start.
+    pub noise: Noise,
+    /// The rule that re-estimates them after each round, if any.
+    pub estimator: Option<&'a dyn Estimator>,
+    /// The number of rounds.
+    pub rounds: usize,
+    /// The iterations of a round.
+    pub iterations: usize,
+    /// A round ends early where `u`, `v` and `d` moved by no more than this, relatively; 0 for never.
+    pub tolerance: f64,
+    /// Whether to compute the log-likelihood after every iteration.
+    pub trace: bool,
+}
+
+/// Why an iteration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The last step moved `u`, `v` and `d` by at most the tolerance, or 1e-8.
+    Converged,
+    /// It was still moving.
+    Maxiter,
+    /// The estimator found no positive λ and σ.
+    Noise,
+    /// The observer ended it.
+    Interrupted,
+}
+
+/// One value an iteration.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace {
+    /// The log-likelihood after the iteration; NaN where it was not asked for.
+    pub log_likelihood: f64,
+    /// The λ and σ of the iteration.
+    pub noise: Noise,
+}
+
+/// What the iteration found.
+pub struct Fit {
+    /// The factor, with the `d` of the last `b`.
+    pub factor: Factor,
+    /// The parameters that the last `b` was computed from: the factor before its last `d`, and the noise of its round.
+    pub b: Posterior,
+    /// λ and σ, as last estimated.
+    pub noise: Noise,
+    /// A value an iteration.
+    pub trace: Vec<Trace>,
+    /// Why it ended.
+    pub status: Status,
+}
+
+/// What `b̄` is a function of.
+pub struct Posterior {
+    /// The low-rank part.
+    pub factor: Factor,
+    /// λ and σ.
+    pub noise: Noise,
+}
+
+/// Iterates from `start`.
+pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads, observer: &mut Observer) -> Fit {
+    let mut state = State::new(view, start, settings, threads);
+    let mut trace = Vec::new();
+    let mut noise = settings.noise;
+    let mut status = Status::Maxiter;
+    'rounds: for _ in 0..settings.rounds {
+        for iteration in 1..=settings.iterations {
+            let moved = state.step(noise);
+            trace.push(Trace {
+                log_likelihood: state.sums().map_or(f64::NAN, |sums| sums.log_likelihood(noise)),
+                noise,
+            });
+            let settled = if settings.tolerance > 0.0 { settings.tolerance } else { SETTLED };
+            status = if moved <= settled { Status::Converged } else { Status::Maxiter };
+            if observer(Progress { factor: 0, iteration: trace.len() }).is_break() {
+                status = Status::Interrupted;
+                break 'rounds;
+            }
+            if moved <= settings.tolerance && settings.tolerance > 0.0 && iteration < settings.iterations {
+                break;
+            }
+        }
+        if let (Some(estimator), Some(sums)) = (settings.estimator, state.sums()) {
+            match estimator.estimate(sums) {
+                Some(estimate) => noise = estimate,
+                None => {
+                    status = Status::Noise;
+                    break;
+                }
+            }
+        }
+    }
+    state.finish(noise, trace, status)
+}
+
+/// A relative move that counts as none where no tolerance is given.
+const SETTLED: f64 = 1e-8;
+
+/// The current factor, and the sweep under the `b` that it was last used for.
+struct State<'a> {
+    view: &'a View<'a>,
+    threads: Threads,
+    trace: bool,
+    factor: Factor,
+    /// `b` is zero at first.
+    noise_of_b: Option<Noise>,
+    /// `(A − b) v`, and the sums under the current `b`.
+    sweep: Sweep,
+}
+
+impl<'a> State<'a> {
+    fn new(view: &'a View<'a>, start: Start, settings: &Settings, threads: Threads) -> Self {
+        let v = (!view.is_symmetric()).then_some(start.v);
+        let factor = Factor { d: 0.0, u: start.u, v };
+        let mut state = Self {
+            view,
+            threads,
+            trace: settings.trace,
+            sweep: Sweep { rows: Vec::new(), columns: Vec::new(), sums: None },
+            factor,
+            noise_of_b: None,
+        };
+        state.sweep = state.ask(&state.factor.u, state.factor.v(), false);
+        state
+    }
+
+    /// The products of the current `A − b` with any two vectors.
+    fn ask(&self, row_weights: &[f64], column_weights: &[f64], log_likelihood: bool) -> Sweep {
+        let question = Question {
+            model: self.noise_of_b.map(|noise| Model { factor: &self.factor, noise }),
+            row_weights,
+            column_weights,
+            shift: self.shift(),
+            log_likelihood,
+        };
+        sweep(self.view, &question, self.threads)
+    }
+
+    /// Near the mean of the residual: the last one, or what the prior expects.
+    fn shift(&self) -> f64 {
+        let expected = self.noise_of_b.map_or(0.0, |noise| 1.0 / noise.lambda);
+        self.sums().map_or(expected, Sums::residual_mean)
+    }
+
+    fn sums(&self) -> Option<&Sums> {
+        self.sweep.sums.as_ref()
+    }
+
+    /// One iteration: the factor from the current `b`, then `b` from the factor and `noise`. Returns how far it moved.
+    fn step(&mut self, noise: Noise) -> f64 {
+        let u = truncate(&self.sweep.rows);
+        let factor = if self.view.is_symmetric() {
+            let d = self.quadratic_form(&u);
+            Factor { d, u, v: None }
+        } else {
+            let products = self.ask(&u, self.factor.v(), false).columns;
+            let v = truncate(&products);
+            Factor { d: dot(&products, &v), u, v: Some(v) }
+        };
+        let moved = distance(&self.factor, &factor);
+        if self.noise_of_b == Some(noise) && self.factor == factor {
+            return moved; // A fixed point to the last bit: the sweep would find what it found.
+        }
+        self.factor = factor;
+        self.noise_of_b = Some(noise);
+        self.sweep = self.ask(&self.factor.u, self.factor.v(), self.trace);
+        moved
+    }
+
+    /// `uᵀCu` with `C = A − b` symmetric, of which `C u₀` is known at the current `u₀`. With `u = c u₀ + δ`,
+    /// `uᵀCu = c² u₀ᵀCu₀ + 2c δᵀCu₀ + δᵀCδ`, and the last term is left out where it is below rounding: near a fixed
+    /// point an iteration costs one sweep, elsewhere two.
+    fn quadratic_form(&self, u: &[f64]) -> f64 {
+        let (known, products) = (&self.factor.u, &self.sweep.rows);
+        let overlap = dot(u, known);
+        let mut rest = u.to_vec();
+        add_scaled(&mut rest, -overlap, known);
+        let value = overlap * (overlap * dot(known, products) + 2.0 * dot(&rest, products));
+        let bound = self.spectral_bound() * dot(&rest, &rest);
+        if bound <= NEGLIGIBLE * value.abs() {
+            return value;
+        }
+        dot(u, &self.ask(u, u, false).rows)
+    }
+
+    /// The Frobenius norm of `A − b`: no less than its largest `|eigenvalue|`.
+    fn spectral_bound(&self) -> f64 {
+        self.sums().map_or(f64::INFINITY, |sums| (2.0 * sums.square_rest).sqrt())
+    }
+
+    /// The last `d`, under the last `b`.
+    fn finish(self, noise: Noise, trace: Vec<Trace>, status: Status) -> Fit {
+        let d = dot(&self.factor.u, &self.sweep.rows);
+        let b = Posterior { factor: self.factor.clone(), noise: self.noise_of_b.unwrap_or(noise) };
+        let factor = Factor { d, ..self.factor };
+        Fit { factor, b, noise, trace, status }
+    }
+}
+
+/// The share of `uᵀCu` that its rounding hides.
+const NEGLIGIBLE: f64 = 2e-17;
+
+/// The largest relative move of `u`, `v` and `d`.
+fn distance(old: &Factor, new: &Factor) -> f64 {
+    let apart = |x: &[f64], y: &[f64]| norm(&x.iter().zip(y).map(|(x, y)| x - y).collect::<Vec<_>>());
+    let d = (new.d - old.d).abs() / new.d.abs().max(f64::MIN_POSITIVE);
+    d.max(apart(&old.u, &new.u)).max(apart(old.v(), new.v()))
+}

@@ -1,0 +1,54 @@
+//! Nonnegative matrix underapproximation by EM: the numerical core of the R package `nmu`, with no R in it.
+//!
+//! # The model
+//!
+//! ```text
+//! A = Σ_k d_k u_k v_kᵀ + b + e,   u, v ≥ 0 of unit norm,  d ≥ 0,  b_ij ~ Exp(λ),  e_ij ~ N(0, σ²)
+//! ```
+//!
+//! With `W` the low-rank part, `x = A − W` the residual and `z = x/σ − λσ`:
+//!
+//! | what | formula |
+//! |---|---|
+//! | posterior of `b` | `N(x − λσ², σ²)` truncated to `[0, ∞)` |
+//! | `h(z)` | `φ(z)/Φ(z)` |
+//! | `b̄ = E[b]` | `σ (z + h)` |
+//! | `Var[b]` | `σ² (1 − h (z + h))` |
+//! | log-likelihood of `x` | `log λ + λ²σ²/2 − λx + log Φ(z)` |
+//!
+//! # The map
+//!
+//! | layer | modules |
+//! |---|---|
+//! | algorithms | [`deflate`] (factor after factor), [`em`] (the notebook's iteration), [`start`] (leading singular pair) |
+//! | the sweep over a matrix | [`pass`], `column` (its inner loop), [`sums`], [`expectation`] (`b̄` written down), [`scan`] |
+//! | what is swept | [`view`] (a matrix minus factors), [`storage`] (how it is held) |
+//! | estimators | [`noise`] |
+//! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
+//! | services | [`parallel`], [`observe`], [`error`], `vector` |
+//!
+//! Calls go downwards only.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod column;
+pub mod deflate;
+pub mod em;
+pub mod emg;
+pub mod error;
+pub mod expectation;
+mod lanes;
+pub mod noise;
+pub mod normal;
+pub mod observe;
+pub mod parallel;
+pub mod pass;
+pub mod scan;
+pub mod start;
+pub mod storage;
+pub mod sums;
+mod tail;
+pub mod truncated;
+mod vector;
+pub mod view;

@@ -1,0 +1,80 @@
+//! The standard normal, to full double accuracy over the whole line.
+//!
+//! For `z = −a < 0` everything hangs on one function, the tail of the continued fraction of the Mills ratio
+//! `M(a) = Φ(−a)/φ(a)` (Laplace; Abramowitz & Stegun 26.2.14):
+//!
+//! ```text
+//! 1/M(a) = a + G(a),   G(a) = 1/(a + f(a)),   f(a) = 2/(a + 3/(a + 4/(a + …)))
+//! ```
+//!
+//! `f` is approximated on all of `[0, ∞)` by one ratio of polynomials with positive coefficients, so that no sum
+//! cancels, and with it `G`, `1 − a G = f G` and `1 − G (a + G) = G (f − G)` keep all their digits where the textbook
+//! forms lose them. For `z ≥ 0`, `Φ(z) = 1 − φ(z)/(z + G(z))` by symmetry.
+//!
+//! This file has the scalar functions; [`crate::lanes`] evaluates the same formulas over vector registers.
+
+use crate::tail::tail;
+
+/// `√(2π)`.
+pub const SQRT_TAU: f64 = 2.506_628_274_631_000_5;
+/// `½ log(2π)`.
+pub const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
+
+/// Moments of the normal with mean `z` and variance 1 truncated to `[0, ∞)`: what the E-step needs, in units of σ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Truncated {
+    /// `z + h`, the mean.
+    pub mean: f64,
+    /// `1 + z (z + h)`, the second moment.
+    pub second: f64,
+    /// `1 − h (z + h)`, the variance.
+    pub variance: f64,
+    /// `h = φ(z)/Φ(z)`, the inverse Mills ratio at `−z`.
+    pub hazard: f64,
+    /// `log Φ(z)`, the log of the mass that is kept.
+    pub log_mass: f64,
+}
+
+/// All of [`Truncated`] at one `z`; NaN where `z` is NaN.
+pub fn truncated(z: f64) -> Truncated {
+    if z < 0.0 {
+        let a = -z;
+        let fraction = tail(a);
+        let gap = fraction.gap();
+        Truncated {
+            mean: gap,
+            second: fraction.gap_times_next(),
+            variance: gap * (fraction.next() - gap),
+            hazard: a + gap,
+            log_mass: -0.5 * a * a - HALF_LOG_TAU - (a + gap).ln(),
+        }
+    } else {
+        // w = z + G(z) = φ(z)/Φ(−z), so that Φ(z) = (w − φ)/w.
+        let w = z + tail(z).gap();
+        let phi = density(z);
+        let hazard = phi * w / (w - phi);
+        let mean = z + hazard;
+        Truncated {
+            mean,
+            second: z.mul_add(mean, 1.0),
+            variance: 1.0 - hazard * mean,
+            hazard,
+            log_mass: (-phi / w).ln_1p(),
+        }
+    }
+}
+
+/// The density `φ(z)`. The square is taken in two parts, so that the relative error stays at rounding level far out.
+pub fn density(z: f64) -> f64 {
+    let square = z * z;
+    if !square.is_finite() {
+        return if z.is_nan() { z } else { 0.0 };
+    }
+    let rest = z.mul_add(z, -square);
+    (-0.5 * square).exp() * (1.0 - 0.5 * rest) / SQRT_TAU
+}
+
+/// `log Φ(z)`.
+pub fn log_cdf(z: f64) -> f64 {
+    truncated(z).log_mass
+}

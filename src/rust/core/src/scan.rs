@@ -1,0 +1,61 @@
+//! One look at a matrix before anything is done with it.
+
+use std::ops::Range;
+
+/// What a matrix holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Scan {
+    /// Entries that are R's `NA`.
+    pub missing: usize,
+    /// Entries that are NaN but not `NA`.
+    pub nan: usize,
+    /// Entries that are infinite.
+    pub infinite: usize,
+    /// Entries below zero.
+    pub negative: usize,
+    /// The largest finite `|entry|`.
+    pub max_abs: f64,
+    /// Whether the matrix is square with `max |A − Aᵀ| ≤ 100 ε max |A|`.
+    pub symmetric: bool,
+}
+
+/// How far from its transpose a symmetric matrix may be, in units of ε times its largest entry.
+const SYMMETRY_SLACK: f64 = 100.0;
+/// The lower half of R's `NA_real_`, which tells it from other NaNs.
+const NA_WORD: u32 = 1954;
+
+/// Scans the matrix with `nrow` rows whose columns stand one after the other in `values`.
+pub fn scan(values: &[f64], nrow: usize) -> Scan {
+    let mut found = Scan::default();
+    for &value in values {
+        if value.is_finite() {
+            found.negative += usize::from(value < 0.0);
+            found.max_abs = found.max_abs.max(value.abs());
+        } else if value.is_infinite() {
+            found.infinite += 1;
+            found.negative += usize::from(value < 0.0);
+        } else if value.to_bits() as u32 == NA_WORD {
+            found.missing += 1;
+        } else {
+            found.nan += 1;
+        }
+    }
+    let slack = SYMMETRY_SLACK * f64::EPSILON * found.max_abs;
+    found.symmetric = nrow.checked_mul(nrow) == Some(values.len()) && is_symmetric(values, nrow, slack);
+    found
+}
+
+/// Whether every pair of entries agrees within `slack`; not a number agrees with not a number.
+fn is_symmetric(values: &[f64], order: usize, slack: f64) -> bool {
+    // Square blocks, so that reading along rows stays within the cache.
+    const BLOCK: usize = 32;
+    let agree = |i: usize, j: usize| {
+        let (upper, lower) = (values[j * order + i], values[i * order + j]);
+        (upper - lower).abs() <= slack || upper == lower || (upper.is_nan() && lower.is_nan())
+    };
+    let blocks = |end: usize| (0..end).step_by(BLOCK);
+    let block = |start: usize| -> Range<usize> { start..(start + BLOCK).min(order) };
+    blocks(order).all(|column| {
+        blocks(column + 1).all(|row| block(column).all(|j| block(row).take_while(|&i| i < j).all(|i| agree(i, j))))
+    })
+}

@@ -1,0 +1,173 @@
+//! Where an iteration starts: the leading singular pair, truncated to its nonnegative side.
+//!
+//! The pair comes from a Lanczos process with full orthogonalisation and thick restarts (Wu & Simon 2000), on `A` where
+//! it is symmetric and otherwise on `AᵀA`: some ten products with the matrix where the leading values are well apart.
+
+use crate::parallel::Threads;
+use crate::pass::{sweep, Question};
+use crate::vector::{add_scaled, dot, norm, normalise, truncate};
+use crate::view::View;
+use faer::{Mat, Side};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The loadings that an iteration starts from.
+pub struct Start {
+    /// The loadings of the rows, of unit norm, or zero.
+    pub u: Vec<f64>,
+    /// The loadings of the columns; those of the rows where the matrix is symmetric.
+    pub v: Vec<f64>,
+}
+
+impl Start {
+    /// A start at given loadings, scaled to unit norm.
+    pub fn new(u: &[f64], v: &[f64]) -> Self {
+        Self { u: truncate(u), v: truncate(v) }
+    }
+}
+
+/// The start from the leading singular pair `(u, v)`: `(u₊, v₊)` or `((−u)₊, (−v)₊)`, by the larger `uᵀAv`.
+pub fn leading_start(view: &View, threads: Threads) -> Start {
+    let (u, v) = leading_pair(view, threads);
+    let positive = side(&u, &v, 1.0);
+    let negative = side(&u, &v, -1.0);
+    if value(view, &positive, threads) > value(view, &negative, threads) {
+        positive
+    } else {
+        negative
+    }
+}
+
+fn side(u: &[f64], v: &[f64], sign: f64) -> Start {
+    let side = |loadings: &[f64]| truncate(&loadings.iter().map(|loading| sign * loading).collect::<Vec<_>>());
+    Start { u: side(u), v: side(v) }
+}
+
+fn value(view: &View, start: &Start, threads: Threads) -> f64 {
+    dot(&start.u, &product(view, &start.v, threads))
+}
+
+/// `A x`.
+fn product(view: &View, x: &[f64], threads: Threads) -> Vec<f64> {
+    multiply(view, &vec![0.0; view.nrow()], x, threads).0
+}
+
+/// `A q` and `Aᵀ p`.
+fn multiply(view: &View, p: &[f64], q: &[f64], threads: Threads) -> (Vec<f64>, Vec<f64>) {
+    let row_weights = if view.is_symmetric() { q } else { p };
+    let question = Question { model: None, row_weights, column_weights: q, shift: 0.0, log_likelihood: false };
+    let sweep = sweep(view, &question, threads);
+    (sweep.rows, sweep.columns)
+}
+
+/// The singular pair with the largest singular value. Signs are arbitrary but for their product.
+fn leading_pair(view: &View, threads: Threads) -> (Vec<f64>, Vec<f64>) {
+    if view.is_symmetric() {
+        let u = leading_eigenvector(view.nrow(), |x| product(view, x, threads));
+        (u.clone(), u)
+    } else {
+        let v = leading_eigenvector(view.ncol(), |x| {
+            let ax = product(view, x, threads);
+            multiply(view, &ax, &vec![0.0; view.ncol()], threads).1
+        });
+        let mut u = product(view, &v, threads);
+        normalise(&mut u);
+        (u, v)
+    }
+}
+
+/// The longest basis before a restart.
+const LONGEST_BASIS: usize = 48;
+/// The Ritz vectors that a restart keeps.
+const KEPT: usize = 12;
+/// The most products with the operator.
+const MOST_PRODUCTS: usize = 1000;
+/// The residual `‖Ax − θx‖/|θ|` that ends the process.
+const TOLERANCE: f64 = 1e-15;
+
+/// The unit eigenvector of the largest `|θ|` of a symmetric operator of order `n`.
+fn leading_eigenvector(n: usize, apply: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+    let mut basis: Vec<Vec<f64>> = Vec::new();
+    let mut projected = Mat::<f64>::zeros(LONGEST_BASIS, LONGEST_BASIS);
+    let mut next = first_vector(n);
+    let longest = LONGEST_BASIS.min(n);
+    for _ in 0..MOST_PRODUCTS {
+        let mut image = apply(&next);
+        basis.push(next);
+        let order = basis.len();
+        // Twice is enough (Kahan): the basis stays orthogonal to rounding level.
+        for _ in 0..2 {
+            for (row, vector) in basis.iter().enumerate() {
+                let overlap = dot(vector, &image);
+                add_scaled(&mut image, -overlap, vector);
+                projected[(row, order - 1)] += overlap;
+            }
+        }
+        for row in 0..order - 1 {
+            projected[(order - 1, row)] = projected[(row, order - 1)];
+        }
+        let Some(ritz) = RitzPairs::new(&projected, order) else {
+            return combine(&basis, &vec![1.0; order]);
+        };
+        let remainder = norm(&image);
+        let exhausted = remainder <= f64::MIN_POSITIVE || order == n;
+        if exhausted || remainder * ritz.last_weight() <= TOLERANCE * ritz.values[0].abs() {
+            return combine(&basis, &ritz.vectors[0]);
+        }
+        if order == longest {
+            let kept = KEPT.min(order - 1);
+            basis = ritz.vectors[..kept].iter().map(|weights| combine(&basis, weights)).collect();
+            projected.fill(0.0);
+            for (index, &value) in ritz.values[..kept].iter().enumerate() {
+                projected[(index, index)] = value;
+            }
+        }
+        next = image;
+        normalise(&mut next);
+    }
+    basis.swap_remove(0)
+}
+
+/// A start that favours no row but for a part of a hundredth, without which a symmetry of the matrix could hide the
+/// leading vector from the whole process.
+fn first_vector(n: usize) -> Vec<f64> {
+    let mut generator = ChaCha8Rng::seed_from_u64(0);
+    let mut vector: Vec<f64> = (0..n).map(|_| 1.0 + 0.01 * (generator.random::<f64>() - 0.5)).collect();
+    normalise(&mut vector);
+    vector
+}
+
+/// `Σ w_k q_k`, normalised.
+fn combine(basis: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
+    let mut sum = vec![0.0; basis[0].len()];
+    for (vector, &weight) in basis.iter().zip(weights) {
+        add_scaled(&mut sum, weight, vector);
+    }
+    normalise(&mut sum);
+    sum
+}
+
+/// The eigenpairs of the projected operator, by falling `|θ|`; of two that are equal the positive first.
+struct RitzPairs {
+    values: Vec<f64>,
+    vectors: Vec<Vec<f64>>,
+}
+
+impl RitzPairs {
+    fn new(projected: &Mat<f64>, order: usize) -> Option<Self> {
+        let eigen = projected.as_ref().submatrix(0, 0, order, order).self_adjoint_eigen(Side::Lower).ok()?;
+        let value = |index: usize| eigen.S()[index];
+        let mut by_size: Vec<usize> = (0..order).collect();
+        by_size.sort_by(|&i, &j| value(j).abs().total_cmp(&value(i).abs()).then(value(j).total_cmp(&value(i))));
+        let column = |&index: &usize| (0..order).map(|row| eigen.U()[(row, index)]).collect();
+        Some(Self {
+            values: by_size.iter().map(|&index| value(index)).collect(),
+            vectors: by_size.iter().map(column).collect(),
+        })
+    }
+
+    /// The weight of the last basis vector in the leading Ritz vector: times the remainder, its residual.
+    fn last_weight(&self) -> f64 {
+        self.vectors[0].last().map_or(0.0, |weight| weight.abs())
+    }
+}

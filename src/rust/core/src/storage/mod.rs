@@ -1,0 +1,23 @@
+//! How a matrix is held, behind the one question that the fused pass asks of it.
+//!
+//! To add a storage, implement [`Storage`] in a file of its own and add it to the contract test, which holds every
+//! storage to the dense one.
+
+mod dense;
+
+pub use dense::Dense;
+
+use std::ops::Range;
+
+/// A matrix of `nrow × ncol` numbers that can be read column by column, by several threads at once.
+pub trait Storage: Sync {
+    /// The number of rows.
+    fn nrow(&self) -> usize;
+
+    /// The number of columns.
+    fn ncol(&self) -> usize;
+
+    /// The entries of column `column` in `rows`: a slice of the storage itself where it holds them side by side,
+    /// otherwise of `buffer`, which is as long as `rows`.
+    fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64];
+}

@@ -1,0 +1,71 @@
+//! The sums over entries that a pass collects, and what follows from them.
+
+use crate::noise::Noise;
+
+/// Sums over the entries of the residual `x = A − W`; of a symmetric matrix each pair counts once, the diagonal half.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sums {
+    /// The number of entries.
+    pub count: f64,
+    /// `Σ b̄`.
+    pub mean_b: f64,
+    /// `Σ E[b²]`.
+    pub second_b: f64,
+    /// `Σ (a − b̄)²`.
+    pub square_rest: f64,
+    /// The least residual.
+    pub minimum: f64,
+    /// The value that `first` and `second` are taken about.
+    pub(crate) shift: f64,
+    /// `Σ (x − shift)`.
+    pub(crate) first: f64,
+    /// `Σ (x − shift)²`.
+    pub(crate) second: f64,
+    /// `Σ [λ²σ²/2 − λx + log Φ(z)]`, the log-likelihood but for `log λ`; NaN where it was not asked for.
+    pub(crate) log_kernel: f64,
+}
+
+impl Sums {
+    /// Sums over nothing.
+    pub(crate) fn empty(shift: f64) -> Self {
+        Self {
+            count: 0.0,
+            mean_b: 0.0,
+            second_b: 0.0,
+            square_rest: 0.0,
+            minimum: f64::INFINITY,
+            shift,
+            first: 0.0,
+            second: 0.0,
+            log_kernel: 0.0,
+        }
+    }
+
+    /// Adds the sums of other entries, each counted `weight` times. Both must have the same shift.
+    pub(crate) fn add(&mut self, other: &Self, weight: f64) {
+        self.count += weight * other.count;
+        self.mean_b += weight * other.mean_b;
+        self.second_b += weight * other.second_b;
+        self.square_rest += weight * other.square_rest;
+        self.minimum = self.minimum.min(other.minimum);
+        self.first += weight * other.first;
+        self.second += weight * other.second;
+        self.log_kernel += weight * other.log_kernel;
+    }
+
+    /// The mean of the residual.
+    pub fn residual_mean(&self) -> f64 {
+        self.shift + self.first / self.count
+    }
+
+    /// The variance of the residual, with the denominator `count`.
+    pub fn residual_variance(&self) -> f64 {
+        let offset = self.first / self.count;
+        (self.second / self.count - offset * offset).max(0.0)
+    }
+
+    /// The EMG log-likelihood of the residual.
+    pub fn log_likelihood(&self, noise: Noise) -> f64 {
+        self.count * noise.lambda.ln() + self.log_kernel
+    }
+}

@@ -1,0 +1,54 @@
+//! The few operations on vectors that the algorithms are written in.
+
+/// `xᵀy`.
+pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
+    // Eight running sums let the compiler use its registers; their order is fixed.
+    const LANES: usize = 8;
+    let (x_blocks, y_blocks) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    let rest: f64 = x_blocks.remainder().iter().zip(y_blocks.remainder()).map(|(a, b)| a * b).sum();
+    let mut sums = [0.0; LANES];
+    for (a, b) in x_blocks.zip(y_blocks) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
+/// The Euclidean norm, safe where the squares would overflow or vanish.
+pub(crate) fn norm(x: &[f64]) -> f64 {
+    let largest = x.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return largest;
+    }
+    let square = dot(x, x);
+    if square > 1e-280 && square < 1e280 {
+        return square.sqrt();
+    }
+    let scaled: Vec<f64> = x.iter().map(|value| value / largest).collect();
+    largest * dot(&scaled, &scaled).sqrt()
+}
+
+/// `y ← y + a x`.
+pub(crate) fn add_scaled(y: &mut [f64], a: f64, x: &[f64]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += a * x;
+    }
+}
+
+/// Scales to unit norm; a zero vector stays.
+pub(crate) fn normalise(x: &mut [f64]) {
+    let length = norm(x);
+    if length > 0.0 {
+        for value in x {
+            *value /= length;
+        }
+    }
+}
+
+/// `x₊/‖x₊‖`, or zero where nothing is positive.
+pub(crate) fn truncate(x: &[f64]) -> Vec<f64> {
+    let mut positive: Vec<f64> = x.iter().map(|value| value.max(0.0)).collect();
+    normalise(&mut positive);
+    positive
+}

@@ -1,0 +1,94 @@
+//! A matrix minus the factors taken out of it so far. The matrix itself is never copied or changed.
+
+use crate::storage::Storage;
+use std::ops::Range;
+
+/// One factor `d u vᵀ`, with `u, v ≥ 0` of unit norm, or zero where there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Factor {
+    /// The weight, `d ≥ 0`.
+    pub d: f64,
+    /// The loadings of the rows.
+    pub u: Vec<f64>,
+    /// The loadings of the columns; `None` where the matrix is symmetric and they are those of the rows.
+    pub v: Option<Vec<f64>>,
+}
+
+impl Factor {
+    /// The loadings of the columns.
+    pub fn v(&self) -> &[f64] {
+        self.v.as_deref().unwrap_or(&self.u)
+    }
+}
+
+/// `A − Σ d u vᵀ`, computed entry by entry as it is read.
+pub struct View<'a> {
+    storage: &'a dyn Storage,
+    factors: &'a [Factor],
+    symmetric: bool,
+}
+
+impl<'a> View<'a> {
+    /// The matrix in `storage` minus `factors`. Of a symmetric matrix only the upper triangle is read.
+    pub fn new(storage: &'a dyn Storage, factors: &'a [Factor], symmetric: bool) -> Self {
+        Self { storage, factors, symmetric }
+    }
+
+    /// The number of rows.
+    pub fn nrow(&self) -> usize {
+        self.storage.nrow()
+    }
+
+    /// The number of columns.
+    pub fn ncol(&self) -> usize {
+        self.storage.ncol()
+    }
+
+    /// Whether the matrix equals its transpose, so that each pair of entries is read once.
+    pub fn is_symmetric(&self) -> bool {
+        self.symmetric
+    }
+
+    /// The number of entries that count in the likelihood: `n²/2` (each pair once, the diagonal half) or `n p`.
+    pub fn count(&self) -> f64 {
+        let all = self.nrow() as f64 * self.ncol() as f64;
+        if self.symmetric {
+            all / 2.0
+        } else {
+            all
+        }
+    }
+
+    /// The entries of a column in `rows`, as [`Storage::column`] gives them, minus the factors.
+    pub(crate) fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut Buffer) -> &'b [f64] {
+        let length = rows.len();
+        let Buffer { raw, residual } = buffer;
+        if self.factors.is_empty() {
+            return self.storage.column(column, rows, &mut raw[..length]);
+        }
+        let residual = &mut residual[..length];
+        residual.copy_from_slice(self.storage.column(column, rows.clone(), &mut raw[..length]));
+        for factor in self.factors {
+            let weight = factor.d * factor.v()[column];
+            if weight != 0.0 {
+                for (entry, loading) in residual.iter_mut().zip(&factor.u[rows.clone()]) {
+                    *entry -= weight * loading;
+                }
+            }
+        }
+        residual
+    }
+}
+
+/// Room for one column, reused from column to column.
+pub(crate) struct Buffer {
+    raw: Vec<f64>,
+    residual: Vec<f64>,
+}
+
+impl Buffer {
+    /// Room for `length` entries.
+    pub(crate) fn new(length: usize) -> Self {
+        Self { raw: vec![0.0; length], residual: vec![0.0; length] }
+    }
+}

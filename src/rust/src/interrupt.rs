@@ -1,0 +1,43 @@
+//! Ctrl-C at the R prompt, noticed without jumping over anything that Rust has to clean up.
+
+use nmu_core::observe::Progress;
+use std::ops::ControlFlow;
+use std::os::raw::c_void;
+use std::ptr::null_mut;
+use std::time::{Duration, Instant};
+
+extern "C" {
+    fn R_ToplevelExec(function: extern "C" fn(*mut c_void), data: *mut c_void) -> i32;
+    fn R_CheckUserInterrupt();
+}
+
+extern "C" fn check(_: *mut c_void) {
+    // SAFETY: called by R_ToplevelExec on R's own thread; R's jump out of this call ends in R_ToplevelExec and passes
+    // no Rust frame that owns anything.
+    unsafe { R_CheckUserInterrupt() }
+}
+
+/// Whether the user asked to stop.
+fn interrupted() -> bool {
+    // SAFETY: observers are called on the thread that R called us on, and `check` does not use its argument.
+    unsafe { R_ToplevelExec(check, null_mut()) == 0 }
+}
+
+/// The time between two looks at the keyboard.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// An observer that ends a fit when the user interrupts it.
+pub(crate) fn observer() -> impl FnMut(Progress) -> ControlFlow<()> {
+    let mut last = Instant::now();
+    move |_| {
+        if last.elapsed() < PERIOD {
+            return ControlFlow::Continue(());
+        }
+        last = Instant::now();
+        if interrupted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The functions that R calls. Each turns its arguments into the core's terms, calls the core and turns the answer back;
+//! what can go wrong comes back as `list(ok, err)`, and R raises it.
+
+mod convert;
+mod interrupt;
+
+use convert::{deflation_list, em_list, guarded, pair_lengths, scan_list, Options};
+use extendr_api::prelude::*;
+use nmu_core::noise::Noise;
+use nmu_core::{deflate, em, emg, expectation, scan, start, truncated, view::View};
+
+/// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
+/// @noRd
+#[extendr]
+fn core_scan(a: RMatrix<f64>) -> List {
+    scan_list(&scan::scan(a.data(), a.nrows()))
+}
+
+/// The notebook's iteration.
+/// @noRd
+#[extendr]
+fn core_em(a: RMatrix<f64>, options: List) -> Result<List, String> {
+    let options = Options::new(options);
+    // Allocated before anything else: where R refuses the memory, nothing of ours is lost.
+    let b = options.keeps_b()?.then(|| RMatrix::<f64>::new(a.nrows(), a.ncols()));
+    guarded(|| {
+        let storage = convert::dense(&a)?;
+        let view = View::new(&storage, &[], options.symmetric()?);
+        let threads = options.threads()?;
+        let start = match options.start()? {
+            Some(start) => start,
+            None => start::leading_start(&view, threads),
+        };
+        let estimator = convert::notebook(&a);
+        let settings = options.settings(&estimator)?;
+        let fit = em::iterate(&view, start, &settings, threads, &mut interrupt::observer());
+        let b = b.map(|mut b| {
+            expectation::posterior_mean(&view, &fit.b.factor, fit.b.noise, b.data_mut(), threads);
+            b
+        });
+        Ok(em_list(fit, b, settings.trace))
+    })
+}
+
+/// Factor after factor by the notebook's iteration.
+/// @noRd
+#[extendr]
+fn core_deflate(a: RMatrix<f64>, options: List) -> Result<List, String> {
+    let options = Options::new(options);
+    guarded(|| {
+        let storage = convert::dense(&a)?;
+        let (symmetric, threads) = (options.symmetric()?, options.threads()?);
+        let estimator = convert::notebook(&a);
+        let settings = options.settings(&estimator)?;
+        let observer = &mut interrupt::observer();
+        let fit = deflate::deflate(&storage, symmetric, options.count()?, &settings, threads, observer);
+        Ok(deflation_list(&fit, settings.trace))
+    })
+}
+
+/// Moments of the normal truncated to the positive half line.
+/// @noRd
+#[extendr]
+fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> List {
+    let moments: Vec<_> = pair_lengths(mean, sd).map(|(mean, sd)| truncated::moments(mean, sd)).collect();
+    list!(
+        mean = moments.iter().map(|m| m.mean).collect::<Vec<_>>(),
+        var = moments.iter().map(|m| m.variance).collect::<Vec<_>>(),
+        log_mass = moments.iter().map(|m| m.log_mass).collect::<Vec<_>>()
+    )
+}
+
+/// The density of the exponentially modified Gaussian.
+/// @noRd
+#[extendr]
+fn core_demg(x: &[f64], lambda: &[f64], sigma: &[f64], log: bool) -> Vec<f64> {
+    let log_density =
+        pair_lengths(lambda, sigma).zip(x).map(|((lambda, sigma), &x)| emg::log_density(x, Noise { lambda, sigma }));
+    if log {
+        log_density.collect()
+    } else {
+        log_density.map(f64::exp).collect()
+    }
+}
+
+extendr_module! {
+    mod nmu;
+    fn core_scan;
+    fn core_em;
+    fn core_deflate;
+    fn core_truncnorm_moments;
+    fn core_demg;
+}

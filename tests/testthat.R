@@ -1,0 +1,4 @@
+library(testthat)
+library(nmu)
+
+test_check("nmu")

@@ -1,0 +1,29 @@
+# value, rounded to the decimals of a printed number, is that number
+expect_printed <- function(value, printed) {
+  decimals <- nchar(sub("^[^.]*[.]?", "", printed))
+  expect_identical(sprintf("%.*f", decimals, value), printed)
+}
+
+# The largest difference is at most bound times the size of what is expected
+expect_close <- function(value, expected, bound) {
+  scale <- max(abs(expected), 1)
+  expect_lte(max(abs(unname(value) - unname(expected))) / scale, bound)
+}
+
+# An error of class nmu_error_input, about the argument named
+expect_refused <- function(code, arg) {
+  error <- expect_error(code, class = "nmu_error_input")
+  expect_s3_class(error, "nmu_error")
+  expect_identical(error$arg, arg)
+  expect_match(conditionMessage(error), paste0("`", arg, "` must be"), fixed = TRUE)
+  invisible(error)
+}
+
+# A matrix with a nonnegative factor, a remainder and noise; some entries are negative
+random_matrix <- function(rows, columns = rows, symmetric = FALSE) {
+  u <- rexp(rows)
+  v <- if (symmetric) u else rexp(columns)
+  remainder <- matrix(rexp(rows * columns, 2) + rnorm(rows * columns, sd = 0.2), rows, columns)
+  if (symmetric) remainder <- (remainder + t(remainder)) / 2
+  outer(u, v) + remainder
+}

@@ -1,0 +1,42 @@
+test_that("the blocks are the very matrix of the notebook", {
+  set.seed(1)
+  A <- sim_blocks()
+  set.seed(1)
+  half <- matrix(0.1 * rexp(400), 20)
+  group <- rep(1:2, each = 10)
+  expect_identical(A[, ], outer(group, group, "==") + (half + t(half)))
+  expect_identical(unname(attr(A, "loadings")), cbind(group == 1, group == 2) + 0)
+})
+
+test_that("the tree is the very matrix of the notebook", {
+  set.seed(1)
+  A <- sim_tree()
+  set.seed(1)
+  half <- matrix(0.1 * rexp(6400), 80)
+  group <- rep(1:2, each = 40)
+  part <- rep(1:4, each = 20)
+  expected <- outer(group, group, "==") + outer(part, part, "==") + (half + t(half))
+  expect_identical(A[, ], expected)
+  loadings <- attr(A, "loadings")
+  expect_identical(dim(loadings), c(80L, 6L))
+  expect_identical(unname(colSums(loadings)), c(40, 40, 20, 20, 20, 20))
+})
+
+test_that("weights multiply the factors", {
+  weights <- c(8, 4, 0.5, 0, 3, 1)
+  A <- sim_tree(n = 4, weights = weights, noise = 0)
+  loadings <- unname(attr(A, "loadings"))
+  expect_equal(A[, ], loadings %*% diag(weights) %*% t(loadings))
+  expect_true(isSymmetric(A[, ]))
+})
+
+test_that("arguments out of range are refused", {
+  expect_refused(sim_blocks(0), "n")
+  expect_refused(sim_blocks(noise = -1), "noise")
+  expect_refused(sim_tree(3), "n")
+  expect_refused(sim_tree(4, noise = c(1, 2)), "noise")
+  expect_refused(sim_tree(4, weights = 1:5), "weights")
+  expect_refused(sim_tree(4, weights = c(1, 1, 1, 1, 1, -1)), "weights")
+  expect_refused(sim_tree(4, weights = c(1, 1, 1, 1, 1, NA)), "weights")
+  expect_refused(sim_tree(4, weights = "a"), "weights")
+})

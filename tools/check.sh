@@ -1,0 +1,30 @@
+#!/bin/bash
+# R CMD build, then R CMD check of the tarball, in a temporary directory. Fails on an error or a
+# warning; notes are shown.
+#
+#   tools/check.sh [OPTION of R CMD check ...]
+set -euo pipefail
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# R CMD build copies the folder that it is given before it leaves anything out, cargo's gigabyte of
+# artefacts included. A lean copy is quicker, and leaves the checkout as it is.
+mkdir "$work/nmu"
+tar -cf - --exclude=./.git --exclude=./.lib --exclude=./src/rust/target --exclude=./bench . |
+  tar -xf - -C "$work/nmu"
+
+cd "$work"
+R CMD build nmu
+status=0
+R CMD check --no-manual "$@" nmu_*.tar.gz || status=$?
+# R's own exit status tells errors only.
+result=$(grep '^Status:' nmu.Rcheck/00check.log || true)
+case $result in
+  *ERROR* | *WARNING*) status=1 ;;
+esac
+if [ "$status" -ne 0 ]; then
+  cat nmu.Rcheck/00install.out >&2 || true
+  cat nmu.Rcheck/tests/*.fail >&2 2>/dev/null || true
+fi
+exit "$status"

@@ -1,0 +1,61 @@
+# `make demo`: two fits, printed and drawn. A covariance matrix of 24 psychological tests, where a
+# factor should be a group of tests that measure one ability; then the tree of the notebook, where
+# a factor should be a branch of the tree.
+
+library(nmu)
+
+# One block of text for a fit: its parameters, and of each factor what loads most on it.
+show_fit <- function(title, fit, top = 5L) {
+  cat("\n", title, "\n", strrep("-", nchar(title)), "\n", sep = "")
+  cat(sprintf("lambda %.4g, sigma %.4g of the model with all factors\n", fit$lambda, fit$sigma))
+  for (k in seq_along(fit$d)) {
+    u <- fit$u[, k]
+    if (fit$d[[k]] == 0) {
+      cat(sprintf("factor %d: null, nothing is left to explain\n", k))
+      next
+    }
+    first <- utils::head(order(u, decreasing = TRUE), top)
+    first <- first[u[first] > 0]
+    cat(sprintf(
+      "factor %d: d = %.3g; %d of %d rows load on it, most of all %s\n",
+      k, fit$d[[k]], sum(u > 0), length(u), toString(rownames(fit$u)[first])
+    ))
+  }
+}
+
+# The matrix, and the loadings beside it: rows from top to bottom, as one reads them.
+draw_fit <- function(title, A, fit) {
+  blues <- grDevices::hcl.colors(64L, "Blues 3", rev = TRUE)
+  upright <- function(x) t(x[rev(seq_len(nrow(x))), , drop = FALSE])
+  graphics::image(upright(A), col = blues, axes = FALSE, main = title)
+  loadings <- fit$u %*% diag(sqrt(fit$d), length(fit$d))
+  graphics::image(upright(loadings), col = blues, axes = FALSE, main = "loadings")
+  at <- if (length(fit$d) > 1L) seq(0, 1, length.out = length(fit$d)) else 0
+  graphics::axis(1L, at, labels = seq_along(fit$d), tick = FALSE)
+}
+
+tests <- datasets::Harman74.cor$cov
+abilities <- nmu(tests, K = 4, noise = noise_notebook())
+show_fit("Harman74.cor: 24 psychological tests", abilities)
+
+set.seed(1)
+tree <- sim_tree(n = 40, weights = rep(1, 6), noise = 0.1)
+dimnames(tree) <- rep(list(paste0("tip", seq_len(nrow(tree)))), 2L)
+branches <- nmu(tree, K = 7, noise = noise_notebook())
+show_fit("The notebook's tree: 80 tips, 6 branches", branches, top = 3L)
+
+# The folder is not called demo: R would take that for a part of the package.
+dir.create("demo-output", showWarnings = FALSE)
+as_png <- capabilities("png")
+picture <- file.path("demo-output", if (as_png) "demo.png" else "demo.pdf")
+if (as_png) {
+  grDevices::png(picture, width = 1600, height = 800, res = 150)
+} else {
+  grDevices::pdf(picture, width = 10.7, height = 5.3)
+}
+graphics::layout(matrix(1:4, nrow = 1L), widths = c(3, 2, 3, 2))
+graphics::par(mar = c(2, 1, 2, 1))
+draw_fit("24 tests", tests, abilities)
+draw_fit("tree", tree, branches)
+invisible(grDevices::dev.off())
+cat("\npicture: ", normalizePath(picture), "\n", sep = "")

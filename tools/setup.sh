@@ -1,0 +1,78 @@
+#!/bin/sh
+# Installs what is missing of the programs and R packages that nmu needs, on Debian or Ubuntu.
+# Where nothing is missing it only looks, on any system, and is done in a second.
+#
+#   tools/setup.sh [run|test|bench]    each group includes the one before it; run is the default
+set -eu
+
+group=${1:-run}
+
+# What `make demo` needs; then, what `make test`, `make lint` and `make check` need on top.
+programs="R make cc"
+packages="cli rlang Matrix"
+case $group in
+  run) ;;
+  test | bench)
+    programs="$programs pandoc"
+    packages="$packages testthat roxygen2 lintr knitr rmarkdown truncnorm"
+    ;;
+  *)
+    echo "tools/setup.sh: no group '$group' (run, test or bench)" >&2
+    exit 2
+    ;;
+esac
+if [ "$group" = bench ]; then
+  packages="$packages NMF RcppML"
+fi
+
+if ! command -v cargo >/dev/null && ! [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+  echo "Rust was not found: install it first (rustup, or a distribution's cargo and rustc)," >&2
+  echo "in the version that DESCRIPTION names or a later one." >&2
+  exit 1
+fi
+
+missing=""
+for program in $programs; do
+  command -v "$program" >/dev/null || missing="$missing $program"
+done
+if command -v Rscript >/dev/null; then
+  missing_packages=$(Rscript --no-init-file -e '
+    wanted <- commandArgs(trailingOnly = TRUE)
+    cat(wanted[!nzchar(vapply(wanted, function(p) system.file(package = p), ""))])
+  ' $packages)
+else
+  missing_packages=$packages
+fi
+if [ -z "$missing$missing_packages" ]; then
+  exit 0
+fi
+echo "nmu: not installed yet:$missing $missing_packages"
+
+if ! command -v apt-get >/dev/null; then
+  echo "This is neither Debian nor Ubuntu. Please install the above by hand: the programs with" >&2
+  echo "your package manager, the R packages with install.packages()." >&2
+  exit 1
+fi
+debs=""
+for program in $missing; do
+  case $program in
+    R | make | cc) debs="$debs r-base-core r-base-dev" ;;
+    *) debs="$debs $program" ;;
+  esac
+done
+for package in $missing_packages; do
+  debs="$debs r-cran-$(echo "$package" | tr '[:upper:]' '[:lower:]')"
+done
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "Installing needs root, and there is no sudo. Please run, as root:" >&2
+    echo "  apt-get update && apt-get install --no-install-recommends$debs" >&2
+    exit 1
+  fi
+  as_root="sudo"
+fi
+$as_root apt-get update -q
+$as_root env DEBIAN_FRONTEND=noninteractive \
+  apt-get install -q -y --no-install-recommends $debs

@@ -1,0 +1,25 @@
+# Runs tests/testthat against the installed package, and closes with one plain line of numbers.
+#
+#   R_LIBS=<library> Rscript tools/test.R [FILTER]
+
+suppressPackageStartupMessages({
+  library(testthat)
+  library(nmu)
+})
+message("nmu ", utils::packageVersion("nmu"), " from ", dirname(find.package("nmu")))
+# Nothing here is run by CRAN: the tests that it is spared are run, too.
+Sys.setenv(NOT_CRAN = "true")
+
+filter <- commandArgs(trailingOnly = TRUE)
+results <- as.data.frame(test_dir(
+  "tests/testthat",
+  filter = if (length(filter)) filter[[1L]],
+  reporter = if (interactive()) "progress" else "check",
+  package = "nmu",
+  load_package = "installed",
+  stop_on_failure = FALSE
+))
+passed <- sum(results$passed)
+failed <- sum(results$failed) + sum(results$error)
+cat(sprintf("\n%d passed, %d failed, %d skipped\n", passed, failed, sum(results$skipped)))
+if (failed > 0L || passed == 0L) quit("no", status = 1L)
