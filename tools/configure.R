@@ -127,7 +127,7 @@ linked_with <- switch(
   Linux = "-lpthread -ldl -lm",
   "-lm"
 )
-# -S drops the debugging symbols of Rust's standard library: three quarters of the file.
+# -S drops the debugging symbols that come with Rust's standard library: a third of the file.
 if (!windows && !debug) linked_with <- paste("-Wl,-S", linked_with)
 
 fill <- c(

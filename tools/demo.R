@@ -4,7 +4,8 @@
 
 library(nmu)
 
-# One block of text for a fit: its parameters, and of each factor what loads most on it.
+# One block of text for a fit: its parameters, and of each factor how many rows load on it (more
+# than a tenth of what the first of them does), and which do most.
 show_fit <- function(title, fit, top = 5L) {
   cat("\n", title, "\n", strrep("-", nchar(title)), "\n", sep = "")
   cat(sprintf("lambda %.4g, sigma %.4g of the model with all factors\n", fit$lambda, fit$sigma))
@@ -18,7 +19,7 @@ show_fit <- function(title, fit, top = 5L) {
     first <- first[u[first] > 0]
     cat(sprintf(
       "factor %d: d = %.3g; %d of %d rows load on it, most of all %s\n",
-      k, fit$d[[k]], sum(u > 0), length(u), toString(rownames(fit$u)[first])
+      k, fit$d[[k]], sum(u > max(u) / 10), length(u), toString(rownames(fit$u)[first])
     ))
   }
 }
@@ -28,10 +29,14 @@ draw_fit <- function(title, A, fit) {
   blues <- grDevices::hcl.colors(64L, "Blues 3", rev = TRUE)
   upright <- function(x) t(x[rev(seq_len(nrow(x))), , drop = FALSE])
   graphics::image(upright(A), col = blues, axes = FALSE, main = title)
+  if (nrow(A) <= 40L) {
+    at <- seq(1, 0, length.out = nrow(A))
+    graphics::axis(2L, at, labels = rownames(A), tick = FALSE, las = 1, cex.axis = 0.6, line = -0.8)
+  }
   loadings <- fit$u %*% diag(sqrt(fit$d), length(fit$d))
-  graphics::image(upright(loadings), col = blues, axes = FALSE, main = "loadings")
+  graphics::image(upright(loadings), col = blues, axes = FALSE, main = "factors")
   at <- if (length(fit$d) > 1L) seq(0, 1, length.out = length(fit$d)) else 0
-  graphics::axis(1L, at, labels = seq_along(fit$d), tick = FALSE)
+  graphics::axis(1L, at, labels = seq_along(fit$d), tick = FALSE, gap.axis = 0)
 }
 
 tests <- datasets::Harman74.cor$cov
@@ -54,7 +59,7 @@ if (as_png) {
   grDevices::pdf(picture, width = 10.7, height = 5.3)
 }
 graphics::layout(matrix(1:4, nrow = 1L), widths = c(3, 2, 3, 2))
-graphics::par(mar = c(2, 1, 2, 1))
+graphics::par(mar = c(2, 7, 2, 1))
 draw_fit("24 tests", tests, abilities)
 draw_fit("tree", tree, branches)
 invisible(grDevices::dev.off())

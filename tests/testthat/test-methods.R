@@ -100,7 +100,8 @@ test_that("printed output", {
 })
 
 test_that("plots are drawn and leave the device as it was", {
-  file <- withr::local_tempfile(fileext = ".pdf")
+  file <- tempfile(fileext = ".pdf")
+  on.exit(unlink(file))
   grDevices::pdf(file)
   before <- graphics::par(c("mfrow", "mar", "las"))
   for (fit in fits) {

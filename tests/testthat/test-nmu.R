@@ -69,9 +69,15 @@ test_that("the log-likelihood counts each pair of a symmetric matrix once", {
   expect_close(rectangular$loglik, full, 1e-10)
 })
 
-test_that("A is not modified, and need not be kept", {
+test_that("A is neither modified nor copied, and need not be kept", {
   set.seed(33)
   A <- random_matrix(9)
+  if (capabilities("profmem")) {
+    tracemem(A)
+    expect_output(nmu(A, K = 2), NA)
+    expect_output(nmu_em(A), NA)
+    untracemem(A)
+  }
   copy <- A + 0
   fit <- nmu(A, K = 3, control = nmu_control(keep_data = FALSE))
   expect_identical(A, copy)
@@ -100,8 +106,42 @@ test_that("there may be more factors than rows", {
   expect_true(all(is.finite(fit$u)))
 })
 
-test_that("a residual without a positive mean is a warning", {
+test_that("deflation ends with a warning where lambda and sigma cannot be estimated", {
   expect_warning(fit <- nmu(-diag(4) - 1, K = 2), class = "nmu_warning_lambda")
+  expect_identical(fit$K, 1L)
   expect_false(fit$converged)
   expect_identical(fit$status, "lambda")
+})
+
+test_that("Ctrl-C ends a fit with what it has found, and the next fit is fine", {
+  skip_on_cran()
+  skip_on_os("windows")
+  set.seed(36)
+  A <- random_matrix(400)
+  system(sprintf("(sleep 0.5; kill -INT %d) &", Sys.getpid()))
+  condition <- tryCatch(
+    {
+      nmu(A, K = 20)
+      # an interrupt that comes late must not reach the tests that follow
+      Sys.sleep(2)
+    },
+    error = identity, interrupt = identity
+  )
+  expect_s3_class(condition, "nmu_error_interrupted")
+  expect_s3_class(condition$fit, "nmu")
+  expect_identical(condition$fit$status, "interrupted")
+  expect_false(condition$fit$converged)
+  expect_identical(nmu(Harman74.cor$cov)$K, 1L)
+})
+
+test_that("noise of rounding size and the order of the rows change nothing that matters", {
+  set.seed(37)
+  A <- sim_tree(n = 8)[, ]
+  fit <- nmu(A, K = 3)
+  nearly <- nmu(A + 1e-13 * crossprod(matrix(rnorm(256), 16)), K = 3)
+  expect_close(nearly$u, fit$u, 1e-6)
+  order <- sample(16)
+  permuted <- nmu(A[order, order], K = 3)
+  expect_close(permuted$u, fit$u[order, ], 1e-8)
+  expect_close(permuted$d, fit$d, 1e-8)
 })

@@ -187,4 +187,15 @@ test_that("a residual without a positive mean is a warning, with the fit so far"
   expect_false(fit$converged)
   expect_identical(fit$status, "lambda")
   expect_true(fit$lambda > 0 && fit$sigma > 0)
+
+  # a constant leaves a residual without a spread, one entry leaves none to speak of
+  expect_warning(nmu_em_estlambda(matrix(3, 4, 4)), class = "nmu_warning_lambda")
+  expect_warning(nmu_em_estlambda(matrix(3)), class = "nmu_warning_lambda")
+})
+
+test_that("negative entries can mislead the iteration to a negative d, as in the notebook", {
+  A <- matrix(c(-1, 2, 2, -1), 2)
+  fit <- nmu_em(A, 1, 0.1, maxiter = 7)
+  expect_close(fit$d, reference_em(A, 1, 0.1, 7)$d, 1e-9)
+  expect_lt(fit$d, 0)
 })

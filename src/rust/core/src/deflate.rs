@@ -4,7 +4,7 @@ use crate::em::{self, Settings, Status, Trace};
 use crate::noise::Noise;
 use crate::observe::Observer;
 use crate::parallel::Threads;
-use crate::pass::{sweep, Model, Question};
+use crate::pass::{sweep, Depth, Model, Question};
 use crate::start::leading_start;
 use crate::storage::Storage;
 use crate::view::{Factor, View};
@@ -63,11 +63,10 @@ pub fn deflate(
 /// The log-likelihood of the view minus a factor.
 fn log_likelihood(view: &View, factor: &Factor, noise: Noise, threads: Threads) -> f64 {
     let question = Question {
-        model: Some(Model { factor, noise }),
         row_weights: &factor.u,
         column_weights: factor.v(),
         shift: 1.0 / noise.lambda,
-        log_likelihood: true,
+        depth: Depth::Likelihood,
     };
-    sweep(view, &question, threads).sums.map_or(f64::NAN, |sums| sums.log_likelihood(noise))
+    sweep(view, Model { factor, noise }, &question, threads).sums.log_likelihood(noise)
 }

@@ -11,9 +11,8 @@
 use crate::noise::{Estimator, Noise};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
-use crate::pass::{sweep, Model, Question, Sweep};
+use crate::pass::{product, sweep, Depth, Margins, Model, Question, Sums};
 use crate::start::Start;
-use crate::sums::Sums;
 use crate::vector::{add_scaled, dot, norm, truncate};
 use crate::view::{Factor, View};
 
@@ -86,10 +85,8 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
     'rounds: for _ in 0..settings.rounds {
         for iteration in 1..=settings.iterations {
             let moved = state.step(noise);
-            trace.push(Trace {
-                log_likelihood: state.sums().map_or(f64::NAN, |sums| sums.log_likelihood(noise)),
-                noise,
-            });
+            let sums = state.sums.filter(|_| settings.trace);
+            trace.push(Trace { log_likelihood: sums.map_or(f64::NAN, |sums| sums.log_likelihood(noise)), noise });
             let settled = if settings.tolerance > 0.0 { settings.tolerance } else { SETTLED };
             status = if moved <= settled { Status::Converged } else { Status::Maxiter };
             if observer(Progress { factor: 0, iteration: trace.len() }).is_break() {
@@ -100,8 +97,8 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
                 break;
             }
         }
-        if let (Some(estimator), Some(sums)) = (settings.estimator, state.sums()) {
-            match estimator.estimate(sums) {
+        if let (Some(estimator), Some(sums)) = (settings.estimator, state.sums) {
+            match estimator.estimate(&sums) {
                 Some(estimate) => noise = estimate,
                 None => {
                     status = Status::Noise;
@@ -116,64 +113,50 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
 /// A relative move that counts as none where no tolerance is given.
 const SETTLED: f64 = 1e-8;
 
-/// The current factor, and the sweep under the `b` that it was last used for.
+/// The current factor, and what the sweep under the current `b` found.
 struct State<'a> {
     view: &'a View<'a>,
     threads: Threads,
-    trace: bool,
+    depth: Depth,
     factor: Factor,
-    /// `b` is zero at first.
+    /// λ and σ of the current `b`; `None` while `b` is zero.
     noise_of_b: Option<Noise>,
-    /// `(A − b) v`, and the sums under the current `b`.
-    sweep: Sweep,
+    /// `(A − b) v`.
+    products: Margins,
+    /// The sums under the current `b`.
+    sums: Option<Sums>,
 }
 
 impl<'a> State<'a> {
     fn new(view: &'a View<'a>, start: Start, settings: &Settings, threads: Threads) -> Self {
         let v = (!view.is_symmetric()).then_some(start.v);
         let factor = Factor { d: 0.0, u: start.u, v };
-        let mut state = Self {
-            view,
-            threads,
-            trace: settings.trace,
-            sweep: Sweep { rows: Vec::new(), columns: Vec::new(), sums: None },
-            factor,
-            noise_of_b: None,
+        let products = product(view, &factor.u, factor.v(), threads);
+        let depth = if settings.trace { Depth::Likelihood } else { Depth::Expectation };
+        Self { view, threads, depth, factor, noise_of_b: None, products, sums: None }
+    }
+
+    /// The products of the current `A − b` with any two vectors, and the sums under the current `b`.
+    fn ask(&self, row_weights: &[f64], column_weights: &[f64], depth: Depth) -> (Margins, Option<Sums>) {
+        let Some(noise) = self.noise_of_b else {
+            return (product(self.view, row_weights, column_weights, self.threads), None);
         };
-        state.sweep = state.ask(&state.factor.u, state.factor.v(), false);
-        state
-    }
-
-    /// The products of the current `A − b` with any two vectors.
-    fn ask(&self, row_weights: &[f64], column_weights: &[f64], log_likelihood: bool) -> Sweep {
-        let question = Question {
-            model: self.noise_of_b.map(|noise| Model { factor: &self.factor, noise }),
-            row_weights,
-            column_weights,
-            shift: self.shift(),
-            log_likelihood,
-        };
-        sweep(self.view, &question, self.threads)
-    }
-
-    /// Near the mean of the residual: the last one, or what the prior expects.
-    fn shift(&self) -> f64 {
-        let expected = self.noise_of_b.map_or(0.0, |noise| 1.0 / noise.lambda);
-        self.sums().map_or(expected, Sums::residual_mean)
-    }
-
-    fn sums(&self) -> Option<&Sums> {
-        self.sweep.sums.as_ref()
+        // The residual's mean moves little from one iteration to the next.
+        let shift = self.sums.map_or(1.0 / noise.lambda, |sums| sums.residual_mean());
+        let model = Model { factor: &self.factor, noise };
+        let question = Question { row_weights, column_weights, shift, depth };
+        let sweep = sweep(self.view, model, &question, self.threads);
+        (sweep.products, Some(sweep.sums))
     }
 
     /// One iteration: the factor from the current `b`, then `b` from the factor and `noise`. Returns how far it moved.
     fn step(&mut self, noise: Noise) -> f64 {
-        let u = truncate(&self.sweep.rows);
+        let u = truncate(&self.products.rows);
         let factor = if self.view.is_symmetric() {
             let d = self.quadratic_form(&u);
             Factor { d, u, v: None }
         } else {
-            let products = self.ask(&u, self.factor.v(), false).columns;
+            let products = self.ask(&u, self.factor.v(), Depth::Expectation).0.columns;
             let v = truncate(&products);
             Factor { d: dot(&products, &v), u, v: Some(v) }
         };
@@ -183,7 +166,7 @@ impl<'a> State<'a> {
         }
         self.factor = factor;
         self.noise_of_b = Some(noise);
-        self.sweep = self.ask(&self.factor.u, self.factor.v(), self.trace);
+        (self.products, self.sums) = self.ask(&self.factor.u, self.factor.v(), self.depth);
         moved
     }
 
@@ -191,7 +174,7 @@ impl<'a> State<'a> {
     /// `uᵀCu = c² u₀ᵀCu₀ + 2c δᵀCu₀ + δᵀCδ`, and the last term is left out where it is below rounding: near a fixed
     /// point an iteration costs one sweep, elsewhere two.
     fn quadratic_form(&self, u: &[f64]) -> f64 {
-        let (known, products) = (&self.factor.u, &self.sweep.rows);
+        let (known, products) = (&self.factor.u, &self.products.rows);
         let overlap = dot(u, known);
         let mut rest = u.to_vec();
         add_scaled(&mut rest, -overlap, known);
@@ -200,17 +183,17 @@ impl<'a> State<'a> {
         if bound <= NEGLIGIBLE * value.abs() {
             return value;
         }
-        dot(u, &self.ask(u, u, false).rows)
+        dot(u, &self.ask(u, u, Depth::Expectation).0.rows)
     }
 
     /// The Frobenius norm of `A − b`: no less than its largest `|eigenvalue|`.
     fn spectral_bound(&self) -> f64 {
-        self.sums().map_or(f64::INFINITY, |sums| (2.0 * sums.square_rest).sqrt())
+        self.sums.map_or(f64::INFINITY, |sums| (2.0 * sums.square_rest).sqrt())
     }
 
     /// The last `d`, under the last `b`.
     fn finish(self, noise: Noise, trace: Vec<Trace>, status: Status) -> Fit {
-        let d = dot(&self.factor.u, &self.sweep.rows);
+        let d = dot(&self.factor.u, &self.products.rows);
         let b = Posterior { factor: self.factor.clone(), noise: self.noise_of_b.unwrap_or(noise) };
         let factor = Factor { d, ..self.factor };
         Fit { factor, b, noise, trace, status }

@@ -19,11 +19,16 @@ use pulp::Simd;
 /// Beyond this `|z|` the tail is taken at the limit: `b̄/σ < 1e-28` to the left, where it is lost in `x − b̄` anyway.
 const LIMIT: f64 = 1e28;
 
+/// Beyond this `|z|` the density stays at its value there, below 1e-196.
+pub(crate) const DENSITY_LIMIT: f64 = 30.0;
+
 /// What the E-step needs of every lane, in units of σ. What a caller does not read is not computed: all is inlined.
 #[derive(Clone, Copy)]
 pub(crate) struct Posterior<S: Simd> {
     /// `b̄/σ = z + h`.
     pub(crate) mean: S::f64s,
+    /// `h = φ/Φ`.
+    pub(crate) hazard: S::f64s,
     /// `E[b²]/σ²`.
     pub(crate) second: S::f64s,
     /// `1/Φ(z)` without the factor `e^{z²/2}` where `z < 0`: at least 1, at most about 1e29.
@@ -36,21 +41,23 @@ pub(crate) fn posterior<S: Simd>(simd: S, z: S::f64s) -> Posterior<S> {
     let zero = simd.splat_f64s(0.0);
     let one = simd.splat_f64s(1.0);
     let a = simd.min_f64s(simd.abs_f64s(z), simd.splat_f64s(LIMIT));
-    let p = horner(simd, a, &P);
-    let q = horner(simd, a, &Q);
+    let powers = Powers::new(simd, a);
+    let p = powers.polynomial(simd, &P);
+    let q = powers.polynomial(simd, &Q);
     let t = mul_add(simd, a, q, p);
     let n = mul_add(simd, a, t, q);
     let phi = density(simd, a);
     let left = simd.less_than_f64s(z, zero);
-    let denominator = simd.select_f64s(left, t, simd.sub_f64s(n, simd.mul_f64s(phi, t)));
+    let denominator = simd.select_f64s(left, t, mul_add(simd, simd.neg_f64s(phi), t, n));
     let inverse = simd.div_f64s(one, denominator);
     let ratio = simd.mul_f64s(n, inverse);
     let part = simd.select_f64s(left, simd.mul_f64s(q, inverse), simd.mul_f64s(phi, ratio));
     let mean = simd.add_f64s(part, simd.max_f64s(z, zero));
+    let hazard = simd.sub_f64s(part, simd.min_f64s(z, zero));
     let second = simd.select_f64s(left, simd.mul_f64s(p, inverse), mul_add(simd, z, mean, one));
     let scale = simd.select_f64s(left, simd.splat_f64s(SQRT_TAU), one);
     let inverse_mass = simd.mul_f64s(ratio, scale);
-    Posterior { mean, second, inverse_mass }
+    Posterior { mean, hazard, second, inverse_mass }
 }
 
 /// `a b + c`, fused where the machine can: without the instruction a fused form would be a library call.
@@ -63,33 +70,62 @@ pub(crate) fn mul_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S
     }
 }
 
-/// A polynomial with coefficients in ascending order.
-#[inline(always)]
-fn horner<S: Simd, const N: usize>(simd: S, x: S::f64s, coefficients: &[f64; N]) -> S::f64s {
-    let mut value = simd.splat_f64s(coefficients[N - 1]);
-    for &coefficient in coefficients[..N - 1].iter().rev() {
-        value = mul_add(simd, value, x, simd.splat_f64s(coefficient));
+/// The powers of a number that Estrin's scheme is made of.
+#[derive(Clone, Copy)]
+struct Powers<S: Simd> {
+    first: S::f64s,
+    second: S::f64s,
+    fourth: S::f64s,
+    eighth: S::f64s,
+}
+
+impl<S: Simd> Powers<S> {
+    #[inline(always)]
+    fn new(simd: S, x: S::f64s) -> Self {
+        let second = simd.mul_f64s(x, x);
+        let fourth = simd.mul_f64s(second, second);
+        Self { first: x, second, fourth, eighth: simd.mul_f64s(fourth, fourth) }
     }
-    value
+
+    /// A polynomial with twelve coefficients in ascending order: fewer steps one after another than Horner's rule has,
+    /// and fewer roundings.
+    #[inline(always)]
+    fn polynomial(&self, simd: S, c: &[f64; 12]) -> S::f64s {
+        let c = |index: usize| simd.splat_f64s(c[index]);
+        let pair = |index: usize| mul_add(simd, self.first, c(index + 1), c(index));
+        let four = |index: usize| mul_add(simd, self.second, pair(index + 2), pair(index));
+        let eight = mul_add(simd, self.fourth, four(4), four(0));
+        mul_add(simd, self.eighth, four(8), eight)
+    }
 }
 
 /// `φ(a)` for `a ≥ 0`: `φ = 2^{-k} e^{-r/2}/√(2π)` with `a² = 2k log 2 + r`. The first part of `2 log 2` has room for `k`,
-/// and a fused step never rounds `a²`. Beyond 30, where `φ < 1e-196`, the value at 30 stands.
+/// and a fused step never rounds `a²`. Not beyond [`DENSITY_LIMIT`].
 #[inline(always)]
-fn density<S: Simd>(simd: S, a: S::f64s) -> S::f64s {
-    let a = simd.min_f64s(a, simd.splat_f64s(30.0));
+pub(crate) fn density<S: Simd>(simd: S, a: S::f64s) -> S::f64s {
+    let a = simd.min_f64s(a, simd.splat_f64s(DENSITY_LIMIT));
     let round = simd.splat_f64s(ROUND);
     let square = simd.mul_f64s(a, a);
     let k = mul_add(simd, square, simd.splat_f64s(INVERSE_TWO_LN_2), round);
     let k = simd.sub_f64s(k, round);
     let head = simd.mul_f64s(k, simd.splat_f64s(-TWO_LN_2_HIGH));
-    let r = mul_add(simd, a, a, head);
+    let r = if S::IS_SCALAR {
+        // Without a fused step: the square of the leading 26 bits is exact, and so is its distance from `head`.
+        let grid = simd.splat_f64s(GRID);
+        let leading = simd.sub_f64s(simd.add_f64s(a, grid), grid);
+        let rest = simd.mul_f64s(simd.sub_f64s(a, leading), simd.add_f64s(a, leading));
+        simd.add_f64s(simd.add_f64s(simd.mul_f64s(leading, leading), head), rest)
+    } else {
+        mul_add(simd, a, a, head)
+    };
     let r = mul_add(simd, k, simd.splat_f64s(-TWO_LN_2_LOW), r);
-    halve(simd, horner(simd, r, &DENSITY), k)
+    halve(simd, Powers::new(simd, r).polynomial(simd, &DENSITY), k)
 }
 
 /// `1.5 · 2^52`: adding it rounds to a whole number, which then stands in the low bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
+/// `1.5 · 2^31`: adding it rounds to a multiple of `2^{-21}`.
+const GRID: f64 = 3_221_225_472.0;
 /// `1/(2 log 2)`.
 const INVERSE_TWO_LN_2: f64 = 0.721_347_520_444_481_7;
 /// The leading 41 bits of `2 log 2`.
@@ -152,3 +188,6 @@ impl<S: Simd> LogProduct<S> {
         mantissas.iter().map(|mantissa| mantissa.ln()).sum::<f64>() + whole * std::f64::consts::LN_2
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | algorithms | [`deflate`] (factor after factor), [`em`] (the notebook's iteration), [`start`] (leading singular pair) |
-//! | the sweep over a matrix | [`pass`], `column` (its inner loop), [`sums`], [`expectation`] (`b̄` written down), [`scan`] |
+//! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
 //! | what is swept | [`view`] (a matrix minus factors), [`storage`] (how it is held) |
 //! | estimators | [`noise`] |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
@@ -32,7 +32,6 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod column;
 pub mod deflate;
 pub mod em;
 pub mod emg;
@@ -47,7 +46,6 @@ pub mod pass;
 pub mod scan;
 pub mod start;
 pub mod storage;
-pub mod sums;
 mod tail;
 pub mod truncated;
 mod vector;

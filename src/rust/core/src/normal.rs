@@ -13,7 +13,9 @@
 //!
 //! This file has the scalar functions; [`crate::lanes`] evaluates the same formulas over vector registers.
 
+use crate::lanes::{self, DENSITY_LIMIT};
 use crate::tail::tail;
+use pulp::Scalar;
 
 /// `√(2π)`.
 pub const SQRT_TAU: f64 = 2.506_628_274_631_000_5;
@@ -52,25 +54,28 @@ pub fn truncated(z: f64) -> Truncated {
         // w = z + G(z) = φ(z)/Φ(−z), so that Φ(z) = (w − φ)/w.
         let w = z + tail(z).gap();
         let phi = density(z);
-        let hazard = phi * w / (w - phi);
+        let hazard = phi / (1.0 - phi / w);
         let mean = z + hazard;
         Truncated {
             mean,
             second: z.mul_add(mean, 1.0),
-            variance: 1.0 - hazard * mean,
+            // Far right `h` is 0 and `z` may be infinite.
+            variance: 1.0 - if hazard > 0.0 { hazard * mean } else { 0.0 },
             hazard,
-            log_mass: (-phi / w).ln_1p(),
+            log_mass: (-phi / w).ln_1p() + 0.0,
         }
     }
 }
 
-/// The density `φ(z)`. The square is taken in two parts, so that the relative error stays at rounding level far out.
+/// The density `φ(z)`, its relative error at rounding level also far out.
 pub fn density(z: f64) -> f64 {
-    let square = z * z;
-    if !square.is_finite() {
-        return if z.is_nan() { z } else { 0.0 };
+    let a = z.abs();
+    if a < DENSITY_LIMIT {
+        return lanes::density(Scalar, a);
     }
-    let rest = z.mul_add(z, -square);
+    // The square in two parts, of which the exponential takes the first.
+    let square = a * a;
+    let rest = if square.is_finite() { a.mul_add(a, -square) } else { 0.0 };
     (-0.5 * square).exp() * (1.0 - 0.5 * rest) / SQRT_TAU
 }
 

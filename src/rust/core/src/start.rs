@@ -4,7 +4,7 @@
 //! it is symmetric and otherwise on `AᵀA`: some ten products with the matrix where the leading values are well apart.
 
 use crate::parallel::Threads;
-use crate::pass::{sweep, Question};
+use crate::pass::product;
 use crate::vector::{add_scaled, dot, norm, normalise, truncate};
 use crate::view::View;
 use faer::{Mat, Side};
@@ -44,33 +44,19 @@ fn side(u: &[f64], v: &[f64], sign: f64) -> Start {
 }
 
 fn value(view: &View, start: &Start, threads: Threads) -> f64 {
-    dot(&start.u, &product(view, &start.v, threads))
-}
-
-/// `A x`.
-fn product(view: &View, x: &[f64], threads: Threads) -> Vec<f64> {
-    multiply(view, &vec![0.0; view.nrow()], x, threads).0
-}
-
-/// `A q` and `Aᵀ p`.
-fn multiply(view: &View, p: &[f64], q: &[f64], threads: Threads) -> (Vec<f64>, Vec<f64>) {
-    let row_weights = if view.is_symmetric() { q } else { p };
-    let question = Question { model: None, row_weights, column_weights: q, shift: 0.0, log_likelihood: false };
-    let sweep = sweep(view, &question, threads);
-    (sweep.rows, sweep.columns)
+    dot(&start.u, &product(view, &start.u, &start.v, threads).rows)
 }
 
 /// The singular pair with the largest singular value. Signs are arbitrary but for their product.
 fn leading_pair(view: &View, threads: Threads) -> (Vec<f64>, Vec<f64>) {
+    let (zero_rows, zero_columns) = (vec![0.0; view.nrow()], vec![0.0; view.ncol()]);
     if view.is_symmetric() {
-        let u = leading_eigenvector(view.nrow(), |x| product(view, x, threads));
+        let u = leading_eigenvector(view.nrow(), |x| product(view, x, x, threads).rows);
         (u.clone(), u)
     } else {
-        let v = leading_eigenvector(view.ncol(), |x| {
-            let ax = product(view, x, threads);
-            multiply(view, &ax, &vec![0.0; view.ncol()], threads).1
-        });
-        let mut u = product(view, &v, threads);
+        let image = |x: &[f64]| product(view, &zero_rows, x, threads).rows;
+        let v = leading_eigenvector(view.ncol(), |x| product(view, &image(x), &zero_columns, threads).columns);
+        let mut u = image(&v);
         normalise(&mut u);
         (u, v)
     }

@@ -1,11 +1,11 @@
 //! The approximations behind [`crate::normal`] and [`crate::lanes`], made by `data-raw/normal_coefficients.py`.
 //!
 //! `f(a) = P(a)/Q(a)` on all of `[0, ∞)`, the best in relative error by a Remez exchange in 60 digits: 1e-16 in `f`,
-//! 2e-17 in `G = Q/(aQ + P)`. All coefficients are positive, so Horner's rule cancels nothing; their common factor, near
+//! 2e-17 in `G = Q/(aQ + P)`. All coefficients are positive, so no sum cancels; their common factor, near
 //! `2^-400`, keeps `aQ + P` finite up to `a = 5e35`.
 
 /// The numerator `P`, in ascending powers of `a`.
-pub(crate) const P: [f64; 11] = [
+pub(crate) const P: [f64; 12] = [
     1.5873046741488764e-113,
     1.9922946719317514e-113,
     1.2796916901107462e-113,
@@ -17,6 +17,7 @@ pub(crate) const P: [f64; 11] = [
     7.677007167123509e-118,
     4.629511627638568e-119,
     1.4109788641753493e-120,
+    0.0,
 ];
 
 /// The denominator `Q`, in ascending powers of `a`.
@@ -68,7 +69,7 @@ pub(crate) fn tail(a: f64) -> Tail {
     if a > FAR {
         return Tail { p: 2.0 / a, q: 1.0, t: a };
     }
-    let (p, q) = (horner(a, &P), horner(a, &Q));
+    let (p, q) = (polynomial(a, &P), polynomial(a, &Q));
     Tail { p, q, t: a * q + p }
 }
 
@@ -89,6 +90,10 @@ impl Tail {
     }
 }
 
-fn horner(x: f64, coefficients: &[f64]) -> f64 {
-    coefficients.iter().rev().fold(0.0, |value, &coefficient| x * value + coefficient)
+/// A polynomial by Estrin's scheme, as `lanes` has it.
+fn polynomial(x: f64, c: &[f64; 12]) -> f64 {
+    let (second, fourth) = (x * x, x * x * (x * x));
+    let pair = |index: usize| x * c[index + 1] + c[index];
+    let four = |index: usize| second * pair(index + 2) + pair(index);
+    fourth * fourth * four(8) + (fourth * four(4) + four(0))
 }

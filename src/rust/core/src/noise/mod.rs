@@ -6,7 +6,7 @@ mod notebook;
 
 pub use notebook::Notebook;
 
-use crate::sums::Sums;
+use crate::pass::Sums;
 
 /// The two parameters of the residual: `b ~ Exp(λ)` (rate, so `E[b] = 1/λ`) and `e ~ N(0, σ²)`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,7 +4,7 @@
 //! the notebook's numbers are.
 
 use super::{Estimator, Noise};
-use crate::sums::Sums;
+use crate::pass::Sums;
 
 /// `λ = 1/mean(x)`, `σ = sd(x)` with the denominator `entries − 1`.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,8 @@
 use crate::noise::Noise;
 
 /// Sums over the entries of the residual `x = A − W`; of a symmetric matrix each pair counts once, the diagonal half.
+///
+/// What a pass was not asked for is zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sums {
     /// The number of entries.
@@ -11,23 +13,31 @@ pub struct Sums {
     pub mean_b: f64,
     /// `Σ E[b²]`.
     pub second_b: f64,
-    /// `Σ (a − b̄)²`.
+    /// `Σ (a − b̄)²`, or `Σ (x − b̄)²`: of what the products are taken of.
     pub square_rest: f64,
     /// The least residual.
     pub minimum: f64,
     /// The value that `first` and `second` are taken about.
-    pub(crate) shift: f64,
+    pub(super) shift: f64,
     /// `Σ (x − shift)`.
-    pub(crate) first: f64,
+    pub(super) first: f64,
     /// `Σ (x − shift)²`.
-    pub(crate) second: f64,
-    /// `Σ [λ²σ²/2 − λx + log Φ(z)]`, the log-likelihood but for `log λ`; NaN where it was not asked for.
-    pub(crate) log_kernel: f64,
+    pub(super) second: f64,
+    /// `Σ [λ²σ²/2 − λx + log Φ(z)]`, the log-likelihood but for `log λ`.
+    pub(super) log_kernel: f64,
+    /// `Σ m`, `m = h (z + h)`.
+    pub(super) curvature: f64,
+    /// `Σ h r` with the reach `r = x/σ + λσ`.
+    pub(super) hazard_reach: f64,
+    /// `Σ m r`.
+    pub(super) curvature_reach: f64,
+    /// `Σ m r²`.
+    pub(super) curvature_reach_squared: f64,
 }
 
 impl Sums {
     /// Sums over nothing.
-    pub(crate) fn empty(shift: f64) -> Self {
+    pub(super) fn empty(shift: f64) -> Self {
         Self {
             count: 0.0,
             mean_b: 0.0,
@@ -38,11 +48,15 @@ impl Sums {
             first: 0.0,
             second: 0.0,
             log_kernel: 0.0,
+            curvature: 0.0,
+            hazard_reach: 0.0,
+            curvature_reach: 0.0,
+            curvature_reach_squared: 0.0,
         }
     }
 
     /// Adds the sums of other entries, each counted `weight` times. Both must have the same shift.
-    pub(crate) fn add(&mut self, other: &Self, weight: f64) {
+    pub(super) fn add(&mut self, other: &Self, weight: f64) {
         self.count += weight * other.count;
         self.mean_b += weight * other.mean_b;
         self.second_b += weight * other.second_b;
@@ -51,6 +65,10 @@ impl Sums {
         self.first += weight * other.first;
         self.second += weight * other.second;
         self.log_kernel += weight * other.log_kernel;
+        self.curvature += weight * other.curvature;
+        self.hazard_reach += weight * other.hazard_reach;
+        self.curvature_reach += weight * other.curvature_reach;
+        self.curvature_reach_squared += weight * other.curvature_reach_squared;
     }
 
     /// The mean of the residual.

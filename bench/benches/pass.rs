@@ -1,0 +1,93 @@
+//! The fused pass. Items are the entries read: of a symmetric matrix each pair once.
+
+use divan::counter::ItemsCount;
+use divan::{black_box, Bencher};
+use nmu_bench::case::Case;
+use nmu_bench::{matrix, total};
+use nmu_core::pass::{Depth, Margins};
+use std::fmt;
+
+/// One setting of a bench: size, threads, factors taken out before.
+#[derive(Clone, Copy)]
+struct Setting {
+    n: usize,
+    threads: usize,
+    removed: usize,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { n, threads, removed } = self;
+        write!(formatter, "n {n}, threads {threads}, deflated {removed}")
+    }
+}
+
+fn settings() -> impl Iterator<Item = Setting> {
+    let sizes = [500, 1000, 2000, 4000];
+    sizes.into_iter().flat_map(|n| {
+        [(1, 0), (2, 0), (1, 5), (2, 5)].into_iter().map(move |(threads, removed)| Setting { n, threads, removed })
+    })
+}
+
+fn expectation(case: &Case, threads: usize) -> Margins {
+    case.pass(Depth::Expectation, threads)
+}
+
+fn symmetric(
+    bencher: Bencher,
+    Setting { n, threads, removed }: Setting,
+    pass: impl Fn(&Case, usize) -> Margins + Sync,
+) {
+    match Case::symmetric(matrix::tree(n), n, removed) {
+        Ok(case) => bencher.counter(ItemsCount::new(case.count())).bench(|| pass(black_box(&case), threads)),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[divan::bench(args = settings(), max_time = 0.2)]
+fn symmetric_product(bencher: Bencher, setting: Setting) {
+    symmetric(bencher, setting, |case, threads| case.product(threads));
+}
+
+#[divan::bench(args = settings(), max_time = 0.2)]
+fn symmetric_pass(bencher: Bencher, setting: Setting) {
+    symmetric(bencher, setting, expectation);
+}
+
+#[divan::bench(args = settings(), max_time = 0.2)]
+fn symmetric_pass_with_likelihood(bencher: Bencher, setting: Setting) {
+    symmetric(bencher, setting, |case, threads| case.pass(Depth::Likelihood, threads));
+}
+
+#[divan::bench(args = settings(), max_time = 0.2)]
+fn symmetric_pass_with_curvature(bencher: Bencher, setting: Setting) {
+    symmetric(bencher, setting, |case, threads| case.pass(Depth::Curvature, threads));
+}
+
+/// Merely adding up the entries that the symmetric pass reads.
+#[divan::bench(args = settings().filter(|setting| setting.removed == 0), max_time = 0.2)]
+fn symmetric_total(bencher: Bencher, setting: Setting) {
+    let Setting { n, threads, .. } = setting;
+    let values = matrix::tree(n);
+    let bencher = bencher.counter(ItemsCount::new(n * (n + 1) / 2));
+    bencher.bench(|| total::upper_triangle(black_box(values), n, threads));
+}
+
+fn general(bencher: Bencher, Setting { n, threads, removed }: Setting, pass: impl Fn(&Case, usize) -> Margins + Sync) {
+    match Case::general(matrix::general(n, n / 2), n, n / 2, removed) {
+        Ok(case) => bencher.counter(ItemsCount::new(case.count())).bench(|| pass(black_box(&case), threads)),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// `n` rows, half as many columns.
+#[divan::bench(args = settings().filter(|setting| setting.n != 4000), max_time = 0.2)]
+fn general_product(bencher: Bencher, setting: Setting) {
+    general(bencher, setting, |case, threads| case.product(threads));
+}
+
+/// `n` rows, half as many columns.
+#[divan::bench(args = settings().filter(|setting| setting.n != 4000), max_time = 0.2)]
+fn general_pass(bencher: Bencher, setting: Setting) {
+    general(bencher, setting, expectation);
+}

@@ -1,0 +1,30 @@
+//! The start: the leading singular pair, truncated.
+
+use divan::{black_box, Bencher};
+use nmu_bench::case::Case;
+use nmu_bench::matrix;
+use nmu_core::parallel::Threads;
+use nmu_core::start::leading_start;
+
+const SIZES: [usize; 3] = [500, 1000, 2000];
+
+fn time(bencher: Bencher, case: Case, threads: usize) {
+    bencher.bench(|| leading_start(&black_box(&case).view(), Threads::new(threads)).u);
+}
+
+#[divan::bench(args = SIZES, consts = [1, 2], max_time = 0.3)]
+fn symmetric<const THREADS: usize>(bencher: Bencher, n: usize) {
+    match Case::symmetric(matrix::tree(n), n, 0) {
+        Ok(case) => time(bencher, case, THREADS),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// `n` rows, half as many columns.
+#[divan::bench(args = SIZES, consts = [1, 2], max_time = 0.3)]
+fn general<const THREADS: usize>(bencher: Bencher, n: usize) {
+    match Case::general(matrix::general(n, n / 2), n, n / 2, 0) {
+        Ok(case) => time(bencher, case, THREADS),
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,141 @@
+//! Times single operations of the core on a matrix in a file, for `compare.R`, which sees only whole fits.
+//!
+//! ```text
+//! measure about                                     the instruction set found at run time
+//! measure FILE ORDER REPEATS WORK/THREADS ...       a line `work,threads,seconds` for each
+//! ```
+//!
+//! FILE holds a symmetric matrix as doubles. WORK is `product` (of A with a vector), `pass`, `likelihood` (a pass with it),
+//! `curvature` (with that as well), `total` (adding up the entries that a pass reads), `start`, or `fit` (a start and 20
+//! iterations). The works take turns, so that a slow moment of the machine is shared by all; seconds are the median over
+//! the repeats.
+
+use nmu_bench::case::{Case, NOISE};
+use nmu_bench::total::{instruction_set, upper_triangle};
+use nmu_core::em::{iterate, Settings};
+use nmu_core::parallel::Threads;
+use nmu_core::pass::Depth;
+use nmu_core::start::leading_start;
+use std::error::Error;
+use std::hint::black_box;
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("measure: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    if arguments == ["about"] {
+        println!("{}", instruction_set());
+        return Ok(());
+    }
+    let [file, order, repeats, tasks @ ..] = arguments else {
+        return Err("usage: measure FILE ORDER REPEATS WORK/THREADS ...".into());
+    };
+    let (order, repeats): (usize, usize) = (order.parse()?, repeats.parse()?);
+    let values = read(file)?;
+    let case = Case::symmetric(&values, order, 0).map_err(|error| error.to_string())?;
+    let tasks = tasks.iter().map(|text| Task::parse(text)).collect::<Result<Vec<_>, _>>()?;
+
+    let calls: Vec<usize> = tasks.iter().map(|task| calls(|| task.run(&case, &values, order))).collect();
+    let mut seconds = vec![Vec::new(); tasks.len()];
+    for _ in 0..repeats {
+        for ((task, &calls), seconds) in tasks.iter().zip(&calls).zip(&mut seconds) {
+            seconds.push(time(calls, || task.run(&case, &values, order)));
+        }
+    }
+    println!("work,threads,seconds");
+    for (task, seconds) in tasks.iter().zip(&mut seconds) {
+        println!("{},{},{:e}", task.name, task.threads, median(seconds));
+    }
+    Ok(())
+}
+
+fn read(file: &str) -> Result<Vec<f64>, Box<dyn Error>> {
+    let bytes = std::fs::read(file)?;
+    Ok(bytes.chunks_exact(8).map(|word| f64::from_le_bytes(std::array::from_fn(|index| word[index]))).collect())
+}
+
+/// What to time, on how many threads.
+struct Task {
+    name: String,
+    work: Work,
+    threads: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Work {
+    Product,
+    Pass(Depth),
+    Start,
+    Fit,
+    Total,
+}
+
+impl Task {
+    fn parse(text: &str) -> Result<Self, Box<dyn Error>> {
+        let (name, threads) = text.split_once('/').ok_or_else(|| format!("no threads in {text}"))?;
+        let work = match name {
+            "product" => Work::Product,
+            "pass" => Work::Pass(Depth::Expectation),
+            "likelihood" => Work::Pass(Depth::Likelihood),
+            "curvature" => Work::Pass(Depth::Curvature),
+            "start" => Work::Start,
+            "fit" => Work::Fit,
+            "total" => Work::Total,
+            _ => return Err(format!("unknown work {name}").into()),
+        };
+        Ok(Self { name: name.to_owned(), work, threads: threads.parse()? })
+    }
+
+    fn run(&self, case: &Case, values: &[f64], order: usize) {
+        let threads = Threads::new(self.threads);
+        match self.work {
+            Work::Product => drop(black_box(case.product(self.threads))),
+            Work::Pass(depth) => drop(black_box(case.pass(depth, self.threads))),
+            Work::Start => drop(black_box(leading_start(&case.view(), threads))),
+            Work::Total => drop(black_box(upper_triangle(black_box(values), order, self.threads))),
+            Work::Fit => {
+                let view = case.view();
+                let settings =
+                    Settings { noise: NOISE, estimator: None, rounds: 1, iterations: 20, tolerance: 0.0, trace: false };
+                let start = leading_start(&view, threads);
+                drop(black_box(iterate(&view, start, &settings, threads, &mut |_| ControlFlow::Continue(()))));
+            }
+        }
+    }
+}
+
+/// Seconds a call.
+fn time(calls: usize, mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..calls {
+        work();
+    }
+    start.elapsed().as_secs_f64() / calls as f64
+}
+
+/// Calls that take at least some milliseconds together, so that the clock does not matter; the first one warms up.
+fn calls(mut work: impl FnMut()) -> usize {
+    time(1, &mut work);
+    (5e-3 / time(1, work)).ceil().clamp(1.0, 1e4) as usize
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => values[middle],
+        _ => 0.5 * (values[middle - 1] + values[middle]),
+    }
+}

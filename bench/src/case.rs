@@ -1,0 +1,79 @@
+//! A matrix with a model of it, ready to be passed over.
+
+use nmu_core::error::Error;
+use nmu_core::noise::Noise;
+use nmu_core::parallel::Threads;
+use nmu_core::pass::{product, sweep, Depth, Margins, Model, Question};
+use nmu_core::storage::Dense;
+use nmu_core::view::{Factor, View};
+
+/// λ and σ that the notebook's estimation starts from.
+pub const NOISE: Noise = Noise { lambda: 1.0, sigma: 0.1 };
+
+/// A matrix, its size and one factor of it.
+pub struct Case<'a> {
+    storage: Dense<'a>,
+    symmetric: bool,
+    factor: Factor,
+    removed: Vec<Factor>,
+}
+
+impl<'a> Case<'a> {
+    /// A symmetric matrix, of which `removed` factors have been taken out already.
+    ///
+    /// # Errors
+    /// Where `values` is not `order²` long.
+    pub fn symmetric(values: &'a [f64], order: usize, removed: usize) -> Result<Self, Error> {
+        let factor = Factor { d: 0.5 * order as f64, u: even(order), v: None };
+        Self::new(values, (order, order), factor, removed)
+    }
+
+    /// A matrix that is treated as a general one.
+    ///
+    /// # Errors
+    /// Where `values` has another length.
+    pub fn general(values: &'a [f64], nrow: usize, ncol: usize, removed: usize) -> Result<Self, Error> {
+        let d = 0.5 * (nrow as f64 * ncol as f64).sqrt();
+        Self::new(values, (nrow, ncol), Factor { d, u: even(nrow), v: Some(even(ncol)) }, removed)
+    }
+
+    fn new(values: &'a [f64], (nrow, ncol): (usize, usize), factor: Factor, removed: usize) -> Result<Self, Error> {
+        let storage = Dense::from_columns(values, nrow, ncol)?;
+        // Taken out in name only: their weight is too small to change the residual.
+        let removed = vec![Factor { d: 1e-12, ..factor.clone() }; removed];
+        Ok(Self { storage, symmetric: factor.v.is_none(), factor, removed })
+    }
+
+    /// The storage.
+    pub fn storage(&self) -> &Dense<'a> {
+        &self.storage
+    }
+
+    /// The matrix minus what was taken out.
+    pub fn view(&self) -> View<'_> {
+        View::new(&self.storage, &self.removed, self.symmetric)
+    }
+
+    /// The entries that count: half of a symmetric matrix.
+    pub fn count(&self) -> usize {
+        self.view().count() as usize
+    }
+
+    /// `A q` and `Aᵀ p`: no model, no `b̄`.
+    pub fn product(&self, threads: usize) -> Margins {
+        product(&self.view(), &self.factor.u, self.factor.v(), Threads::new(threads))
+    }
+
+    /// One pass, as deep as asked: its products.
+    pub fn pass(&self, depth: Depth, threads: usize) -> Margins {
+        let model = Model { factor: &self.factor, noise: NOISE };
+        let question =
+            Question { row_weights: &self.factor.u, column_weights: self.factor.v(), shift: 1.0 / NOISE.lambda, depth };
+        sweep(&self.view(), model, &question, Threads::new(threads)).products
+    }
+}
+
+/// The unit vector of equal loadings.
+fn even(length: usize) -> Vec<f64> {
+    vec![1.0 / (length as f64).sqrt(); length]
+}

@@ -1,0 +1,160 @@
+//! The inner loop of the pass: a run of entries of one column, a register at a time.
+
+use super::tally::{Constants, Tally};
+use super::Sums;
+use crate::lanes::{mul_add, posterior};
+use crate::noise::Noise;
+use pulp::Simd;
+
+/// How much the loop computes, as constants that the compiler can build each loop for.
+pub(super) mod level {
+    /// `b = 0`: products only.
+    pub(crate) const PRODUCT: u8 = 0;
+    /// [`super::super::Depth::Expectation`]
+    pub(crate) const EXPECTATION: u8 = 1;
+    /// [`super::super::Depth::Likelihood`]
+    pub(crate) const LIKELIHOOD: u8 = 2;
+    /// [`super::super::Depth::Curvature`]
+    pub(crate) const CURVATURE: u8 = 3;
+}
+
+/// A run of entries of one column, with what belongs to their rows.
+pub(super) struct Line<'a> {
+    /// The entries `a`.
+    pub(super) entries: &'a [f64],
+    /// `u`, the loadings of their rows.
+    pub(super) loadings: &'a [f64],
+    /// `p`, the weights of their rows.
+    pub(super) weights: &'a [f64],
+    /// Where `(a − b̄) q` is added, row by row; may be longer than the run.
+    pub(super) products: &'a mut [f64],
+    /// Where `m q²` is added, row by row, if curvatures are asked for.
+    pub(super) curvatures: &'a mut [f64],
+    /// `d v`, of the column.
+    pub(super) loading: f64,
+    /// `q`, of the column.
+    pub(super) weight: f64,
+}
+
+/// What a line adds up to: `Σ (a − b̄) p` and `Σ m p²`.
+pub(super) struct Totals {
+    pub(super) product: f64,
+    pub(super) curvature: f64,
+}
+
+/// The loop over lines and the sums it gathers.
+pub(super) struct Kernel<S: Simd, const LEVEL: u8> {
+    simd: S,
+    constants: Constants<S>,
+    tally: Tally<S>,
+}
+
+/// What one register of entries yields: `a − b̄` (or `x − b̄`) and `m`.
+struct Yield<S: Simd> {
+    rest: S::f64s,
+    curvature: S::f64s,
+}
+
+impl<S: Simd, const LEVEL: u8> Kernel<S, LEVEL> {
+    /// A kernel with empty sums; the residual's moments will be taken about `shift`.
+    #[inline(always)]
+    pub(super) fn new(simd: S, noise: Noise, shift: f64) -> Self {
+        Self { simd, constants: Constants::new(simd, noise, shift), tally: Tally::new(simd) }
+    }
+
+    /// The same kernel with empty sums.
+    #[inline(always)]
+    pub(super) fn fresh(&self) -> Self {
+        Self { simd: self.simd, constants: self.constants, tally: Tally::new(self.simd) }
+    }
+
+    /// The sums over all lines so far.
+    #[inline(always)]
+    pub(super) fn sums(&self) -> Sums {
+        self.tally.sums(self.simd, &self.constants)
+    }
+
+    /// Runs over a line.
+    #[inline(always)]
+    pub(super) fn line(&mut self, line: Line) -> Totals {
+        let simd = self.simd;
+        let length = line.entries.len();
+        let loading = simd.splat_f64s(-line.loading);
+        let weight = simd.splat_f64s(line.weight);
+        let weight_squared = simd.splat_f64s(line.weight * line.weight);
+        let (entries, last_entries) = S::as_simd_f64s(line.entries);
+        let (loadings, last_loadings) = S::as_simd_f64s(line.loadings);
+        let (weights, last_weights) = S::as_simd_f64s(line.weights);
+        let (products, last_products) = S::as_mut_simd_f64s(&mut line.products[..length]);
+        let curved = if LEVEL == level::CURVATURE { length } else { 0 };
+        let (curvatures, last_curvatures) = S::as_mut_simd_f64s(&mut line.curvatures[..curved]);
+        let mut product = simd.splat_f64s(0.0);
+        let mut curvature = simd.splat_f64s(0.0);
+
+        // Equal lengths, said once here, spare a check at every index below.
+        let (loadings, weights) = (&loadings[..entries.len()], &weights[..entries.len()]);
+        let products = &mut products[..entries.len()];
+        let curvatures = &mut curvatures[..if LEVEL == level::CURVATURE { entries.len() } else { 0 }];
+        for index in 0..entries.len() {
+            let found = self.step(entries[index], simd.mul_f64s(loading, loadings[index]), None);
+            products[index] = mul_add(simd, found.rest, weight, products[index]);
+            product = mul_add(simd, found.rest, weights[index], product);
+            if LEVEL == level::CURVATURE {
+                curvatures[index] = mul_add(simd, found.curvature, weight_squared, curvatures[index]);
+                let square = simd.mul_f64s(weights[index], weights[index]);
+                curvature = mul_add(simd, found.curvature, square, curvature);
+            }
+        }
+        if !last_entries.is_empty() {
+            let keep = simd.mask_between_m64s(0, last_entries.len() as u64).mask();
+            let explained = simd.mul_f64s(loading, simd.partial_load_f64s(last_loadings));
+            let found = self.step(simd.partial_load_f64s(last_entries), explained, Some(keep));
+            let row_weight = simd.partial_load_f64s(last_weights);
+            let sum = mul_add(simd, found.rest, weight, simd.partial_load_f64s(last_products));
+            simd.partial_store_f64s(last_products, sum);
+            product = mul_add(simd, found.rest, row_weight, product);
+            if LEVEL == level::CURVATURE {
+                let old = simd.partial_load_f64s(last_curvatures);
+                simd.partial_store_f64s(last_curvatures, mul_add(simd, found.curvature, weight_squared, old));
+                let square = simd.mul_f64s(row_weight, row_weight);
+                curvature = mul_add(simd, found.curvature, square, curvature);
+            }
+        }
+        self.tally.count += length;
+        Totals { product: simd.reduce_sum_f64s(product), curvature: simd.reduce_sum_f64s(curvature) }
+    }
+
+    /// One register of entries, with minus the part of them in W. Where `keep` is given, the other lanes are left out
+    /// of all sums and yield 0.
+    #[inline(always)]
+    fn step(&mut self, entry: S::f64s, minus_explained: S::f64s, keep: Option<S::m64s>) -> Yield<S> {
+        let Self { simd, constants, tally } = self;
+        let simd = *simd;
+        let zero = simd.splat_f64s(0.0);
+        let kept = |value: S::f64s| match keep {
+            Some(mask) => simd.select_f64s(mask, value, zero),
+            None => value,
+        };
+        if LEVEL == level::PRODUCT {
+            return Yield { rest: kept(entry), curvature: zero };
+        }
+        let residual = simd.add_f64s(entry, minus_explained);
+        let scaled = simd.mul_f64s(residual, constants.inverse_sigma);
+        let z = simd.sub_f64s(scaled, constants.lambda_sigma);
+        let b = posterior(simd, z);
+        tally.add_residual(simd, constants, residual, keep);
+        tally.add_posterior(simd, kept(b.mean), kept(b.second));
+        if LEVEL >= level::LIKELIHOOD {
+            tally.add_likelihood(simd, constants, scaled, z, b.inverse_mass, keep);
+        }
+        let mut curvature = zero;
+        if LEVEL == level::CURVATURE {
+            curvature = kept(simd.mul_f64s(b.hazard, b.mean));
+            tally.add_slopes(simd, constants, scaled, kept(b.hazard), curvature);
+        }
+        let base = if LEVEL == level::CURVATURE { residual } else { entry };
+        let rest = kept(mul_add(simd, b.mean, constants.minus_sigma, base));
+        tally.add_rest(simd, rest);
+        Yield { rest, curvature }
+    }
+}

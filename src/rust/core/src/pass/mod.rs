@@ -1,0 +1,115 @@
+//! The fused pass: one sweep over a matrix, from which every method takes what it needs.
+//!
+//! With `x = A − W` the residual and `b̄` its posterior mean of `b`, a sweep yields products of `A − b̄` or `x − b̄` with
+//! two weight vectors, [`Sums`] over the entries and, where asked, curvatures. `b̄` lives in registers only. Of a
+//! symmetric matrix each pair of entries is read once. The matrix is cut into tiles by its shape alone, and the tiles'
+//! results are added in their order, so that the bits do not depend on the number of threads.
+
+mod line;
+mod sums;
+mod tally;
+mod tile;
+
+pub use sums::Sums;
+
+use crate::noise::Noise;
+use crate::parallel::Threads;
+use crate::vector::add_scaled;
+use crate::view::{Factor, View};
+use line::level;
+use pulp::Arch;
+use tile::{cut, TilePass};
+
+/// The low-rank part and the noise that define the posterior of `b`.
+#[derive(Clone, Copy)]
+pub struct Model<'a> {
+    /// The factor being fitted.
+    pub factor: &'a Factor,
+    /// λ and σ.
+    pub noise: Noise,
+}
+
+/// How much a sweep computes; each depth includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Products of `A − b̄`, and the sums but for the log-likelihood.
+    Expectation,
+    /// The log-likelihood as well.
+    Likelihood,
+    /// The slopes and curvatures of the log-likelihood: products of `x − b̄` in the place of `A − b̄`, curvatures by row
+    /// and column, and what the derivatives in λ and σ are made of.
+    Curvature,
+}
+
+/// What a sweep is to compute.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// `p`, a weight a row.
+    pub row_weights: &'a [f64],
+    /// `q`, a weight a column; the same as `p` where the matrix is symmetric.
+    pub column_weights: &'a [f64],
+    /// A value near the mean of the residual, about which its moments are taken.
+    pub shift: f64,
+    /// How much to compute.
+    pub depth: Depth,
+}
+
+/// A vector over the rows and one over the columns; of a symmetric matrix these are one, and `columns` is empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Margins {
+    /// An element a row.
+    pub rows: Vec<f64>,
+    /// An element a column, or none.
+    pub columns: Vec<f64>,
+}
+
+/// What a sweep found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sweep {
+    /// `(A − b̄) q` and `(A − b̄)ᵀ p`, or `(x − b̄) q` and `(x − b̄)ᵀ p`, as [`Depth`] says.
+    pub products: Margins,
+    /// `Σ_j m_ij q_j²` and `Σ_i m_ij p_i²` with `m = h (z + h)`, minus σ² times the curvature of the log-likelihood of an
+    /// entry in its W: positive, at most 1. Empty where not asked for.
+    pub curvatures: Margins,
+    /// The sums over the entries.
+    pub sums: Sums,
+}
+
+/// `A q` and `Aᵀ p`.
+pub fn product(view: &View, row_weights: &[f64], column_weights: &[f64], threads: Threads) -> Margins {
+    let question = Question { row_weights, column_weights, shift: 0.0, depth: Depth::Expectation };
+    run::<{ level::PRODUCT }>(view, None, &question, threads).products
+}
+
+/// Sweeps over `view` once, with `b̄` under `model`.
+pub fn sweep(view: &View, model: Model, question: &Question, threads: Threads) -> Sweep {
+    let run = match question.depth {
+        Depth::Expectation => run::<{ level::EXPECTATION }>,
+        Depth::Likelihood => run::<{ level::LIKELIHOOD }>,
+        Depth::Curvature => run::<{ level::CURVATURE }>,
+    };
+    run(view, Some(model), question, threads)
+}
+
+fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, threads: Threads) -> Sweep {
+    let arch = Arch::new();
+    let tiles = cut(view);
+    let parts = threads.map(tiles.len(), |index| {
+        arch.dispatch(TilePass::<LEVEL> { view, model, question, tile: tiles[index].clone() })
+    });
+    let mut total = Sweep {
+        products: margins(view),
+        curvatures: if LEVEL == level::CURVATURE { margins(view) } else { Margins::default() },
+        sums: Sums::empty(question.shift),
+    };
+    for (tile, part) in tiles.iter().zip(&parts) {
+        tile.add_to(&mut total.products, &part.products);
+        tile.add_to(&mut total.curvatures, &part.curvatures);
+        total.sums.add(&part.sums, 1.0);
+    }
+    total
+}
+
+fn margins(view: &View) -> Margins {
+    Margins { rows: vec![0.0; view.nrow()], columns: vec![0.0; if view.is_symmetric() { 0 } else { view.ncol() }] }
+}

@@ -1,0 +1,157 @@
+//! The sums that the inner loop keeps in registers, a lane each, in units of σ.
+
+use super::Sums;
+use crate::lanes::{mul_add, LogProduct};
+use crate::noise::Noise;
+use pulp::Simd;
+
+/// λ, σ and the shift of the moments, in the forms that the loop needs.
+#[derive(Clone, Copy)]
+pub(super) struct Constants<S: Simd> {
+    noise: Noise,
+    shift: f64,
+    offset: S::f64s,
+    pub(super) minus_sigma: S::f64s,
+    pub(super) inverse_sigma: S::f64s,
+    pub(super) lambda_sigma: S::f64s,
+}
+
+impl<S: Simd> Constants<S> {
+    #[inline(always)]
+    pub(super) fn new(simd: S, noise: Noise, shift: f64) -> Self {
+        Self {
+            noise,
+            shift,
+            offset: simd.splat_f64s(shift),
+            minus_sigma: simd.splat_f64s(-noise.sigma),
+            inverse_sigma: simd.splat_f64s(1.0 / noise.sigma),
+            lambda_sigma: simd.splat_f64s(noise.lambda * noise.sigma),
+        }
+    }
+}
+
+/// [`Sums`], before the lanes are added up.
+pub(super) struct Tally<S: Simd> {
+    pub(super) count: usize,
+    minimum: S::f64s,
+    first_moment: S::f64s,
+    second_moment: S::f64s,
+    mean: S::f64s,
+    second: S::f64s,
+    square_rest: S::f64s,
+    exponent: S::f64s,
+    inverse_mass: LogProduct<S>,
+    curvature: S::f64s,
+    hazard_reach: S::f64s,
+    curvature_reach: S::f64s,
+    curvature_reach_squared: S::f64s,
+}
+
+impl<S: Simd> Tally<S> {
+    #[inline(always)]
+    pub(super) fn new(simd: S) -> Self {
+        let zero = simd.splat_f64s(0.0);
+        Self {
+            count: 0,
+            minimum: simd.splat_f64s(f64::INFINITY),
+            first_moment: zero,
+            second_moment: zero,
+            mean: zero,
+            second: zero,
+            square_rest: zero,
+            exponent: zero,
+            inverse_mass: LogProduct::new(simd),
+            curvature: zero,
+            hazard_reach: zero,
+            curvature_reach: zero,
+            curvature_reach_squared: zero,
+        }
+    }
+
+    /// The least residual, and the residual's moments about the shift.
+    #[inline(always)]
+    pub(super) fn add_residual(&mut self, simd: S, constants: &Constants<S>, x: S::f64s, keep: Option<S::m64s>) {
+        let centred = simd.sub_f64s(x, constants.offset);
+        let (centred, x) = match keep {
+            Some(mask) => {
+                (simd.select_f64s(mask, centred, simd.splat_f64s(0.0)), simd.select_f64s(mask, x, self.minimum))
+            }
+            None => (centred, x),
+        };
+        self.minimum = simd.min_f64s(self.minimum, x);
+        self.first_moment = simd.add_f64s(self.first_moment, centred);
+        self.second_moment = mul_add(simd, centred, centred, self.second_moment);
+    }
+
+    /// `b̄/σ` and `E[b²]/σ²`.
+    #[inline(always)]
+    pub(super) fn add_posterior(&mut self, simd: S, mean: S::f64s, second: S::f64s) {
+        self.mean = simd.add_f64s(self.mean, mean);
+        self.second = simd.add_f64s(self.second, second);
+    }
+
+    /// `a − b̄`.
+    #[inline(always)]
+    pub(super) fn add_rest(&mut self, simd: S, rest: S::f64s) {
+        self.square_rest = mul_add(simd, rest, rest, self.square_rest);
+    }
+
+    /// `λ²σ²/2 − λx + log Φ(z)` with `t = x/σ`, which is `−½ t² − log(√(2π) w)` to the left of `z = 0`, with
+    /// `w = φ(z)/Φ(z)`, and `−½ λσ (t + z) + log Φ(z)` to the right: neither is a difference of large numbers.
+    #[inline(always)]
+    pub(super) fn add_likelihood(
+        &mut self,
+        simd: S,
+        constants: &Constants<S>,
+        t: S::f64s,
+        z: S::f64s,
+        inverse_mass: S::f64s,
+        keep: Option<S::m64s>,
+    ) {
+        let zero = simd.splat_f64s(0.0);
+        let right = simd.mul_f64s(constants.lambda_sigma, simd.add_f64s(t, z));
+        let exponent = simd.select_f64s(simd.less_than_f64s(z, zero), simd.mul_f64s(t, t), right);
+        let (exponent, inverse_mass) = match keep {
+            Some(mask) => {
+                (simd.select_f64s(mask, exponent, zero), simd.select_f64s(mask, inverse_mass, simd.splat_f64s(1.0)))
+            }
+            None => (exponent, inverse_mass),
+        };
+        self.exponent = simd.add_f64s(self.exponent, exponent);
+        self.inverse_mass.multiply(simd, inverse_mass);
+    }
+
+    /// What the derivatives in log λ and log σ are made of, with the reach `t + λσ`: `Σ m`, and the sums of `h` and `m`
+    /// times it, and of `m` times its square.
+    #[inline(always)]
+    pub(super) fn add_slopes(&mut self, simd: S, constants: &Constants<S>, t: S::f64s, h: S::f64s, m: S::f64s) {
+        let reach = simd.add_f64s(t, constants.lambda_sigma);
+        let curvature_reach = simd.mul_f64s(m, reach);
+        self.curvature = simd.add_f64s(self.curvature, m);
+        self.hazard_reach = mul_add(simd, h, reach, self.hazard_reach);
+        self.curvature_reach = simd.add_f64s(self.curvature_reach, curvature_reach);
+        self.curvature_reach_squared = mul_add(simd, curvature_reach, reach, self.curvature_reach_squared);
+    }
+
+    /// The lanes added up, in the units of the matrix.
+    #[inline(always)]
+    pub(super) fn sums(&self, simd: S, constants: &Constants<S>) -> Sums {
+        let sum = |lanes| simd.reduce_sum_f64s(lanes);
+        let sigma = constants.noise.sigma;
+        Sums {
+            count: self.count as f64,
+            mean_b: sigma * sum(self.mean),
+            second_b: sigma * (sigma * sum(self.second)),
+            square_rest: sum(self.square_rest),
+            minimum: simd.reduce_min_f64s(self.minimum),
+            shift: constants.shift,
+            first: sum(self.first_moment),
+            second: sum(self.second_moment),
+            log_kernel: -0.5 * sum(self.exponent) - self.inverse_mass.log(simd),
+            curvature: sum(self.curvature),
+            hazard_reach: sum(self.hazard_reach),
+            curvature_reach: sum(self.curvature_reach),
+            curvature_reach_squared: sum(self.curvature_reach_squared),
+        }
+    }
+}

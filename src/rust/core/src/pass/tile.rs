@@ -1,0 +1,146 @@
+//! The pieces that a matrix is cut into, and the sweep over one of them.
+
+use super::line::{level, Kernel, Line};
+use super::{add_scaled, Margins, Model, Question, Sweep};
+use crate::noise::Noise;
+use crate::view::{Buffer, View};
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// A rectangle of the matrix; of a symmetric matrix, its part on and above the diagonal.
+#[derive(Clone, Debug)]
+pub(super) struct Tile {
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+/// The most tiles that a matrix is cut into: enough to keep threads busy, few enough that their vectors are small.
+const MOST_TILES: usize = 64;
+/// The least entries of a tile.
+const LEAST_ENTRIES: usize = 1 << 14;
+/// The least rows of a tile that does not span them all.
+const LEAST_ROWS: usize = 512;
+
+/// Cuts the matrix into tiles of near-equal work, by its shape alone.
+pub(super) fn cut(view: &View) -> Vec<Tile> {
+    let (nrow, ncol) = (view.nrow(), view.ncol());
+    let wanted = (view.count() as usize / LEAST_ENTRIES).clamp(1, MOST_TILES);
+    if view.is_symmetric() {
+        // A triangle: the area up to column j grows with j².
+        let strips = cuts(wanted, |share| (ncol as f64 * share.sqrt()).round() as usize);
+        return strips.into_iter().map(|columns| Tile { rows: 0..columns.end, columns }).collect();
+    }
+    let across = wanted.min(ncol);
+    let down = (wanted / across).clamp(1, nrow.div_ceil(LEAST_ROWS));
+    let bands = cuts(down, |share| (nrow as f64 * share).round() as usize);
+    let strips = cuts(across, |share| (ncol as f64 * share).round() as usize);
+    let tile = |rows: &Range<usize>, columns: &Range<usize>| Tile { rows: rows.clone(), columns: columns.clone() };
+    bands.iter().flat_map(|rows| strips.iter().map(move |columns| tile(rows, columns))).collect()
+}
+
+/// The non-empty ranges between `place(0/parts), place(1/parts), …`.
+fn cuts(parts: usize, place: impl Fn(f64) -> usize) -> Vec<Range<usize>> {
+    let cut = |part: usize| place(part as f64 / parts as f64);
+    (0..parts).map(|part| cut(part)..cut(part + 1)).filter(|range| !range.is_empty()).collect()
+}
+
+impl Tile {
+    /// Adds a tile's margins to those of the matrix. A symmetric matrix has one margin, and both go there.
+    pub(super) fn add_to(&self, total: &mut Margins, part: &Margins) {
+        if part.rows.is_empty() {
+            return;
+        }
+        add_scaled(&mut total.rows[self.rows.clone()], 1.0, &part.rows);
+        let columns = if total.columns.is_empty() { &mut total.rows } else { &mut total.columns };
+        add_scaled(&mut columns[self.columns.clone()], 1.0, &part.columns);
+    }
+
+    fn margins(&self, wanted: bool) -> Margins {
+        let zeros = |range: &Range<usize>| vec![0.0; if wanted { range.len() } else { 0 }];
+        Margins { rows: zeros(&self.rows), columns: zeros(&self.columns) }
+    }
+}
+
+/// The pass over one tile, compiled for each instruction set.
+pub(super) struct TilePass<'a, const LEVEL: u8> {
+    pub(super) view: &'a View<'a>,
+    pub(super) model: Option<Model<'a>>,
+    pub(super) question: &'a Question<'a>,
+    pub(super) tile: Tile,
+}
+
+impl<const LEVEL: u8> WithSimd for TilePass<'_, LEVEL> {
+    type Output = Sweep;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Sweep {
+        let Self { view, model, question, tile } = self;
+        let Question { row_weights, column_weights, shift, .. } = *question;
+        let symmetric = view.is_symmetric();
+        let noise = model.map_or(Noise { lambda: 1.0, sigma: 1.0 }, |model| model.noise);
+        // Without a model nothing is explained: the loadings are then multiplied by zero, whatever they are.
+        let loadings = model.map_or(row_weights, |model| &model.factor.u);
+        let loading = |column: usize| model.map_or(0.0, |Model { factor, .. }| factor.d * factor.v()[column]);
+
+        let mut kernel = Kernel::<S, LEVEL>::new(simd, noise, shift);
+        let mut products = tile.margins(true);
+        let mut curvatures = tile.margins(LEVEL == level::CURVATURE);
+        let mut diagonal = vec![0.0; if symmetric { tile.columns.len() } else { 0 }];
+        let mut buffer = Buffer::new(tile.rows.len());
+        for (index, column) in tile.columns.clone().enumerate() {
+            let rows = if symmetric { 0..column + 1 } else { tile.rows.clone() };
+            let entries = view.column(column, rows.clone(), &mut buffer);
+            let above = if symmetric { 0..column } else { rows };
+            if symmetric {
+                diagonal[index] = entries[column];
+            }
+            let totals = kernel.line(Line {
+                entries: &entries[..above.len()],
+                loadings: &loadings[above.clone()],
+                weights: &row_weights[above.clone()],
+                products: &mut products.rows,
+                curvatures: &mut curvatures.rows,
+                loading: loading(column),
+                weight: column_weights[column],
+            });
+            products.columns[index] = totals.product;
+            if LEVEL == level::CURVATURE {
+                curvatures.columns[index] = totals.curvature;
+            }
+        }
+        let mut sums = kernel.sums();
+        if symmetric {
+            let explained: Vec<f64> = tile.columns.clone().map(|j| loading(j) * loadings[j]).collect();
+            let part = diagonal_part(kernel.fresh(), &diagonal, &explained);
+            for (index, column) in tile.columns.clone().enumerate() {
+                let weight = column_weights[column];
+                products.columns[index] += weight * part.products.rows[index];
+                if LEVEL == level::CURVATURE {
+                    curvatures.columns[index] += weight * weight * part.curvatures.rows[index];
+                }
+            }
+            sums.add(&part.sums, 0.5);
+        }
+        Sweep { products, curvatures, sums }
+    }
+}
+
+/// The sweep over diagonal entries with unit weights, of which `explained` is the part in W. The loop over a line wants
+/// one loading for all its entries, so it gets the residuals, and what it was not shown is given back after it.
+#[inline(always)]
+fn diagonal_part<S: Simd, const LEVEL: u8>(mut kernel: Kernel<S, LEVEL>, entries: &[f64], explained: &[f64]) -> Sweep {
+    let residuals: Vec<f64> = entries.iter().zip(explained).map(|(entry, part)| entry - part).collect();
+    let mut products = if LEVEL == level::CURVATURE { vec![0.0; entries.len()] } else { explained.to_vec() };
+    let mut curvatures = vec![0.0; if LEVEL == level::CURVATURE { entries.len() } else { 0 }];
+    kernel.line(Line {
+        entries: &residuals,
+        loadings: explained,
+        weights: explained,
+        products: &mut products,
+        curvatures: &mut curvatures,
+        loading: 0.0,
+        weight: 1.0,
+    });
+    let rows = |rows| Margins { rows, columns: Vec::new() };
+    Sweep { products: rows(products), curvatures: rows(curvatures), sums: kernel.sums() }
+}

@@ -1,0 +1,89 @@
+//! Test matrices, and the pass written out entry by entry.
+#![allow(dead_code, unreachable_pub)]
+
+use nmu_core::normal::truncated;
+use nmu_core::pass::Model;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A generator for one test.
+pub fn generator(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// `count` numbers, uniform on `[low, high)`.
+pub fn uniform(generator: &mut ChaCha8Rng, count: usize, low: f64, high: f64) -> Vec<f64> {
+    (0..count).map(|_| generator.random_range(low..high)).collect()
+}
+
+/// A matrix by columns, made symmetric where asked.
+pub fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symmetric: bool) -> Vec<f64> {
+    let mut values = uniform(generator, nrow * ncol, -0.5, 2.0);
+    if symmetric {
+        for column in 0..ncol {
+            for row in 0..column {
+                values[row * nrow + column] = values[column * nrow + row];
+            }
+        }
+    }
+    values
+}
+
+/// What a sweep must find, from the scalar functions and plain sums over all entries.
+#[derive(Default)]
+pub struct Plain {
+    pub rows: Vec<f64>,
+    pub columns: Vec<f64>,
+    pub row_curvatures: Vec<f64>,
+    pub column_curvatures: Vec<f64>,
+    pub count: f64,
+    pub mean_b: f64,
+    pub second_b: f64,
+    pub mean: f64,
+    pub variance: f64,
+    pub minimum: f64,
+    pub log_likelihood: f64,
+}
+
+/// The sweep over a matrix given by columns; `slopes` asks for products of `x − b̄` in the place of `a − b̄`.
+pub fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
+    let ncol = q.len();
+    let (lambda, sigma) = (model.noise.lambda, model.noise.sigma);
+    let mut found = Plain {
+        rows: vec![0.0; nrow],
+        columns: vec![0.0; ncol],
+        row_curvatures: vec![0.0; nrow],
+        column_curvatures: vec![0.0; ncol],
+        minimum: f64::INFINITY,
+        ..Plain::default()
+    };
+    let mut residuals = Vec::new();
+    for column in 0..ncol {
+        for row in 0..nrow {
+            let entry = values[column * nrow + row];
+            let x = entry - model.factor.d * model.factor.u[row] * model.factor.v()[column];
+            let b = truncated(x / sigma - lambda * sigma);
+            let rest = if slopes { x } else { entry } - sigma * b.mean;
+            let curvature = b.hazard * b.mean;
+            found.rows[row] += rest * q[column];
+            found.columns[column] += rest * p[row];
+            found.row_curvatures[row] += curvature * q[column] * q[column];
+            found.column_curvatures[column] += curvature * p[row] * p[row];
+            found.mean_b += sigma * b.mean;
+            found.second_b += sigma * sigma * b.second;
+            found.log_likelihood += lambda.ln() + 0.5 * (lambda * sigma).powi(2) - lambda * x + b.log_mass;
+            found.minimum = found.minimum.min(x);
+            residuals.push(x);
+        }
+    }
+    found.count = residuals.len() as f64;
+    found.mean = residuals.iter().sum::<f64>() / found.count;
+    found.variance = residuals.iter().map(|x| (x - found.mean).powi(2)).sum::<f64>() / found.count;
+    found
+}
+
+/// Whether two vectors agree within `tolerance` of the larger one's largest element.
+pub fn close(found: &[f64], expected: &[f64], tolerance: f64) -> bool {
+    let scale = expected.iter().fold(1e-300_f64, |scale, value| scale.max(value.abs()));
+    found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)
+}

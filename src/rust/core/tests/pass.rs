@@ -1,0 +1,119 @@
+//! The fused pass against the same sums written out entry by entry.
+
+mod common;
+
+use common::{close, generator, matrix, plain, uniform};
+use nmu_core::noise::Noise;
+use nmu_core::parallel::Threads;
+use nmu_core::pass::{product, sweep, Depth, Model, Question};
+use nmu_core::storage::Dense;
+use nmu_core::view::{Factor, View};
+
+/// Shapes that fill registers and leave remainders, one tile and many.
+const SHAPES: [(usize, usize, bool); 8] = [
+    (1, 1, true),
+    (7, 7, true),
+    (64, 64, true),
+    (301, 301, true),
+    (1, 9, false),
+    (33, 5, false),
+    (70, 300, false),
+    (1500, 40, false),
+];
+
+/// λ and σ that put most entries to the left of zero, around it, and to the right.
+const NOISES: [Noise; 3] =
+    [Noise { lambda: 30.0, sigma: 1.0 }, Noise { lambda: 1.0, sigma: 0.7 }, Noise { lambda: 0.3, sigma: 0.01 }];
+
+fn factor(seed: u64, nrow: usize, ncol: usize, symmetric: bool) -> Factor {
+    let mut generator = generator(seed);
+    let u = uniform(&mut generator, nrow, 0.0, 1.0);
+    let v = (!symmetric).then(|| uniform(&mut generator, ncol, 0.0, 1.0));
+    Factor { d: 0.6, u, v }
+}
+
+#[test]
+fn a_sweep_is_the_sum_over_its_entries() {
+    for (nrow, ncol, symmetric) in SHAPES {
+        let values = matrix(&mut generator(1), nrow, ncol, symmetric);
+        let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+        let view = View::new(&storage, &[], symmetric);
+        let factor = factor(2, nrow, ncol, symmetric);
+        let p = uniform(&mut generator(3), nrow, 0.0, 1.0);
+        let q = if symmetric { p.clone() } else { uniform(&mut generator(4), ncol, 0.0, 1.0) };
+        for noise in NOISES {
+            for depth in [Depth::Expectation, Depth::Likelihood, Depth::Curvature] {
+                let model = Model { factor: &factor, noise };
+                let slopes = depth == Depth::Curvature;
+                let expected = plain(&values, nrow, model, &p, &q, slopes);
+                let question = Question { row_weights: &p, column_weights: &q, shift: 0.3, depth };
+                let found = sweep(&view, model, &question, Threads::new(1));
+                let at = format!("{nrow} x {ncol}, {symmetric}, {noise:?}, {depth:?}");
+                // Of a symmetric matrix the sums count each pair once and the diagonal half.
+                let share = if symmetric { 0.5 } else { 1.0 };
+                assert!(close(&found.products.rows, &expected.rows, 1e-13), "products at {at}");
+                if !symmetric {
+                    assert!(close(&found.products.columns, &expected.columns, 1e-13), "column products at {at}");
+                }
+                let sums = found.sums;
+                assert_eq!(sums.count, share * expected.count);
+                assert!(close(&[sums.mean_b], &[share * expected.mean_b], 1e-13), "mean of b at {at}");
+                assert!(close(&[sums.second_b], &[share * expected.second_b], 1e-13), "second of b at {at}");
+                assert!(close(&[sums.residual_mean()], &[expected.mean], 1e-13), "mean at {at}");
+                assert!((sums.residual_variance() - expected.variance).abs() < 1e-13, "variance at {at}");
+                assert!((sums.minimum - expected.minimum).abs() < 1e-14, "minimum at {at}");
+                if depth != Depth::Expectation {
+                    let likelihood = sums.log_likelihood(noise);
+                    assert!(close(&[likelihood], &[share * expected.log_likelihood], 1e-12), "likelihood at {at}");
+                }
+                if slopes {
+                    assert!(close(&found.curvatures.rows, &expected.row_curvatures, 1e-13), "curvatures at {at}");
+                    if !symmetric {
+                        let (found, expected) = (&found.curvatures.columns, &expected.column_curvatures);
+                        assert!(close(found, expected, 1e-13), "column curvatures at {at}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_view_is_the_matrix_minus_its_factors() {
+    for (nrow, ncol, symmetric) in SHAPES {
+        let values = matrix(&mut generator(5), nrow, ncol, symmetric);
+        let factors = [factor(6, nrow, ncol, symmetric), factor(7, nrow, ncol, symmetric)];
+        let mut deflated = values.clone();
+        for Factor { d, u, v } in &factors {
+            for column in 0..ncol {
+                for row in 0..nrow {
+                    deflated[column * nrow + row] -= d * u[row] * v.as_ref().unwrap_or(u)[column];
+                }
+            }
+        }
+        let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+        let copy = Dense::from_columns(&deflated, nrow, ncol).expect("lengths agree");
+        let (p, q) = (vec![1.0; nrow], vec![1.0; ncol]);
+        let found = product(&View::new(&storage, &factors, symmetric), &p, &q, Threads::new(1));
+        let expected = product(&View::new(&copy, &[], symmetric), &p, &q, Threads::new(1));
+        assert!(close(&found.rows, &expected.rows, 1e-13));
+        assert!(close(&found.columns, &expected.columns, 1e-13));
+    }
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_number_of_threads() {
+    for (nrow, ncol, symmetric) in SHAPES {
+        let values = matrix(&mut generator(8), nrow, ncol, symmetric);
+        let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+        let view = View::new(&storage, &[], symmetric);
+        let factor = factor(9, nrow, ncol, symmetric);
+        let model = Model { factor: &factor, noise: NOISES[1] };
+        let question =
+            Question { row_weights: &factor.u, column_weights: factor.v(), shift: 0.5, depth: Depth::Curvature };
+        let alone = sweep(&view, model, &question, Threads::new(1));
+        for threads in [2, 3, 8] {
+            assert_eq!(alone, sweep(&view, model, &question, Threads::new(threads)));
+        }
+    }
+}
