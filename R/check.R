@@ -60,6 +60,10 @@ check_positive <- function(x, arg, call) {
   if (!is_number(x) || x <= 0) {
     abort_input(arg, "one positive, finite number", describe(x), call)
   }
+  if (x > largest_size || x < 1 / largest_size) {
+    expected <- sprintf("between %g and %g (rescale A)", 1 / largest_size, largest_size)
+    abort_input(arg, expected, describe(x), call)
+  }
   as.double(x)
 }
 
@@ -149,7 +153,15 @@ check_entries <- function(scan, call) {
     found <- paste(sprintf("%.0f %s", counts, names(counts)), collapse = ", ")
     abort_input("A", "finite in every entry", found, call)
   }
+  if (scan$max_abs > largest_size) {
+    expected <- sprintf("at most %g in size in every entry (rescale it)", largest_size)
+    abort_input("A", expected, sprintf("an entry of size %g", scan$max_abs), call)
+  }
 }
+
+#' The largest size of an entry, of lambda, sigma and their inverses: sums of squares stay finite
+#' @noRd
+largest_size <- 1e150
 
 #' Decide whether A is treated as symmetric
 #'

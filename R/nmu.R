@@ -67,7 +67,7 @@ nmu <- function(A, K = 1, noise = noise_notebook(), symmetric = NULL, control = 
   K <- check_count(K, "K", call, limit = min(length(A), .Machine$integer.max))
   noise <- check_noise(noise, call)
   control <- check_control(control, call)
-  scan <- core_scan(A)
+  scan <- core_value(core_scan(A), call)
   check_entries(scan, call)
   symmetric <- check_symmetric(symmetric, scan, A, call)
   control$tol <- control$tol %||% 0

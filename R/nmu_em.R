@@ -23,11 +23,11 @@
 #' units.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers,
-#'   with at least one row and one column and finite entries. Dense matrices of the Matrix
+#'   with at least one row and one column and finite entries of at most 1e150 in size. Dense matrices of the Matrix
 #'   package are converted; its sparse ones are refused.
-#' @param lambda One positive number, in units of 1/`A`: the rate of the exponential
+#' @param lambda One positive number from 1e-150 to 1e150, in units of 1/`A`: the rate of the exponential
 #'   distribution of `b`; its starting value in `nmu_em_estlambda()`.
-#' @param sigma One positive number, in units of `A`: the standard deviation of the noise; its
+#' @param sigma One positive number from 1e-150 to 1e150, in units of `A`: the standard deviation of the noise; its
 #'   starting value in `nmu_em_estlambda()`.
 #' @param maxiter One positive whole number: iterations; of each round in
 #'   `nmu_em_estlambda()`.
@@ -123,7 +123,7 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
   tol <- check_nonnegative(extras$tol, "tol", call)
   keep_b <- check_flag(extras$keep_b, "keep_b", call)
   trace <- check_flag(extras$trace, "trace", call)
-  scan <- core_scan(A)
+  scan <- core_value(core_scan(A), call)
   check_entries(scan, call)
   symmetric <- check_symmetric(extras$symmetric, scan, A, call)
   start <- check_init(extras$init, A, symmetric, call)

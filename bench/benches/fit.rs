@@ -21,7 +21,7 @@ fn settings(estimator: Option<&Notebook>, iterations: usize, trace: bool) -> Set
 
 fn one_factor(bencher: Bencher, case: Case, settings: &Settings, threads: usize) {
     let threads = Threads::new(threads);
-    bencher.bench(|| {
+    bencher.bench_local(|| {
         let view = black_box(&case).view();
         let start = leading_start(&view, threads);
         iterate(&view, start, settings, threads, &mut |_| ControlFlow::Continue(())).factor
@@ -62,7 +62,7 @@ fn symmetric_deflation<const THREADS: usize>(bencher: Bencher, n: usize) {
     let rule = Notebook { entries: (n * n) as f64 };
     let settings = settings(Some(&rule), 20, true);
     match Case::symmetric(matrix::tree(n), n, 0) {
-        Ok(case) => bencher.bench(|| {
+        Ok(case) => bencher.bench_local(|| {
             let storage = black_box(&case).storage();
             deflate(storage, true, 6, &settings, Threads::new(THREADS), &mut |_| ControlFlow::Continue(())).factors
         }),

@@ -185,3 +185,25 @@ test_that("messages read well", {
     tell(nmu(A, noise = "none"))
   })
 })
+
+test_that("sizes whose squares would overflow are refused, not lost", {
+  A <- matrix(1, 2, 2)
+  expect_error(nmu_em(A * 1e151), class = "nmu_error_input", regexp = "rescale")
+  expect_error(nmu(A * 1e151), class = "nmu_error_input", regexp = "rescale")
+  expect_error(nmu_em(A, lambda = 1e151), class = "nmu_error_input", regexp = "lambda")
+  expect_error(nmu_em(A, sigma = 1e-151), class = "nmu_error_input", regexp = "sigma")
+  fit <- nmu_em(A * 1e149, lambda = 1e-149, sigma = 1e149)
+  same <- nmu_em(A, lambda = 1, sigma = 1)
+  expect_equal(fit$d / 1e149, same$d, tolerance = 1e-12)
+})
+
+test_that("a matrix behind a wrapper is not copied at the boundary", {
+  skip_if_not(capabilities("profmem"))
+  A <- matrix(rexp(1e6), 1000)
+  B <- A
+  dimnames(B) <- list(NULL, paste0("c", 1:1000))
+  Rprofmem(copies <- tempfile(), threshold = 1e6)
+  core_scan(B)
+  Rprofmem(NULL)
+  expect_length(readLines(copies), 0)
+})

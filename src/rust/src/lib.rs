@@ -4,7 +4,7 @@
 mod convert;
 mod interrupt;
 
-use convert::{deflation_list, em_list, guarded, pair_lengths, scan_list, Options};
+use convert::{deflation_list, em_list, guarded, pair_lengths, scan_list, Matrix, Options};
 use extendr_api::prelude::*;
 use nmu_core::noise::Noise;
 use nmu_core::{deflate, em, emg, expectation, scan, start, truncated, view::View};
@@ -12,26 +12,30 @@ use nmu_core::{deflate, em, emg, expectation, scan, start, truncated, view::View
 /// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
 /// @noRd
 #[extendr]
-fn core_scan(a: RMatrix<f64>) -> List {
-    scan_list(&scan::scan(a.data(), a.nrows()))
+fn core_scan(a: Robj) -> Result<List, String> {
+    guarded(|| {
+        let a = Matrix::new(a)?;
+        Ok(scan_list(&scan::scan(a.values(), a.nrow)))
+    })
 }
 
 /// The notebook's iteration.
 /// @noRd
 #[extendr]
-fn core_em(a: RMatrix<f64>, options: List) -> Result<List, String> {
+fn core_em(a: Robj, options: List) -> Result<List, String> {
+    let a = Matrix::new(a)?;
     let options = Options::new(options);
     // Allocated before anything else: where R refuses the memory, nothing of ours is lost.
-    let b = options.keeps_b()?.then(|| RMatrix::<f64>::new(a.nrows(), a.ncols()));
+    let b = options.keeps_b()?.then(|| RMatrix::<f64>::new(a.nrow, a.ncol));
     guarded(|| {
-        let storage = convert::dense(&a)?;
+        let storage = a.dense()?;
         let view = View::new(&storage, &[], options.symmetric()?);
         let threads = options.threads()?;
         let start = match options.start()? {
             Some(start) => start,
             None => start::leading_start(&view, threads),
         };
-        let estimator = convert::notebook(&a);
+        let estimator = a.notebook();
         let settings = options.settings(&estimator)?;
         let fit = em::iterate(&view, start, &settings, threads, &mut interrupt::observer());
         let b = b.map(|mut b| {
@@ -45,12 +49,13 @@ fn core_em(a: RMatrix<f64>, options: List) -> Result<List, String> {
 /// Factor after factor by the notebook's iteration.
 /// @noRd
 #[extendr]
-fn core_deflate(a: RMatrix<f64>, options: List) -> Result<List, String> {
+fn core_deflate(a: Robj, options: List) -> Result<List, String> {
+    let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
-        let storage = convert::dense(&a)?;
+        let storage = a.dense()?;
         let (symmetric, threads) = (options.symmetric()?, options.threads()?);
-        let estimator = convert::notebook(&a);
+        let estimator = a.notebook();
         let settings = options.settings(&estimator)?;
         let observer = &mut interrupt::observer();
         let fit = deflate::deflate(&storage, symmetric, options.count()?, &settings, threads, observer);
