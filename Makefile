@@ -37,9 +37,11 @@ test: ## the whole suite: Rust, R, and whether generated files are up to date
 
 lint: ## rustfmt, clippy and lintr, all without a complaint
 	@tools/setup.sh test
-	cargo fmt --manifest-path $(MANIFEST) --all --check
-	cargo clippy --manifest-path $(MANIFEST) --locked --workspace --all-targets \
-	  $$(tools/features.sh) -- -D warnings
+	for manifest in $(MANIFEST) bench/Cargo.toml; do \
+	  cargo fmt --manifest-path $$manifest --all --check && \
+	  cargo clippy --manifest-path $$manifest --locked --workspace --all-targets \
+	    --target-dir $(dir $(MANIFEST))target $$(tools/features.sh) -- -D warnings || exit 1; \
+	done
 	Rscript tools/lint.R
 
 document: ## regenerate NAMESPACE, man/ and R/extendr-wrappers.R
@@ -52,8 +54,11 @@ check: ## R CMD build and R CMD check, failing on an error or a warning
 	@tools/setup.sh test
 	NMU_TARGET_DIR="$(TARGET_DIR)" tools/check.sh
 
-bench: ## benchmarks (none yet: they come with the bench/ workspace)
-	@echo "There are no benchmarks yet: they come with the bench/ workspace."
+bench: ## time nmu against plain R and other programs; ARGS=--quick for a trial
+	@tools/setup.sh bench
+	@tools/install.sh "$(TEST_LIB)"
+	R_LIBS="$(TEST_LIB)" Rscript bench/compare.R $(ARGS)
 
 clean: ## remove what was built
-	rm -rf .lib demo-output src/Makevars src/*.o src/*.so src/vendor src/.cargo src/rust/target
+	rm -rf .lib demo-output src/Makevars src/*.o src/*.so src/vendor src/.cargo src/rust/target \
+	  bench/target bench/results

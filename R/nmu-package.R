@@ -27,5 +27,6 @@
 #' @importFrom graphics plot
 #' @importFrom rlang %||%
 #' @importFrom stats coef fitted logLik nobs residuals
+#' @aliases NULL nmu-package
 #' @keywords internal
 "_PACKAGE"

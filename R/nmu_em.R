@@ -23,12 +23,12 @@
 #' units.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers,
-#'   with at least one row and one column and finite entries of at most 1e150 in size. Dense matrices of the Matrix
-#'   package are converted; its sparse ones are refused.
-#' @param lambda One positive number from 1e-150 to 1e150, in units of 1/`A`: the rate of the exponential
-#'   distribution of `b`; its starting value in `nmu_em_estlambda()`.
-#' @param sigma One positive number from 1e-150 to 1e150, in units of `A`: the standard deviation of the noise; its
-#'   starting value in `nmu_em_estlambda()`.
+#'   with at least one row and one column and finite entries of at most 1e150 in size. Dense
+#'   matrices of the Matrix package are converted; its sparse ones are refused.
+#' @param lambda One positive number from 1e-150 to 1e150, in units of 1/`A`: the rate of the
+#'   exponential distribution of `b`; its starting value in `nmu_em_estlambda()`.
+#' @param sigma One positive number from 1e-150 to 1e150, in units of `A`: the standard
+#'   deviation of the noise; its starting value in `nmu_em_estlambda()`.
 #' @param maxiter One positive whole number: iterations; of each round in
 #'   `nmu_em_estlambda()`.
 #' @param ... Named extras; others are refused.

@@ -5,6 +5,13 @@
 #   tools/check.sh [OPTION of R CMD check ...]
 set -euo pipefail
 
+# In a locale without UTF-8, as bare machines have, R CMD check tries another that is not there, and
+# warns.
+case "${LC_ALL:-${LC_CTYPE:-${LANG:-}}}" in
+  *UTF-8* | *utf8*) ;;
+  *) export LC_ALL=C.UTF-8 ;;
+esac
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -21,8 +21,16 @@ case $group in
     exit 2
     ;;
 esac
+# One of the programs that benchmarks compare with is written in Python.
+sklearn=""
 if [ "$group" = bench ]; then
   packages="$packages NMF RcppML"
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c "import sklearn" 2>/dev/null; then
+      sklearn=$python
+    fi
+  done
+  [ -n "$sklearn" ] || programs="$programs python3-sklearn"
 fi
 
 if ! command -v cargo >/dev/null && ! [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then

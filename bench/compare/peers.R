@@ -3,38 +3,46 @@
 
 has_package <- function(name) nzchar(system.file(package = name))
 
-# Each peer: is it there, and seconds an iteration on A, which `file` holds, too
+# A python with scikit-learn: the one on the path, or the system's, for which Debian installs it
+find_python <- function() {
+  for (python in c(Sys.which("python3"), "/usr/bin/python3")) {
+    command <- c("-c", shQuote("import sklearn"))
+    if (nzchar(python) && file.exists(python) && system2(python, command, stderr = FALSE) == 0) {
+      return(python)
+    }
+  }
+  NULL
+}
+python <- find_python()
+
+# Each peer: its name, whether it is there, and seconds an iteration on A, which `file` holds, too
 peers <- list(
-  RcppML = list(
-    label = "RcppML, 2 threads",
-    there = function() has_package("RcppML"),
+  rcppml = list(
+    label = "RcppML",
+    there = has_package("RcppML"),
     time = function(A, file) {
       RcppML::setRcppMLthreads(2)
-      seconds_per_iteration(function(iterations) {
-        RcppML::nmf(A, 1, tol = 0, maxit = iterations, verbose = FALSE, seed = 1)
+      seconds_per_alike_iteration(function(iterations) {
+        RcppML::nmf(A, 1, tol = -1, maxit = iterations, verbose = FALSE, seed = 1)
       })
     }
   ),
-  NMF = list(
-    label = "NMF (Lee and Seung)",
-    there = function() has_package("NMF"),
+  nmf = list(
+    label = "NMF",
+    there = has_package("NMF"),
     time = function(A, file) {
-      suppressMessages(requireNamespace("NMF"))
       start <- NMF::nmfModel(1, W = matrix(rowSums(A)), H = matrix(colSums(A), 1))
-      seconds_per_iteration(function(iterations) {
+      seconds_per_alike_iteration(function(iterations) {
         NMF::nmf(A, 1, "lee", seed = start, .stop = as.integer(iterations))
       })
     }
   ),
   sklearn = list(
     label = "scikit-learn",
-    there = function() {
-      python <- Sys.which("python3")
-      nzchar(python) && system2(python, c("-c", shQuote("import sklearn")), stderr = FALSE) == 0
-    },
+    there = !is.null(python),
     time = function(A, file) {
       script <- file.path(bench_dir, "compare", "sklearn_nmf.py")
-      as.numeric(system2("python3", c(script, file, nrow(A)), stdout = TRUE))
+      as.numeric(system2(python, c(script, file, nrow(A)), stdout = TRUE))
     }
   )
 )

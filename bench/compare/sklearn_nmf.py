@@ -12,19 +12,18 @@ file, order = sys.argv[1], int(sys.argv[2])
 matrix = numpy.fromfile(file).reshape(order, order)
 
 
-def seconds(iterations):
-    """One call, or the mean over as many as take 0.05 seconds together."""
-
-    def call():
+def run(most):
+    """Iterations done, and seconds: of one call, or the mean over as many as take 0.05 s."""
+    spent, calls = 0.0, 0
+    while spent < 0.05:
         start = time.perf_counter()
-        NMF(1, init="random", tol=0, max_iter=iterations, random_state=0).fit(matrix)
-        return time.perf_counter() - start
-
-    once = call()
-    calls = min(1000, int(0.05 / once))
-    return sum(call() for _ in range(calls)) / calls if calls > 1 else once
+        model = NMF(1, init="random", tol=0, max_iter=most, random_state=0).fit(matrix)
+        spent += time.perf_counter() - start
+        calls += 1
+    return model.n_iter_, spent / calls
 
 
-few, many = 2, 22
-seconds(few)
-print((seconds(many) - seconds(few)) / (many - few))
+run(2)
+many, long = run(22)
+few, short = run(2)
+print((long - short) / (many - few))

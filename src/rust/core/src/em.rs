@@ -8,7 +8,7 @@
 //! `b` starts at 0 and is a function of the `(d, u, v, λ, σ)` that it was last computed from, so it need not be stored: a
 //! sweep under the old parameters gives the products with the old `b`, whichever vectors they are taken with.
 
-use crate::noise::{Estimator, Noise};
+use crate::noise::{Bounds, Estimator, Noise};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
 use crate::pass::{product, sweep, Depth, Margins, Model, Question, Sums};
@@ -98,7 +98,7 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
             }
         }
         if let (Some(estimator), Some(sums)) = (settings.estimator, state.sums) {
-            match estimator.estimate(&sums) {
+            match estimator.estimate(&sums, &UNBOUNDED) {
                 Some(estimate) => noise = estimate,
                 None => {
                     status = Status::Noise;
@@ -109,6 +109,9 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
     }
     state.finish(noise, trace, status)
 }
+
+/// The notebook's estimates have no bounds.
+const UNBOUNDED: Bounds = Bounds { sigma: 0.0, lambda_sigma: f64::INFINITY };
 
 /// A relative move that counts as none where no tolerance is given.
 const SETTLED: f64 = 1e-8;

@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod ascent;
 pub mod deflate;
 pub mod em;
 pub mod emg;
@@ -43,6 +44,7 @@ pub mod normal;
 pub mod observe;
 pub mod parallel;
 pub mod pass;
+pub mod rank_one;
 pub mod scan;
 pub mod start;
 pub mod storage;

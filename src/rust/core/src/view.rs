@@ -1,6 +1,7 @@
 //! A matrix minus the factors taken out of it so far. The matrix itself is never copied or changed.
 
 use crate::storage::Storage;
+use crate::vector::add_scaled;
 use std::ops::Range;
 
 /// One factor `d u vᵀ`, with `u, v ≥ 0` of unit norm, or zero where there is none.
@@ -21,9 +22,10 @@ impl Factor {
     }
 }
 
-/// `A − Σ d u vᵀ`, computed entry by entry as it is read.
+/// `c A − Σ d u vᵀ`, computed entry by entry as it is read.
 pub struct View<'a> {
     storage: &'a dyn Storage,
+    scale: f64,
     factors: &'a [Factor],
     symmetric: bool,
 }
@@ -31,7 +33,17 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// The matrix in `storage` minus `factors`. Of a symmetric matrix only the upper triangle is read.
     pub fn new(storage: &'a dyn Storage, factors: &'a [Factor], symmetric: bool) -> Self {
-        Self { storage, factors, symmetric }
+        Self { storage, scale: 1.0, factors, symmetric }
+    }
+
+    /// The same view in other units: `c` times the matrix, minus the same factors, which are in these units already.
+    pub fn in_units(self, scale: f64) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// Whether entries may be missing.
+    pub fn has_missing(&self) -> bool {
+        self.storage.has_missing()
     }
 
     /// The number of rows.
@@ -49,7 +61,7 @@ impl<'a> View<'a> {
         self.symmetric
     }
 
-    /// The number of entries that count in the likelihood: `n²/2` (each pair once, the diagonal half) or `n p`.
+    /// The number of entries, observed or missing: `n²/2` (each pair once, the diagonal half) or `n p`.
     pub fn count(&self) -> f64 {
         let all = self.nrow() as f64 * self.ncol() as f64;
         if self.symmetric {
@@ -59,21 +71,22 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The entries of a column in `rows`, as [`Storage::column`] gives them, minus the factors.
+    /// The entries of a column in `rows`, as [`Storage::column`] gives them, scaled and minus the factors.
     pub(crate) fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut Buffer) -> &'b [f64] {
         let length = rows.len();
         let Buffer { raw, residual } = buffer;
-        if self.factors.is_empty() {
-            return self.storage.column(column, rows, &mut raw[..length]);
+        let entries = self.storage.column(column, rows.clone(), &mut raw[..length]);
+        if self.factors.is_empty() && self.scale == 1.0 {
+            return entries;
         }
         let residual = &mut residual[..length];
-        residual.copy_from_slice(self.storage.column(column, rows.clone(), &mut raw[..length]));
+        for (residual, entry) in residual.iter_mut().zip(entries) {
+            *residual = self.scale * entry;
+        }
         for factor in self.factors {
             let weight = factor.d * factor.v()[column];
             if weight != 0.0 {
-                for (entry, loading) in residual.iter_mut().zip(&factor.u[rows.clone()]) {
-                    *entry -= weight * loading;
-                }
+                add_scaled(residual, -weight, &factor.u[rows.clone()]);
             }
         }
         residual

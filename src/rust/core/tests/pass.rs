@@ -1,4 +1,5 @@
 //! The fused pass against the same sums written out entry by entry.
+#![allow(clippy::expect_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The leading singular pair, where it is easy and where it is not.
+#![allow(clippy::expect_used)]
 
 mod common;
 

@@ -1,9 +1,13 @@
 //! λ and σ, and the rules that estimate them from the sums of a pass.
 //!
-//! To add an estimator, implement [`Estimator`] in a file of its own.
+//! To add an estimator, implement [`Estimator`] in a file of its own. Maximum likelihood is not one of them: it climbs
+//! the same hill as the loadings, and [`crate::rank_one`] takes both up together with the slopes in [`likelihood`].
 
+pub mod likelihood;
+mod moments;
 mod notebook;
 
+pub use moments::Moments;
 pub use notebook::Notebook;
 
 use crate::pass::Sums;
@@ -17,8 +21,44 @@ pub struct Noise {
     pub sigma: f64,
 }
 
+/// What λ and σ are held within: the likelihood has no maximum on exact data (`σ → 0`) or where the residuals are not
+/// skewed to the right (`λ → ∞`, no `b`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// The least σ, in units of `A`.
+    pub sigma: f64,
+    /// The largest `λσ`, the ratio of the standard deviations of `e` and `b`.
+    pub lambda_sigma: f64,
+}
+
+impl Bounds {
+    /// The nearest λ and σ within the bounds: σ first, and then λ.
+    pub fn clamp(&self, noise: Noise) -> Noise {
+        let sigma = noise.sigma.max(self.sigma);
+        Noise { lambda: noise.lambda.min(self.lambda_sigma / sigma), sigma }
+    }
+
+    /// Whether σ is at its least value.
+    pub fn sigma_active(&self, noise: Noise) -> bool {
+        noise.sigma <= self.sigma * (1.0 + SLACK)
+    }
+
+    /// Whether `λσ` is at its largest value, so that `b` has all but vanished.
+    pub fn lambda_active(&self, noise: Noise) -> bool {
+        noise.lambda * noise.sigma >= self.lambda_sigma * (1.0 - SLACK)
+    }
+}
+
+/// How near to a bound, relatively, counts as at it.
+const SLACK: f64 = 1e-9;
+
 /// A rule that gives λ and σ from what a pass has seen of the residual.
 pub trait Estimator {
     /// The estimate, or `None` where the rule has no positive one.
-    fn estimate(&self, sums: &Sums) -> Option<Noise>;
+    fn estimate(&self, sums: &Sums, bounds: &Bounds) -> Option<Noise>;
+}
+
+/// Whether a number can be a λ or σ.
+fn usable(value: f64) -> bool {
+    value > 0.0 && value.is_finite()
 }

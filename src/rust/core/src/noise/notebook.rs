@@ -1,9 +1,9 @@
 //! The rule of Stephens's notebook: `λ = 1/mean`, `σ = sd` of the residual over all entries of the matrix.
 //!
 //! The residual's variance is `1/λ² + σ²`, so this σ is too large by the part that belongs to `b`; it is kept so that
-//! the notebook's numbers are.
+//! the notebook's numbers are. It knows no bounds.
 
-use super::{Estimator, Noise};
+use super::{usable, Bounds, Estimator, Noise};
 use crate::pass::Sums;
 
 /// `λ = 1/mean(x)`, `σ = sd(x)` with the denominator `entries − 1`.
@@ -14,12 +14,11 @@ pub struct Notebook {
 }
 
 impl Estimator for Notebook {
-    fn estimate(&self, sums: &Sums) -> Option<Noise> {
+    fn estimate(&self, sums: &Sums, _: &Bounds) -> Option<Noise> {
         let noise = Noise {
             lambda: 1.0 / sums.residual_mean(),
             sigma: (sums.residual_variance() * (self.entries / (self.entries - 1.0))).sqrt(),
         };
-        let usable = |value: f64| value > 0.0 && value.is_finite();
         (usable(noise.lambda) && usable(noise.sigma)).then_some(noise)
     }
 }

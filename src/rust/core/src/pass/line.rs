@@ -42,8 +42,8 @@ pub(super) struct Totals {
     pub(super) curvature: f64,
 }
 
-/// The loop over lines and the sums it gathers.
-pub(super) struct Kernel<S: Simd, const LEVEL: u8> {
+/// The loop over lines and the sums it gathers. Only where `MASKED` does it look for missing entries, which are NaN.
+pub(super) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool> {
     simd: S,
     constants: Constants<S>,
     tally: Tally<S>,
@@ -55,7 +55,7 @@ struct Yield<S: Simd> {
     curvature: S::f64s,
 }
 
-impl<S: Simd, const LEVEL: u8> Kernel<S, LEVEL> {
+impl<S: Simd, const LEVEL: u8, const MASKED: bool> Kernel<S, LEVEL, MASKED> {
     /// A kernel with empty sums; the residual's moments will be taken about `shift`.
     #[inline(always)]
     pub(super) fn new(simd: S, noise: Noise, shift: f64) -> Self {
@@ -120,7 +120,9 @@ impl<S: Simd, const LEVEL: u8> Kernel<S, LEVEL> {
                 curvature = mul_add(simd, found.curvature, square, curvature);
             }
         }
-        self.tally.count += length;
+        if !MASKED {
+            self.tally.count += length;
+        }
         Totals { product: simd.reduce_sum_f64s(product), curvature: simd.reduce_sum_f64s(curvature) }
     }
 
@@ -131,6 +133,12 @@ impl<S: Simd, const LEVEL: u8> Kernel<S, LEVEL> {
         let Self { simd, constants, tally } = self;
         let simd = *simd;
         let zero = simd.splat_f64s(0.0);
+        let keep = if MASKED {
+            let observed = simd.equal_f64s(entry, entry);
+            Some(keep.map_or(observed, |lanes| simd.and_m64s(lanes, observed)))
+        } else {
+            keep
+        };
         let kept = |value: S::f64s| match keep {
             Some(mask) => simd.select_f64s(mask, value, zero),
             None => value,
@@ -142,6 +150,9 @@ impl<S: Simd, const LEVEL: u8> Kernel<S, LEVEL> {
         let scaled = simd.mul_f64s(residual, constants.inverse_sigma);
         let z = simd.sub_f64s(scaled, constants.lambda_sigma);
         let b = posterior(simd, z);
+        if MASKED {
+            tally.add_observed(simd, kept(simd.splat_f64s(1.0)));
+        }
         tally.add_residual(simd, constants, residual, keep);
         tally.add_posterior(simd, kept(b.mean), kept(b.second));
         if LEVEL >= level::LIKELIHOOD {
@@ -150,7 +161,8 @@ impl<S: Simd, const LEVEL: u8> Kernel<S, LEVEL> {
         let mut curvature = zero;
         if LEVEL == level::CURVATURE {
             curvature = kept(simd.mul_f64s(b.hazard, b.mean));
-            tally.add_slopes(simd, constants, scaled, kept(b.hazard), curvature);
+            let reach = kept(simd.add_f64s(scaled, constants.lambda_sigma));
+            tally.add_slopes(simd, reach, kept(b.hazard), curvature);
         }
         let base = if LEVEL == level::CURVATURE { residual } else { entry };
         let rest = kept(mul_add(simd, b.mean, constants.minus_sigma, base));

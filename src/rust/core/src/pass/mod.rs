@@ -95,7 +95,12 @@ fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, 
     let arch = Arch::new();
     let tiles = cut(view);
     let parts = threads.map(tiles.len(), |index| {
-        arch.dispatch(TilePass::<LEVEL> { view, model, question, tile: tiles[index].clone() })
+        let tile = tiles[index].clone();
+        if view.has_missing() {
+            arch.dispatch(TilePass::<LEVEL, true> { view, model, question, tile })
+        } else {
+            arch.dispatch(TilePass::<LEVEL, false> { view, model, question, tile })
+        }
     });
     let mut total = Sweep {
         products: margins(view),

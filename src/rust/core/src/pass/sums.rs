@@ -25,14 +25,16 @@ pub struct Sums {
     pub(super) second: f64,
     /// `Σ [λ²σ²/2 − λx + log Φ(z)]`, the log-likelihood but for `log λ`.
     pub(super) log_kernel: f64,
+    /// `Σ h`.
+    pub(crate) hazard: f64,
     /// `Σ m`, `m = h (z + h)`.
-    pub(super) curvature: f64,
+    pub(crate) curvature: f64,
     /// `Σ h r` with the reach `r = x/σ + λσ`.
-    pub(super) hazard_reach: f64,
+    pub(crate) hazard_reach: f64,
     /// `Σ m r`.
-    pub(super) curvature_reach: f64,
+    pub(crate) curvature_reach: f64,
     /// `Σ m r²`.
-    pub(super) curvature_reach_squared: f64,
+    pub(crate) curvature_reach_squared: f64,
 }
 
 impl Sums {
@@ -48,6 +50,7 @@ impl Sums {
             first: 0.0,
             second: 0.0,
             log_kernel: 0.0,
+            hazard: 0.0,
             curvature: 0.0,
             hazard_reach: 0.0,
             curvature_reach: 0.0,
@@ -65,6 +68,7 @@ impl Sums {
         self.first += weight * other.first;
         self.second += weight * other.second;
         self.log_kernel += weight * other.log_kernel;
+        self.hazard += weight * other.hazard;
         self.curvature += weight * other.curvature;
         self.hazard_reach += weight * other.hazard_reach;
         self.curvature_reach += weight * other.curvature_reach;

@@ -33,6 +33,7 @@ impl<S: Simd> Constants<S> {
 /// [`Sums`], before the lanes are added up.
 pub(super) struct Tally<S: Simd> {
     pub(super) count: usize,
+    observed: S::f64s,
     minimum: S::f64s,
     first_moment: S::f64s,
     second_moment: S::f64s,
@@ -41,6 +42,7 @@ pub(super) struct Tally<S: Simd> {
     square_rest: S::f64s,
     exponent: S::f64s,
     inverse_mass: LogProduct<S>,
+    hazard: S::f64s,
     curvature: S::f64s,
     hazard_reach: S::f64s,
     curvature_reach: S::f64s,
@@ -53,6 +55,7 @@ impl<S: Simd> Tally<S> {
         let zero = simd.splat_f64s(0.0);
         Self {
             count: 0,
+            observed: zero,
             minimum: simd.splat_f64s(f64::INFINITY),
             first_moment: zero,
             second_moment: zero,
@@ -61,11 +64,18 @@ impl<S: Simd> Tally<S> {
             square_rest: zero,
             exponent: zero,
             inverse_mass: LogProduct::new(simd),
+            hazard: zero,
             curvature: zero,
             hazard_reach: zero,
             curvature_reach: zero,
             curvature_reach_squared: zero,
         }
+    }
+
+    /// One in the lanes that are not missing: the count, where it cannot be taken from lengths.
+    #[inline(always)]
+    pub(super) fn add_observed(&mut self, simd: S, ones: S::f64s) {
+        self.observed = simd.add_f64s(self.observed, ones);
     }
 
     /// The least residual, and the residual's moments about the shift.
@@ -121,12 +131,12 @@ impl<S: Simd> Tally<S> {
         self.inverse_mass.multiply(simd, inverse_mass);
     }
 
-    /// What the derivatives in log λ and log σ are made of, with the reach `t + λσ`: `Σ m`, and the sums of `h` and `m`
-    /// times it, and of `m` times its square.
+    /// What the derivatives in log λ and log σ are made of, with the reach `r = t + λσ`: the sums of `h`, `m`, `h r`,
+    /// `m r` and `m r²`.
     #[inline(always)]
-    pub(super) fn add_slopes(&mut self, simd: S, constants: &Constants<S>, t: S::f64s, h: S::f64s, m: S::f64s) {
-        let reach = simd.add_f64s(t, constants.lambda_sigma);
+    pub(super) fn add_slopes(&mut self, simd: S, reach: S::f64s, h: S::f64s, m: S::f64s) {
         let curvature_reach = simd.mul_f64s(m, reach);
+        self.hazard = simd.add_f64s(self.hazard, h);
         self.curvature = simd.add_f64s(self.curvature, m);
         self.hazard_reach = mul_add(simd, h, reach, self.hazard_reach);
         self.curvature_reach = simd.add_f64s(self.curvature_reach, curvature_reach);
@@ -139,7 +149,7 @@ impl<S: Simd> Tally<S> {
         let sum = |lanes| simd.reduce_sum_f64s(lanes);
         let sigma = constants.noise.sigma;
         Sums {
-            count: self.count as f64,
+            count: self.count as f64 + sum(self.observed),
             mean_b: sigma * sum(self.mean),
             second_b: sigma * (sigma * sum(self.second)),
             square_rest: sum(self.square_rest),
@@ -148,6 +158,7 @@ impl<S: Simd> Tally<S> {
             first: sum(self.first_moment),
             second: sum(self.second_moment),
             log_kernel: -0.5 * sum(self.exponent) - self.inverse_mass.log(simd),
+            hazard: sum(self.hazard),
             curvature: sum(self.curvature),
             hazard_reach: sum(self.hazard_reach),
             curvature_reach: sum(self.curvature_reach),

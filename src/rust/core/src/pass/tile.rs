@@ -62,14 +62,14 @@ impl Tile {
 }
 
 /// The pass over one tile, compiled for each instruction set.
-pub(super) struct TilePass<'a, const LEVEL: u8> {
+pub(super) struct TilePass<'a, const LEVEL: u8, const MASKED: bool> {
     pub(super) view: &'a View<'a>,
     pub(super) model: Option<Model<'a>>,
     pub(super) question: &'a Question<'a>,
     pub(super) tile: Tile,
 }
 
-impl<const LEVEL: u8> WithSimd for TilePass<'_, LEVEL> {
+impl<const LEVEL: u8, const MASKED: bool> WithSimd for TilePass<'_, LEVEL, MASKED> {
     type Output = Sweep;
 
     #[inline(always)]
@@ -82,7 +82,7 @@ impl<const LEVEL: u8> WithSimd for TilePass<'_, LEVEL> {
         let loadings = model.map_or(row_weights, |model| &model.factor.u);
         let loading = |column: usize| model.map_or(0.0, |Model { factor, .. }| factor.d * factor.v()[column]);
 
-        let mut kernel = Kernel::<S, LEVEL>::new(simd, noise, shift);
+        let mut kernel = Kernel::<S, LEVEL, MASKED>::new(simd, noise, shift);
         let mut products = tile.margins(true);
         let mut curvatures = tile.margins(LEVEL == level::CURVATURE);
         let mut diagonal = vec![0.0; if symmetric { tile.columns.len() } else { 0 }];
@@ -128,9 +128,14 @@ impl<const LEVEL: u8> WithSimd for TilePass<'_, LEVEL> {
 /// The sweep over diagonal entries with unit weights, of which `explained` is the part in W. The loop over a line wants
 /// one loading for all its entries, so it gets the residuals, and what it was not shown is given back after it.
 #[inline(always)]
-fn diagonal_part<S: Simd, const LEVEL: u8>(mut kernel: Kernel<S, LEVEL>, entries: &[f64], explained: &[f64]) -> Sweep {
+fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool>(
+    mut kernel: Kernel<S, LEVEL, MASKED>,
+    entries: &[f64],
+    explained: &[f64],
+) -> Sweep {
     let residuals: Vec<f64> = entries.iter().zip(explained).map(|(entry, part)| entry - part).collect();
-    let mut products = if LEVEL == level::CURVATURE { vec![0.0; entries.len()] } else { explained.to_vec() };
+    let hidden = |(entry, part): (&f64, &f64)| if LEVEL == level::CURVATURE || entry.is_nan() { 0.0 } else { *part };
+    let mut products: Vec<f64> = entries.iter().zip(explained).map(hidden).collect();
     let mut curvatures = vec![0.0; if LEVEL == level::CURVATURE { entries.len() } else { 0 }];
     kernel.line(Line {
         entries: &residuals,

@@ -4,8 +4,12 @@
 //! storage to the dense one.
 
 mod dense;
+mod hollow;
+mod masked;
 
 pub use dense::Dense;
+pub use hollow::Hollow;
+pub use masked::Masked;
 
 use std::ops::Range;
 
@@ -17,7 +21,12 @@ pub trait Storage: Sync {
     /// The number of columns.
     fn ncol(&self) -> usize;
 
+    /// Whether entries may be missing. Where none are, the pass does not look for them.
+    fn has_missing(&self) -> bool {
+        false
+    }
+
     /// The entries of column `column` in `rows`: a slice of the storage itself where it holds them side by side,
-    /// otherwise of `buffer`, which is as long as `rows`.
+    /// otherwise of `buffer`, which is as long as `rows`. A missing entry is NaN.
     fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64];
 }

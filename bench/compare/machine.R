@@ -1,0 +1,58 @@
+# The program `measure` and the machine that all is measured on
+
+# Builds `measure` with the features that the package is built with; returns its path.
+build_measure <- function() {
+  features <- system2(file.path("tools", "features.sh"), stdout = TRUE)
+  options <- c(
+    "build", "--release", "--locked", "--quiet", "--manifest-path",
+    file.path(bench_dir, "Cargo.toml"), "--bin", "measure", strsplit(features, " ")[[1]]
+  )
+  if (system2("cargo", options) != 0) {
+    stop("cargo could not build bench/src/bin/measure.rs")
+  }
+  target <- Sys.getenv("CARGO_TARGET_DIR", file.path(bench_dir, "target"))
+  file.path(target, "release", "measure")
+}
+
+# Times the core's single operations on the matrix in `file`: a data frame of work, threads, seconds
+measure <- function(file, n, tasks, repeats = 9) {
+  read.csv(text = system2(measure_path, c(file, n, repeats, tasks), stdout = TRUE))
+}
+
+# One line for each thing that a figure depends on
+describe_machine <- function() {
+  names <- c(V4 = "AVX-512", V3 = "AVX2 and FMA", Neon = "NEON", Scalar = "none used")
+  found <- system2(measure_path, "about", stdout = TRUE)
+  blas <- extSoftVersion()[["BLAS"]]
+  c(
+    processor = processor(),
+    cores = parallel::detectCores(),
+    instructions = if (found %in% names(names)) names[[found]] else found,
+    system = utils::osVersion,
+    R = paste(getRversion(), "with BLAS", if (nzchar(blas)) basename(blas) else "of its own"),
+    rustc = sub("^rustc ([^ ]+).*", "\\1", system2("rustc", "--version", stdout = TRUE)),
+    packages = paste(c(installed(c("nmu", "truncnorm", "RcppML", "NMF")), installed_sklearn()),
+      collapse = ", "
+    ),
+    date = format(Sys.Date())
+  )
+}
+
+processor <- function() {
+  lines <- if (file.exists("/proc/cpuinfo")) readLines("/proc/cpuinfo")
+  model <- grep("^model name", lines, value = TRUE)
+  if (length(model) > 0) sub(".*: *", "", model[[1]]) else Sys.info()[["machine"]]
+}
+
+installed <- function(packages) {
+  packages <- Filter(has_package, packages)
+  versions <- vapply(packages, function(name) format(utils::packageVersion(name)), "")
+  paste(packages, versions)
+}
+
+installed_sklearn <- function() {
+  if (!is.null(python)) {
+    command <- shQuote("import sklearn; print('scikit-learn', sklearn.__version__)")
+    system2(python, c("-c", command), stdout = TRUE)
+  }
+}

@@ -1,0 +1,241 @@
+//! A projected quasi-Newton method that climbs a function over a box and never steps down.
+//!
+//! Limited-memory BFGS (Liu & Nocedal 1989) on the free coordinates, preconditioned by the inverse curvature that every
+//! evaluation brings; coordinates that their own Newton step would carry over a bound go to it (Bertsekas 1982). A step
+//! is halved until the value rises enough (Armijo); where rounding hides any rise, until the slope falls instead.
+
+use crate::observe::{Observer, Progress};
+use crate::vector::{add_scaled, dot};
+
+/// What is known at a point.
+pub(crate) struct Evaluation {
+    /// The value.
+    pub(crate) value: f64,
+    /// Its gradient.
+    pub(crate) gradient: Vec<f64>,
+    /// An estimate of minus the inverse of its Hessian.
+    pub(crate) metric: Metric,
+}
+
+/// A positive diagonal and, for the last two coordinates where there are such, the negative Hessian itself.
+pub(crate) struct Metric {
+    /// Inverse curvatures; those of a pair at the end stand in where the Hessian cannot be used.
+    pub(crate) diagonal: Vec<f64>,
+    /// `[H₁₁, H₁₂, H₂₂]` of the last two coordinates.
+    pub(crate) pair: Option<[f64; 3]>,
+}
+
+impl Metric {
+    /// The length of a step, in units of the curvature's own steps.
+    fn length(&self, step: &[f64]) -> f64 {
+        step.iter().zip(&self.diagonal).map(|(x, scale)| x * x / scale).sum::<f64>().sqrt()
+    }
+
+    /// The metric applied to a vector that is zero outside the free coordinates.
+    fn apply(&self, vector: &[f64], free: &[bool]) -> Vec<f64> {
+        let mut image: Vec<f64> = vector.iter().zip(&self.diagonal).map(|(x, scale)| x * scale).collect();
+        let n = vector.len();
+        if let Some([first, mixed, second]) = self.pair {
+            let determinant = first * second - mixed * mixed;
+            if free[n - 2] && free[n - 1] && first < 0.0 && determinant > 0.0 {
+                let (x, y) = (vector[n - 2], vector[n - 1]);
+                image[n - 2] = (mixed * y - second * x) / determinant;
+                image[n - 1] = (mixed * x - first * y) / determinant;
+            }
+        }
+        image
+    }
+}
+
+/// The box and when to stop.
+pub(crate) struct Limits {
+    /// The least value of each coordinate.
+    pub(crate) lower: Vec<f64>,
+    /// The largest value of each coordinate.
+    pub(crate) upper: Vec<f64>,
+    /// The most a coordinate may move in one step.
+    pub(crate) reach: Vec<f64>,
+    /// The number of entries that the value is a sum over.
+    pub(crate) count: f64,
+    /// Stop where the gain an entry and the scaled projected gradient are at most this.
+    pub(crate) tolerance: f64,
+    /// The most iterations.
+    pub(crate) iterations: usize,
+}
+
+/// How a climb ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Converged,
+    Iterations,
+    Interrupted,
+}
+
+/// The steps that are remembered.
+const MEMORY: usize = 12;
+/// The share of the promised rise that a step must bring.
+const ARMIJO: f64 = 1e-4;
+/// Below this share of the promised rise, a step was too long for its model.
+const POOR: f64 = 0.1;
+/// Above this share, the next step may be longer.
+const GOOD: f64 = 0.3;
+/// The most halvings of a step.
+const HALVINGS: usize = 40;
+/// The relative rounding of a value.
+const ROUNDING: f64 = 1e-14;
+
+/// Climbs from `theta`, telling `accepted` of every step. `size` is the scale that moves are measured by.
+pub(crate) fn climb(
+    theta: Vec<f64>,
+    limits: &Limits,
+    mut evaluate: impl FnMut(&[f64]) -> Evaluation,
+    size: impl Fn(&[f64]) -> Vec<f64>,
+    mut accepted: impl FnMut(&[f64], f64),
+    observer: &mut Observer,
+) -> (Vec<f64>, End) {
+    let mut theta = theta;
+    let mut here = evaluate(&theta);
+    let mut memory: Vec<Pair> = Vec::new();
+    let mut radius = f64::INFINITY;
+    for iteration in 1..=limits.iterations {
+        let free = free_coordinates(&theta, &here, limits);
+        let Some((next, there)) = search(&theta, &here, &free, &mut memory, &mut radius, limits, &mut evaluate) else {
+            return (theta, End::Converged);
+        };
+        let gain = there.value - here.value;
+        memory.extend(Pair::new(&theta, &next, &here, &there));
+        if memory.len() > MEMORY {
+            memory.remove(0);
+        }
+        (theta, here) = (next, there);
+        accepted(&theta, here.value);
+        if observer(Progress { factor: 0, iteration }).is_break() {
+            return (theta, End::Interrupted);
+        }
+        let settled = gain <= limits.tolerance * limits.count
+            && projected_gradient(&theta, &here, limits, &size(&theta)) <= limits.tolerance;
+        if settled {
+            return (theta, End::Converged);
+        }
+    }
+    (theta, End::Iterations)
+}
+
+/// One step: the next point and what is known there, or `None` where no step climbs.
+fn search(
+    theta: &[f64],
+    here: &Evaluation,
+    free: &[bool],
+    memory: &mut Vec<Pair>,
+    radius: &mut f64,
+    limits: &Limits,
+    evaluate: &mut impl FnMut(&[f64]) -> Evaluation,
+) -> Option<(Vec<f64>, Evaluation)> {
+    let rounding = ROUNDING * (here.value.abs() + limits.count);
+    loop {
+        let direction = direction(here, free, memory, limits);
+        let length = here.metric.length(&direction);
+        let mut step = (*radius / length).min(1.0);
+        for trial in 0..HALVINGS {
+            let next = project(theta, &direction, step, limits);
+            let promise: f64 =
+                next.iter().zip(theta).zip(&here.gradient).map(|((next, old), slope)| (next - old) * slope).sum();
+            if promise <= 0.0 {
+                break;
+            }
+            let there = evaluate(&next);
+            let gain = there.value - here.value;
+            if gain >= ARMIJO * promise && gain > 0.0 {
+                // The radius follows what the last steps could be trusted for.
+                if trial > 0 || gain < POOR * promise {
+                    *radius = step * length;
+                } else if *radius <= 2.0 * step * length && gain > GOOD * promise {
+                    *radius *= 3.0;
+                }
+                return Some((next, there));
+            }
+            // Where the promise is below rounding the value says nothing: the slope along the step must fall instead.
+            if promise <= rounding && gain >= -rounding && gain.is_finite() {
+                let slope: f64 =
+                    next.iter().zip(theta).zip(&there.gradient).map(|((next, old), slope)| (next - old) * slope).sum();
+                if slope.abs() < 0.9 * promise {
+                    return Some((next, there));
+                }
+            }
+            step *= if gain.is_finite() { (promise / (2.0 * (promise - gain))).clamp(0.1, 0.5) } else { 0.1 };
+        }
+        if memory.is_empty() {
+            return None;
+        }
+        memory.clear();
+    }
+}
+
+/// A coordinate is free unless its own Newton step would carry it over a bound.
+fn free_coordinates(theta: &[f64], here: &Evaluation, limits: &Limits) -> Vec<bool> {
+    let free = |i: usize| {
+        let own = theta[i] + here.metric.diagonal[i] * here.gradient[i];
+        own > limits.lower[i] && own < limits.upper[i]
+    };
+    (0..theta.len()).map(free).collect()
+}
+
+/// The quasi-Newton direction on the free coordinates, the diagonal one on the others.
+fn direction(here: &Evaluation, free: &[bool], memory: &[Pair], limits: &Limits) -> Vec<f64> {
+    let masked = |x: &[f64]| -> Vec<f64> { x.iter().zip(free).map(|(x, &free)| if free { *x } else { 0.0 }).collect() };
+    let pairs: Vec<(Vec<f64>, Vec<f64>, f64)> = memory
+        .iter()
+        .map(|pair| (masked(&pair.step), masked(&pair.fall)))
+        .map(|(step, fall)| {
+            let curvature = dot(&step, &fall);
+            (step, fall, curvature)
+        })
+        .filter(|(_, _, curvature)| *curvature > 0.0)
+        .collect();
+    let mut rest = masked(&here.gradient);
+    let mut weights = vec![0.0; pairs.len()];
+    for (weight, (step, fall, curvature)) in weights.iter_mut().zip(&pairs).rev() {
+        *weight = dot(step, &rest) / curvature;
+        add_scaled(&mut rest, -*weight, fall);
+    }
+    let mut direction = here.metric.apply(&rest, free);
+    for (weight, (step, fall, curvature)) in weights.iter().zip(&pairs) {
+        let correction = weight - dot(fall, &direction) / curvature;
+        add_scaled(&mut direction, correction, step);
+    }
+    for (i, free) in free.iter().enumerate() {
+        if !free {
+            direction[i] = here.metric.diagonal[i] * here.gradient[i];
+        }
+        direction[i] = direction[i].clamp(-limits.reach[i], limits.reach[i]);
+    }
+    direction
+}
+
+fn project(theta: &[f64], direction: &[f64], step: f64, limits: &Limits) -> Vec<f64> {
+    let bounds = limits.lower.iter().zip(&limits.upper);
+    let moved = theta.iter().zip(direction).map(|(x, slope)| x + step * slope);
+    moved.zip(bounds).map(|(x, (lower, upper))| x.clamp(*lower, *upper)).collect()
+}
+
+/// The largest move that a coordinate's own Newton step makes within the box, in units of its size.
+fn projected_gradient(theta: &[f64], here: &Evaluation, limits: &Limits, size: &[f64]) -> f64 {
+    let own: Vec<f64> = here.gradient.iter().zip(&here.metric.diagonal).map(|(slope, scale)| slope * scale).collect();
+    let next = project(theta, &own, 1.0, limits);
+    next.iter().zip(theta).zip(size).map(|((next, old), size)| (next - old).abs() / size).fold(0.0, f64::max)
+}
+
+/// A step and the fall of the gradient along it.
+struct Pair {
+    step: Vec<f64>,
+    fall: Vec<f64>,
+}
+
+impl Pair {
+    /// The pair between two points, if the function curves downwards between them.
+    fn new(old: &[f64], new: &[f64], here: &Evaluation, there: &Evaluation) -> Option<Self> {
+        let difference = |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x - y).collect() };
+        let pair = Self { step: difference(new, old), fall: difference(&here.gradient, &there.gradient) };
+        (dot(&pair.step, &pair.fall) > 0.0).then_some(pair)
+    }
+}
