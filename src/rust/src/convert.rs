@@ -1,13 +1,14 @@
 //! Between R objects and the core's terms: the only file that names R's types.
 
 use extendr_api::prelude::*;
-use nmu_core::deflate::Deflation;
-use nmu_core::em::{Fit, Settings, Status, Trace};
-use nmu_core::noise::{Noise, Notebook};
+use nmu_core::climb::{Climb, Rule};
+use nmu_core::em::{Fit, Settings};
+use nmu_core::fit::{FactorFit, Status, Trace};
+use nmu_core::noise::{Moments, Noise, Notebook};
 use nmu_core::parallel::Threads;
-use nmu_core::scan::Scan;
+use nmu_core::scan::{power_of_two_near, Scan};
 use nmu_core::start::Start;
-use nmu_core::storage::Dense;
+use nmu_core::storage::{Dense, Hollow, Masked, Storage};
 use nmu_core::view::Factor;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -46,6 +47,16 @@ impl Matrix {
         // SAFETY: the object is a vector of `length` doubles that `self` keeps alive, and nothing writes to it while R
         // waits for us. The writable pointer would make R copy a matrix that is behind a wrapper (ALTREP).
         unsafe { std::slice::from_raw_parts(extendr_ffi::DATAPTR_RO(self.object.get()).cast(), length) }
+    }
+
+    /// The core's storage over R's memory, without the entries or the diagonal that do not count.
+    pub(crate) fn storage(&self, options: &Options) -> Result<Box<dyn Storage + '_>, String> {
+        let dense = self.dense()?;
+        Ok(match (options.flag("ignore_diag")?, options.flag("missing")?) {
+            (true, _) => Box::new(Hollow(dense)),
+            (false, true) => Box::new(Masked(dense)),
+            (false, false) => Box::new(dense),
+        })
     }
 
     /// The core's dense storage over R's memory.
@@ -90,12 +101,38 @@ impl Options {
         usize::try_from(value).map_err(|_| format!("option {name} is negative"))
     }
 
-    pub(crate) fn symmetric(&self) -> Result<bool, String> {
-        self.get("symmetric")
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, String> {
+        self.get(name)
     }
 
-    pub(crate) fn keeps_b(&self) -> Result<bool, String> {
-        self.get("keep_b")
+    pub(crate) fn text(&self, name: &str) -> Result<String, String> {
+        self.get(name)
+    }
+
+    /// The power of two that brings entries of the given root mean square near 1; 1 where they are all zero.
+    pub(crate) fn scale(&self) -> Result<f64, String> {
+        let rms: f64 = self.get("rms")?;
+        Ok(if rms > 0.0 { 1.0 / power_of_two_near(rms) } else { 1.0 })
+    }
+
+    /// The settings of a climb of the likelihood, in units in which entries are multiplied by `scale`.
+    pub(crate) fn climb(&self, scale: f64) -> Result<Climb<'static>, String> {
+        let rule = match self.text("rule")?.as_str() {
+            "mle" => Rule::Likelihood,
+            "moments" => Rule::Alternate(&Moments),
+            "fixed" => Rule::Fixed(Noise {
+                lambda: self.get::<f64>("lambda")? / scale,
+                sigma: self.get::<f64>("sigma")? * scale,
+            }),
+            other => return Err(format!("there is no rule {other}")),
+        };
+        Ok(Climb {
+            rule,
+            floor: self.get("floor")?,
+            cap: self.get("cap")?,
+            tolerance: self.get("tol")?,
+            iterations: self.count_of("maxiter")?,
+        })
     }
 
     pub(crate) fn threads(&self) -> Result<Threads, String> {
@@ -138,6 +175,7 @@ pub(crate) fn scan_list(scan: &Scan) -> List {
         infinite = scan.infinite as f64,
         negative = scan.negative as f64,
         max_abs = scan.max_abs,
+        rms = scan.rms,
         symmetric = scan.symmetric
     )
 }
@@ -147,6 +185,7 @@ fn status_name(status: Status) -> &'static str {
     match status {
         Status::Converged => "converged",
         Status::Maxiter => "maxiter",
+        Status::Null => "null",
         Status::Noise => "lambda",
         Status::Interrupted => "interrupted",
     }
@@ -178,43 +217,59 @@ pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool) -> List {
     )
 }
 
-/// A fit of several factors.
-pub(crate) fn deflation_list(fit: &Deflation, trace: bool) -> List {
-    let Deflation { factors, steps } = fit;
-    let numbers = |value: fn(&nmu_core::deflate::Step) -> f64| steps.iter().map(value).collect::<Vec<_>>();
-    let d: Vec<f64> = factors.iter().map(|factor| factor.d).collect();
-    let rows = || steps.iter().enumerate().flat_map(|(index, step)| step.trace.iter().map(move |row| (index, row)));
-    let iterations = || steps.iter().flat_map(|step| 1..=step.trace.len() as i32);
-    let (lambda, sigma) = (numbers(|step| step.noise.lambda), numbers(|step| step.noise.sigma));
-    let loglik = numbers(|step| step.log_likelihood);
+/// Which bound λ or σ ended at.
+fn bound_name(fit: &FactorFit) -> &'static str {
+    match fit.bounds {
+        Some(bounds) if bounds.lambda_active(fit.noise) => "lambda",
+        Some(bounds) if bounds.sigma_active(fit.noise) => "sigma",
+        _ => "none",
+    }
+}
+
+/// A fit of several factors, in the units of the matrix, whose entries the core saw multiplied by `scale`.
+pub(crate) fn deflation_list(fits: &[FactorFit], scale: f64) -> List {
+    let factors: Vec<&Factor> = fits.iter().map(|fit| &fit.factor).collect();
+    let of_fits = |value: &dyn Fn(&FactorFit) -> f64| fits.iter().map(value).collect::<Vec<f64>>();
+    let names = |name: fn(&FactorFit) -> &'static str| fits.iter().map(name).collect::<Vec<_>>();
+    // The density of an entry is that of the scaled entry times the scale.
+    let unit = scale.ln();
+    let errors = |index: usize| of_fits(&|fit| fit.slopes.map_or(f64::NAN, |slopes| slopes.standard_errors()[index]));
+    let rows: Vec<(usize, usize, &FactorFit, &Trace)> = fits
+        .iter()
+        .enumerate()
+        .flat_map(|(factor, fit)| fit.trace.iter().enumerate().map(move |(row, trace)| (factor, row, fit, trace)))
+        .collect();
+    let of_rows = |value: &dyn Fn(&FactorFit, &Trace) -> f64| {
+        rows.iter().map(|(_, _, fit, row)| value(fit, row)).collect::<Vec<f64>>()
+    };
     list!(
-        d = d.clone(),
-        u = loadings(factors, |factor| &factor.u),
-        v = factors.iter().any(|factor| factor.v.is_some()).then(|| loadings(factors, Factor::v)),
-        lambda = lambda.last().copied(),
-        sigma = sigma.last().copied(),
-        loglik = loglik.last().copied(),
+        u = loadings(&factors, |factor| &factor.u),
+        v = or_null(factors.iter().any(|factor| factor.v.is_some()).then(|| loadings(&factors, Factor::v))),
+        nobs = fits.last().map_or(0.0, |fit| fit.count),
         path = list!(
-            d = d,
-            lambda = lambda,
-            sigma = sigma,
-            loglik = loglik,
-            iterations = steps.iter().map(|step| step.trace.len() as i32).collect::<Vec<_>>(),
-            status = steps.iter().map(|step| status_name(step.status)).collect::<Vec<_>>()
+            d = of_fits(&|fit| fit.factor.d / scale),
+            lambda = of_fits(&|fit| fit.noise.lambda * scale),
+            sigma = of_fits(&|fit| fit.noise.sigma / scale),
+            loglik = of_fits(&|fit| fit.log_likelihood + fit.count * unit),
+            iterations = fits.iter().map(|fit| fit.trace.len() as i32).collect::<Vec<_>>(),
+            status = names(|fit| status_name(fit.status)),
+            bound = names(bound_name),
+            se_log_lambda = errors(0),
+            se_log_sigma = errors(1)
         ),
         trace = list!(
-            factor = rows().filter(|_| trace).map(|(index, _)| index as i32 + 1).collect::<Vec<_>>(),
-            iteration = iterations().filter(|_| trace).collect::<Vec<_>>(),
-            loglik = rows().filter(|_| trace).map(|(_, row)| row.log_likelihood).collect::<Vec<_>>(),
-            lambda = rows().filter(|_| trace).map(|(_, row)| row.noise.lambda).collect::<Vec<_>>(),
-            sigma = rows().filter(|_| trace).map(|(_, row)| row.noise.sigma).collect::<Vec<_>>()
+            factor = rows.iter().map(|(factor, ..)| *factor as i32 + 1).collect::<Vec<_>>(),
+            iteration = rows.iter().map(|(_, row, ..)| *row as i32 + 1).collect::<Vec<_>>(),
+            loglik = of_rows(&|fit, row| row.log_likelihood + fit.count * unit),
+            lambda = of_rows(&|_, row| row.noise.lambda * scale),
+            sigma = of_rows(&|_, row| row.noise.sigma / scale)
         )
     )
 }
 
 /// The loadings of all factors as the columns of a matrix.
-fn loadings(factors: &[Factor], of: impl Fn(&Factor) -> &[f64]) -> RMatrix<f64> {
-    let columns: Vec<&[f64]> = factors.iter().map(of).collect();
+fn loadings(factors: &[&Factor], of: impl Fn(&Factor) -> &[f64]) -> RMatrix<f64> {
+    let columns: Vec<&[f64]> = factors.iter().map(|factor| of(factor)).collect();
     RMatrix::new_matrix(columns.first().map_or(0, |column| column.len()), columns.len(), |row, column| {
         columns[column][row]
     })

@@ -6,8 +6,9 @@ mod interrupt;
 
 use convert::{deflation_list, em_list, guarded, pair_lengths, scan_list, Matrix, Options};
 use extendr_api::prelude::*;
+use nmu_core::deflate::{deflate, Problem};
 use nmu_core::noise::Noise;
-use nmu_core::{deflate, em, emg, expectation, scan, start, truncated, view::View};
+use nmu_core::{em, emg, expectation, scan, start, truncated, view::View};
 
 /// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
 /// @noRd
@@ -26,10 +27,10 @@ fn core_em(a: Robj, options: List) -> Result<List, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     // Allocated before anything else: where R refuses the memory, nothing of ours is lost.
-    let b = options.keeps_b()?.then(|| RMatrix::<f64>::new(a.nrow, a.ncol));
+    let b = options.flag("keep_b")?.then(|| RMatrix::<f64>::new(a.nrow, a.ncol));
     guarded(|| {
         let storage = a.dense()?;
-        let view = View::new(&storage, &[], options.symmetric()?);
+        let view = View::new(&storage, &[], options.flag("symmetric")?);
         let threads = options.threads()?;
         let start = match options.start()? {
             Some(start) => start,
@@ -46,20 +47,28 @@ fn core_em(a: Robj, options: List) -> Result<List, String> {
     })
 }
 
-/// Factor after factor by the notebook's iteration.
+/// Factor after factor, each by the notebook's iteration or by a climb of the likelihood.
 /// @noRd
 #[extendr]
 fn core_deflate(a: Robj, options: List) -> Result<List, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
-        let storage = a.dense()?;
-        let (symmetric, threads) = (options.symmetric()?, options.threads()?);
-        let estimator = a.notebook();
-        let settings = options.settings(&estimator)?;
+        let storage = a.storage(&options)?;
+        let (count, threads) = (options.count()?, options.threads()?);
+        // The notebook's λ and σ are in the units of the matrix, and it stays in them.
+        let notebook = options.text("rule")? == "notebook";
+        let scale = if notebook { 1.0 } else { options.scale()? };
+        let symmetric = options.flag("symmetric")?;
+        let problem = Problem { storage: storage.as_ref(), symmetric, scale };
         let observer = &mut interrupt::observer();
-        let fit = deflate::deflate(&storage, symmetric, options.count()?, &settings, threads, observer);
-        Ok(deflation_list(&fit, settings.trace))
+        let fits = if notebook {
+            let estimator = a.notebook();
+            deflate(&problem, count, &options.settings(&estimator)?, threads, observer)
+        } else {
+            deflate(&problem, count, &options.climb(scale)?, threads, observer)
+        };
+        Ok(deflation_list(&fits, scale))
     })
 }
 

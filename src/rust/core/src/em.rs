@@ -8,11 +8,12 @@
 //! `b` starts at 0 and is a function of the `(d, u, v, λ, σ)` that it was last computed from, so it need not be stored: a
 //! sweep under the old parameters gives the products with the old `b`, whichever vectors they are taken with.
 
+use crate::fit::{FactorFit, FitFactor, Status, Trace};
 use crate::noise::{Bounds, Estimator, Noise};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
 use crate::pass::{product, sweep, Depth, Margins, Model, Question, Sums};
-use crate::start::Start;
+use crate::start::{leading_start, Start};
 use crate::vector::{add_scaled, dot, norm, truncate};
 use crate::view::{Factor, View};
 
@@ -30,28 +31,6 @@ pub struct Settings<'a> {
     pub tolerance: f64,
     /// Whether to compute the log-likelihood after every iteration.
     pub trace: bool,
-}
-
-/// Why an iteration ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// The last step moved `u`, `v` and `d` by at most the tolerance, or 1e-8.
-    Converged,
-    /// It was still moving.
-    Maxiter,
-    /// The estimator found no positive λ and σ.
-    Noise,
-    /// The observer ended it.
-    Interrupted,
-}
-
-/// One value an iteration.
-#[derive(Clone, Copy, Debug)]
-pub struct Trace {
-    /// The log-likelihood after the iteration; NaN where it was not asked for.
-    pub log_likelihood: f64,
-    /// The λ and σ of the iteration.
-    pub noise: Noise,
 }
 
 /// What the iteration found.
@@ -115,6 +94,22 @@ const UNBOUNDED: Bounds = Bounds { sigma: 0.0, lambda_sigma: f64::INFINITY };
 
 /// A relative move that counts as none where no tolerance is given.
 const SETTLED: f64 = 1e-8;
+
+impl FitFactor for Settings<'_> {
+    fn fit(&self, view: &View, threads: Threads, observer: &mut Observer) -> FactorFit {
+        let Fit { factor, noise, trace, status, .. } =
+            iterate(view, leading_start(view, threads), self, threads, observer);
+        let question = Question {
+            row_weights: &factor.u,
+            column_weights: factor.v(),
+            shift: 1.0 / noise.lambda,
+            depth: Depth::Likelihood,
+        };
+        let sums = sweep(view, Model { factor: &factor, noise }, &question, threads).sums;
+        let log_likelihood = sums.log_likelihood(noise);
+        FactorFit { factor, noise, bounds: None, log_likelihood, count: sums.count, slopes: None, trace, status }
+    }
+}
 
 /// The current factor, and what the sweep under the current `b` found.
 struct State<'a> {

@@ -20,7 +20,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | algorithms | [`deflate`] (factor after factor), [`em`] (the notebook's iteration), [`start`] (leading singular pair) |
+//! | algorithms | [`deflate`] (factor after factor), [`em`] (the notebook's iteration), [`climb`] and [`rank_one`] (maximum likelihood; `ascent` is its method), [`start`] (leading singular pair), [`fit`] (what they return) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
 //! | what is swept | [`view`] (a matrix minus factors), [`storage`] (how it is held) |
 //! | estimators | [`noise`] |
@@ -33,11 +33,13 @@
 #![deny(missing_docs)]
 
 mod ascent;
+pub mod climb;
 pub mod deflate;
 pub mod em;
 pub mod emg;
 pub mod error;
 pub mod expectation;
+pub mod fit;
 mod lanes;
 pub mod noise;
 pub mod normal;

@@ -5,6 +5,7 @@
 //! not concave in `(w, y)`, so [`crate::ascent`] checks every step.
 
 use crate::ascent::{climb, End, Evaluation, Limits, Metric};
+use crate::fit::{Status, Trace};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
@@ -22,26 +23,6 @@ pub struct Settings {
     pub tolerance: f64,
     /// The most iterations.
     pub iterations: usize,
-}
-
-/// Why a climb ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// No step gains more.
-    Converged,
-    /// It was still gaining.
-    Maxiter,
-    /// The observer ended it.
-    Interrupted,
-}
-
-/// One accepted step.
-#[derive(Clone, Copy, Debug)]
-pub struct Trace {
-    /// The log-likelihood after it.
-    pub log_likelihood: f64,
-    /// λ and σ after it.
-    pub noise: Noise,
 }
 
 /// Where a climb ended.

@@ -15,6 +15,8 @@ pub struct Scan {
     pub negative: usize,
     /// The largest finite `|entry|`.
     pub max_abs: f64,
+    /// The root mean square of the finite entries; 0 where there are none.
+    pub rms: f64,
     /// Whether the matrix is square with `max |A − Aᵀ| ≤ 100 ε max |A|`.
     pub symmetric: bool,
 }
@@ -40,9 +42,26 @@ pub fn scan(values: &[f64], nrow: usize) -> Scan {
             found.nan += 1;
         }
     }
+    found.rms = root_mean_square(values, found.max_abs);
     let slack = SYMMETRY_SLACK * f64::EPSILON * found.max_abs;
     found.symmetric = nrow.checked_mul(nrow) == Some(values.len()) && is_symmetric(values, nrow, slack);
     found
+}
+
+/// The root mean square, in units of a power of two near the largest entry so that no square over- or underflows.
+fn root_mean_square(values: &[f64], largest: f64) -> f64 {
+    if largest == 0.0 {
+        return 0.0;
+    }
+    let unit = power_of_two_near(largest);
+    let finite = values.iter().filter(|value| value.is_finite());
+    let (count, sum) = finite.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + (value / unit).powi(2)));
+    unit * f64::sqrt(sum / count)
+}
+
+/// The power of two at or below a positive number, within the range that has an inverse.
+pub fn power_of_two_near(value: f64) -> f64 {
+    value.log2().floor().clamp(-1000.0, 1000.0).exp2()
 }
 
 /// Whether every pair of entries agrees within `slack`; not a number agrees with not a number.
