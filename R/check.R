@@ -77,6 +77,16 @@ check_nonnegative <- function(x, arg, call) {
 }
 
 #' @rdname checks
+#' @param lower,upper Least and largest value allowed.
+#' @noRd
+check_between <- function(x, arg, lower, upper, call) {
+  if (!is_number(x) || x < lower || x > upper) {
+    abort_input(arg, sprintf("one number from %g to %g", lower, upper), describe(x), call)
+  }
+  as.double(x)
+}
+
+#' @rdname checks
 #' @noRd
 check_count <- function(x, arg, call, limit = .Machine$integer.max) {
   if (is_number(x) && x > limit) {
@@ -144,14 +154,16 @@ check_extras <- function(given, defaults, call) {
 #'
 #' @param scan What `core_scan()` found in `A`.
 #' @param call The user's call.
+#' @param missing May entries be NA?
 #' @return Nothing of use.
 #' @noRd
-check_entries <- function(scan, call) {
-  counts <- c("NA" = scan$missing, "NaN" = scan$nan, "infinite" = scan$infinite)
+check_entries <- function(scan, call, missing = FALSE) {
+  counts <- c("NA" = if (!missing) scan$missing, "NaN" = scan$nan, "infinite" = scan$infinite)
   counts <- counts[counts > 0]
   if (length(counts) > 0) {
     found <- paste(sprintf("%.0f %s", counts, names(counts)), collapse = ", ")
-    abort_input("A", "finite in every entry", found, call)
+    expected <- if (missing) "finite or NA in every entry" else "finite in every entry"
+    abort_input("A", expected, found, call)
   }
   if (scan$max_abs > largest_size) {
     expected <- sprintf("at most %g in size in every entry (rescale it)", largest_size)
@@ -162,6 +174,31 @@ check_entries <- function(scan, call) {
 #' The largest size of an entry, of lambda, sigma and their inverses: sums of squares stay finite
 #' @noRd
 largest_size <- 1e150
+
+#' Refuse a matrix of which nothing would count
+#'
+#' @param A The matrix.
+#' @param scan What `core_scan()` found in `A`.
+#' @param ignore_diag Is its diagonal left out?
+#' @param noise The estimator.
+#' @param call The user's call.
+#' @return Nothing of use.
+#' @noRd
+check_observed <- function(A, scan, ignore_diag, noise, call) {
+  if (scan$missing == length(A)) {
+    abort_input("A", "observed in at least one entry", "only NA", call)
+  }
+  if (!ignore_diag) {
+    return(invisible())
+  }
+  if (nrow(A) != ncol(A) || nrow(A) == 1) {
+    expected <- "a square matrix of two rows or more where ignore_diag = TRUE is given"
+    abort_input("A", expected, describe(A), call)
+  }
+  if (noise$rule == "notebook") {
+    abort_input("ignore_diag", "FALSE with noise_notebook()", "TRUE", call)
+  }
+}
 
 #' Decide whether A is treated as symmetric
 #'

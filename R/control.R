@@ -3,13 +3,15 @@
 #' Collects and checks the technical settings that [nmu()], [nmu_em()] and
 #' [nmu_em_estlambda()] share.
 #'
-#' @param tol One finite number, zero or larger: stop a factor once the change of an
-#'   iteration, relative to the size of what changes, is at most `tol`. Zero runs every
-#'   iteration. `NULL`, the default, leaves the choice to the method: [noise_notebook()]
-#'   takes zero, as its notebook does.
+#' @param tol One finite number, zero or larger. With [noise_notebook()], stop a factor once the
+#'   change of an iteration, relative to the size of what changes, is at most `tol`; zero, its
+#'   default, runs every iteration. With the other rules, stop once both the gain of
+#'   log-likelihood an entry and the scaled projected gradient are at most `tol`; their default
+#'   is 1e-8.
 #' @param maxiter One positive whole number: most iterations of a factor (of each round,
-#'   where a method works in rounds). The argument `maxiter` of [nmu_em()] and
-#'   [nmu_em_estlambda()] takes its place there.
+#'   where a method works in rounds). The default is 100 with [noise_notebook()] and 1000 with
+#'   the other rules. The argument `maxiter` of [nmu_em()] and [nmu_em_estlambda()] takes its
+#'   place there.
 #' @param threads One positive whole number: threads of the numerical core. The default is
 #'   the option `nmu.threads`, or 1. The result does not depend on it.
 #' @param verbose `TRUE` or `FALSE`: say what was chosen and found, as messages of class
@@ -25,14 +27,14 @@
 #' @examples
 #' nmu_control(maxiter = 500, threads = 2)
 #' @export
-nmu_control <- function(tol = NULL, maxiter = 100L, threads = getOption("nmu.threads", 1L),
+nmu_control <- function(tol = NULL, maxiter = NULL, threads = getOption("nmu.threads", 1L),
                         verbose = FALSE, keep_data = TRUE, ...) {
   call <- match.call()
   check_extras(list(...), list(), call)
   structure(
     list(
       tol = if (!is.null(tol)) check_nonnegative(tol, "tol", call),
-      maxiter = check_count(maxiter, "maxiter", call),
+      maxiter = if (!is.null(maxiter)) check_count(maxiter, "maxiter", call),
       threads = check_count(threads, "threads", call),
       verbose = check_flag(verbose, "verbose", call),
       keep_data = check_flag(keep_data, "keep_data", call)

@@ -12,7 +12,7 @@ core_scan <- function(a) .Call(wrap__core_scan, a)
 #' @noRd
 core_em <- function(a, options) .Call(wrap__core_em, a, options)
 
-#' Factor after factor by the notebook's iteration.
+#' Factor after factor, each by the notebook's iteration or by a climb of the likelihood.
 #' @noRd
 core_deflate <- function(a, options) .Call(wrap__core_deflate, a, options)
 

@@ -68,27 +68,30 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
 #' @return An object of class `nmu`.
 #' @noRd
 new_nmu <- function(core, A, symmetric, noise, control, call) {
-  K <- length(core$d)
+  K <- length(core$path$d)
   labels <- loading_names(A, symmetric)
   dimnames(core$u) <- list(labels$u, factor_names(K))
   if (!symmetric) {
     dimnames(core$v) <- list(labels$v, factor_names(K))
   }
   path <- data.frame(factor = seq_len(K), core$path)
-  last <- path$status[K]
-  status <- if (last == "converged" && any(path$status != last)) "maxiter" else last
+  for (column in c("se_log_lambda", "se_log_sigma")) {
+    path[[column]][is.nan(path[[column]])] <- NA
+  }
+  last <- path[K, ]
+  done <- path$status %in% c("converged", "null")
   fit <- list(
-    d = core$d,
+    d = path$d,
     u = core$u,
     v = if (symmetric) core$u else core$v,
-    lambda = core$lambda,
-    sigma = core$sigma,
-    loglik = core$loglik,
+    lambda = last$lambda,
+    sigma = last$sigma,
+    loglik = last$loglik,
     path = path,
     trace = as.data.frame(core$trace),
-    status = status,
-    converged = status == "converged",
-    nobs = if (symmetric) length(A) / 2 else length(A),
+    status = if (all(done)) "converged" else if (done[K]) "maxiter" else last$status,
+    converged = all(done),
+    nobs = core$nobs,
     symmetric = symmetric,
     K = K,
     noise = noise,

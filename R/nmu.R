@@ -10,19 +10,31 @@
 #' Neither is `A` modified nor are its residuals stored: the earlier factors are taken out as
 #' its entries are read. Factors stand in the order in which they were found. A factor may
 #' come out null, with `d = 0` and a zero column, once nothing is left that a factor
-#' explains. Deflation ends early, with fewer than `K` factors, where a residual gives no
-#' positive \eqn{\lambda} and \eqn{\sigma}. Negative entries are legal; `A` is never rescaled.
+#' explains. With [noise_notebook()], deflation ends early, with fewer than `K` factors, where a
+#' residual gives no positive \eqn{\lambda} and \eqn{\sigma}. Negative entries are legal.
+#'
+#' With all rules but [noise_notebook()], a factor starts from the leading singular pair of what
+#' is left, cut at zero, and from a small \eqn{\sigma}, a tenth of the standard deviation of what
+#' is left, as for an underapproximation. Thirty EM steps lead to the hill that EM would climb;
+#' from there the log-likelihood is climbed by a quasi-Newton method that never steps down, first
+#' with \eqn{\lambda} and \eqn{\sigma} held, and then, with [noise_mle()], in all of them
+#' together. The work is done in units of a power of two near the root mean square of `A`, so
+#' that results do not depend on its scale: `nmu(2^k * A)` gives the same bits in `u`.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers,
-#'   with at least one row and one column and finite entries. Dense matrices of the Matrix
-#'   package are converted; its sparse ones are refused.
+#'   with at least one row and one column, and at most 1e150 in size in every entry. `NA` entries
+#'   are missing data and left out of the likelihood ([noise_notebook()] refuses them); NaN and
+#'   infinite ones are refused. Dense matrices of the Matrix package are converted; its sparse
+#'   ones are refused.
 #' @param K One positive whole number: how many factors. It may exceed the number of rows or
 #'   columns (trees need it), but not that of entries.
 #' @param noise How \eqn{\lambda} and \eqn{\sigma} are estimated: an object such as
-#'   [noise_notebook()], or its name, `"notebook"` (lower case).
+#'   [noise_mle()], or its name, `"mle"`, `"moments"` or `"notebook"` (lower case).
 #' @param symmetric `NULL`, `TRUE` or `FALSE`: treat `A` as symmetric? By default it is
 #'   where no entry differs from its mirror image by more than 100 times the machine
 #'   precision, relative to the largest entry.
+#' @param ignore_diag `TRUE` or `FALSE`: leave the diagonal out of the likelihood, as is usual for
+#'   covariance and kinship matrices? Square matrices only.
 #' @param control Settings made by [nmu_control()].
 #'
 #' @return An object of class `nmu`, a list with
@@ -34,19 +46,24 @@
 #'     factors. Where symmetric, the log-likelihood is half the sum over the matrix, since
 #'     each pair is seen twice;
 #'   * `path`: data frame with a row for each factor: `factor`, `d`, `lambda`, `sigma`,
-#'     `loglik` after it was found, `iterations`, and `status`, as in [nmu_em()];
+#'     `loglik` after it was found, `iterations`, `status` (as in [nmu_em()], or `"null"` where
+#'     nothing was left for it), `bound` (`"none"`, `"sigma"` where \eqn{\sigma} is at its least
+#'     value, `"lambda"` where \eqn{\lambda\sigma} is at its largest and \eqn{b} has all but
+#'     vanished; see [noise_mle()]), and the standard errors `se_log_lambda`, `se_log_sigma`
+#'     (`NA` where the likelihood does not curve, or none was asked for);
 #'   * `trace`: data frame with a row for each iteration: `factor`, `iteration`, `loglik`,
 #'     `lambda`, `sigma`;
 #'   * `status`: `"converged"` where all factors were; else that of the last factor where
 #'     deflation ended early, or `"maxiter"`; `converged`: `TRUE` or `FALSE`;
-#'   * `nobs`: number of entries, halved where symmetric; `symmetric`, `K` (factors found),
+#'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `K` (factors found),
 #'     `noise`, `control`, `call`, and `A` unless `control` says not to keep it.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not
 #'   as described, `nmu_error_core` where the core cannot go on, and `nmu_error_interrupted`
 #'   where the user interrupted the fit (the field `fit` of the condition has it so far). Where
 #'   a residual gives no positive \eqn{\lambda} and \eqn{\sigma}, a warning of class
-#'   `nmu_warning_lambda` says so and the factors so far are returned.
+#'   `nmu_warning_lambda` says so and the factors so far are returned. Where a bound on
+#'   \eqn{\lambda} or \eqn{\sigma} is active, one message of class `nmu_message_bound` says so.
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
 #'   the deflation.
@@ -56,30 +73,37 @@
 #'
 #' @examples
 #' # correlations of 24 ability tests
-#' fit <- nmu(Harman74.cor$cov, K = 3)
+#' fit <- nmu(Harman74.cor$cov, K = 3, ignore_diag = TRUE)
 #' fit
 #' round(coef(fit), 2)
 #' summary(fit)
 #' @export
-nmu <- function(A, K = 1, noise = noise_notebook(), symmetric = NULL, control = nmu_control()) {
+nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = FALSE,
+                control = nmu_control()) {
   call <- match.call()
   A <- as_storage(A, call)
   K <- check_count(K, "K", call, limit = min(length(A), .Machine$integer.max))
   noise <- check_noise(noise, call)
   control <- check_control(control, call)
+  ignore_diag <- check_flag(ignore_diag, "ignore_diag", call)
   scan <- core_value(core_scan(A), call)
-  check_entries(scan, call)
+  check_entries(scan, call, missing = noise$rule != "notebook")
+  check_observed(A, scan, ignore_diag, noise, call)
   symmetric <- check_symmetric(symmetric, scan, A, call)
-  control$tol <- control$tol %||% 0
+  control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
+  control$maxiter <- control$maxiter %||% if (noise$rule == "notebook") 100L else 1000L
 
-  options <- list(
-    K = K, lambda = noise$lambda, sigma = noise$sigma, maxiter = control$maxiter,
-    rounds = noise$rounds, tol = control$tol, symmetric = symmetric, trace = TRUE,
+  # lambda and sigma that are given need no bounds
+  bounds <- list(floor = noise$floor %||% 0, cap = noise$cap %||% 1)
+  options <- c(unclass(noise)[setdiff(names(noise), names(bounds))], bounds, list(
+    K = K, maxiter = control$maxiter, tol = control$tol, symmetric = symmetric,
+    ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
     threads = control$threads
-  )
+  ))
   core <- core_value(core_deflate(A, options), call)
   fit <- new_nmu(core, A, symmetric, noise = noise, control = control, call = call)
   signal_status(fit, call)
+  signal_bounds(fit)
   if (control$verbose) {
     rlang::inform(format(fit), class = "nmu_message")
   }

@@ -3,40 +3,107 @@
 #' Say how [nmu()] sets the rate \eqn{\lambda} of the nonnegative remainder and the standard
 #' deviation \eqn{\sigma} of the noise.
 #'
-#' `noise_notebook()` is the rule of the notebook: each factor starts from
-#' \eqn{\lambda = 1}, \eqn{\sigma = 0.1} and takes 5 rounds of EM; after a round,
-#' \eqn{\lambda} becomes 1/mean and \eqn{\sigma} the standard deviation of the residual
-#' \eqn{x}. Since
-#' \eqn{\mathrm{Var}(x) = 1/\lambda^2 + \sigma^2}{Var(x) = 1/lambda^2 + sigma^2}, that
-#' \eqn{\sigma} is too large; the rule is kept so that its results can be had again. The
-#' starting values are in the units of `A`, so results depend on its scale.
+#' * `noise_mle()`, the default: \eqn{\lambda} and \eqn{\sigma} maximise the likelihood of the
+#'   residual, an exponentially modified Gaussian (see [demg()]), together with the loadings.
+#' * `noise_moments()`: the residual \eqn{x} has mean \eqn{1/\lambda} and variance
+#'   \eqn{1/\lambda^2 + \sigma^2}, so \eqn{\lambda} = 1/mean and \eqn{\sigma^2} = var - mean^2, in
+#'   turns with the loadings.
+#' * `noise_fixed()`: both are given, in the units of `A`.
+#' * `noise_notebook()`: the rule of the notebook. Each factor starts from
+#'   \eqn{\lambda = 1}, \eqn{\sigma = 0.1} and takes 5 rounds of EM; after a round,
+#'   \eqn{\lambda} becomes 1/mean and \eqn{\sigma} the standard deviation of the residual.
+#'   That \eqn{\sigma} is too large, by the part of the variance that belongs to \eqn{b}; the rule
+#'   is kept so that its results can be had again. Its starting values are in the units of `A`,
+#'   so its results depend on the scale of `A`. All the other rules are free of it.
 #'
-#' @return An object of class `nmu_noise`, and of a class of its own, such as
-#'   `nmu_noise_notebook`: a list with
-#'   `lambda` and `sigma` (the starting values, positive numbers) and `rounds` (whole number).
+#' @section Bounds: The likelihood has no maximum on exact data, where it grows as
+#'   \eqn{\sigma \to 0}, nor where the residual is not skewed to the right, where \eqn{b}
+#'   vanishes as \eqn{\lambda \to \infty}. For each factor, `noise_mle()` and `noise_moments()`
+#'   therefore hold \eqn{\sigma} at or above the larger of `floor` times the standard deviation of
+#'   what the earlier factors left, and about 1e-8 times the root mean square of `A`; and
+#'   \eqn{\lambda\sigma}, the ratio of the standard deviations of noise and remainder, at or below
+#'   `cap`. The path of the fit says which bound is active; at `cap`, \eqn{b} has all but
+#'   vanished.
+#'
+#' @section Standard errors: With the factors held fixed, those of \eqn{\log\lambda} and
+#'   \eqn{\log\sigma} come from the curvature of the likelihood (`se_log_lambda` and
+#'   `se_log_sigma` in the path). They do not count that the factors were fitted to the same
+#'   entries.
+#'
+#' @param floor One number from 0 to 1: least \eqn{\sigma}, as a share of the standard
+#'   deviation of the factor's initial residual.
+#' @param cap One positive number from 0.001 to 1000: largest \eqn{\lambda\sigma}.
+#' @param lambda,sigma One positive number each, in units of 1/`A` and of `A`.
+#'
+#' @return An object of class `nmu_noise`: a list with the name of the `rule` and its settings.
+#'
+#' @section Errors: Class `nmu_error_input` where a setting is not as described.
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025.
 #'
 #' @examples
-#' noise_notebook()
+#' noise_mle()
+#' noise_fixed(lambda = 2, sigma = 0.1)
 #' @name noise
 NULL
 
 #' @rdname noise
 #' @export
+noise_mle <- function(floor = 0.1, cap = 3) {
+  new_noise("mle", bounds(floor, cap, match.call()))
+}
+
+#' @rdname noise
+#' @export
+noise_moments <- function(floor = 0.1, cap = 3) {
+  new_noise("moments", bounds(floor, cap, match.call()))
+}
+
+#' @rdname noise
+#' @export
+noise_fixed <- function(lambda, sigma) {
+  call <- match.call()
+  new_noise("fixed", list(
+    lambda = check_positive(lambda, "lambda", call),
+    sigma = check_positive(sigma, "sigma", call)
+  ))
+}
+
+#' @rdname noise
+#' @export
 noise_notebook <- function() {
-  structure(
-    list(lambda = 1, sigma = 0.1, rounds = 5L),
-    class = c("nmu_noise_notebook", "nmu_noise")
+  new_noise("notebook", list(lambda = 1, sigma = 0.1, rounds = 5L))
+}
+
+#' Make a noise estimator
+#'
+#' @param rule Its name, as the core knows it.
+#' @param settings Its settings.
+#' @return An object of class `nmu_noise`.
+#' @noRd
+new_noise <- function(rule, settings) {
+  structure(c(list(rule = rule), settings), class = c(paste0("nmu_noise_", rule), "nmu_noise"))
+}
+
+#' Check the bounds that an estimator keeps to
+#'
+#' @inheritParams noise_mle
+#' @param call The user's call.
+#' @return A list of both.
+#' @noRd
+bounds <- function(floor, cap, call) {
+  list(
+    floor = check_between(floor, "floor", 0, 1, call),
+    cap = check_between(cap, "cap", 0.001, 1000, call)
   )
 }
 
 #' Noise estimators that may be given by name
 #'
-#' @return A named list of constructors.
+#' @return A named list of constructors that need no arguments.
 #' @noRd
 noise_constructors <- function() {
-  list(notebook = noise_notebook)
+  list(mle = noise_mle, moments = noise_moments, notebook = noise_notebook)
 }
 
 #' Bring the argument noise to an object
@@ -52,7 +119,7 @@ check_noise <- function(noise, call) {
   known <- noise_constructors()
   if (!is.character(noise) || length(noise) != 1 || !(noise %in% names(known))) {
     expected <- sprintf(
-      "an estimator such as noise_notebook(), or its name (%s)",
+      "an estimator such as noise_mle(), or its name (%s)",
       paste0("\"", names(known), "\"", collapse = ", ")
     )
     abort_input("noise", expected, describe(noise), call)
@@ -63,14 +130,21 @@ check_noise <- function(noise, call) {
 #' @rdname noise
 #' @param x An object of class `nmu_noise`.
 #' @param ... Not used.
-#' @method print nmu_noise_notebook
+#' @method print nmu_noise
 #' @export
-print.nmu_noise_notebook <- function(x, ...) {
+print.nmu_noise <- function(x, ...) {
+  what <- c(
+    mle = "lambda and sigma by maximum likelihood",
+    moments = "lambda = 1/mean, sigma^2 = var - mean^2 of the residual",
+    fixed = "lambda and sigma as given",
+    notebook = "lambda = 1/mean, sigma = sd of the residual, after each round"
+  )
+  settings <- unclass(x)[-1]
   cli::cat_line(
     c(
-      "<nmu_noise> notebook",
-      sprintf("  start: lambda = %s, sigma = %s", format(x$lambda), format(x$sigma)),
-      sprintf("  %d rounds: lambda = 1/mean, sigma = sd of the residual", x$rounds)
+      sprintf("<nmu_noise> %s", x$rule),
+      sprintf("  %s", what[[x$rule]]),
+      sprintf("  %s", paste(names(settings), "=", vapply(settings, format, ""), collapse = ", "))
     )
   )
   invisible(x)

@@ -5,8 +5,8 @@ fits <- list(
   em = nmu_em(blocks, 1, 0.1),
   estlambda = nmu_em_estlambda(blocks),
   em_general = nmu_em(table, 0.05, 10),
-  nmu = nmu(blocks, K = 3),
-  nmu_general = nmu(table, K = 2)
+  nmu = nmu(blocks, K = 3, noise = noise_notebook()),
+  nmu_general = nmu(table, K = 2, noise = noise_notebook())
 )
 
 test_that("fitted, residuals and coef fit together", {
@@ -43,7 +43,7 @@ test_that("logLik, nobs, AIC and BIC work", {
 test_that("methods take the data where the fit has not kept them", {
   bare <- nmu_control(keep_data = FALSE)
   em <- nmu_em(blocks, 1, 0.1, control = bare)
-  several <- nmu(blocks, K = 3, control = bare)
+  several <- nmu(blocks, K = 3, noise = noise_notebook(), control = bare)
   expect_refused(residuals(em), "A")
   expect_refused(logLik(em), "A")
   expect_refused(residuals(several, A = table), "A")
@@ -84,7 +84,8 @@ test_that("print is short and returns its argument", {
   }
   expect_output(expect_invisible(print(nmu_control())), "nmu_control")
   expect_output(expect_invisible(print(noise_notebook())), "notebook")
-  many <- capture.output(print(nmu(blocks, K = 12, control = nmu_control(maxiter = 3))))
+  several <- nmu(blocks, K = 12, noise = "notebook", control = nmu_control(maxiter = 3))
+  many <- capture.output(print(several))
   expect_match(many, "...", fixed = TRUE, all = FALSE)
 })
 
@@ -108,7 +109,7 @@ test_that("plots are drawn and leave the device as it was", {
     for (type in c("loadings", "residuals")) expect_identical(plot(fit, type = type), fit)
   }
   plot(fits$nmu, factors = 2:3)
-  plot(nmu(blocks, K = 14, control = nmu_control(maxiter = 3)))
+  plot(nmu(blocks, K = 14, noise = noise_notebook(), control = nmu_control(maxiter = 3)))
   expect_identical(graphics::par(c("mfrow", "mar", "las")), before)
   grDevices::dev.off()
   expect_gt(file.size(file), 0)

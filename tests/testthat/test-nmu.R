@@ -1,7 +1,7 @@
 test_that("deflation in the core equals deflation by hand", {
   set.seed(31)
   tree <- sim_tree(n = 8)
-  fit <- nmu(tree, K = 4)
+  fit <- nmu(tree, K = 4, noise = noise_notebook())
   A <- tree
   for (k in 1:4) {
     by_hand <- nmu_em_estlambda(A)
@@ -17,7 +17,7 @@ test_that("deflation in the core equals deflation by hand", {
 test_that("deflation of a rectangular matrix equals deflation by hand", {
   set.seed(32)
   data <- random_matrix(14, 9)
-  fit <- nmu(data, K = 3)
+  fit <- nmu(data, K = 3, noise = noise_notebook())
   A <- data
   for (k in 1:3) {
     by_hand <- nmu_em_estlambda(A)
@@ -31,7 +31,7 @@ test_that("deflation of a rectangular matrix equals deflation by hand", {
 
 test_that("the shape of a fit", {
   A <- Harman74.cor$cov
-  fit <- nmu(A, K = 3)
+  fit <- nmu(A, K = 3, noise = noise_notebook())
   expect_s3_class(fit, "nmu")
   expect_identical(names(fit)[1:3], c("d", "u", "v"))
   expect_identical(dimnames(fit$u), list(rownames(A), c("k1", "k2", "k3")))
@@ -41,7 +41,10 @@ test_that("the shape of a fit", {
   expect_identical(fit$nobs, 24 * 24 / 2)
   expect_identical(fit$A, A)
   expect_identical(
-    names(fit$path), c("factor", "d", "lambda", "sigma", "loglik", "iterations", "status")
+    names(fit$path), c(
+      "factor", "d", "lambda", "sigma", "loglik", "iterations", "status", "bound",
+      "se_log_lambda", "se_log_sigma"
+    )
   )
   expect_identical(fit$path$factor, 1:3)
   expect_identical(fit$path$d, fit$d)
@@ -53,18 +56,18 @@ test_that("the shape of a fit", {
   expect_identical(fit$loglik, fit$path$loglik[3])
   expect_identical(fit$converged, fit$status == "converged")
 
-  rectangular <- nmu(USArrests, K = 2)
+  rectangular <- nmu(USArrests, K = 2, noise = noise_notebook())
   expect_identical(dimnames(rectangular$v), list(colnames(USArrests), c("k1", "k2")))
-  expect_identical(rectangular$nobs, 200L)
+  expect_identical(rectangular$nobs, 200)
   expect_false(rectangular$symmetric)
 })
 
 test_that("the log-likelihood counts each pair of a symmetric matrix once", {
   A <- Harman74.cor$cov
-  fit <- nmu(A, K = 2)
+  fit <- nmu(A, K = 2, noise = noise_notebook())
   full <- reference_loglik(residuals(fit), fit$lambda, fit$sigma)
   expect_close(fit$loglik, full / 2, 1e-10)
-  rectangular <- nmu(A, K = 2, symmetric = FALSE)
+  rectangular <- nmu(A, K = 2, noise = noise_notebook(), symmetric = FALSE)
   full <- reference_loglik(residuals(rectangular), rectangular$lambda, rectangular$sigma)
   expect_close(rectangular$loglik, full, 1e-10)
 })
@@ -74,12 +77,12 @@ test_that("A is neither modified nor copied, and need not be kept", {
   A <- random_matrix(9)
   if (capabilities("profmem")) {
     tracemem(A)
-    expect_output(nmu(A, K = 2), NA)
+    expect_output(nmu(A, K = 2, noise = noise_notebook()), NA)
     expect_output(nmu_em(A), NA)
     untracemem(A)
   }
   copy <- A + 0
-  fit <- nmu(A, K = 3, control = nmu_control(keep_data = FALSE))
+  fit <- nmu(A, K = 3, noise = noise_notebook(), control = nmu_control(keep_data = FALSE))
   expect_identical(A, copy)
   expect_null(fit$A)
 })
@@ -87,16 +90,16 @@ test_that("A is neither modified nor copied, and need not be kept", {
 test_that("settings reach the core", {
   set.seed(34)
   A <- sim_blocks(n = 5)
-  short <- nmu(A, control = nmu_control(maxiter = 7))
+  short <- nmu(A, noise = noise_notebook(), control = nmu_control(maxiter = 7))
   expect_identical(short$path$iterations, 35L)
-  early <- nmu(A, control = nmu_control(tol = 1e-6, maxiter = 10000))
+  early <- nmu(A, noise = noise_notebook(), control = nmu_control(tol = 1e-6, maxiter = 10000))
   expect_true(early$converged)
   expect_identical(early$status, "converged")
-  two <- nmu(A, K = 2, control = nmu_control(threads = 2))
-  expect_identical(two$u, nmu(A, K = 2)$u)
-  expect_identical(nmu(A, noise = "notebook")$u, nmu(A)$u)
+  two <- nmu(A, K = 2, noise = noise_notebook(), control = nmu_control(threads = 2))
+  expect_identical(two$u, nmu(A, K = 2, noise = noise_notebook())$u)
+  expect_identical(nmu(A, noise = "notebook")$u, nmu(A, noise = noise_notebook())$u)
   expect_message(nmu(A, control = nmu_control(verbose = TRUE)), class = "nmu_message")
-  expect_silent(nmu(A))
+  expect_silent(nmu(A, noise = "notebook"))
 })
 
 test_that("there may be more factors than rows", {
@@ -107,7 +110,10 @@ test_that("there may be more factors than rows", {
 })
 
 test_that("deflation ends with a warning where lambda and sigma cannot be estimated", {
-  expect_warning(fit <- nmu(-diag(4) - 1, K = 2), class = "nmu_warning_lambda")
+  expect_warning(
+    fit <- nmu(-diag(4) - 1, K = 2, noise = noise_notebook()),
+    class = "nmu_warning_lambda"
+  )
   expect_identical(fit$K, 1L)
   expect_false(fit$converged)
   expect_identical(fit$status, "lambda")
@@ -121,7 +127,7 @@ test_that("Ctrl-C ends a fit with what it has found, and the next fit is fine", 
   system(sprintf("(sleep 0.5; kill -INT %d) &", Sys.getpid()))
   condition <- tryCatch(
     {
-      nmu(A, K = 20)
+      nmu(A, K = 20, noise = noise_notebook())
       # an interrupt that comes late must not reach the tests that follow
       Sys.sleep(2)
     },
@@ -137,11 +143,11 @@ test_that("Ctrl-C ends a fit with what it has found, and the next fit is fine", 
 test_that("noise of rounding size and the order of the rows change nothing that matters", {
   set.seed(37)
   A <- sim_tree(n = 8)[, ]
-  fit <- nmu(A, K = 3)
-  nearly <- nmu(A + 1e-13 * crossprod(matrix(rnorm(256), 16)), K = 3)
+  fit <- nmu(A, K = 3, noise = noise_notebook())
+  nearly <- nmu(A + 1e-13 * crossprod(matrix(rnorm(256), 16)), K = 3, noise = "notebook")
   expect_close(nearly$u, fit$u, 1e-6)
   order <- sample(16)
-  permuted <- nmu(A[order, order], K = 3)
+  permuted <- nmu(A[order, order], K = 3, noise = noise_notebook())
   expect_close(permuted$u, fit$u[order, ], 1e-8)
   expect_close(permuted$d, fit$d, 1e-8)
 })

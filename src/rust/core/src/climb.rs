@@ -56,7 +56,10 @@ impl FitFactor for Climb<'_> {
         let initial = initial_sums(view, &start, threads);
         let sd = initial.residual_variance().sqrt();
         let bounds = Bounds { sigma: (self.floor * sd).max(LEAST_SIGMA), lambda_sigma: self.cap };
-        let first = bounds.clamp(Noise { lambda: 1.0 / initial.residual_mean().max(0.0), sigma: FIRST_SIGMA * sd });
+        // What is negative on average can only be noise.
+        let mean = initial.residual_mean();
+        let sigma = FIRST_SIGMA * sd.hypot(mean.min(0.0));
+        let first = bounds.clamp(Noise { lambda: 1.0 / mean.max(0.0), sigma });
         let (noise, bounds) = match self.rule {
             Rule::Fixed(noise) => (noise, None),
             _ => (first, Some(bounds)),
