@@ -34,7 +34,9 @@
 #'   where no entry differs from its mirror image by more than 100 times the machine
 #'   precision, relative to the largest entry.
 #' @param ignore_diag `TRUE` or `FALSE`: leave the diagonal out of the likelihood, as is usual for
-#'   covariance and kinship matrices? Square matrices only.
+#'   covariance and kinship matrices? Square matrices only. Of a symmetric matrix, a later factor
+#'   may then come out with nearly all its weight on one row, whose own entry does not count,
+#'   and with a very large `d`: look at the path before using it.
 #' @param control Settings made by [nmu_control()].
 #'
 #' @return An object of class `nmu`, a list with
@@ -73,7 +75,7 @@
 #'
 #' @examples
 #' # correlations of 24 ability tests
-#' fit <- nmu(Harman74.cor$cov, K = 3, ignore_diag = TRUE)
+#' fit <- nmu(Harman74.cor$cov, K = 3)
 #' fit
 #' round(coef(fit), 2)
 #' summary(fit)
