@@ -1,23 +1,51 @@
-#' Density of the exponentially modified Gaussian distribution
+#' The exponentially modified Gaussian distribution
 #'
-#' The distribution of \eqn{b + e} with \eqn{b \sim \mathrm{Exp}(\lambda)}{b ~ Exp(lambda)} and
+#' Density, distribution function, quantiles and random draws of \eqn{x = b + e} with
+#' \eqn{b \sim \mathrm{Exp}(\lambda)}{b ~ Exp(lambda)} and
 #' \eqn{e \sim N(0, \sigma^2)}{e ~ N(0, sigma^2)} independent: what the model expects of a
 #' residual once the factors are taken out. Its mean is \eqn{1/\lambda}, its variance
-#' \eqn{1/\lambda^2 + \sigma^2}, and its density is
-#' \deqn{\lambda \exp(\lambda^2 \sigma^2 / 2 - \lambda x) \Phi(x / \sigma - \lambda \sigma),}{
-#'   lambda exp(lambda^2 sigma^2 / 2 - lambda x) Phi(x / sigma - lambda sigma),}
-#' which is computed without overflow and without loss of digits in either tail.
+#' \eqn{1/\lambda^2 + \sigma^2}. With \eqn{z = x / \sigma - \lambda \sigma}{z = x / sigma -
+#' lambda sigma}, its density is
+#' \deqn{\lambda \exp(\lambda^2 \sigma^2 / 2 - \lambda x) \Phi(z)}{
+#'   lambda exp(lambda^2 sigma^2 / 2 - lambda x) Phi(z)}
+#' and its distribution function
+#' \deqn{\Phi(x / \sigma) - \exp(\lambda^2 \sigma^2 / 2 - \lambda x) \Phi(z).}{
+#'   Phi(x / sigma) - exp(lambda^2 sigma^2 / 2 - lambda x) Phi(z).}
 #'
-#' @param x Numeric vector of quantiles.
+#' Neither is computed as it stands: there is no overflow and no loss of digits in either
+#' tail, for \eqn{\lambda \sigma}{lambda sigma} from 1e-150 to 1e150 and \eqn{|x| / \sigma}{
+#' |x| / sigma} up to 1e150. Against values of 50 digits, the relative error is at most
+#' 1e-15 in the log of the smaller of the two tails, and 1e-13 in the log of the larger one
+#' and in the probabilities themselves, for all of 1e-300 or more; the error of the log
+#' density is at most 1e-14 max(1, |log density|).
+#'
+#' `qemg()` solves for the log of the smaller of the two tails by Newton's method. Both tails
+#' are log-concave, so that the steps from a start outside never pass the solution, and the
+#' round trip through `pemg()` gives the log probability back with a relative error of 1e-12.
+#'
+#' `remg()` draws `rexp(n) / lambda + sigma * rnorm(n)`, all of the exponential part
+#' first, from R's own generator: [set.seed()] governs it.
+#'
+#' @param x,q Numeric vector of quantiles.
+#' @param p Numeric vector of probabilities, or of their logs where `log.p = TRUE`.
+#' @param n Number of draws, a whole number; a vector of several elements stands for its
+#'   length, as in [stats::rnorm()].
 #' @param lambda Numeric vector: rates of the exponential part, positive.
 #' @param sigma Numeric vector: standard deviations of the Gaussian part, positive.
+#'
+#'   The first argument, `lambda` and `sigma` are recycled to the longest, as in
+#'   [stats::dnorm()]; by `remg()`, to `n`.
 #' @param log `TRUE` or `FALSE`: return the log density?
+#' @param lower.tail `TRUE` or `FALSE`: are probabilities those of \eqn{X \le x}{X <= x}, or
+#'   those of \eqn{X > x}?
+#' @param log.p `TRUE` or `FALSE`: are probabilities given, or returned, as their logs?
 #'
-#'   `x`, `lambda` and `sigma` are recycled to the longest, as in [stats::dnorm()].
-#'
-#' @return Numeric vector of densities, or log densities, with the attributes of `x` (names,
-#'   dimensions) where `x` is the longest. `NA` where an argument is `NA`; `NaN`, with a
-#'   warning of class `nmu_warning_nan`, where `lambda` or `sigma` is not positive and finite.
+#' @return Numeric vector: densities (`demg()`), probabilities (`pemg()`), quantiles
+#'   (`qemg()`; -Inf and Inf at the probabilities 0 and 1) or draws (`remg()`); the
+#'   first three have the attributes (names, dimensions) of the first argument where that is
+#'   the longest. `NA` where an argument is `NA`; `NaN`, with a warning of class
+#'   `nmu_warning_nan`, where `lambda` or `sigma` is not positive and finite, or `p` is not a
+#'   probability. `remg()` warns of `NA`, too, as [stats::rnorm()] does.
 #'
 #' @section Errors: Class `nmu_error_input` where an argument is not of the type described.
 #'
@@ -27,42 +55,122 @@
 #' @examples
 #' demg(c(-1, 0, 1), lambda = 2, sigma = 0.5)
 #' demg(-1e5, log = TRUE)
+#'
+#' # both tails keep their digits
+#' pemg(c(-40, 1, 40), log.p = TRUE)
+#' pemg(c(-40, 1, 40), lower.tail = FALSE, log.p = TRUE)
+#' qemg(c(0.025, 0.5, 0.975), lambda = 2, sigma = 0.5)
+#'
+#' set.seed(1)
+#' mean(remg(1000, lambda = 2, sigma = 0.5))
 #' @export
 demg <- function(x, lambda = 1, sigma = 1, log = FALSE) {
   call <- match.call()
-  quantiles <- check_numeric_vector(x, "x", call)
+  log <- check_flag(log, "log", call)
+  emg_values(x, "x", lambda, sigma, call, function(x, lambda, sigma) {
+    # infinite parts of opposite sign must not make a NaN
+    density <- rep_len(if (log) -Inf else 0, length(x))
+    near <- is.finite(x)
+    density[near] <- core_demg(x[near], lambda[near], sigma[near], log)
+    density
+  })
+}
+
+#' @rdname demg
+#' @export
+pemg <- function(q, lambda = 1, sigma = 1,
+                 lower.tail = TRUE, log.p = FALSE) { # nolint: object_name_linter.
+  call <- match.call()
+  lower <- check_flag(lower.tail, "lower.tail", call)
+  log <- check_flag(log.p, "log.p", call)
+  emg_values(q, "q", lambda, sigma, call, function(q, lambda, sigma) {
+    core_pemg(q, lambda, sigma, lower, log)
+  })
+}
+
+#' @rdname demg
+#' @export
+qemg <- function(p, lambda = 1, sigma = 1,
+                 lower.tail = TRUE, log.p = FALSE) { # nolint: object_name_linter.
+  call <- match.call()
+  lower <- check_flag(lower.tail, "lower.tail", call)
+  log <- check_flag(log.p, "log.p", call)
+  in_range <- if (log) function(p) p <= 0 else function(p) p >= 0 & p <= 1
+  emg_values(p, "p", lambda, sigma, call, function(p, lambda, sigma) {
+    core_qemg(if (log) p else log(p), lambda, sigma, lower)
+  }, in_range)
+}
+
+#' @rdname demg
+#' @export
+remg <- function(n, lambda = 1, sigma = 1) {
+  call <- match.call()
+  n <- if (length(n) > 1) length(n) else check_nonnegative(n, "n", call)
+  if (n != floor(n)) {
+    abort_input("n", "a whole number", describe(n), call)
+  }
+  lambda <- rep_len(check_numeric_vector(lambda, "lambda", call), n)
+  sigma <- rep_len(check_numeric_vector(sigma, "sigma", call), n)
+  draws <- stats::rexp(n) / lambda + sigma * stats::rnorm(n)
+  legal <- is_emg(lambda, sigma)
+  if (!all(legal)) {
+    missing_value <- lambda + sigma
+    draws[!legal] <- ifelse(is.na(missing_value), missing_value, NaN)[!legal]
+    warn_nan(call)
+  }
+  draws
+}
+
+#' Recycle the arguments of a distribution function, and compute where they are in range
+#'
+#' @param x First argument of the function.
+#' @param arg Its name.
+#' @param lambda,sigma As the user gave them.
+#' @param call The user's call.
+#' @param compute Function of `x`, `lambda` and `sigma`, of one length and all in range.
+#' @param in_range Function that says which elements of `x` are legal.
+#' @return Numeric vector, with the attributes of `x` where that is the longest.
+#' @noRd
+emg_values <- function(x, arg, lambda, sigma, call, compute, in_range = function(x) TRUE) {
+  values <- check_numeric_vector(x, arg, call)
   lambda <- check_numeric_vector(lambda, "lambda", call)
   sigma <- check_numeric_vector(sigma, "sigma", call)
-  log <- check_flag(log, "log", call)
-  size <- recycled_length(quantiles, lambda, sigma)
-  quantiles <- rep_len(quantiles, size)
+  size <- recycled_length(values, lambda, sigma)
+  values <- rep_len(values, size)
   lambda <- rep_len(lambda, size)
   sigma <- rep_len(sigma, size)
   # NA + 1 is NA and NaN + 1 is NaN; infinite parts of opposite sign must not make a NaN
-  density <- ifelse(is.na(quantiles), quantiles, lambda + sigma)
-  known <- !is.na(density)
-  legal <- known & lambda > 0 & sigma > 0 & is.finite(lambda) & is.finite(sigma)
+  result <- ifelse(is.na(values), values, lambda + sigma)
+  known <- !is.na(result)
+  legal <- known & is_emg(lambda, sigma) & in_range(values)
   if (any(known & !legal)) {
-    density[known & !legal] <- NaN
-    warn_nan(call)
+    result[known & !legal] <- NaN
+    warn_nan(call, if (arg == "p") " {.arg p} must be a probability.")
   }
-  far <- legal & is.infinite(quantiles)
-  density[far] <- if (log) -Inf else 0
-  legal <- legal & !far
-  density[legal] <- core_demg(quantiles[legal], lambda[legal], sigma[legal], log)
+  result[legal] <- compute(values[legal], lambda[legal], sigma[legal])
   if (size == length(x)) {
-    attributes(density) <- attributes(x)
+    attributes(result) <- attributes(x)
   }
-  density
+  result
+}
+
+#' Are these parameters of the distribution?
+#'
+#' @param lambda,sigma Double vectors of one length.
+#' @return Logical vector, without `NA`.
+#' @noRd
+is_emg <- function(lambda, sigma) {
+  is.finite(lambda) & is.finite(sigma) & lambda > 0 & sigma > 0
 }
 
 #' Warn that parameters out of range gave NaN
 #'
 #' @param call The user's call.
+#' @param more A further sentence, a cli template, or `NULL`.
 #' @noRd
-warn_nan <- function(call) {
+warn_nan <- function(call, more = NULL) {
   cli::cli_warn(
-    "NaN produced: {.arg lambda} and {.arg sigma} must be positive and finite.",
+    paste0("NaN produced: {.arg lambda} and {.arg sigma} must be positive and finite.", more),
     class = c("nmu_warning_nan", "nmu_warning"),
     call = call
   )

@@ -23,3 +23,11 @@ core_truncnorm_moments <- function(mean, sd) .Call(wrap__core_truncnorm_moments,
 #' The density of the exponentially modified Gaussian.
 #' @noRd
 core_demg <- function(x, lambda, sigma, log) .Call(wrap__core_demg, x, lambda, sigma, log)
+
+#' Probabilities of the exponentially modified Gaussian.
+#' @noRd
+core_pemg <- function(q, lambda, sigma, lower, log) .Call(wrap__core_pemg, q, lambda, sigma, lower, log)
+
+#' Quantiles of the exponentially modified Gaussian, from logs of probabilities.
+#' @noRd
+core_qemg <- function(log_p, lambda, sigma, lower) .Call(wrap__core_qemg, log_p, lambda, sigma, lower)

@@ -7,6 +7,7 @@ mod interrupt;
 use convert::{deflation_list, em_list, guarded, pair_lengths, scan_list, Matrix, Options};
 use extendr_api::prelude::*;
 use nmu_core::deflate::{deflate, Problem};
+use nmu_core::emg::Side;
 use nmu_core::noise::Noise;
 use nmu_core::{em, emg, expectation, scan, start, truncated, view::View};
 
@@ -97,6 +98,32 @@ fn core_demg(x: &[f64], lambda: &[f64], sigma: &[f64], log: bool) -> Vec<f64> {
     }
 }
 
+/// Probabilities of the exponentially modified Gaussian.
+/// @noRd
+#[extendr]
+fn core_pemg(q: &[f64], lambda: &[f64], sigma: &[f64], lower: bool, log: bool) -> Vec<f64> {
+    let side = if lower { Side::Lower } else { Side::Upper };
+    let log_probability = pair_lengths(lambda, sigma)
+        .zip(q)
+        .map(|((lambda, sigma), &q)| emg::log_probability(q, Noise { lambda, sigma }, side));
+    if log {
+        log_probability.collect()
+    } else {
+        log_probability.map(f64::exp).collect()
+    }
+}
+
+/// Quantiles of the exponentially modified Gaussian, from logs of probabilities.
+/// @noRd
+#[extendr]
+fn core_qemg(log_p: &[f64], lambda: &[f64], sigma: &[f64], lower: bool) -> Vec<f64> {
+    let side = if lower { Side::Lower } else { Side::Upper };
+    pair_lengths(lambda, sigma)
+        .zip(log_p)
+        .map(|((lambda, sigma), &log_p)| emg::quantile(log_p, Noise { lambda, sigma }, side))
+        .collect()
+}
+
 extendr_module! {
     mod nmu;
     fn core_scan;
@@ -104,4 +131,6 @@ extendr_module! {
     fn core_deflate;
     fn core_truncnorm_moments;
     fn core_demg;
+    fn core_pemg;
+    fn core_qemg;
 }
