@@ -26,15 +26,17 @@ fn interrupted() -> bool {
 /// The time between two looks at the keyboard.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// An observer that ends a fit when the user interrupts it.
+/// An observer that ends a fit when the user interrupts it. R tells of an interrupt once, and a fit has several stages:
+/// having heard of one, the observer ends each of them.
 pub(crate) fn observer() -> impl FnMut(Progress) -> ControlFlow<()> {
     let mut last = Instant::now();
+    let mut stopped = false;
     move |_| {
-        if last.elapsed() < PERIOD {
-            return ControlFlow::Continue(());
+        if !stopped && last.elapsed() >= PERIOD {
+            last = Instant::now();
+            stopped = interrupted();
         }
-        last = Instant::now();
-        if interrupted() {
+        if stopped {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
