@@ -3,6 +3,7 @@
 use extendr_api::prelude::*;
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::em::{Fit, Settings};
+use nmu_core::emg::Side;
 use nmu_core::fit::{FactorFit, Status, Trace};
 use nmu_core::noise::{Moments, Noise, Notebook};
 use nmu_core::parallel::Threads;
@@ -78,6 +79,20 @@ fn extent(value: i32) -> usize {
 /// Two vectors of equal length, element by element.
 pub(crate) fn pair_lengths<'a>(x: &'a [f64], y: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
     x.iter().copied().zip(y.iter().copied())
+}
+
+/// Logs as they are, or what they are logs of.
+pub(crate) fn logs_or_values(logs: impl Iterator<Item = f64>, log: bool) -> Vec<f64> {
+    logs.map(|value| if log { value } else { value.exp() }).collect()
+}
+
+/// The tail that R's `lower.tail` means.
+pub(crate) fn tail(lower: bool) -> Side {
+    if lower {
+        Side::Lower
+    } else {
+        Side::Upper
+    }
 }
 
 /// The list of options that R sends, read by name.

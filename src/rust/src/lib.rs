@@ -4,10 +4,9 @@
 mod convert;
 mod interrupt;
 
-use convert::{deflation_list, em_list, guarded, pair_lengths, scan_list, Matrix, Options};
+use convert::{deflation_list, em_list, guarded, logs_or_values, pair_lengths, scan_list, tail, Matrix, Options};
 use extendr_api::prelude::*;
 use nmu_core::deflate::{deflate, Problem};
-use nmu_core::emg::Side;
 use nmu_core::noise::Noise;
 use nmu_core::{em, emg, expectation, scan, start, truncated, view::View};
 
@@ -91,33 +90,25 @@ fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> List {
 fn core_demg(x: &[f64], lambda: &[f64], sigma: &[f64], log: bool) -> Vec<f64> {
     let log_density =
         pair_lengths(lambda, sigma).zip(x).map(|((lambda, sigma), &x)| emg::log_density(x, Noise { lambda, sigma }));
-    if log {
-        log_density.collect()
-    } else {
-        log_density.map(f64::exp).collect()
-    }
+    logs_or_values(log_density, log)
 }
 
 /// Probabilities of the exponentially modified Gaussian.
 /// @noRd
 #[extendr]
 fn core_pemg(q: &[f64], lambda: &[f64], sigma: &[f64], lower: bool, log: bool) -> Vec<f64> {
-    let side = if lower { Side::Lower } else { Side::Upper };
+    let side = tail(lower);
     let log_probability = pair_lengths(lambda, sigma)
         .zip(q)
         .map(|((lambda, sigma), &q)| emg::log_probability(q, Noise { lambda, sigma }, side));
-    if log {
-        log_probability.collect()
-    } else {
-        log_probability.map(f64::exp).collect()
-    }
+    logs_or_values(log_probability, log)
 }
 
 /// Quantiles of the exponentially modified Gaussian, from logs of probabilities.
 /// @noRd
 #[extendr]
 fn core_qemg(log_p: &[f64], lambda: &[f64], sigma: &[f64], lower: bool) -> Vec<f64> {
-    let side = if lower { Side::Lower } else { Side::Upper };
+    let side = tail(lower);
     pair_lengths(lambda, sigma)
         .zip(log_p)
         .map(|((lambda, sigma), &log_p)| emg::quantile(log_p, Noise { lambda, sigma }, side))

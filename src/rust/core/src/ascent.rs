@@ -4,7 +4,9 @@
 //! evaluation brings; coordinates that their own Newton step would carry over a bound go to it (Bertsekas 1982). A step
 //! is halved until the value rises enough (Armijo); where rounding hides any rise, until the slope falls instead.
 
+use crate::fit::Status;
 use crate::observe::{Observer, Progress};
+use crate::pass::Sums;
 use crate::vector::{add_scaled, dot};
 
 /// What is known at a point.
@@ -15,6 +17,8 @@ pub(crate) struct Evaluation {
     pub(crate) gradient: Vec<f64>,
     /// An estimate of minus the inverse of its Hessian.
     pub(crate) metric: Metric,
+    /// The sums that the value was taken from, for the caller.
+    pub(crate) sums: Sums,
 }
 
 /// A positive diagonal and, for the last two coordinates where there are such, the negative Hessian itself.
@@ -63,14 +67,6 @@ pub(crate) struct Limits {
     pub(crate) iterations: usize,
 }
 
-/// How a climb ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Converged,
-    Iterations,
-    Interrupted,
-}
-
 /// The steps that are remembered.
 const MEMORY: usize = 12;
 /// The share of the promised rise that a step must bring.
@@ -84,7 +80,7 @@ const HALVINGS: usize = 40;
 /// The relative rounding of a value.
 const ROUNDING: f64 = 1e-14;
 
-/// Climbs from `theta`, telling `accepted` of every step. `size` is the scale that moves are measured by.
+/// Climbs from `theta` to a point, with the sums there, telling `accepted` of every step. `size` is the scale that moves are measured by.
 pub(crate) fn climb(
     theta: Vec<f64>,
     limits: &Limits,
@@ -92,7 +88,7 @@ pub(crate) fn climb(
     size: impl Fn(&[f64]) -> Vec<f64>,
     mut accepted: impl FnMut(&[f64], f64),
     observer: &mut Observer,
-) -> (Vec<f64>, End) {
+) -> (Vec<f64>, Sums, Status) {
     let mut theta = theta;
     let mut here = evaluate(&theta);
     let mut memory: Vec<Pair> = Vec::new();
@@ -100,7 +96,7 @@ pub(crate) fn climb(
     for iteration in 1..=limits.iterations {
         let free = free_coordinates(&theta, &here, limits);
         let Some((next, there)) = search(&theta, &here, &free, &mut memory, &mut radius, limits, &mut evaluate) else {
-            return (theta, End::Converged);
+            return (theta, here.sums, Status::Converged);
         };
         let gain = there.value - here.value;
         memory.extend(Pair::new(&theta, &next, &here, &there));
@@ -110,15 +106,15 @@ pub(crate) fn climb(
         (theta, here) = (next, there);
         accepted(&theta, here.value);
         if observer(Progress { factor: 0, iteration }).is_break() {
-            return (theta, End::Interrupted);
+            return (theta, here.sums, Status::Interrupted);
         }
         let settled = gain <= limits.tolerance * limits.count
             && projected_gradient(&theta, &here, limits, &size(&theta)) <= limits.tolerance;
         if settled {
-            return (theta, End::Converged);
+            return (theta, here.sums, Status::Converged);
         }
     }
-    (theta, End::Iterations)
+    (theta, here.sums, Status::Maxiter)
 }
 
 /// One step: the next point and what is known there, or `None` where no step climbs.
@@ -138,8 +134,10 @@ fn search(
         let mut step = (*radius / length).min(1.0);
         for trial in 0..HALVINGS {
             let next = project(theta, &direction, step, limits);
-            let promise: f64 =
-                next.iter().zip(theta).zip(&here.gradient).map(|((next, old), slope)| (next - old) * slope).sum();
+            let along = |gradient: &[f64]| -> f64 {
+                next.iter().zip(theta).zip(gradient).map(|((next, old), slope)| (next - old) * slope).sum()
+            };
+            let promise = along(&here.gradient);
             if promise <= 0.0 {
                 break;
             }
@@ -155,12 +153,9 @@ fn search(
                 return Some((next, there));
             }
             // Where the promise is below rounding the value says nothing: the slope along the step must fall instead.
-            if promise <= rounding && gain >= -rounding && gain.is_finite() {
-                let slope: f64 =
-                    next.iter().zip(theta).zip(&there.gradient).map(|((next, old), slope)| (next - old) * slope).sum();
-                if slope.abs() < 0.9 * promise {
-                    return Some((next, there));
-                }
+            let hidden = promise <= rounding && gain >= -rounding && gain.is_finite();
+            if hidden && along(&there.gradient).abs() < 0.9 * promise {
+                return Some((next, there));
             }
             step *= if gain.is_finite() { (promise / (2.0 * (promise - gain))).clamp(0.1, 0.5) } else { 0.1 };
         }

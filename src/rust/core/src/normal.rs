@@ -78,8 +78,3 @@ pub fn density(z: f64) -> f64 {
     let rest = if square.is_finite() { a.mul_add(a, -square) } else { 0.0 };
     (-0.5 * square).exp() * (1.0 - 0.5 * rest) / SQRT_TAU
 }
-
-/// `log Φ(z)`.
-pub fn log_cdf(z: f64) -> f64 {
-    truncated(z).log_mass
-}

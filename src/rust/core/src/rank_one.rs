@@ -4,7 +4,7 @@
 //! `Σ_j (x − b̄)_ij y_j / σ²` and their diagonal curvatures `Σ_j m_ij y_j² / σ²`: one sweep yields them all. The problem is
 //! not concave in `(w, y)`, so [`crate::ascent`] checks every step.
 
-use crate::ascent::{climb, End, Evaluation, Limits, Metric};
+use crate::ascent::{climb, Evaluation, Limits, Metric};
 use crate::fit::{Status, Trace};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
@@ -60,7 +60,7 @@ pub fn maximise(
     let noise = settings.bounds.map_or(noise, |bounds| bounds.clamp(noise));
     let hill = Hill { view, noise, settings, threads };
     let (mut sweeps, mut trace) = (0, Vec::new());
-    let (theta, end) = climb(
+    let (theta, sums, status) = climb(
         hill.coordinates(start),
         &hill.limits(),
         |theta| {
@@ -71,14 +71,8 @@ pub fn maximise(
         |theta, log_likelihood| trace.push(Trace { log_likelihood, noise: hill.noise_at(theta) }),
         observer,
     );
-    let (loadings, noise) = (hill.loadings(&theta), hill.noise_at(&theta));
-    let sums = hill.sweep(&loadings, noise).sums;
-    let status = match end {
-        End::Converged => Status::Converged,
-        End::Iterations => Status::Maxiter,
-        End::Interrupted => Status::Interrupted,
-    };
-    Fit { factor: loadings.normalised(), noise, sums, trace, sweeps: sweeps + 1, status }
+    let factor = hill.loadings(&theta).normalised();
+    Fit { factor, noise: hill.noise_at(&theta), sums, trace, sweeps, status }
 }
 
 /// The log-likelihood as a function of coordinates: the loadings and, where they climb, `log λσ` and `log σ`.
@@ -177,7 +171,7 @@ impl Hill<'_> {
             diagonal.extend([first, second].map(|curvature| 1.0 / curvature.abs().max(LEAST_CURVATURE * sums.count)));
             pair = Some(slopes.hessian);
         }
-        Evaluation { value: sums.log_likelihood(noise), gradient, metric: Metric { diagonal, pair } }
+        Evaluation { value: sums.log_likelihood(noise), gradient, metric: Metric { diagonal, pair }, sums }
     }
 }
 
