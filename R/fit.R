@@ -89,7 +89,7 @@ new_nmu <- function(core, A, symmetric, noise, control, call) {
     loglik = last$loglik,
     path = path,
     trace = as.data.frame(core$trace),
-    status = if (all(done)) "converged" else if (done[K]) "maxiter" else last$status,
+    status = if (all(done)) "converged" else utils::tail(path$status[!done], 1),
     converged = all(done),
     nobs = core$nobs,
     symmetric = symmetric,

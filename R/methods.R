@@ -221,6 +221,7 @@ status_text <- function(status) {
   meaning <- c(
     converged = "converged",
     maxiter = "all iterations allowed were run",
+    stalled = "stalled: no step gained more",
     lambda = "stopped: the residual gives no positive lambda and sigma",
     interrupted = "interrupted"
   )

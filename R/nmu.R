@@ -13,12 +13,19 @@
 #' explains. With [noise_notebook()], deflation ends early, with fewer than `K` factors, where a
 #' residual gives no positive \eqn{\lambda} and \eqn{\sigma}. Negative entries are legal.
 #'
+#' What degenerate data give: where no entry is above zero, or all are zero, every factor is null;
+#' a constant or an exact rank-one matrix gives that very factor, with \eqn{\lambda} or
+#' \eqn{\sigma} at a bound and a message that says so; a single row, column or entry is fitted
+#' like any other matrix; a row of `NA` gets the loading zero.
+#'
 #' With all rules but [noise_notebook()], a factor starts from the leading singular pair of what
 #' is left, cut at zero, and from a small \eqn{\sigma}, a tenth of the standard deviation of what
 #' is left, as for an underapproximation. Thirty EM steps lead to the hill that EM would climb;
 #' from there the log-likelihood is climbed by a quasi-Newton method that never steps down, first
 #' with \eqn{\lambda} and \eqn{\sigma} held, and then, with [noise_mle()], in all of them
-#' together. The work is done in units of a power of two near the root mean square of `A`, so
+#' together. Of a symmetric matrix, no entry of a factor may be larger than 4 times the largest
+#' entry that counts: without its diagonal, one row by itself would fit the better the larger
+#' its loading. The work is done in units of a power of two near the root mean square of `A`, so
 #' that results do not depend on its scale: `nmu(2^k * A)` gives the same bits in `u`.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers,
@@ -34,9 +41,7 @@
 #'   where no entry differs from its mirror image by more than 100 times the machine
 #'   precision, relative to the largest entry.
 #' @param ignore_diag `TRUE` or `FALSE`: leave the diagonal out of the likelihood, as is usual for
-#'   covariance and kinship matrices? Square matrices only. Of a symmetric matrix, a later factor
-#'   may then come out with nearly all its weight on one row, whose own entry does not count,
-#'   and with a very large `d`: look at the path before using it.
+#'   covariance and kinship matrices? Square matrices only.
 #' @param control Settings made by [nmu_control()].
 #'
 #' @return An object of class `nmu`, a list with
@@ -48,15 +53,16 @@
 #'     factors. Where symmetric, the log-likelihood is half the sum over the matrix, since
 #'     each pair is seen twice;
 #'   * `path`: data frame with a row for each factor: `factor`, `d`, `lambda`, `sigma`,
-#'     `loglik` after it was found, `iterations`, `status` (as in [nmu_em()], or `"null"` where
-#'     nothing was left for it), `bound` (`"none"`, `"sigma"` where \eqn{\sigma} is at its least
+#'     `loglik` after it was found, `iterations`, `status` (as in [nmu_em()], `"null"` where
+#'     nothing was left for it, or `"stalled"` where no step gained more though the slope said
+#'     that one should), `bound` (`"none"`, `"sigma"` where \eqn{\sigma} is at its least
 #'     value, `"lambda"` where \eqn{\lambda\sigma} is at its largest and \eqn{b} has all but
 #'     vanished; see [noise_mle()]), and the standard errors `se_log_lambda`, `se_log_sigma`
 #'     (`NA` where the likelihood does not curve, or none was asked for);
 #'   * `trace`: data frame with a row for each iteration: `factor`, `iteration`, `loglik`,
 #'     `lambda`, `sigma`;
-#'   * `status`: `"converged"` where all factors were; else that of the last factor where
-#'     deflation ended early, or `"maxiter"`; `converged`: `TRUE` or `FALSE`;
+#'   * `status`: `"converged"` where all factors were converged or null; else that of the last
+#'     factor that was not; `converged`: `TRUE` or `FALSE`;
 #'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `K` (factors found),
 #'     `noise`, `control`, `call`, and `A` unless `control` says not to keep it.
 #'
@@ -95,9 +101,7 @@ nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = F
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
   control$maxiter <- control$maxiter %||% if (noise$rule == "notebook") 100L else 1000L
 
-  # lambda and sigma that are given need no bounds
-  bounds <- list(floor = noise$floor %||% 0, cap = noise$cap %||% 1)
-  options <- c(unclass(noise)[setdiff(names(noise), names(bounds))], bounds, list(
+  options <- c(unclass(noise), list(
     K = K, maxiter = control$maxiter, tol = control$tol, symmetric = symmetric,
     ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
     threads = control$threads

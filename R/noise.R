@@ -23,12 +23,18 @@
 #'   what the earlier factors left, and about 1e-8 times the root mean square of `A`; and
 #'   \eqn{\lambda\sigma}, the ratio of the standard deviations of noise and remainder, at or below
 #'   `cap`. The path of the fit says which bound is active; at `cap`, \eqn{b} has all but
-#'   vanished.
+#'   vanished. Where a strong factor makes up most of the standard deviation, `floor` can be above
+#'   the \eqn{\sigma} of the noise, whose estimate is then too large (the path says `"sigma"`):
+#'   lower `floor`, or look at the estimates after the next factors, whose initial residuals are
+#'   smaller.
 #'
 #' @section Standard errors: With the factors held fixed, those of \eqn{\log\lambda} and
 #'   \eqn{\log\sigma} come from the curvature of the likelihood (`se_log_lambda` and
 #'   `se_log_sigma` in the path). They do not count that the factors were fitted to the same
-#'   entries.
+#'   entries, n parameters to \eqn{n^2/2} of them: \eqn{\lambda} comes out too large by 0.3 to
+#'   1.9 per cent at n = 500, \eqn{\sigma} by 0.4 to 1.5 per cent where no bound is active (mean of
+#'   ten simulated matrices, one factor, \eqn{\lambda\sigma} from 0.03 to 1), which can be several
+#'   standard errors. The bias falls as n grows.
 #'
 #' @param floor One number from 0 to 1: least \eqn{\sigma}, as a share of the standard
 #'   deviation of the factor's initial residual.

@@ -68,7 +68,7 @@ test_that("missing entries and an ignored diagonal are left out", {
   fit <- nmu(B, symmetric = FALSE)
   expect_identical(fit$nobs, 3200)
   expect_gt(sum(fit$u * u), 0.98)
-  expect_true(all(is.finite(nmu(rbind(NA, A[1:5, ]))$u)))
+  expect_identical(nmu(rbind(NA, A[1:5, ]))$u[[1, 1]], 0)
 })
 
 test_that("the estimators say what they say", {
@@ -89,9 +89,13 @@ test_that("degenerate matrices have a stated result", {
   quiet <- function(A, ...) suppressMessages(nmu(A, ...))
   zero <- quiet(matrix(0, 4, 4))
   expect_identical(c(zero$d, zero$u), rep(0, 5))
-  negative <- quiet(matrix(-1, 3, 3))
-  expect_identical(c(negative$d, negative$status), c("0", "converged"))
-  expect_identical(negative$path$status, "null")
+  for (size in c(3, 30)) {
+    negative <- quiet(matrix(-2, size, size))
+    expect_identical(c(negative$d, negative$status, negative$path$status), c("0", "converged", "null"))
+    # lambda = 3/sigma, at its bound, and the sigma that is likeliest with it
+    loglik <- function(sigma) mean(demg(-2, 3 / sigma, sigma, log = TRUE))
+    expect_close(negative$sigma, optimize(loglik, c(0.1, 10), maximum = TRUE)$maximum, 1e-4)
+  }
   exact <- quiet(tcrossprod(1:4))
   expect_gt(sum(exact$u * (1:4)) / sqrt(30), 0.999) # sigma stops at its floor
   expect_identical(exact$path$bound %in% c("sigma", "lambda"), TRUE)
@@ -100,4 +104,16 @@ test_that("degenerate matrices have a stated result", {
     expect_true(all(is.finite(c(fit$d, fit$u, fit$v, fit$lambda, fit$sigma, fit$loglik))))
   }
   expect_message(nmu(tcrossprod(1:4)), class = "nmu_message_bound")
+})
+
+test_that("no factor runs away along a diagonal that does not count", {
+  A <- Harman74.cor$cov
+  fit <- nmu(A, K = 6, ignore_diag = TRUE)
+  expect_true(fit$converged)
+  off <- A[row(A) != col(A)]
+  expect_true(all(fit$d * apply(fit$u, 2, max)^2 <= 4 * max(off) * (1 + 1e-12)))
+  # one row by itself, fitted the better the larger its loading
+  star <- matrix(0.01, 6, 6)
+  star[1, ] <- star[, 1] <- 1
+  expect_lte(suppressMessages(nmu(star, ignore_diag = TRUE))$d, 4 * (1 + 1e-12) + 1)
 })

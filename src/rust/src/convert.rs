@@ -5,11 +5,11 @@ use nmu_core::climb::{Climb, Rule};
 use nmu_core::em::{Fit, Settings};
 use nmu_core::emg::Side;
 use nmu_core::fit::{FactorFit, Status, Trace};
-use nmu_core::noise::{Moments, Noise, Notebook};
+use nmu_core::noise::{Moments, Noise, Notebook, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::scan::{power_of_two_near, Scan};
 use nmu_core::start::Start;
-use nmu_core::storage::{Dense, Hollow, Masked, Storage};
+use nmu_core::storage::{Dense, Masked, Storage};
 use nmu_core::view::Factor;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -54,8 +54,8 @@ impl Matrix {
     pub(crate) fn storage(&self, options: &Options) -> Result<Box<dyn Storage + '_>, String> {
         let dense = self.dense()?;
         Ok(match (options.flag("ignore_diag")?, options.flag("missing")?) {
-            (true, _) => Box::new(Hollow(dense)),
-            (false, true) => Box::new(Masked(dense)),
+            (true, _) => Box::new(Masked::without_diagonal(dense)),
+            (false, true) => Box::new(Masked::new(dense)),
             (false, false) => Box::new(dense),
         })
     }
@@ -133,21 +133,19 @@ impl Options {
     /// The settings of a climb of the likelihood, in units in which entries are multiplied by `scale`.
     pub(crate) fn climb(&self, scale: f64) -> Result<Climb<'static>, String> {
         let rule = match self.text("rule")?.as_str() {
-            "mle" => Rule::Likelihood,
-            "moments" => Rule::Alternate(&Moments),
+            "mle" => Rule::Likelihood(self.shares()?),
+            "moments" => Rule::Alternate(&Moments, self.shares()?),
             "fixed" => Rule::Fixed(Noise {
                 lambda: self.get::<f64>("lambda")? / scale,
                 sigma: self.get::<f64>("sigma")? * scale,
             }),
             other => return Err(format!("there is no rule {other}")),
         };
-        Ok(Climb {
-            rule,
-            floor: self.get("floor")?,
-            cap: self.get("cap")?,
-            tolerance: self.get("tol")?,
-            iterations: self.count_of("maxiter")?,
-        })
+        Ok(Climb { rule, tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+    }
+
+    fn shares(&self) -> Result<Shares, String> {
+        Ok(Shares { floor: self.get("floor")?, cap: self.get("cap")? })
     }
 
     pub(crate) fn threads(&self) -> Result<Threads, String> {
@@ -200,6 +198,7 @@ fn status_name(status: Status) -> &'static str {
     match status {
         Status::Converged => "converged",
         Status::Maxiter => "maxiter",
+        Status::Stalled => "stalled",
         Status::Null => "null",
         Status::Noise => "lambda",
         Status::Interrupted => "interrupted",

@@ -89,14 +89,16 @@ pub(crate) fn climb(
     mut accepted: impl FnMut(&[f64], f64),
     observer: &mut Observer,
 ) -> (Vec<f64>, Sums, Status) {
-    let mut theta = theta;
+    let mut theta = confine(theta.into_iter(), limits);
     let mut here = evaluate(&theta);
     let mut memory: Vec<Pair> = Vec::new();
     let mut radius = f64::INFINITY;
     for iteration in 1..=limits.iterations {
         let free = free_coordinates(&theta, &here, limits);
         let Some((next, there)) = search(&theta, &here, &free, &mut memory, &mut radius, limits, &mut evaluate) else {
-            return (theta, here.sums, Status::Converged);
+            // Rounding hides gains that steps of half the digits would bring.
+            let still = projected_gradient(&theta, &here, limits, &size(&theta)) <= limits.tolerance.sqrt();
+            return (theta, here.sums, if still { Status::Converged } else { Status::Stalled });
         };
         let gain = there.value - here.value;
         memory.extend(Pair::new(&theta, &next, &here, &there));
@@ -208,9 +210,13 @@ fn direction(here: &Evaluation, free: &[bool], memory: &[Pair], limits: &Limits)
 }
 
 fn project(theta: &[f64], direction: &[f64], step: f64, limits: &Limits) -> Vec<f64> {
+    confine(theta.iter().zip(direction).map(|(x, slope)| x + step * slope), limits)
+}
+
+/// The nearest point of the box.
+fn confine(point: impl Iterator<Item = f64>, limits: &Limits) -> Vec<f64> {
     let bounds = limits.lower.iter().zip(&limits.upper);
-    let moved = theta.iter().zip(direction).map(|(x, slope)| x + step * slope);
-    moved.zip(bounds).map(|(x, (lower, upper))| x.clamp(*lower, *upper)).collect()
+    point.zip(bounds).map(|(x, (lower, upper))| x.clamp(*lower, *upper)).collect()
 }
 
 /// The largest move that a coordinate's own Newton step makes within the box, in units of its size.

@@ -6,33 +6,28 @@
 use crate::em;
 use crate::fit::{FactorFit, FitFactor, Status, Trace};
 use crate::noise::likelihood::Slopes;
-use crate::noise::{Bounds, Estimator, Noise};
+use crate::noise::{Bounds, Estimator, Noise, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
-use crate::pass::{product, sweep, Depth, Model, Question, Sums};
+use crate::pass::{sweep, Depth, Model, Question, Sums};
 use crate::rank_one::{self, Settings};
 use crate::start::{leading_start, Start};
-use crate::vector::dot;
 use crate::view::{Factor, View};
 
 /// How λ and σ are found.
 pub enum Rule<'a> {
     /// They are given.
     Fixed(Noise),
-    /// They climb the likelihood together with the loadings.
-    Likelihood,
-    /// Another rule takes turns with the loadings.
-    Alternate(&'a dyn Estimator),
+    /// They climb the likelihood together with the loadings, within bounds.
+    Likelihood(Shares),
+    /// Another rule takes turns with the loadings, within bounds.
+    Alternate(&'a dyn Estimator, Shares),
 }
 
 /// The settings of a climb.
 pub struct Climb<'a> {
     /// How λ and σ are found.
     pub rule: Rule<'a>,
-    /// The least σ, as a share of the standard deviation of the factor's initial residual.
-    pub floor: f64,
-    /// The largest `λσ`.
-    pub cap: f64,
     /// Stop where the gain an entry and the scaled projected gradient are at most this.
     pub tolerance: f64,
     /// The most iterations of a climb.
@@ -43,6 +38,9 @@ pub struct Climb<'a> {
 const LEAST_SIGMA: f64 = 1e-8;
 /// σ at the start, as a share of the standard deviation of the initial residual.
 const FIRST_SIGMA: f64 = 0.1;
+/// The most that a factor of a symmetric matrix may say of any entry, in units of the largest entry that counts. Without
+/// its diagonal, one row alone fits such a matrix the better the larger its loading: a Heywood case without end.
+const MOST_SHARE: f64 = 4.0;
 /// The EM steps at the start.
 const EM_STEPS: usize = 30;
 /// The most turns of a rule that alternates.
@@ -55,17 +53,20 @@ impl FitFactor for Climb<'_> {
         let start = leading_start(view, threads);
         let initial = initial_sums(view, &start, threads);
         let sd = initial.residual_variance().sqrt();
-        let bounds = Bounds { sigma: (self.floor * sd).max(LEAST_SIGMA), lambda_sigma: self.cap };
-        // What is negative on average can only be noise.
         let mean = initial.residual_mean();
-        let sigma = FIRST_SIGMA * sd.hypot(mean.min(0.0));
-        let first = bounds.clamp(Noise { lambda: 1.0 / mean.max(0.0), sigma });
-        let (noise, bounds) = match self.rule {
-            Rule::Fixed(noise) => (noise, None),
-            _ => (first, Some(bounds)),
+        let (noise, bounds) = match &self.rule {
+            Rule::Fixed(noise) => (*noise, None),
+            Rule::Likelihood(shares) | Rule::Alternate(_, shares) => {
+                let bounds = shares.bounds(sd, LEAST_SIGMA);
+                // What is negative on average can only be noise.
+                let sigma = FIRST_SIGMA * sd.hypot(mean.min(0.0));
+                (bounds.clamp(Noise { lambda: 1.0 / mean.max(0.0), sigma }), Some(bounds))
+            }
         };
+        let largest = if view.is_symmetric() { (MOST_SHARE * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
         let factor = em_steps(view, start, noise, threads, observer);
-        self.climb(view, factor, noise, bounds, threads, observer)
+        let settings = Settings { bounds, largest, tolerance: self.tolerance, iterations: self.iterations };
+        self.climb(view, factor, noise, settings, threads, observer)
     }
 }
 
@@ -76,23 +77,24 @@ impl Climb<'_> {
         view: &View,
         factor: Factor,
         noise: Noise,
-        bounds: Option<Bounds>,
+        settings: Settings,
         threads: Threads,
         observer: &mut Observer,
     ) -> FactorFit {
+        let bounds = settings.bounds;
         let mut run = |factor: &Factor, noise: Noise, bounds: Option<Bounds>| {
-            let settings = Settings { bounds, tolerance: self.tolerance, iterations: self.iterations };
+            let settings = Settings { bounds, ..settings };
             rank_one::maximise(view, factor, noise, &settings, threads, observer)
         };
         let mut fit = run(&factor, noise, None);
         let mut trace: Vec<Trace> = fit.trace.drain(..).collect();
         let mut known = true;
         match (&self.rule, bounds) {
-            (Rule::Likelihood, Some(bounds)) if fit.status != Status::Interrupted => {
+            (Rule::Likelihood(_), Some(bounds)) if fit.status != Status::Interrupted => {
                 fit = run(&fit.factor, fit.noise, Some(bounds));
                 trace.append(&mut fit.trace);
             }
-            (Rule::Alternate(estimator), Some(bounds)) => {
+            (Rule::Alternate(estimator, _), Some(bounds)) => {
                 for turn in 1..=MOST_TURNS {
                     let Some(noise) = estimator.estimate(&fit.sums, &bounds) else {
                         known = false;
@@ -145,16 +147,10 @@ fn initial_sums(view: &View, start: &Start, threads: Threads) -> Sums {
     ask(ask(0.0).residual_mean())
 }
 
-/// The factor after a few EM steps. Where entries are missing EM's products would take them for zeros, so the start
-/// itself is the answer.
+/// The factor after a few EM steps.
 fn em_steps(view: &View, start: Start, noise: Noise, threads: Threads, observer: &mut Observer) -> Factor {
-    let factor = if view.has_missing() {
-        let d = dot(&start.u, &product(view, &start.u, &start.v, threads).rows);
-        Factor { d, u: start.u, v: (!view.is_symmetric()).then_some(start.v) }
-    } else {
-        let settings =
-            em::Settings { noise, estimator: None, rounds: 1, iterations: EM_STEPS, tolerance: 0.0, trace: false };
-        em::iterate(view, start, &settings, threads, observer).factor
-    };
+    let settings =
+        em::Settings { noise, estimator: None, rounds: 1, iterations: EM_STEPS, tolerance: 0.0, trace: false };
+    let factor = em::iterate(view, start, &settings, threads, observer).factor;
     Factor { d: factor.d.max(0.0), ..factor }
 }

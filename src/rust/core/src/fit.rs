@@ -9,8 +9,10 @@ use crate::view::{Factor, View};
 /// Why a fit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It no longer moved, or no step gained more.
+    /// It no longer moved.
     Converged,
+    /// No step gained more, though the slopes say that one should.
+    Stalled,
     /// It was still moving when its iterations were used up.
     Maxiter,
     /// Nothing is left for a factor: its loadings are zero.

@@ -19,6 +19,8 @@ use crate::view::{Factor, View};
 pub struct Settings {
     /// The bounds within which λ and σ climb as well; `None` holds them fixed.
     pub bounds: Option<Bounds>,
+    /// The largest loading `√d u`.
+    pub largest: f64,
     /// Stop where the gain an entry and the scaled projected gradient are at most this.
     pub tolerance: f64,
     /// The most iterations.
@@ -120,7 +122,7 @@ impl Hill<'_> {
     fn limits(&self) -> Limits {
         let count = self.loading_count();
         let (mut lower, mut upper, mut reach) =
-            (vec![0.0; count], vec![f64::INFINITY; count], vec![f64::INFINITY; count]);
+            (vec![0.0; count], vec![self.settings.largest; count], vec![f64::INFINITY; count]);
         if let Some(bounds) = self.settings.bounds {
             lower.extend([LEAST_RATIO.ln(), bounds.sigma.ln()]);
             upper.extend([bounds.lambda_sigma.ln(), f64::INFINITY]);
@@ -179,11 +181,16 @@ impl Hill<'_> {
 const LEAST_CURVATURE: f64 = 0.05;
 /// The least curvature of a loading, as a share of the largest.
 const LEAST_SHARE: f64 = 1e-6;
+/// Curvatures that are all less are zero.
+const LEAST_LARGEST: f64 = 1e-200;
 
 /// `½ / (curvature/σ²)`: along the loadings themselves the whole matrix curves twice as much as its diagonal says, since
-/// `W` is a product of two of them.
+/// `W` is a product of two of them. Where all are zero, so are the slopes, and any step will do.
 fn inverse_curvatures(curvatures: &[f64], precision: f64) -> Vec<f64> {
-    let largest = curvatures.iter().fold(f64::MIN_POSITIVE, |largest, value| largest.max(*value));
+    let largest = curvatures.iter().copied().fold(0.0, f64::max);
+    if largest < LEAST_LARGEST {
+        return vec![1.0; curvatures.len()];
+    }
     curvatures.iter().map(|curvature| 0.5 / (precision * curvature.max(LEAST_SHARE * largest))).collect()
 }
 

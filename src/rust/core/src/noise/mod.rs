@@ -21,6 +21,22 @@ pub struct Noise {
     pub sigma: f64,
 }
 
+/// The bounds of a factor, before its initial residual is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shares {
+    /// The least σ, as a share of the standard deviation of the factor's initial residual.
+    pub floor: f64,
+    /// The largest `λσ`.
+    pub cap: f64,
+}
+
+impl Shares {
+    /// The bounds for an initial residual with standard deviation `sd`, where rounding hides all below `least`.
+    pub fn bounds(&self, sd: f64, least: f64) -> Bounds {
+        Bounds { sigma: (self.floor * sd).max(least), lambda_sigma: self.cap }
+    }
+}
+
 /// What λ and σ are held within: the likelihood has no maximum on exact data (`σ → 0`) or where the residuals are not
 /// skewed to the right (`λ → ∞`, no `b`).
 #[derive(Clone, Copy, Debug, PartialEq)]

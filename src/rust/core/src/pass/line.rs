@@ -165,7 +165,10 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool> Kernel<S, LEVEL, MASKED> {
             tally.add_slopes(simd, reach, kept(b.hazard), curvature);
         }
         let base = if LEVEL == level::CURVATURE { residual } else { entry };
-        let rest = kept(mul_add(simd, b.mean, constants.minus_sigma, base));
+        let rest = mul_add(simd, b.mean, constants.minus_sigma, base);
+        // EM puts what the model expects in the place of what is missing.
+        let otherwise = if MASKED && LEVEL < level::CURVATURE { simd.sub_f64s(zero, minus_explained) } else { zero };
+        let rest = keep.map_or(rest, |mask| simd.select_f64s(mask, rest, otherwise));
         tally.add_rest(simd, rest);
         Yield { rest, curvature }
     }

@@ -66,7 +66,8 @@ pub struct Margins {
 /// What a sweep found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sweep {
-    /// `(A − b̄) q` and `(A − b̄)ᵀ p`, or `(x − b̄) q` and `(x − b̄)ᵀ p`, as [`Depth`] says.
+    /// `(A − b̄) q` and `(A − b̄)ᵀ p`, or `(x − b̄) q` and `(x − b̄)ᵀ p`, as [`Depth`] says. At a missing entry `A − b̄` is
+    /// what the model expects, `W`, and `x − b̄` is zero.
     pub products: Margins,
     /// `Σ_j m_ij q_j²` and `Σ_i m_ij p_i²` with `m = h (z + h)`, minus σ² times the curvature of the log-likelihood of an
     /// entry in its W: positive, at most 1. Empty where not asked for.

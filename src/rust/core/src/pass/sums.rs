@@ -17,6 +17,8 @@ pub struct Sums {
     pub square_rest: f64,
     /// The least residual.
     pub minimum: f64,
+    /// The largest residual.
+    pub maximum: f64,
     /// The value that `first` and `second` are taken about.
     pub(super) shift: f64,
     /// `Σ (x − shift)`.
@@ -46,6 +48,7 @@ impl Sums {
             second_b: 0.0,
             square_rest: 0.0,
             minimum: f64::INFINITY,
+            maximum: f64::NEG_INFINITY,
             shift,
             first: 0.0,
             second: 0.0,
@@ -65,6 +68,7 @@ impl Sums {
         self.second_b += weight * other.second_b;
         self.square_rest += weight * other.square_rest;
         self.minimum = self.minimum.min(other.minimum);
+        self.maximum = self.maximum.max(other.maximum);
         self.first += weight * other.first;
         self.second += weight * other.second;
         self.log_kernel += weight * other.log_kernel;

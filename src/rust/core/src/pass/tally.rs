@@ -35,6 +35,7 @@ pub(super) struct Tally<S: Simd> {
     pub(super) count: usize,
     observed: S::f64s,
     minimum: S::f64s,
+    maximum: S::f64s,
     first_moment: S::f64s,
     second_moment: S::f64s,
     mean: S::f64s,
@@ -57,6 +58,7 @@ impl<S: Simd> Tally<S> {
             count: 0,
             observed: zero,
             minimum: simd.splat_f64s(f64::INFINITY),
+            maximum: simd.splat_f64s(f64::NEG_INFINITY),
             first_moment: zero,
             second_moment: zero,
             mean: zero,
@@ -78,17 +80,14 @@ impl<S: Simd> Tally<S> {
         self.observed = simd.add_f64s(self.observed, ones);
     }
 
-    /// The least residual, and the residual's moments about the shift.
+    /// The least and the largest residual, and the residual's moments about the shift.
     #[inline(always)]
     pub(super) fn add_residual(&mut self, simd: S, constants: &Constants<S>, x: S::f64s, keep: Option<S::m64s>) {
         let centred = simd.sub_f64s(x, constants.offset);
-        let (centred, x) = match keep {
-            Some(mask) => {
-                (simd.select_f64s(mask, centred, simd.splat_f64s(0.0)), simd.select_f64s(mask, x, self.minimum))
-            }
-            None => (centred, x),
-        };
-        self.minimum = simd.min_f64s(self.minimum, x);
+        let kept = |value, otherwise| keep.map_or(value, |mask| simd.select_f64s(mask, value, otherwise));
+        self.minimum = simd.min_f64s(self.minimum, kept(x, self.minimum));
+        self.maximum = simd.max_f64s(self.maximum, kept(x, self.maximum));
+        let centred = kept(centred, simd.splat_f64s(0.0));
         self.first_moment = simd.add_f64s(self.first_moment, centred);
         self.second_moment = mul_add(simd, centred, centred, self.second_moment);
     }
@@ -154,6 +153,7 @@ impl<S: Simd> Tally<S> {
             second_b: sigma * (sigma * sum(self.second)),
             square_rest: sum(self.square_rest),
             minimum: simd.reduce_min_f64s(self.minimum),
+            maximum: simd.reduce_max_f64s(self.maximum),
             shift: constants.shift,
             first: sum(self.first_moment),
             second: sum(self.second_moment),

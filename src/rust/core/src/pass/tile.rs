@@ -134,8 +134,7 @@ fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool>(
     explained: &[f64],
 ) -> Sweep {
     let residuals: Vec<f64> = entries.iter().zip(explained).map(|(entry, part)| entry - part).collect();
-    let hidden = |(entry, part): (&f64, &f64)| if LEVEL == level::CURVATURE || entry.is_nan() { 0.0 } else { *part };
-    let mut products: Vec<f64> = entries.iter().zip(explained).map(hidden).collect();
+    let mut products = if LEVEL == level::CURVATURE { vec![0.0; entries.len()] } else { explained.to_vec() };
     let mut curvatures = vec![0.0; if LEVEL == level::CURVATURE { entries.len() } else { 0 }];
     kernel.line(Line {
         entries: &residuals,

@@ -4,11 +4,9 @@
 //! storage to the dense one.
 
 mod dense;
-mod hollow;
 mod masked;
 
 pub use dense::Dense;
-pub use hollow::Hollow;
 pub use masked::Masked;
 
 use std::ops::Range;

@@ -1,6 +1,8 @@
 //! Test matrices, and the pass written out entry by entry.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod problems;
+
 use nmu_core::normal::truncated;
 use nmu_core::pass::Model;
 use rand::{Rng, SeedableRng};
@@ -42,10 +44,11 @@ pub struct Plain {
     pub mean: f64,
     pub variance: f64,
     pub minimum: f64,
+    pub maximum: f64,
     pub log_likelihood: f64,
 }
 
-/// The sweep over a matrix given by columns; `slopes` asks for products of `x − b̄` in the place of `a − b̄`.
+/// The sweep over a matrix given by columns, NaN where an entry is missing; `slopes` asks for products of `x − b̄` in the place of `a − b̄`.
 pub fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
     let ncol = q.len();
     let (lambda, sigma) = (model.noise.lambda, model.noise.sigma);
@@ -55,6 +58,7 @@ pub fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], sl
         row_curvatures: vec![0.0; nrow],
         column_curvatures: vec![0.0; ncol],
         minimum: f64::INFINITY,
+        maximum: f64::NEG_INFINITY,
         ..Plain::default()
     };
     let mut residuals = Vec::new();
@@ -62,6 +66,14 @@ pub fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], sl
         for row in 0..nrow {
             let entry = values[column * nrow + row];
             let x = entry - model.factor.d * model.factor.u[row] * model.factor.v()[column];
+            if x.is_nan() {
+                // A missing entry counts in nothing, but EM puts what it expects in its place.
+                let expected =
+                    if slopes { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
+                found.rows[row] += expected * q[column];
+                found.columns[column] += expected * p[row];
+                continue;
+            }
             let b = truncated(x / sigma - lambda * sigma);
             let rest = if slopes { x } else { entry } - sigma * b.mean;
             let curvature = b.hazard * b.mean;
@@ -73,6 +85,7 @@ pub fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], sl
             found.second_b += sigma * sigma * b.second;
             found.log_likelihood += lambda.ln() + 0.5 * (lambda * sigma).powi(2) - lambda * x + b.log_mass;
             found.minimum = found.minimum.min(x);
+            found.maximum = found.maximum.max(x);
             residuals.push(x);
         }
     }
