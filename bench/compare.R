@@ -123,6 +123,7 @@ time_whole <- function(n, round) {
   A <- make_matrix(n)
   control <- nmu_control(threads = 2)
   note("whole_nmu", n, round, seconds(nmu_em_estlambda(A, control = control)))
+  note("fit_nmu", n, round, seconds(nmu(A, control = control)))
   start <- seconds(u <- svd(A)$u[, 1])
   gc()
   part <- seconds(plain <- plain_estlambda(A, u, 5, lambda, sigma, moment_truncnorm))
@@ -173,6 +174,7 @@ ratios <- list(
   newton = ratio("plain", "curvature/2", "newton"),
   pass = ratio("plain", "pass/2", "pass"),
   whole = ratio("whole_plain", "whole_nmu", "whole"),
+  fit = ratio("whole_plain", "fit_nmu", "fit"),
   likelihood = ratio("likelihood/2", "pass/2", "likelihood"),
   total = ratio("pass/2", "total/2", "total"),
   threads_pass = ratio("pass/1", "pass/2", "threads_pass"),

@@ -91,7 +91,8 @@ test_that("degenerate matrices have a stated result", {
   expect_identical(c(zero$d, zero$u), rep(0, 5))
   for (size in c(3, 30)) {
     negative <- quiet(matrix(-2, size, size))
-    expect_identical(c(negative$d, negative$status, negative$path$status), c("0", "converged", "null"))
+    expect_identical(c(negative$d, negative$status), c("0", "converged"))
+    expect_identical(negative$path$status, "null")
     # lambda = 3/sigma, at its bound, and the sigma that is likeliest with it
     loglik <- function(sigma) mean(demg(-2, 3 / sigma, sigma, log = TRUE))
     expect_close(negative$sigma, optimize(loglik, c(0.1, 10), maximum = TRUE)$maximum, 1e-4)

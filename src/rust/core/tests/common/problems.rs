@@ -108,15 +108,15 @@ pub fn tree(random: &mut ChaCha8Rng) -> Data {
 
 /// Five rectangular parts with normal noise.
 fn parts(random: &mut ChaCha8Rng, nrow: usize, ncol: usize) -> Data {
-    let mut side = |length: usize| -> Vec<Vec<f64>> {
+    let mut side = |length: usize| -> Vec<[f64; 5]> {
         let mut loading = || if random.random::<f64>() < 0.3 { random.sample(Exp1) } else { 0.0 };
-        (0..5).map(|_| (0..length).map(|_| loading()).collect()).collect()
+        (0..length).map(|_| [(); 5].map(|()| loading())).collect()
     };
     let (rows, columns) = (side(nrow), side(ncol));
     let mut values = Vec::with_capacity(nrow * ncol);
-    for column in 0..ncol {
-        for row in 0..nrow {
-            let product: f64 = (0..5).map(|part| rows[part][row] * columns[part][column]).sum();
+    for column in &columns {
+        for row in &rows {
+            let product: f64 = row.iter().zip(column).map(|(u, v)| u * v).sum();
             values.push(product + 0.1 * random.sample::<f64, _>(StandardNormal));
         }
     }
