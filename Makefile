@@ -8,7 +8,7 @@ TEST_LIB := $(CURDIR)/.lib
 # R CMD check builds the package in another place; it shares cargo's artefacts with this one.
 TARGET_DIR := $(CURDIR)/src/rust/target
 
-.PHONY: help setup install demo build test lint document check bench clean
+.PHONY: help setup install demo build test lint document check bench recovery clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -58,6 +58,11 @@ bench: ## time nmu against plain R and other programs; ARGS=--quick for a trial
 	@tools/setup.sh bench
 	@tools/install.sh "$(TEST_LIB)"
 	R_LIBS="$(TEST_LIB)" Rscript bench/compare.R $(ARGS)
+
+recovery: ## how well known structure is found; ARGS=--quick for a trial
+	@tools/setup.sh bench
+	@tools/install.sh "$(TEST_LIB)"
+	R_LIBS="$(TEST_LIB)" Rscript bench/recovery.R $(ARGS)
 
 clean: ## remove what was built
 	rm -rf .lib demo-output src/Makevars src/*.o src/*.so src/vendor src/.cargo src/rust/target \

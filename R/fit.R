@@ -79,7 +79,7 @@ new_nmu <- function(core, A, symmetric, noise, control, call) {
     path[[column]][is.nan(path[[column]])] <- NA
   }
   last <- path[K, ]
-  done <- path$status %in% c("converged", "null")
+  status <- path_status(path)
   fit <- list(
     d = path$d,
     u = core$u,
@@ -89,8 +89,8 @@ new_nmu <- function(core, A, symmetric, noise, control, call) {
     loglik = last$loglik,
     path = path,
     trace = as.data.frame(core$trace),
-    status = if (all(done)) "converged" else utils::tail(path$status[!done], 1),
-    converged = all(done),
+    status = status,
+    converged = status == "converged",
     nobs = core$nobs,
     symmetric = symmetric,
     K = K,
@@ -102,6 +102,16 @@ new_nmu <- function(core, A, symmetric, noise, control, call) {
     fit$A <- A
   }
   validate_fit(structure(fit, class = c("nmu", "nmu_fit")))
+}
+
+#' The status of a fit, from those of its factors
+#'
+#' @param path The path.
+#' @return One string.
+#' @noRd
+path_status <- function(path) {
+  done <- path$status %in% c("converged", "null")
+  if (all(done)) "converged" else utils::tail(path$status[!done], 1)
 }
 
 #' Check what every fit promises

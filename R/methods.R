@@ -26,7 +26,8 @@
 #' * `logLik()`: an object of class `logLik`, so that [stats::AIC()] and [stats::BIC()] work.
 #'   Its `df` counts the loadings that are not zero (less one a factor where `A` is not
 #'   symmetric, for the scale that `u` and `v` share), and two for \eqn{\lambda} and
-#'   \eqn{\sigma} where they were estimated.
+#'   \eqn{\sigma} where they were estimated. It is `NA` for factors taken out of a fit that were
+#'   not fitted without the others, see [nmu_subset].
 #' * `nobs()`: the number of entries that the log-likelihood counts: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
 #'
@@ -151,9 +152,7 @@ print.summary.nmu_fit <- function(x, ...) {
   cli::cat_line(cli::style_bold(x$title))
   print(x$factors, digits = 4, row.names = FALSE)
   cli::cat_line(noise_text(x))
-  cli::cat_line(sprintf(
-    "log-likelihood = %s (%s observations)", signif_text(x$loglik), signif_text(x$nobs)
-  ))
+  cli::cat_line(sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)))
   cli::cat_line(status_text(x$status))
   invisible(x)
 }
@@ -187,7 +186,7 @@ format.nmu_fit <- function(x, ...) {
     paste("d =", list_text(factors$d)),
     support,
     noise_text(x),
-    if (inherits(x, "nmu")) paste("log-likelihood =", signif_text(x$loglik)),
+    if (inherits(x, "nmu")) log_lik_text(x),
     status_text(x$status)
   )
 }
@@ -211,6 +210,15 @@ fit_title <- function(fit) {
 #' @noRd
 noise_text <- function(fit) {
   sprintf("lambda = %s, sigma = %s", signif_text(fit$lambda), signif_text(fit$sigma))
+}
+
+#' The log-likelihood as text
+#' @param fit A fit of class `nmu`, or a summary.
+#' @return One string.
+#' @noRd
+log_lik_text <- function(fit) {
+  value <- if (is.na(fit$loglik)) "not computed" else signif_text(fit$loglik)
+  paste("log-likelihood =", value)
 }
 
 #' The status as text

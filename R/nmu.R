@@ -76,8 +76,8 @@
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
 #'   the deflation.
 #'
-#' @seealso [nmu_em_estlambda()] for one factor with more of its details, [nmu_methods] for
-#'   what can be done with a fit.
+#' @seealso [nmu_em_estlambda()] for one factor with more of its details, [nmu_methods],
+#'   [nmu_subset], [top_features()] and [match_factors()] for what can be done with a fit.
 #'
 #' @examples
 #' # correlations of 24 ability tests

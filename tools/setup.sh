@@ -9,7 +9,7 @@ group=${1:-run}
 
 # What `make demo` needs; then, what `make test`, `make lint` and `make check` need on top.
 programs="R make cc"
-packages="cli rlang Matrix"
+packages="cli clue rlang Matrix"
 case $group in
   run) ;;
   test | bench)

@@ -16,21 +16,24 @@ ratio_table <- function(goals, ratios) {
   table
 }
 
-# A table for a terminal, and for a README
-print_ratios <- function(table) {
-  limit <- paste(ifelse(table$better == "more", "at least", "at most"), table$bound)
-  columns <- list(
-    c("what", table$what), c("n", table$n), c("asked", limit),
-    c("aim", ifelse(is.na(table$aim), "", table$aim)),
-    c("measured", paste(signif(table$median, 3), table$unit)),
-    c("range", sprintf("%s to %s", signif(table$low, 3), signif(table$high, 3))),
-    c("reached", table$reached)
-  )
-  columns <- lapply(columns, function(column) {
-    column <- format(column)
+# A data frame in markdown: for a terminal, and for a README
+print_markdown <- function(table) {
+  columns <- lapply(names(table), function(name) {
+    column <- format(c(name, as.character(table[[name]])))
     c(column[1], strrep("-", nchar(column[1])), column[-1])
   })
   cat(paste("|", do.call(paste, c(columns, sep = " | ")), "|"), sep = "\n")
+}
+
+print_ratios <- function(table) {
+  print_markdown(data.frame(
+    what = table$what, n = table$n,
+    asked = paste(ifelse(table$better == "more", "at least", "at most"), table$bound),
+    aim = ifelse(is.na(table$aim), "", table$aim),
+    measured = paste(signif(table$median, 3), table$unit),
+    range = sprintf("%s to %s", signif(table$low, 3), signif(table$high, 3)),
+    reached = table$reached
+  ))
 }
 
 # The median and the range of each time over the rounds

@@ -1,0 +1,129 @@
+#' Some factors of a fit
+#'
+#' `fit[i]` keeps some factors of a fit made by [nmu()]: their `d`, `u` and `v`, and their rows of
+#' the path and of the trace. Factors keep their names, and their numbers in the path.
+#'
+#' Factors are found one after another, so that the path knows \eqn{\lambda}, \eqn{\sigma} and
+#' the log-likelihood of the model with the first k of them, for each k: a fit of those, such as
+#' `fit[1:3]`, is given these values. Null factors may be left out, `fit[fit$d > 0]`, and the order
+#' may change. Any other choice of factors is a model that was not fitted. Such a fit keeps
+#' \eqn{\lambda} and \eqn{\sigma} of the fit that it was taken from, and its `loglik`, what
+#' `logLik()` says of it, [stats::AIC()] and [stats::BIC()] are `NA`.
+#'
+#' @param x A fit of class `nmu`.
+#' @param i Which factors: whole numbers, negative ones for those to leave out; or names, such as
+#'   `"k2"`; or `TRUE` or `FALSE` for each factor. At least one factor is left, none twice.
+#'
+#' @return An object of class `nmu`, as described in [nmu()]. `fit[]` is `fit`.
+#'
+#' @section Errors: Class `nmu_error_input` where `i` is not as described.
+#'
+#' @examples
+#' fit <- nmu(Harman74.cor$cov, K = 3)
+#' fit[1:2]
+#' fit["k2"]
+#' range(residuals(fit[-1]))
+#' @name nmu_subset
+#' @aliases [.nmu
+#' @export
+`[.nmu` <- function(x, i) {
+  if (missing(i)) {
+    return(x)
+  }
+  kept <- check_selection(i, "i", x, quote(fit[i]))
+  number <- x$path$factor
+  last <- which(number == max(number[kept]))
+  left_out <- setdiff(which(number < number[last]), kept)
+  fitted_so <- !is.na(x$loglik) && all(x$d[left_out] == 0)
+  x[c("lambda", "sigma", "loglik")] <- if (fitted_so) {
+    x$path[last, c("lambda", "sigma", "loglik")]
+  } else {
+    list(x$lambda, x$sigma, NA_real_)
+  }
+  x$d <- x$d[kept]
+  x$u <- x$u[, kept, drop = FALSE]
+  x$v <- x$v[, kept, drop = FALSE]
+  x$path <- x$path[kept, ]
+  x$trace <- x$trace[x$trace$factor %in% x$path$factor, ]
+  rownames(x$path) <- rownames(x$trace) <- NULL
+  x$K <- length(kept)
+  x$status <- path_status(x$path)
+  x$converged <- x$status == "converged"
+  validate_fit(x)
+}
+
+#' The features that weigh most in each factor
+#'
+#' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
+#' @param k Which factors, chosen as in `fit[k]`, see [nmu_subset]; all by default.
+#' @param n One positive whole number: at most how many features of a factor.
+#' @param side `"u"` for rows of `A` as features, `"v"` for columns.
+#'
+#' @return A data frame with a row for each feature, factor by factor, the largest loading first:
+#'   `factor` (its name), `feature` (a name, or a number where `A` has no names), `loading`
+#'   (\eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} as in [coef()][nmu_methods]) and `rank`. Features with
+#'   a loading of zero are left out, so that a null factor has no row.
+#'
+#' @section Errors: Class `nmu_error_input` where an argument is not as described.
+#'
+#' @examples
+#' fit <- nmu(Harman74.cor$cov, K = 3)
+#' top_features(fit, n = 4)
+#' top_features(fit, "k2", n = 2)
+#' @export
+top_features <- function(fit, k = NULL, n = 10, side = "u") {
+  call <- match.call()
+  if (!inherits(fit, "nmu_fit")) {
+    abort_input("fit", "a fit, such as nmu() makes", describe(fit), call)
+  }
+  side <- check_choice(side, "side", c("u", "v"), call)
+  n <- check_count(n, "n", call)
+  loadings <- coef(fit, side = side)
+  k <- if (is.null(k)) seq_len(ncol(loadings)) else check_selection(k, "k", fit, call)
+  labels <- rownames(loadings) %||% seq_len(nrow(loadings))
+  tables <- lapply(k, function(factor) {
+    loading <- unname(loadings[, factor])
+    top <- order(loading, decreasing = TRUE)[seq_len(min(n, sum(loading > 0)))]
+    data.frame(
+      factor = rep(colnames(loadings)[factor], length(top)),
+      feature = labels[top],
+      loading = loading[top],
+      rank = seq_along(top)
+    )
+  })
+  do.call(rbind, tables)
+}
+
+#' Check a choice of factors
+#'
+#' @param i Numbers, names, or a logical value for each factor.
+#' @param arg Its name, for the message.
+#' @param fit The fit.
+#' @param call The user's call.
+#' @return Whole numbers from 1 to K, each at most once, and at least one.
+#' @noRd
+check_selection <- function(i, arg, fit, call) {
+  labels <- colnames(fit_factors(fit)$u)
+  K <- length(labels)
+  allowed <- if (is.object(i)) {
+    FALSE
+  } else if (is.character(i)) {
+    all(i %in% labels)
+  } else if (is.logical(i)) {
+    length(i) == K && !anyNA(i)
+  } else {
+    is.numeric(i) && all(abs(i) %in% seq_len(K)) && (all(i > 0) || all(i < 0))
+  }
+  if (!allowed) {
+    expected <- sprintf(
+      "numbers from 1 to %d (or minus these), names of factors, or TRUE or FALSE for each", K
+    )
+    abort_input(arg, expected, describe(i), call)
+  }
+  chosen <- unname(stats::setNames(seq_len(K), labels)[i])
+  if (length(chosen) == 0 || anyDuplicated(chosen)) {
+    found <- if (length(chosen) == 0) "no factor" else "a factor that is chosen twice"
+    abort_input(arg, "a choice of one factor or more, each of them once", found, call)
+  }
+  chosen
+}

@@ -1,0 +1,182 @@
+#' Match the factors of a fit to true ones
+#'
+#' Finds the one-to-one matching of the factors of a fit to true factors that has the largest
+#' sum of cosines. It says how well a fit recovers a structure that is known, or how far two
+#' fits agree, whatever the order of their factors.
+#'
+#' The cosine of two loading vectors does not depend on their scale. A pair with a cosine of zero or
+#' less is no match, so that a null factor (a zero column) has no partner. The numbers of factors
+#' may differ: a true factor without partner has cosine 0, and counts as that in the mean;
+#' factors of the fit without partner are told, but do not count.
+#'
+#' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()], or a numeric matrix
+#'   with a column for each factor.
+#' @param truth A numeric matrix with a column for each true factor, such as
+#'   `attr(A, "loadings")` of [sim_tree()], or another fit. It has as many rows as the loadings
+#'   of the fit. In both matrices all entries are finite; they may be negative.
+#' @param side `"u"` (loadings of rows) or `"v"` (loadings of columns): which side of a fit is
+#'   compared; of no effect on a matrix.
+#'
+#' @return An object of class `nmu_match`, a data frame with a row for each true factor:
+#'
+#'   * `truth`: its name, the column name in `truth`, or `"k1"`, `"k2"` ... where there is none;
+#'   * `factor`: which factor of the fit it is matched with, a whole number, or `NA`;
+#'   * `cosine`: their cosine, 0 where there is no partner.
+#'
+#'   Its attribute `"extra"` holds the numbers of the factors of the fit that have no
+#'   partner, `"mean_cosine"` the mean of `cosine`. `as.data.frame()` gives a plain data frame
+#'   without them; so does `[`, since a part of a matching is none.
+#'
+#' @section Errors: Class `nmu_error_input` where an argument is not as described.
+#'
+#' @source H. W. Kuhn (1955), The Hungarian method for the assignment problem, *Naval Research
+#'   Logistics Quarterly* 2, 83-97; here by [clue::solve_LSAP()].
+#'
+#' @seealso [top_features()] for what a factor is made of.
+#'
+#' @examples
+#' set.seed(1)
+#' A <- sim_tree(n = 8)
+#' fit <- nmu(A, K = 7)
+#' found <- match_factors(fit, attr(A, "loadings"))
+#' found
+#' attr(found, "mean_cosine")
+#'
+#' # do two estimators agree?
+#' match_factors(fit, nmu(A, K = 6, noise = noise_notebook()))
+#' @export
+match_factors <- function(fit, truth, side = "u") {
+  call <- match.call()
+  side <- check_choice(side, "side", c("u", "v"), call)
+  found <- loadings_of(fit, "fit", side, call)
+  truth <- loadings_of(truth, "truth", side, call)
+  if (nrow(truth) != nrow(found)) {
+    expected <- sprintf("a matrix with %d rows, as many as fit has loadings", nrow(found))
+    abort_input("truth", expected, describe(truth), call)
+  }
+  if (ncol(truth) == 0) {
+    abort_input("truth", "a matrix with at least one column", describe(truth), call)
+  }
+  cosine <- crossprod(unit_columns(truth), unit_columns(found))
+  partner <- best_partners(cosine)
+  matched <- cosine[cbind(seq_along(partner), partner)]
+  matched[is.na(partner)] <- 0
+  pairs <- data.frame(
+    truth = colnames(truth) %||% factor_names(ncol(truth)),
+    factor = partner,
+    # rounding must not lead beyond 1
+    cosine = pmin(matched, 1)
+  )
+  structure(
+    pairs,
+    extra = setdiff(seq_len(ncol(found)), partner),
+    mean_cosine = mean(pairs$cosine),
+    class = c("nmu_match", "data.frame")
+  )
+}
+
+#' The loadings of a fit, or those given as a matrix
+#'
+#' @param x A fit or a matrix.
+#' @param arg Its name, for the message.
+#' @param side Which side of a fit.
+#' @param call The user's call.
+#' @return A double matrix with a column for each factor.
+#' @noRd
+loadings_of <- function(x, arg, side, call) {
+  if (inherits(x, "nmu_fit")) {
+    return(fit_factors(x)[[side]])
+  }
+  numbers <- is.matrix(x) && (is.numeric(x) || is.logical(x)) && !is.object(x)
+  if (!numbers || nrow(x) == 0) {
+    expected <- "a fit, or a numeric matrix with a column for each factor"
+    abort_input(arg, expected, describe(x), call)
+  }
+  if (!all(is.finite(x))) {
+    found <- sprintf("%d NA, NaN or infinite", sum(!is.finite(x)))
+    abort_input(arg, "finite in every entry", found, call)
+  }
+  storage.mode(x) <- "double"
+  x
+}
+
+#' Columns scaled to unit norm; zero ones stay zero
+#'
+#' @param x A finite matrix.
+#' @return A matrix of its size.
+#' @noRd
+unit_columns <- function(x) {
+  scale_by <- function(x, size) x / rep(ifelse(size > 0, size, 1), each = nrow(x))
+  # by the largest entry first: squares may overflow, or vanish
+  x <- scale_by(x, apply(abs(x), 2, max))
+  scale_by(x, sqrt(colSums(x^2)))
+}
+
+#' The one-to-one matching with the largest sum
+#'
+#' @param score A matrix: what a match of its row with its column is worth.
+#' @return For each row its column, or `NA` where no match is worth more than zero.
+#' @noRd
+best_partners <- function(score) {
+  if (ncol(score) == 0) {
+    return(rep(NA_integer_, nrow(score)))
+  }
+  worth <- pmax(score, 0)
+  # the solver wants no more rows than columns
+  partner <- if (nrow(worth) <= ncol(worth)) {
+    as.integer(clue::solve_LSAP(worth, maximum = TRUE))
+  } else {
+    match(seq_len(nrow(worth)), clue::solve_LSAP(t(worth), maximum = TRUE))
+  }
+  none <- !is.na(partner) & worth[cbind(seq_along(partner), partner)] == 0
+  replace(partner, none, NA)
+}
+
+#' @rdname match_factors
+#' @param x An object of class `nmu_match`.
+#' @param row.names,optional,... As in [as.data.frame()], and not used.
+#' @method as.data.frame nmu_match
+#' @export
+as.data.frame.nmu_match <- function(x, row.names = NULL, optional = FALSE, ...) { # nolint
+  attributes(x) <- attributes(x)[c("names", "row.names")]
+  class(x) <- "data.frame"
+  x
+}
+
+#' Part of a matching
+#'
+#' @param x An object of class `nmu_match`.
+#' @param ... As for a data frame.
+#' @return What a data frame would give, without the class and the sums over all of it.
+#' @noRd
+#' @export
+`[.nmu_match` <- function(x, ...) {
+  as.data.frame(x)[...]
+}
+
+#' @rdname match_factors
+#' @method print nmu_match
+#' @export
+print.nmu_match <- function(x, ...) {
+  extra <- attr(x, "extra")
+  cli::cat_line(cli::style_bold(sprintf(
+    "<nmu_match> %d of %d true factors matched, mean cosine %s",
+    sum(!is.na(x$factor)), nrow(x), format_cosine(mean(x$cosine))
+  )))
+  table <- as.data.frame(x)
+  table$factor <- ifelse(is.na(x$factor), "none", x$factor)
+  table$cosine <- format_cosine(x$cosine)
+  print(table, row.names = FALSE)
+  if (length(extra) > 0) {
+    cli::cat_line("factors of the fit without partner: ", paste(extra, collapse = ", "))
+  }
+  invisible(x)
+}
+
+#' Cosines as text
+#' @param x Cosines.
+#' @return A character vector, four decimals each.
+#' @noRd
+format_cosine <- function(x) {
+  sprintf("%.4f", x)
+}

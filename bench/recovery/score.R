@@ -1,0 +1,65 @@
+# What a fit is worth
+
+# All that is said of one fit: `row`, its line of the table, and `factors`, a row a true factor
+score_fit <- function(fit, data, seconds) {
+  low_rank <- fitted(fit)
+  above <- low_rank - data$A
+  size <- max(abs(data$A))
+  matched <- if (!is.null(data$truth)) {
+    as.data.frame(match_factors(fit, data$truth, side = data$side))
+  }
+  list(
+    row = data.frame(
+      # a null factor is none
+      K_found = sum(fit$d > 0),
+      mean_cosine = if (is.null(matched)) NA else mean(matched$cosine),
+      worst_cosine = if (is.null(matched)) NA else min(matched$cosine),
+      loglik = fit$loglik,
+      seconds = seconds,
+      relative_error = norm(above, "F") / norm(data$A, "F"),
+      # share of the entries that the factors exceed by more than rounding
+      violation_share = mean(above > 1e-9 * size),
+      # and by how much at most, as a share of the largest entry
+      largest_violation = max(above, 0) / size
+    ),
+    factors = matched
+  )
+}
+
+# Fits one data set by every method: the same two tables, of all fits
+run_job <- function(setting, name, seed, methods) {
+  data <- setting$make(seed)
+  scores <- lapply(methods, function(method) {
+    time <- seconds(fit <- method(data$A, data$K))
+    score_fit(fit, data, time)
+  })
+  stack <- function(table) {
+    rows <- lapply(names(scores), function(method) {
+      found <- scores[[method]][[table]]
+      if (!is.null(found)) cbind(setting = name, method = method, seed = seed, found)
+    })
+    do.call(rbind, rows)
+  }
+  list(row = stack("row"), factors = stack("factors"))
+}
+
+# Every setting and seed, on several cores
+run_jobs <- function(settings, methods, cores) {
+  jobs <- do.call(rbind, lapply(names(settings), function(name) {
+    data.frame(name = name, seed = settings[[name]]$seeds)
+  }))
+  run <- function(i) {
+    name <- jobs$name[i]
+    run_job(settings[[name]], name, jobs$seed[i], methods)
+  }
+  results <- parallel::mclapply(seq_len(nrow(jobs)), run, mc.cores = cores, mc.preschedule = FALSE)
+  failed <- !vapply(results, is.list, NA)
+  if (any(failed)) {
+    first <- which(failed)[1]
+    stop(jobs$name[first], ", seed ", jobs$seed[first], ": ", results[[first]])
+  }
+  list(
+    scores = do.call(rbind, lapply(results, `[[`, "row")),
+    factors = do.call(rbind, lapply(results, `[[`, "factors"))
+  )
+}

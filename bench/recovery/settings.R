@@ -1,0 +1,66 @@
+# The data sets. A setting has a label, its seeds, and `make(seed)`, which gives `A`, `K` and, where
+# they are known, the true loadings `truth` and the `side` of a fit that they belong to.
+
+# Covariance of n samples over `features`: S = YY'/p with Y = LF' + E, where column k of F has
+# standard deviation sd and E has 1
+covariance_data <- function(loadings, sd, features = 1000) {
+  n <- nrow(loadings)
+  scores <- matrix(rnorm(features * ncol(loadings), sd = sd), features)
+  Y <- tcrossprod(loadings, scores) + matrix(rnorm(n * features), n)
+  list(A = tcrossprod(Y) / features, truth = loadings, side = "u", K = ncol(loadings))
+}
+
+indicator <- function(group) 1 * outer(group, unique(group), "==")
+
+# The root, two halves, four quarters
+balanced_tree <- function(size = 40) {
+  quarter <- rep(1:4, each = size)
+  cbind(1, indicator((quarter + 1) %/% 2), indicator(quarter))
+}
+
+overlapping_groups <- function(n = 100, groups = 10, share = 0.1) {
+  matrix(rbinom(n * groups, 1, share), n)
+}
+
+notebook_tree <- function(weight) {
+  A <- sim_tree(n = 40, weights = c(1, 1, rep(weight, 4)))
+  list(A = A[, ], truth = attr(A, "loadings"), side = "u", K = 6)
+}
+
+simulated <- function(label, draw, seeds) {
+  list(label = label, seeds = seeds, make = function(seed) {
+    set.seed(seed)
+    draw()
+  })
+}
+
+fixed <- function(label, data) {
+  list(label = label, seeds = 1, make = function(seed) data)
+}
+
+# All settings; `seeds` are those of the simulated covariance matrices.
+make_settings <- function(seeds) {
+  settings <- list(
+    balanced = simulated(
+      "balanced tree, 4 x 40, sd 2", function() covariance_data(balanced_tree(), 2), seeds
+    ),
+    overlapping = simulated(
+      "10 overlapping groups, n = 100", function() covariance_data(overlapping_groups(), 1), seeds
+    ),
+    disjoint = simulated(
+      "4 disjoint groups of 40, sd 2",
+      function() covariance_data(indicator(rep(1:4, each = 40)), 2), seeds
+    ),
+    tree1 = simulated("notebook's tree, weights 1", function() notebook_tree(1), 1),
+    tree3 = simulated("notebook's tree, weights 3", function() notebook_tree(3), 1),
+    tree8 = simulated("notebook's tree, weights 8", function() notebook_tree(8), 1),
+    swimmer = fixed("swimmer, 256 x 220", swimmer_data())
+  )
+  digits <- read_digits()
+  if (is.null(digits)) {
+    message("scikit-learn is not installed: its digits are left out")
+  } else {
+    settings$digits <- fixed("digits, 1797 x 64", list(A = digits, K = 16))
+  }
+  settings
+}
