@@ -5,12 +5,12 @@
 
 use crate::em;
 use crate::fit::{FactorFit, FitFactor, Status, Trace};
+use crate::maximise::{maximise, Free, Settings};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Estimator, Noise, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::pass::{sweep, Depth, Model, Question, Sums};
-use crate::rank_one::{self, Settings};
 use crate::start::{leading_start, Start};
 use crate::view::{Factor, View};
 
@@ -65,7 +65,8 @@ impl FitFactor for Climb<'_> {
         };
         let largest = if view.is_symmetric() { (MOST_SHARE * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
         let factor = em_steps(view, start, noise, threads, observer);
-        let settings = Settings { bounds, largest, tolerance: self.tolerance, iterations: self.iterations };
+        let settings =
+            Settings { free: Free::Loadings, bounds, largest, tolerance: self.tolerance, iterations: self.iterations };
         self.climb(view, factor, noise, settings, threads, observer)
     }
 }
@@ -84,14 +85,14 @@ impl Climb<'_> {
         let bounds = settings.bounds;
         let mut run = |factor: &Factor, noise: Noise, bounds: Option<Bounds>| {
             let settings = Settings { bounds, ..settings };
-            rank_one::maximise(view, factor, noise, &settings, threads, observer)
+            maximise(view, std::slice::from_ref(factor), noise, &settings, threads, observer)
         };
         let mut fit = run(&factor, noise, None);
         let mut trace: Vec<Trace> = fit.trace.drain(..).collect();
         let mut known = true;
         match (&self.rule, bounds) {
             (Rule::Likelihood(_), Some(bounds)) if fit.status != Status::Interrupted => {
-                fit = run(&fit.factor, fit.noise, Some(bounds));
+                fit = run(&fit.factors[0], fit.noise, Some(bounds));
                 trace.append(&mut fit.trace);
             }
             (Rule::Alternate(estimator, _), Some(bounds)) => {
@@ -104,7 +105,7 @@ impl Climb<'_> {
                     if same || fit.status == Status::Interrupted {
                         break;
                     }
-                    fit = run(&fit.factor, noise, None);
+                    fit = run(&fit.factors[0], noise, None);
                     trace.append(&mut fit.trace);
                     if turn == MOST_TURNS {
                         fit.status = Status::Maxiter;
@@ -113,7 +114,7 @@ impl Climb<'_> {
             }
             _ => {}
         }
-        let null = fit.factor.d == 0.0;
+        let null = fit.factors[0].d == 0.0;
         FactorFit {
             log_likelihood: fit.log_likelihood(),
             count: fit.sums.count,
@@ -125,7 +126,7 @@ impl Climb<'_> {
                 Status::Converged if null => Status::Null,
                 status => status,
             },
-            factor: fit.factor,
+            factor: fit.factors.swap_remove(0),
             trace,
         }
     }

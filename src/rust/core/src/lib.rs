@@ -20,7 +20,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | algorithms | [`deflate`] (factor after factor), [`em`] (the notebook's iteration), [`climb`] and [`rank_one`] (maximum likelihood; `ascent` is its method), [`start`] (leading singular pair), [`fit`] (what they return) |
+//! | algorithms | [`deflate`] (factor after factor), [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`), [`start`] (leading singular pair), [`fit`] (what they return) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
 //! | what is swept | [`view`] (a matrix minus factors), [`storage`] (how it is held) |
 //! | estimators | [`noise`] |
@@ -40,13 +40,14 @@ pub mod emg;
 pub mod error;
 pub mod expectation;
 pub mod fit;
+mod hill;
 mod lanes;
+pub mod maximise;
 pub mod noise;
 pub mod normal;
 pub mod observe;
 pub mod parallel;
 pub mod pass;
-pub mod rank_one;
 pub mod scan;
 pub mod start;
 pub mod storage;

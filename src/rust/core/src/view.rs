@@ -27,18 +27,27 @@ pub struct View<'a> {
     storage: &'a dyn Storage,
     scale: f64,
     factors: &'a [Factor],
+    fitted: &'a [Factor],
     symmetric: bool,
 }
 
 impl<'a> View<'a> {
     /// The matrix in `storage` minus `factors`. Of a symmetric matrix only the upper triangle is read.
     pub fn new(storage: &'a dyn Storage, factors: &'a [Factor], symmetric: bool) -> Self {
-        Self { storage, scale: 1.0, factors, symmetric }
+        Self { storage, scale: 1.0, factors, fitted: &[], symmetric }
     }
 
     /// The same view in other units: `c` times the matrix, minus the same factors, which are in these units already.
     pub fn in_units(self, scale: f64) -> Self {
         Self { scale, ..self }
+    }
+
+    /// The same view minus some more factors, those of one fit.
+    pub(crate) fn minus<'b>(&'b self, fitted: &'b [Factor]) -> View<'b>
+    where
+        'a: 'b,
+    {
+        View { fitted, ..*self }
     }
 
     /// Whether entries may be missing.
@@ -76,14 +85,14 @@ impl<'a> View<'a> {
         let length = rows.len();
         let Buffer { raw, residual } = buffer;
         let entries = self.storage.column(column, rows.clone(), &mut raw[..length]);
-        if self.factors.is_empty() && self.scale == 1.0 {
+        if self.factors.is_empty() && self.fitted.is_empty() && self.scale == 1.0 {
             return entries;
         }
         let residual = &mut residual[..length];
         for (residual, entry) in residual.iter_mut().zip(entries) {
             *residual = self.scale * entry;
         }
-        for factor in self.factors {
+        for factor in self.factors.iter().chain(self.fitted) {
             let weight = factor.d * factor.v()[column];
             if weight != 0.0 {
                 add_scaled(residual, -weight, &factor.u[rows.clone()]);

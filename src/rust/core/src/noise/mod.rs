@@ -1,7 +1,7 @@
 //! λ and σ, and the rules that estimate them from the sums of a pass.
 //!
 //! To add an estimator, implement [`Estimator`] in a file of its own. Maximum likelihood is not one of them: it climbs
-//! the same hill as the loadings, and [`crate::rank_one`] takes both up together with the slopes in [`likelihood`].
+//! the same hill as the loadings, and [`crate::maximise`] takes both up together with the slopes in [`likelihood`].
 
 pub mod likelihood;
 mod moments;
@@ -33,9 +33,12 @@ pub struct Shares {
 impl Shares {
     /// The bounds for an initial residual with standard deviation `sd`, where rounding hides all below `least`.
     pub fn bounds(&self, sd: f64, least: f64) -> Bounds {
-        Bounds { sigma: (self.floor * sd).max(least), lambda_sigma: self.cap }
+        Bounds { sigma: (self.floor * sd).max(least), least_ratio: LEAST_RATIO, largest_ratio: self.cap }
     }
 }
+
+/// The least `λσ` that is looked at: below, `b` would have to be a million times larger than `e`.
+const LEAST_RATIO: f64 = 1e-6;
 
 /// What λ and σ are held within: the likelihood has no maximum on exact data (`σ → 0`) or where the residuals are not
 /// skewed to the right (`λ → ∞`, no `b`).
@@ -43,15 +46,17 @@ impl Shares {
 pub struct Bounds {
     /// The least σ, in units of `A`.
     pub sigma: f64,
-    /// The largest `λσ`, the ratio of the standard deviations of `e` and `b`.
-    pub lambda_sigma: f64,
+    /// The least `λσ`, the ratio of the standard deviations of `e` and `b`.
+    pub least_ratio: f64,
+    /// The largest `λσ`.
+    pub largest_ratio: f64,
 }
 
 impl Bounds {
     /// The nearest λ and σ within the bounds: σ first, and then λ.
     pub fn clamp(&self, noise: Noise) -> Noise {
         let sigma = noise.sigma.max(self.sigma);
-        Noise { lambda: noise.lambda.min(self.lambda_sigma / sigma), sigma }
+        Noise { lambda: noise.lambda.clamp(self.least_ratio / sigma, self.largest_ratio / sigma), sigma }
     }
 
     /// Whether σ is at its least value.
@@ -61,7 +66,7 @@ impl Bounds {
 
     /// Whether `λσ` is at its largest value, so that `b` has all but vanished.
     pub fn lambda_active(&self, noise: Noise) -> bool {
-        noise.lambda * noise.sigma >= self.lambda_sigma * (1.0 - SLACK)
+        noise.lambda * noise.sigma >= self.largest_ratio * (1.0 - SLACK)
     }
 }
 

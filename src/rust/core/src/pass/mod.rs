@@ -5,11 +5,13 @@
 //! symmetric matrix each pair of entries is read once. The matrix is cut into tiles by its shape alone, and the tiles'
 //! results are added in their order, so that the bits do not depend on the number of threads.
 
+mod joint;
 mod line;
 mod sums;
 mod tally;
 mod tile;
 
+pub(crate) use joint::joint_sweep;
 pub use sums::Sums;
 
 use crate::noise::Noise;

@@ -10,8 +10,8 @@ use std::ops::Range;
 /// A rectangle of the matrix; of a symmetric matrix, its part on and above the diagonal.
 #[derive(Clone, Debug)]
 pub(super) struct Tile {
-    rows: Range<usize>,
-    columns: Range<usize>,
+    pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
 }
 
 /// The most tiles that a matrix is cut into: enough to keep threads busy, few enough that their vectors are small.
@@ -128,7 +128,7 @@ impl<const LEVEL: u8, const MASKED: bool> WithSimd for TilePass<'_, LEVEL, MASKE
 /// The sweep over diagonal entries with unit weights, of which `explained` is the part in W. The loop over a line wants
 /// one loading for all its entries, so it gets the residuals, and what it was not shown is given back after it.
 #[inline(always)]
-fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool>(
+pub(super) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool>(
     mut kernel: Kernel<S, LEVEL, MASKED>,
     entries: &[f64],
     explained: &[f64],

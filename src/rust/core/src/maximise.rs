@@ -1,0 +1,102 @@
+//! Factors, λ and σ by maximum likelihood: what is free climbs together, from a given start.
+//!
+//! The problem is not concave in the loadings, so [`crate::ascent`] checks every step; in the weights alone it is.
+
+use crate::ascent::climb;
+use crate::fit::{Status, Trace};
+use crate::hill::Hill;
+use crate::noise::{Bounds, Noise};
+use crate::observe::Observer;
+use crate::parallel::Threads;
+use crate::pass::Sums;
+use crate::vector::norm;
+use crate::view::{Factor, View};
+
+/// What of the factors may move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Free {
+    /// Their loadings, and so their weights.
+    Loadings,
+    /// Their weights `d` alone.
+    Weights,
+}
+
+/// How long to climb, and what may move.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// What of the factors may move.
+    pub free: Free,
+    /// The bounds within which λ and σ climb as well; `None` holds them fixed.
+    pub bounds: Option<Bounds>,
+    /// The largest loading `√d u`.
+    pub largest: f64,
+    /// Stop where the gain an entry and the scaled projected gradient are at most this.
+    pub tolerance: f64,
+    /// The most iterations.
+    pub iterations: usize,
+}
+
+/// Where a climb ended.
+pub struct Fit {
+    /// The factors; zero where nothing is left for one.
+    pub factors: Vec<Factor>,
+    /// λ and σ.
+    pub noise: Noise,
+    /// The sums of a sweep there, with curvatures.
+    pub sums: Sums,
+    /// A value a step.
+    pub trace: Vec<Trace>,
+    /// The sweeps that were needed.
+    pub sweeps: usize,
+    /// Why it ended.
+    pub status: Status,
+}
+
+impl Fit {
+    /// The log-likelihood there.
+    pub fn log_likelihood(&self) -> f64 {
+        self.sums.log_likelihood(self.noise)
+    }
+}
+
+/// Climbs from factors, λ and σ; `view` is the matrix minus the factors that are held.
+pub fn maximise(
+    view: &View,
+    start: &[Factor],
+    noise: Noise,
+    settings: &Settings,
+    threads: Threads,
+    observer: &mut Observer,
+) -> Fit {
+    let noise = settings.bounds.map_or(noise, |bounds| bounds.clamp(noise));
+    let hill = Hill { view, factors: start, noise, settings, threads };
+    let (mut sweeps, mut trace) = (0, Vec::new());
+    let (theta, sums, status) = climb(
+        hill.start(),
+        &hill.limits(),
+        |theta| {
+            sweeps += 1;
+            hill.evaluate(theta)
+        },
+        |theta| hill.size(theta),
+        |theta, log_likelihood| trace.push(Trace { log_likelihood, noise: hill.noise_at(theta) }),
+        observer,
+    );
+    let factors = hill.factors_at(&theta).into_iter().map(Factor::normalised).collect();
+    Fit { factors, noise: hill.noise_at(&theta), sums, trace, sweeps, status }
+}
+
+impl Factor {
+    /// The same product with loadings of unit norm and all weight in `d`; zero loadings stay.
+    fn normalised(self) -> Self {
+        let Self { mut d, u, v } = self;
+        let mut unit = |loadings: Vec<f64>, power: i32| -> Vec<f64> {
+            let length = norm(&loadings);
+            d *= length.powi(power);
+            loadings.iter().map(|loading| if length > 0.0 { loading / length } else { 0.0 }).collect()
+        };
+        let u = unit(u, if v.is_some() { 1 } else { 2 });
+        let v = v.map(|loadings| unit(loadings, 1));
+        Self { d, u, v }
+    }
+}

@@ -1,0 +1,179 @@
+//! The pass for several factors at once: what they leave is worked out once, and then multiplied with the loadings of each.
+//!
+//! The residual of a few columns at a time is written down, so that the products are those of matrices.
+
+use super::line::{level, Kernel, Line};
+use super::tile::{cut, diagonal_part, Tile};
+use super::{Margins, Sums};
+use crate::noise::Noise;
+use crate::parallel::Threads;
+use crate::view::{Buffer, Factor, View};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
+
+/// A column a factor, over the rows and over the columns of the matrix; where that is symmetric `columns` has no rows.
+pub(crate) struct Panels {
+    pub(crate) rows: Mat<f64>,
+    pub(crate) columns: Mat<f64>,
+}
+
+/// The slopes and curvatures of the log-likelihood in the loadings of several factors.
+pub(crate) struct JointSweep {
+    /// `(x − b̄) v_k` and `(x − b̄)ᵀ u_k`.
+    pub(crate) products: Panels,
+    /// `Σ_j m_ij v_jk²` and `Σ_i m_ij u_ik²`.
+    pub(crate) curvatures: Panels,
+    /// The sums over the entries.
+    pub(crate) sums: Sums,
+}
+
+/// The columns whose residuals are written down at a time.
+const WIDTH: usize = 32;
+
+/// Sweeps over `view` minus `factors`.
+pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, shift: f64, threads: Threads) -> JointSweep {
+    let rest = view.minus(factors);
+    let loadings =
+        |of: &dyn Fn(&Factor) -> &[f64], length| Mat::from_fn(length, factors.len(), |i, k| of(&factors[k])[i]);
+    let u = loadings(&|factor| &factor.u, view.nrow());
+    let v = loadings(&|factor| factor.v(), view.ncol());
+    let squares = |x: &Mat<f64>| Mat::from_fn(x.nrows(), x.ncols(), |i, k| x[(i, k)] * x[(i, k)]);
+    let (u_squared, v_squared) = (squares(&u), squares(&v));
+    let arch = Arch::new();
+    let tiles = cut(view);
+    let parts = threads.map(tiles.len(), |index| {
+        let tile = tiles[index].clone();
+        let products = Weights { u: u.as_ref(), v: v.as_ref() };
+        let curvatures = Weights { u: u_squared.as_ref(), v: v_squared.as_ref() };
+        if view.has_missing() {
+            arch.dispatch(JointPass::<true> { view: &rest, noise, shift, tile, products, curvatures })
+        } else {
+            arch.dispatch(JointPass::<false> { view: &rest, noise, shift, tile, products, curvatures })
+        }
+    });
+    let count = factors.len();
+    let columns = if view.is_symmetric() { 0 } else { view.ncol() };
+    let mut total = JointSweep {
+        products: Panels::zeros(view.nrow(), columns, count),
+        curvatures: Panels::zeros(view.nrow(), columns, count),
+        sums: Sums::empty(shift),
+    };
+    for (tile, part) in tiles.iter().zip(&parts) {
+        total.products.add(tile, &part.products);
+        total.curvatures.add(tile, &part.curvatures);
+        total.sums.add(&part.sums, 1.0);
+    }
+    total
+}
+
+impl Panels {
+    /// The column of one factor.
+    pub(crate) fn of(&self, factor: usize) -> Margins {
+        let column = |panel: &Mat<f64>| panel.col_as_slice(factor).to_vec();
+        Margins { rows: column(&self.rows), columns: column(&self.columns) }
+    }
+
+    fn zeros(rows: usize, columns: usize, factors: usize) -> Self {
+        Self { rows: Mat::zeros(rows, factors), columns: Mat::zeros(columns, factors) }
+    }
+
+    /// Adds those of a tile; of a symmetric matrix both go to the rows.
+    fn add(&mut self, tile: &Tile, part: &Self) {
+        let add = |total: &mut Mat<f64>, range: &Range<usize>, part: &Mat<f64>| {
+            let mut total = total.as_mut().subrows_mut(range.start, range.len());
+            total += part;
+        };
+        add(&mut self.rows, &tile.rows, &part.rows);
+        let columns = if self.columns.nrows() == 0 { &mut self.rows } else { &mut self.columns };
+        add(columns, &tile.columns, &part.columns);
+    }
+}
+
+/// What the residuals (or their curvatures) are multiplied with.
+#[derive(Clone, Copy)]
+struct Weights<'a> {
+    u: MatRef<'a, f64>,
+    v: MatRef<'a, f64>,
+}
+
+/// The pass over one tile of what the factors leave.
+struct JointPass<'a, const MASKED: bool> {
+    view: &'a View<'a>,
+    noise: Noise,
+    shift: f64,
+    tile: Tile,
+    products: Weights<'a>,
+    curvatures: Weights<'a>,
+}
+
+impl<const MASKED: bool> WithSimd for JointPass<'_, MASKED> {
+    type Output = JointSweep;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> JointSweep {
+        let Self { view, noise, shift, tile, products: weights, curvatures: squares } = self;
+        let symmetric = view.is_symmetric();
+        let mut kernel = Kernel::<S, { level::CURVATURE }, MASKED>::new(simd, noise, shift);
+        let factors = weights.u.ncols();
+        let mut products = Panels::zeros(tile.rows.len(), tile.columns.len(), factors);
+        let mut curvatures = Panels::zeros(tile.rows.len(), tile.columns.len(), factors);
+        let nothing = vec![0.0; tile.rows.len()];
+        let mut diagonal = Vec::new();
+        let mut buffer = Buffer::new(tile.rows.len());
+        for first in tile.columns.clone().step_by(WIDTH) {
+            let panel = first..(first + WIDTH).min(tile.columns.end);
+            let rows = if symmetric { 0..panel.end } else { tile.rows.clone() };
+            let mut rest = Mat::<f64>::zeros(rows.len(), panel.len());
+            let mut curved = Mat::<f64>::zeros(rows.len(), panel.len());
+            for (index, column) in panel.clone().enumerate() {
+                let entries = view.column(column, if symmetric { 0..column + 1 } else { rows.clone() }, &mut buffer);
+                let above = if symmetric { column } else { rows.len() };
+                diagonal.extend(entries[above..].first());
+                kernel.line(Line {
+                    entries: &entries[..above],
+                    loadings: &nothing[..above],
+                    weights: &nothing[..above],
+                    products: rest.col_as_slice_mut(index),
+                    curvatures: curved.col_as_slice_mut(index),
+                    loading: 0.0,
+                    weight: 1.0,
+                });
+            }
+            let place = first - tile.columns.start..panel.end - tile.columns.start;
+            multiply(&mut products, rest.as_ref(), weights, &rows, &panel, place.clone());
+            multiply(&mut curvatures, curved.as_ref(), squares, &rows, &panel, place);
+        }
+        let mut sums = kernel.sums();
+        if symmetric {
+            let part = diagonal_part(kernel.fresh(), &diagonal, &nothing[..diagonal.len()]);
+            for (index, column) in tile.columns.clone().enumerate() {
+                for factor in 0..factors {
+                    products.columns[(index, factor)] += part.products.rows[index] * weights.u[(column, factor)];
+                    curvatures.columns[(index, factor)] += part.curvatures.rows[index] * squares.u[(column, factor)];
+                }
+            }
+            sums.add(&part.sums, 0.5);
+        }
+        JointSweep { products, curvatures, sums }
+    }
+}
+
+/// Adds `panel · v` and `panelᵀ · u`, the panel's columns standing at `place` in the tile.
+fn multiply(
+    total: &mut Panels,
+    panel: MatRef<f64>,
+    weights: Weights,
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+    place: Range<usize>,
+) {
+    let add = |total: MatMut<f64>, left: MatRef<f64>, right: MatRef<f64>| {
+        matmul(total, Accum::Add, left, right, 1.0, Par::Seq);
+    };
+    let u = weights.u.subrows(rows.start, rows.len());
+    let v = weights.v.subrows(columns.start, columns.len());
+    add(total.rows.as_mut().subrows_mut(0, rows.len()), panel, v);
+    add(total.columns.as_mut().subrows_mut(place.start, place.len()), panel.transpose(), u);
+}
