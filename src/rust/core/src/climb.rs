@@ -5,7 +5,7 @@
 
 use crate::em;
 use crate::fit::{FactorFit, FitFactor, Status, Trace};
-use crate::maximise::{maximise, Free, Settings};
+use crate::maximise::{maximise, Free, Part, Settings};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Estimator, Noise, Shares};
 use crate::observe::Observer;
@@ -65,8 +65,7 @@ impl FitFactor for Climb<'_> {
         };
         let largest = if view.is_symmetric() { (MOST_SHARE * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
         let factor = em_steps(view, start, noise, threads, observer);
-        let settings =
-            Settings { free: Free::Loadings, bounds, largest, tolerance: self.tolerance, iterations: self.iterations };
+        let settings = Settings { bounds, largest, tolerance: self.tolerance, iterations: self.iterations };
         self.climb(view, factor, noise, settings, threads, observer)
     }
 }
@@ -85,7 +84,14 @@ impl Climb<'_> {
         let bounds = settings.bounds;
         let mut run = |factor: &Factor, noise: Noise, bounds: Option<Bounds>| {
             let settings = Settings { bounds, ..settings };
-            maximise(view, std::slice::from_ref(factor), noise, &settings, threads, observer)
+            maximise(
+                view,
+                &[Part { factor: factor.clone(), free: Free::Loadings }],
+                noise,
+                &settings,
+                threads,
+                observer,
+            )
         };
         let mut fit = run(&factor, noise, None);
         let mut trace: Vec<Trace> = fit.trace.drain(..).collect();

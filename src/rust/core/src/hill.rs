@@ -5,7 +5,7 @@
 //! `uᵀ(x − b̄) v / σ²` and `Σ m_ij u_i² v_j² / σ²`, halved where the matrix is symmetric: one sweep yields them all.
 
 use crate::ascent::{Evaluation, Limits, Metric};
-use crate::maximise::{Free, Settings};
+use crate::maximise::{Free, Part, Settings};
 use crate::noise::likelihood::Slopes;
 use crate::noise::Noise;
 use crate::parallel::Threads;
@@ -13,12 +13,12 @@ use crate::pass::{joint_sweep, sweep, Depth, Margins, Model, Question, Sums, Swe
 use crate::vector::dot;
 use crate::view::{Factor, View};
 
-/// A hill over coordinates: the loadings of each factor, rows first, or its weight; and then, where they climb,
-/// `log λσ` and `log σ`.
+/// A hill over coordinates: what is free of each factor, rows before columns; and then, where they climb, `log λσ` and
+/// `log σ`.
 pub(crate) struct Hill<'a> {
     pub(crate) view: &'a View<'a>,
-    /// The factors at the start.
-    pub(crate) factors: &'a [Factor],
+    /// The factors at the start, and what of them may move.
+    pub(crate) parts: &'a [Part],
     /// λ and σ at the start.
     pub(crate) noise: Noise,
     pub(crate) settings: &'a Settings,
@@ -32,13 +32,13 @@ impl Hill<'_> {
     /// The coordinates of the start.
     pub(crate) fn start(&self) -> Vec<f64> {
         let mut theta = Vec::new();
-        for factor in self.factors {
-            match self.settings.free {
-                Free::Weights => theta.push(factor.d),
-                Free::Loadings => {
-                    let root = factor.d.max(0.0).sqrt();
-                    theta.extend(factor.u.iter().chain(factor.v.iter().flatten()).map(|loading| root * loading));
-                }
+        for Part { factor, free } in self.parts {
+            let weight = factor.d.max(0.0);
+            let columns = factor.v.iter().flatten();
+            match free {
+                Free::Loadings => theta.extend(factor.u.iter().chain(columns).map(|loading| weight.sqrt() * loading)),
+                Free::Rows => theta.extend(factor.u.iter().map(|loading| weight * loading)),
+                Free::Weight => theta.push(weight),
             }
         }
         if self.settings.bounds.is_some() {
@@ -47,43 +47,47 @@ impl Hill<'_> {
         theta
     }
 
-    /// The factors at a point: with `d = 1` and the loadings `w`, or with their weights and the loadings of the start.
+    /// The factors at a point, with loadings of any norm.
     pub(crate) fn factors_at(&self, theta: &[f64]) -> Vec<Factor> {
-        let coordinates = theta.chunks_exact(self.span());
-        let at = |(factor, part): (&Factor, &[f64])| match self.settings.free {
-            Free::Weights => Factor { d: part[0], ..factor.clone() },
-            Free::Loadings => {
-                let (rows, columns) = part.split_at(self.view.nrow());
-                Factor { d: 1.0, u: rows.to_vec(), v: (!columns.is_empty()).then(|| columns.to_vec()) }
-            }
+        let mut rest = theta;
+        let mut take = |length| -> Vec<f64> {
+            let (part, after) = rest.split_at(length);
+            rest = after;
+            part.to_vec()
         };
-        self.factors.iter().zip(coordinates).map(at).collect()
+        let mut factors = Vec::with_capacity(self.parts.len());
+        for Part { factor, free } in self.parts {
+            let Factor { u, v, .. } = factor;
+            factors.push(match free {
+                Free::Loadings => Factor { d: 1.0, u: take(u.len()), v: v.as_ref().map(|v| take(v.len())) },
+                Free::Rows => Factor { d: 1.0, u: take(u.len()), v: v.clone() },
+                Free::Weight => Factor { d: take(1)[0], ..factor.clone() },
+            });
+        }
+        factors
     }
 
     /// λ and σ at a point.
     pub(crate) fn noise_at(&self, theta: &[f64]) -> Noise {
-        match theta[self.span() * self.factors.len()..] {
-            [ratio, sigma] => Noise { lambda: (ratio - sigma).exp(), sigma: sigma.exp() },
+        match (self.settings.bounds, theta) {
+            (Some(_), [.., ratio, sigma]) => Noise { lambda: (ratio - sigma).exp(), sigma: sigma.exp() },
             _ => self.noise,
-        }
-    }
-
-    /// The coordinates of one factor.
-    fn span(&self) -> usize {
-        match self.settings.free {
-            Free::Weights => 1,
-            Free::Loadings => self.view.nrow() + if self.view.is_symmetric() { 0 } else { self.view.ncol() },
         }
     }
 
     /// The box that the coordinates stay in.
     pub(crate) fn limits(&self) -> Limits {
-        let count = self.span() * self.factors.len();
-        let largest = match self.settings.free {
-            Free::Weights => f64::INFINITY,
-            Free::Loadings => self.settings.largest,
-        };
-        let (mut lower, mut upper, mut reach) = (vec![0.0; count], vec![largest; count], vec![f64::INFINITY; count]);
+        let (mut lower, mut upper, mut reach) = (Vec::new(), Vec::new(), Vec::new());
+        for Part { factor, free } in self.parts {
+            let (count, largest) = match free {
+                Free::Loadings => (factor.u.len() + factor.v.as_ref().map_or(0, Vec::len), self.settings.largest),
+                Free::Rows => (factor.u.len(), f64::INFINITY),
+                Free::Weight => (1, f64::INFINITY),
+            };
+            lower.resize(lower.len() + count, 0.0);
+            upper.resize(upper.len() + count, largest);
+        }
+        reach.resize(lower.len(), f64::INFINITY);
         if let Some(bounds) = self.settings.bounds {
             lower.extend([bounds.least_ratio.ln(), bounds.sigma.ln()]);
             upper.extend([bounds.largest_ratio.ln(), f64::INFINITY]);
@@ -96,23 +100,22 @@ impl Hill<'_> {
     /// What moves are measured by: the largest loading of a factor's rows for those of its rows, likewise for its columns;
     /// the largest weight for weights; 1 for logarithms.
     pub(crate) fn size(&self, theta: &[f64]) -> Vec<f64> {
-        let (parts, noise) = theta.split_at(self.span() * self.factors.len());
+        let factors = self.factors_at(theta);
+        let largest = |values: &[f64]| values.iter().fold(f64::MIN_POSITIVE, |largest, value| largest.max(*value));
+        let weights = self.parts.iter().zip(&factors).filter(|(part, _)| part.free == Free::Weight);
+        let weight = largest(&weights.map(|(_, factor)| factor.d).collect::<Vec<_>>());
         let mut size = Vec::with_capacity(theta.len());
-        let mut same = |part: &[f64]| {
-            let largest = part.iter().fold(f64::MIN_POSITIVE, |largest, value| largest.max(*value));
-            size.resize(size.len() + part.len(), largest);
-        };
-        match self.settings.free {
-            Free::Weights => same(parts),
-            Free::Loadings => {
-                for part in parts.chunks_exact(self.span()) {
-                    let (rows, columns) = part.split_at(self.view.nrow());
-                    same(rows);
-                    same(columns);
-                }
+        for (Part { free, .. }, factor) in self.parts.iter().zip(&factors) {
+            if *free == Free::Weight {
+                size.push(weight);
+                continue;
+            }
+            size.resize(size.len() + factor.u.len(), largest(&factor.u));
+            if let (Free::Loadings, Some(v)) = (free, &factor.v) {
+                size.resize(size.len() + v.len(), largest(v));
             }
         }
-        size.resize(size.len() + noise.len(), 1.0);
+        size.resize(theta.len(), 1.0);
         size
     }
 
@@ -123,14 +126,20 @@ impl Hill<'_> {
         let (slopes, sums) = self.sweep(&factors, noise);
         let precision = 1.0 / (noise.sigma * noise.sigma);
         let (mut gradient, mut diagonal) = (Vec::with_capacity(theta.len()), Vec::with_capacity(theta.len()));
-        for (factor, (products, curvatures)) in factors.iter().zip(&slopes) {
-            match self.settings.free {
+        for ((part, factor), (products, curvatures)) in self.parts.iter().zip(&factors).zip(&slopes) {
+            match part.free {
                 Free::Loadings => {
                     gradient.extend(products.rows.iter().chain(&products.columns).map(|slope| precision * slope));
+                    // Along the loadings themselves the whole matrix curves twice as much as its diagonal says, since W
+                    // is a product of two of them.
                     diagonal.extend(inverse_curvatures(&curvatures.rows, 2.0 * precision));
                     diagonal.extend(inverse_curvatures(&curvatures.columns, 2.0 * precision));
                 }
-                Free::Weights => {
+                Free::Rows => {
+                    gradient.extend(products.rows.iter().map(|slope| precision * slope));
+                    diagonal.extend(inverse_curvatures(&curvatures.rows, precision));
+                }
+                Free::Weight => {
                     let share = if self.view.is_symmetric() { 0.5 * precision } else { precision };
                     let squares: Vec<f64> = factor.u.iter().map(|u| u * u).collect();
                     gradient.push(share * dot(&factor.u, &products.rows));
@@ -172,9 +181,7 @@ const LEAST_SHARE: f64 = 1e-6;
 /// Curvatures that are all less are zero.
 const LEAST_LARGEST: f64 = 1e-200;
 
-/// The inverses of `scale` times the curvatures. Loadings want a scale of two: along the loadings themselves the whole
-/// matrix curves twice as much as its diagonal says, since `W` is a product of two of them. Where all are zero, so are
-/// the slopes, and any step will do.
+/// The inverses of `scale` times the curvatures. Where all are zero, so are the slopes, and any step will do.
 fn inverse_curvatures(curvatures: &[f64], scale: f64) -> Vec<f64> {
     let largest = curvatures.iter().copied().fold(0.0, f64::max);
     if largest < LEAST_LARGEST {

@@ -12,20 +12,29 @@ use crate::pass::Sums;
 use crate::vector::norm;
 use crate::view::{Factor, View};
 
-/// What of the factors may move.
+/// What of a factor may move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Free {
-    /// Their loadings, and so their weights.
+    /// Its loadings, and so its weight.
     Loadings,
-    /// Their weights `d` alone.
-    Weights,
+    /// The loadings of the rows, and so its weight; of a general matrix only.
+    Rows,
+    /// Its weight `d` alone.
+    Weight,
+}
+
+/// A factor that climbs.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The factor at the start.
+    pub factor: Factor,
+    /// What of it may move.
+    pub free: Free,
 }
 
 /// How long to climb, and what may move.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// What of the factors may move.
-    pub free: Free,
     /// The bounds within which λ and σ climb as well; `None` holds them fixed.
     pub bounds: Option<Bounds>,
     /// The largest loading `√d u`.
@@ -62,14 +71,14 @@ impl Fit {
 /// Climbs from factors, λ and σ; `view` is the matrix minus the factors that are held.
 pub fn maximise(
     view: &View,
-    start: &[Factor],
+    parts: &[Part],
     noise: Noise,
     settings: &Settings,
     threads: Threads,
     observer: &mut Observer,
 ) -> Fit {
     let noise = settings.bounds.map_or(noise, |bounds| bounds.clamp(noise));
-    let hill = Hill { view, factors: start, noise, settings, threads };
+    let hill = Hill { view, parts, noise, settings, threads };
     let (mut sweeps, mut trace) = (0, Vec::new());
     let (theta, sums, status) = climb(
         hill.start(),

@@ -11,7 +11,7 @@ use common::problems::{problem, tree, Data, KINDS};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::em;
 use nmu_core::fit::{FactorFit, FitFactor, Status, Trace};
-use nmu_core::maximise::{maximise, Free, Settings};
+use nmu_core::maximise::{maximise, Free, Part, Settings};
 use nmu_core::noise::likelihood::Slopes;
 use nmu_core::noise::{Bounds, Moments, Noise, Shares};
 use nmu_core::parallel::Threads;
@@ -113,9 +113,9 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
         let view = View::new(&storage, &[], false);
         // W = 0 is known, and stays: from zero loadings there is no slope.
         let nothing = Factor { d: 0.0, u: vec![0.0; SIZE], v: Some(vec![0.0; SIZE]) };
+        let nothing = Part { factor: nothing, free: Free::Loadings };
         let bounds = Some(Bounds { sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
-        let settings =
-            Settings { free: Free::Loadings, bounds, largest: f64::INFINITY, tolerance: 1e-8, iterations: 1000 };
+        let settings = Settings { bounds, largest: f64::INFINITY, tolerance: 1e-8, iterations: 1000 };
         let start = Noise { lambda: 1.0, sigma: 0.3 };
         let fit = maximise(&view, &[nothing], start, &settings, Threads::new(1), &mut |_| ControlFlow::Continue(()));
         assert_eq!(fit.status, Status::Converged, "seed {seed}");
@@ -141,14 +141,15 @@ fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
             let start = leading_start(view, Threads::new(1));
             let observer = &mut |_| ControlFlow::Continue(());
             let begun = em::iterate(view, start, &settings, Threads::new(1), observer).factor;
-            let settings = Settings {
-                free: Free::Loadings,
-                bounds: None,
-                largest: f64::INFINITY,
-                tolerance: 1e-8,
-                iterations: 1000,
-            };
-            let fit = maximise(view, &[begun], noise, &settings, Threads::new(1), observer);
+            let settings = Settings { bounds: None, largest: f64::INFINITY, tolerance: 1e-8, iterations: 1000 };
+            let fit = maximise(
+                view,
+                &[Part { factor: begun, free: Free::Loadings }],
+                noise,
+                &settings,
+                Threads::new(1),
+                observer,
+            );
             assert!(fit.log_likelihood() >= near, "seed {seed}: below EM");
             sweeps += 30 + fit.sweeps;
         });

@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used)]
 
 use super::Hill;
-use crate::maximise::{Free, Settings};
+use crate::maximise::{Free, Part, Settings};
 use crate::noise::{Bounds, Noise};
 use crate::parallel::Threads;
 use crate::storage::{Dense, Masked, Storage};
@@ -15,21 +15,22 @@ fn numbers(count: usize, seed: f64) -> Vec<f64> {
     (0..count).map(|index| ((index as f64 + seed) * 12.9898).sin().abs()).collect()
 }
 
-fn factors(count: usize, nrow: usize, ncol: Option<usize>) -> Vec<Factor> {
+/// Factors of which the `k`th may move as `free[k]` says.
+fn parts(free: &[Free], nrow: usize, ncol: Option<usize>) -> Vec<Part> {
     let factor = |k: usize| Factor {
         d: 0.5 + k as f64,
         u: numbers(nrow, k as f64),
         v: ncol.map(|ncol| numbers(ncol, 0.5 + k as f64)),
     };
-    (0..count).map(factor).collect()
+    free.iter().enumerate().map(|(k, &free)| Part { factor: factor(k), free }).collect()
 }
 
-fn slopes_are_differences(storage: &dyn Storage, symmetric: bool, count: usize, free: Free) {
+fn slopes_are_differences(storage: &dyn Storage, symmetric: bool, free: &[Free]) {
     let view = View::new(storage, &[], symmetric);
-    let start = factors(count, storage.nrow(), (!symmetric).then(|| storage.ncol()));
-    let settings = Settings { free, bounds: Some(BOUNDS), largest: f64::INFINITY, tolerance: 0.0, iterations: 1 };
+    let parts = parts(free, storage.nrow(), (!symmetric).then(|| storage.ncol()));
+    let settings = Settings { bounds: Some(BOUNDS), largest: f64::INFINITY, tolerance: 0.0, iterations: 1 };
     let noise = Noise { lambda: 1.3, sigma: 0.4 };
-    let hill = Hill { view: &view, factors: &start, noise, settings: &settings, threads: Threads::new(1) };
+    let hill = Hill { view: &view, parts: &parts, noise, settings: &settings, threads: Threads::new(1) };
     let theta = hill.start();
     let here = hill.evaluate(&theta);
     for index in 0..theta.len() {
@@ -41,11 +42,7 @@ fn slopes_are_differences(storage: &dyn Storage, symmetric: bool, count: usize, 
         };
         let difference = (at(STEP) - at(-STEP)) / (2.0 * STEP);
         let apart = (difference - here.gradient[index]).abs();
-        assert!(
-            apart <= 1e-5 * (1.0 + difference.abs()),
-            "{count} {free:?}, {index}: {difference} {}",
-            here.gradient[index]
-        );
+        assert!(apart <= 1e-5 * (1.0 + difference.abs()), "{free:?}, {index}: {difference} {}", here.gradient[index]);
     }
 }
 
@@ -61,12 +58,13 @@ fn slopes_are_differences_of_the_value() {
             }
         }
         let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
-        for free in [Free::Loadings, Free::Weights] {
-            for count in [1, 3] {
-                slopes_are_differences(&dense, symmetric, count, free);
-                if nrow == ncol {
-                    slopes_are_differences(&Masked::without_diagonal(dense), symmetric, count, free);
-                }
+        let mixed = if symmetric { Free::Weight } else { Free::Rows };
+        let cases: [&[Free]; 4] =
+            [&[Free::Loadings], &[Free::Weight], &[Free::Loadings; 3], &[Free::Weight, mixed, Free::Loadings]];
+        for free in cases {
+            slopes_are_differences(&dense, symmetric, free);
+            if nrow == ncol {
+                slopes_are_differences(&Masked::without_diagonal(dense), symmetric, free);
             }
         }
     }
@@ -76,13 +74,13 @@ fn slopes_are_differences_of_the_value() {
 fn several_factors_are_as_likely_as_one_and_the_rest_taken_out() {
     let values: Vec<f64> = numbers(600, 0.3).iter().map(|x| 3.0 * x).collect();
     let dense = Dense::from_columns(&values, 30, 20).expect("lengths agree");
-    let all = factors(3, 30, Some(20));
-    let settings =
-        Settings { free: Free::Loadings, bounds: None, largest: f64::INFINITY, tolerance: 0.0, iterations: 1 };
+    let all = parts(&[Free::Loadings; 3], 30, Some(20));
+    let settings = Settings { bounds: None, largest: f64::INFINITY, tolerance: 0.0, iterations: 1 };
     let noise = Noise { lambda: 2.0, sigma: 0.3 };
-    let value = |factors: &[Factor], taken: &[Factor]| {
-        let view = View::new(&dense, taken, false);
-        let hill = Hill { view: &view, factors, noise, settings: &settings, threads: Threads::new(2) };
+    let value = |parts: &[Part], taken: &[Part]| {
+        let taken: Vec<Factor> = taken.iter().map(|part| part.factor.clone()).collect();
+        let view = View::new(&dense, &taken, false);
+        let hill = Hill { view: &view, parts, noise, settings: &settings, threads: Threads::new(2) };
         hill.evaluate(&hill.start())
     };
     let (joint, single) = (value(&all, &[]), value(&all[..1], &all[1..]));
