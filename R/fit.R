@@ -75,7 +75,7 @@ new_nmu <- function(core, A, symmetric, noise, control, call) {
     dimnames(core$v) <- list(labels$v, factor_names(K))
   }
   path <- data.frame(factor = seq_len(K), core$path)
-  for (column in c("se_log_lambda", "se_log_sigma")) {
+  for (column in c("rung", "se_log_lambda", "se_log_sigma")) {
     path[[column]][is.nan(path[[column]])] <- NA
   }
   last <- path[K, ]

@@ -55,13 +55,14 @@ NULL
 
 #' @rdname noise
 #' @export
-noise_mle <- function(floor = 0.1, cap = 3) {
-  new_noise("mle", bounds(floor, cap, match.call()))
+noise_mle <- function(floor = 0.01, cap = 3, ladder = c(0.5, 1, 2)) {
+  call <- match.call()
+  new_noise("mle", c(bounds(floor, cap, call), list(ladder = check_ladder(ladder, call))))
 }
 
 #' @rdname noise
 #' @export
-noise_moments <- function(floor = 0.1, cap = 3) {
+noise_moments <- function(floor = 0.01, cap = 3) {
   new_noise("moments", bounds(floor, cap, match.call()))
 }
 
@@ -102,6 +103,24 @@ bounds <- function(floor, cap, call) {
     floor = check_between(floor, "floor", 0, 1, call),
     cap = check_between(cap, "cap", 0.001, 1000, call)
   )
+}
+
+#' Check a ladder of least ratios
+#'
+#' @inheritParams noise_mle
+#' @param call The user's call.
+#' @return `ladder` as a double vector.
+#' @noRd
+check_ladder <- function(ladder, call) {
+  if (!is.null(ladder) && (!is.numeric(ladder) || is.object(ladder))) {
+    abort_input("ladder", "NULL or increasing positive numbers", describe(ladder), call)
+  }
+  ladder <- as.double(ladder)
+  if (!all(is.finite(ladder)) || any(ladder < 0.001 | ladder > 1000) || is.unsorted(ladder, strictly = TRUE)) {
+    found <- paste(format(utils::head(ladder, 5), digits = 4), collapse = ", ")
+    abort_input("ladder", "increasing numbers from 0.001 to 1000", found, call)
+  }
+  ladder
 }
 
 #' Noise estimators that may be given by name
@@ -150,8 +169,16 @@ print.nmu_noise <- function(x, ...) {
     c(
       sprintf("<nmu_noise> %s", x$rule),
       sprintf("  %s", what[[x$rule]]),
-      sprintf("  %s", paste(names(settings), "=", vapply(settings, format, ""), collapse = ", "))
+      sprintf("  %s", paste(names(settings), "=", vapply(settings, setting_text, ""), collapse = ", "))
     )
   )
   invisible(x)
+}
+
+#' A setting of an estimator as text
+#' @param value Numbers, or none.
+#' @return One string.
+#' @noRd
+setting_text <- function(value) {
+  if (length(value) == 0) "none" else paste(vapply(value, format, ""), collapse = "/")
 }

@@ -133,7 +133,7 @@ impl Options {
     /// The settings of a climb of the likelihood, in units in which entries are multiplied by `scale`.
     pub(crate) fn climb(&self, scale: f64) -> Result<Climb<'static>, String> {
         let rule = match self.text("rule")?.as_str() {
-            "mle" => Rule::Likelihood(self.shares()?),
+            "mle" => Rule::Likelihood(self.shares()?, self.get("ladder")?),
             "moments" => Rule::Alternate(&Moments, self.shares()?),
             "fixed" => Rule::Fixed(Noise {
                 lambda: self.get::<f64>("lambda")? / scale,
@@ -268,12 +268,14 @@ pub(crate) fn deflation_list(fits: &[FactorFit], scale: f64) -> List {
             iterations = fits.iter().map(|fit| fit.trace.len() as i32).collect::<Vec<_>>(),
             status = names(|fit| status_name(fit.status)),
             bound = names(bound_name),
+            rung = of_fits(&|fit| fit.rung.unwrap_or(f64::NAN)),
             se_log_lambda = errors(0),
             se_log_sigma = errors(1)
         ),
         trace = list!(
             factor = rows.iter().map(|(factor, ..)| *factor as i32 + 1).collect::<Vec<_>>(),
             iteration = rows.iter().map(|(_, row, ..)| *row as i32 + 1).collect::<Vec<_>>(),
+            stage = rows.iter().map(|(.., row)| row.stage as i32).collect::<Vec<_>>(),
             loglik = of_rows(&|fit, row| row.log_likelihood + fit.count * unit),
             lambda = of_rows(&|_, row| row.noise.lambda * scale),
             sigma = of_rows(&|_, row| row.noise.sigma / scale)

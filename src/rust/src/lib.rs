@@ -6,7 +6,7 @@ mod interrupt;
 
 use convert::{deflation_list, em_list, guarded, logs_or_values, pair_lengths, scan_list, tail, Matrix, Options};
 use extendr_api::prelude::*;
-use nmu_core::deflate::{deflate, Problem};
+use nmu_core::deflate::{deflate, Given, Problem};
 use nmu_core::noise::Noise;
 use nmu_core::{em, emg, expectation, scan, start, truncated, view::View};
 
@@ -64,9 +64,9 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
         let observer = &mut interrupt::observer();
         let fits = if notebook {
             let estimator = a.notebook();
-            deflate(&problem, count, &options.settings(&estimator)?, threads, observer)
+            deflate(&problem, Given::default(), count, &options.settings(&estimator)?, threads, observer)
         } else {
-            deflate(&problem, count, &options.climb(scale)?, threads, observer)
+            deflate(&problem, Given::default(), count, &options.climb(scale)?, threads, observer)
         };
         Ok(deflation_list(&fits, scale))
     })

@@ -204,7 +204,14 @@ fn direction(here: &Evaluation, free: &[bool], memory: &[Pair], limits: &Limits)
         if !free {
             direction[i] = here.metric.diagonal[i] * here.gradient[i];
         }
-        direction[i] = direction[i].clamp(-limits.reach[i], limits.reach[i]);
+    }
+    // Those whose reach is limited are shortened together: one by one, they might no longer climb.
+    let shares = limits.reach.iter().zip(&direction).map(|(reach, step)| reach / step.abs());
+    let share = shares.fold(1.0, f64::min);
+    for (step, reach) in direction.iter_mut().zip(&limits.reach) {
+        if reach.is_finite() {
+            *step *= share;
+        }
     }
     direction
 }

@@ -61,11 +61,15 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
     let mut trace = Vec::new();
     let mut noise = settings.noise;
     let mut status = Status::Maxiter;
-    'rounds: for _ in 0..settings.rounds {
+    'rounds: for round in 1..=settings.rounds {
         for iteration in 1..=settings.iterations {
             let moved = state.step(noise);
             let sums = state.sums.filter(|_| settings.trace);
-            trace.push(Trace { log_likelihood: sums.map_or(f64::NAN, |sums| sums.log_likelihood(noise)), noise });
+            trace.push(Trace {
+                log_likelihood: sums.map_or(f64::NAN, |sums| sums.log_likelihood(noise)),
+                noise,
+                stage: round,
+            });
             let settled = if settings.tolerance > 0.0 { settings.tolerance } else { SETTLED };
             status = if moved <= settled { Status::Converged } else { Status::Maxiter };
             if observer(Progress { factor: 0, iteration: trace.len() }).is_break() {
@@ -96,9 +100,9 @@ const UNBOUNDED: Bounds = Bounds { sigma: 0.0, least_ratio: 0.0, largest_ratio: 
 const SETTLED: f64 = 1e-8;
 
 impl FitFactor for Settings<'_> {
-    fn fit(&self, view: &View, threads: Threads, observer: &mut Observer) -> FactorFit {
-        let Fit { factor, noise, trace, status, .. } =
-            iterate(view, leading_start(view, threads), self, threads, observer);
+    fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
+        let start = start.unwrap_or_else(|| leading_start(view, threads));
+        let Fit { factor, noise, trace, status, .. } = iterate(view, start, self, threads, observer);
         let question = Question {
             row_weights: &factor.u,
             column_weights: factor.v(),
@@ -107,7 +111,17 @@ impl FitFactor for Settings<'_> {
         };
         let sums = sweep(view, Model { factor: &factor, noise }, &question, threads).sums;
         let log_likelihood = sums.log_likelihood(noise);
-        FactorFit { factor, noise, bounds: None, log_likelihood, count: sums.count, slopes: None, trace, status }
+        FactorFit {
+            factor,
+            noise,
+            bounds: None,
+            rung: None,
+            log_likelihood,
+            count: sums.count,
+            slopes: None,
+            trace,
+            status,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
+use crate::start::Start;
 use crate::view::{Factor, View};
 
 /// Why a fit ended.
@@ -30,6 +31,8 @@ pub struct Trace {
     pub log_likelihood: f64,
     /// The λ and σ of the iteration.
     pub noise: Noise,
+    /// The stage of the fit that it belongs to, from 1. Within a stage nothing but the iterations moves anything.
+    pub stage: usize,
 }
 
 /// A factor and how it was found.
@@ -40,6 +43,8 @@ pub struct FactorFit {
     pub noise: Noise,
     /// What λ and σ were held within, where they were.
     pub bounds: Option<Bounds>,
+    /// The least ratio `λσ` that the factor was found with, where it climbed a ladder of them.
+    pub rung: Option<f64>,
     /// The log-likelihood of the matrix minus all factors so far, under that λ and σ.
     pub log_likelihood: f64,
     /// The number of entries that it is a sum over.
@@ -54,6 +59,6 @@ pub struct FactorFit {
 
 /// A way to fit one factor to a view.
 pub trait FitFactor {
-    /// Fits one factor from a start of its own.
-    fn fit(&self, view: &View, threads: Threads, observer: &mut Observer) -> FactorFit;
+    /// Fits one factor from the start given, or from one of its own.
+    fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit;
 }

@@ -161,7 +161,8 @@ impl Hill<'_> {
     /// Products and curvatures of each factor. A single one has a sweep of its own, in which nothing is written down.
     fn sweep(&self, factors: &[Factor], noise: Noise) -> (Vec<(Margins, Margins)>, Sums) {
         let shift = 1.0 / noise.lambda;
-        if let [factor] = factors {
+        let nothing = Factor::zero(self.view);
+        if let [factor] = if factors.is_empty() { std::slice::from_ref(&nothing) } else { factors } {
             let question =
                 Question { row_weights: &factor.u, column_weights: factor.v(), shift, depth: Depth::Curvature };
             let Sweep { products, curvatures, sums } =

@@ -40,6 +40,7 @@ pub mod emg;
 pub mod error;
 pub mod expectation;
 pub mod fit;
+mod flatness;
 mod hill;
 mod lanes;
 pub mod maximise;

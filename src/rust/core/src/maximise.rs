@@ -62,19 +62,26 @@ pub struct Fit {
 }
 
 impl Fit {
+    /// The factor of a climb that had but one.
+    pub(crate) fn only(&self) -> Factor {
+        self.factors[0].clone()
+    }
+
     /// The log-likelihood there.
     pub fn log_likelihood(&self) -> f64 {
         self.sums.log_likelihood(self.noise)
     }
 }
 
-/// Climbs from factors, λ and σ; `view` is the matrix minus the factors that are held.
+/// Climbs from factors, λ and σ; `view` is the matrix minus the factors that are held. After every step `watch` sees the
+/// factors, with loadings of any norm.
 pub fn maximise(
     view: &View,
     parts: &[Part],
     noise: Noise,
     settings: &Settings,
     threads: Threads,
+    watch: &mut dyn FnMut(&[Factor]),
     observer: &mut Observer,
 ) -> Fit {
     let noise = settings.bounds.map_or(noise, |bounds| bounds.clamp(noise));
@@ -88,7 +95,10 @@ pub fn maximise(
             hill.evaluate(theta)
         },
         |theta| hill.size(theta),
-        |theta, log_likelihood| trace.push(Trace { log_likelihood, noise: hill.noise_at(theta) }),
+        |theta, log_likelihood| {
+            watch(&hill.factors_at(theta));
+            trace.push(Trace { log_likelihood, noise: hill.noise_at(theta), stage: 1 });
+        },
         observer,
     );
     let factors = hill.factors_at(&theta).into_iter().map(Factor::normalised).collect();
@@ -97,7 +107,7 @@ pub fn maximise(
 
 impl Factor {
     /// The same product with loadings of unit norm and all weight in `d`; zero loadings stay.
-    fn normalised(self) -> Self {
+    pub(crate) fn normalised(self) -> Self {
         let Self { mut d, u, v } = self;
         let mut unit = |loadings: Vec<f64>, power: i32| -> Vec<f64> {
             let length = norm(&loadings);

@@ -28,7 +28,26 @@ impl Start {
 
 /// The start from the leading singular pair `(u, v)`: `(u₊, v₊)` or `((−u)₊, (−v)₊)`, by the larger `uᵀAv`.
 pub fn leading_start(view: &View, threads: Threads) -> Start {
-    let (u, v) = leading_pair(view, threads);
+    start_from(view, Leading::Size, threads)
+}
+
+/// The same from the pair that explains most as it stands: of a symmetric matrix that of the largest eigenvalue, where
+/// [`leading_start`] may take one that is far below zero.
+pub fn largest_start(view: &View, threads: Threads) -> Start {
+    start_from(view, Leading::Value, threads)
+}
+
+/// Which eigenvalue leads.
+#[derive(Clone, Copy)]
+enum Leading {
+    /// The largest in size.
+    Size,
+    /// The largest.
+    Value,
+}
+
+fn start_from(view: &View, leading: Leading, threads: Threads) -> Start {
+    let (u, v) = leading_pair(view, leading, threads);
     let positive = side(&u, &v, 1.0);
     let negative = side(&u, &v, -1.0);
     if value(view, &positive, threads) > value(view, &negative, threads) {
@@ -47,15 +66,16 @@ fn value(view: &View, start: &Start, threads: Threads) -> f64 {
     dot(&start.u, &product(view, &start.u, &start.v, threads).rows)
 }
 
-/// The singular pair with the largest singular value. Signs are arbitrary but for their product.
-fn leading_pair(view: &View, threads: Threads) -> (Vec<f64>, Vec<f64>) {
+/// The singular pair with the largest singular value, or the eigenvector of the leading eigenvalue twice. Signs are
+/// arbitrary but for their product.
+fn leading_pair(view: &View, leading: Leading, threads: Threads) -> (Vec<f64>, Vec<f64>) {
     let (zero_rows, zero_columns) = (vec![0.0; view.nrow()], vec![0.0; view.ncol()]);
     if view.is_symmetric() {
-        let u = leading_eigenvector(view.nrow(), |x| product(view, x, x, threads).rows);
+        let u = leading_eigenvector(view.nrow(), leading, |x| product(view, x, x, threads).rows);
         (u.clone(), u)
     } else {
         let image = |x: &[f64]| product(view, &zero_rows, x, threads).rows;
-        let v = leading_eigenvector(view.ncol(), |x| product(view, &image(x), &zero_columns, threads).columns);
+        let v = leading_eigenvector(view.ncol(), leading, |x| product(view, &image(x), &zero_columns, threads).columns);
         let mut u = image(&v);
         normalise(&mut u);
         (u, v)
@@ -68,11 +88,11 @@ const LONGEST_BASIS: usize = 48;
 const KEPT: usize = 12;
 /// The most products with the operator.
 const MOST_PRODUCTS: usize = 1000;
-/// The residual `‖Ax − θx‖/|θ|` that ends the process.
+/// The residual `‖Ax − θx‖`, as a share of the largest `|θ|`, that ends the process.
 const TOLERANCE: f64 = 1e-15;
 
-/// The unit eigenvector of the largest `|θ|` of a symmetric operator of order `n`.
-fn leading_eigenvector(n: usize, apply: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+/// The unit eigenvector of the leading `θ` of a symmetric operator of order `n`.
+fn leading_eigenvector(n: usize, leading: Leading, apply: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
     let mut basis: Vec<Vec<f64>> = Vec::new();
     let mut projected = Mat::<f64>::zeros(LONGEST_BASIS, LONGEST_BASIS);
     let mut next = first_vector(n);
@@ -92,12 +112,12 @@ fn leading_eigenvector(n: usize, apply: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64>
         for row in 0..order - 1 {
             projected[(order - 1, row)] = projected[(row, order - 1)];
         }
-        let Some(ritz) = RitzPairs::new(&projected, order) else {
+        let Some(ritz) = RitzPairs::new(&projected, order, leading) else {
             return combine(&basis, &vec![1.0; order]);
         };
         let remainder = norm(&image);
         let exhausted = remainder <= f64::MIN_POSITIVE || order == n;
-        if exhausted || remainder * ritz.last_weight() <= TOLERANCE * ritz.values[0].abs() {
+        if exhausted || remainder * ritz.last_weight() <= TOLERANCE * ritz.largest {
             return combine(&basis, &ritz.vectors[0]);
         }
         if order == longest {
@@ -133,22 +153,29 @@ fn combine(basis: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
     sum
 }
 
-/// The eigenpairs of the projected operator, by falling `|θ|`; of two that are equal the positive first.
+/// The eigenpairs of the projected operator, the leading first; of two that are equal in size the positive.
 struct RitzPairs {
+    /// The largest `|θ|`.
+    largest: f64,
     values: Vec<f64>,
     vectors: Vec<Vec<f64>>,
 }
 
 impl RitzPairs {
-    fn new(projected: &Mat<f64>, order: usize) -> Option<Self> {
+    fn new(projected: &Mat<f64>, order: usize, leading: Leading) -> Option<Self> {
         let eigen = projected.as_ref().submatrix(0, 0, order, order).self_adjoint_eigen(Side::Lower).ok()?;
         let value = |index: usize| eigen.S()[index];
-        let mut by_size: Vec<usize> = (0..order).collect();
-        by_size.sort_by(|&i, &j| value(j).abs().total_cmp(&value(i).abs()).then(value(j).total_cmp(&value(i))));
+        let mut sorted: Vec<usize> = (0..order).collect();
+        let key = |index: usize| match leading {
+            Leading::Size => value(index).abs(),
+            Leading::Value => value(index),
+        };
+        sorted.sort_by(|&i, &j| key(j).total_cmp(&key(i)).then(value(j).total_cmp(&value(i))));
         let column = |&index: &usize| (0..order).map(|row| eigen.U()[(row, index)]).collect();
         Some(Self {
-            values: by_size.iter().map(|&index| value(index)).collect(),
-            vectors: by_size.iter().map(column).collect(),
+            largest: (0..order).map(|index| value(index).abs()).fold(0.0, f64::max),
+            values: sorted.iter().map(|&index| value(index)).collect(),
+            vectors: sorted.iter().map(column).collect(),
         })
     }
 

@@ -16,6 +16,12 @@ pub struct Factor {
 }
 
 impl Factor {
+    /// No factor of a view.
+    pub(crate) fn zero(view: &View) -> Self {
+        let v = (!view.is_symmetric()).then(|| vec![0.0; view.ncol()]);
+        Self { d: 0.0, u: vec![0.0; view.nrow()], v }
+    }
+
     /// The loadings of the columns.
     pub fn v(&self) -> &[f64] {
         self.v.as_deref().unwrap_or(&self.u)

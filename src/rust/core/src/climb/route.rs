@@ -1,0 +1,164 @@
+//! The stages that a factor's way up is made of.
+
+use crate::em;
+use crate::fit::{FactorFit, Status, Trace};
+use crate::maximise::{maximise, Fit, Free, Part, Settings};
+use crate::noise::likelihood::Slopes;
+use crate::noise::{Bounds, Estimator, Noise, Shares};
+use crate::observe::Observer;
+use crate::parallel::Threads;
+use crate::pass::{sweep, Depth, Model, Question, Sums};
+use crate::start::Start;
+use crate::view::{Factor, View};
+
+/// The least σ, in units in which the matrix has a root mean square near 1.
+const LEAST_SIGMA: f64 = 1e-8;
+/// σ at the start, as a share of the standard deviation of the initial residual.
+const FIRST_SIGMA: f64 = 0.1;
+/// The most that a factor of a symmetric matrix may say of any entry, in units of the largest entry that counts. Without
+/// its diagonal, one row alone fits such a matrix the better the larger its loading: a Heywood case without end.
+const MOST_SHARE: f64 = 4.0;
+/// The most turns of a rule that alternates.
+const MOST_TURNS: usize = 50;
+/// A relative change of λ and σ that ends the turns.
+const SAME_NOISE: f64 = 1e-8;
+
+/// One factor on its way up.
+pub(super) struct Route<'a, 'b, 'c> {
+    pub(super) view: &'a View<'a>,
+    /// What every climb has in common; its bounds are another one's each time.
+    pub(super) settings: Settings,
+    /// The sums over the view before the factor is taken out: its mean and variance are those of its entries.
+    initial: Sums,
+    threads: Threads,
+    observer: &'b mut Observer<'c>,
+    pub(super) trace: Vec<Trace>,
+    stage: usize,
+}
+
+impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
+    pub(super) fn new(
+        view: &'a View<'a>,
+        tolerance: f64,
+        iterations: usize,
+        threads: Threads,
+        observer: &'b mut Observer<'c>,
+    ) -> Self {
+        let initial = residual_sums(view, &Factor::zero(view), threads);
+        let largest = if view.is_symmetric() { (MOST_SHARE * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
+        let settings = Settings { bounds: None, largest, tolerance, iterations };
+        Self { view, settings, initial, threads, observer, trace: Vec::new(), stage: 0 }
+    }
+
+    /// What λ and σ of this factor are held within.
+    pub(super) fn bounds(&self, shares: &Shares) -> Bounds {
+        shares.bounds(self.initial.residual_variance().sqrt(), LEAST_SIGMA)
+    }
+
+    /// λ = 1/mean and a small σ. What is negative on average can only be noise.
+    pub(super) fn first_noise(&self, bounds: &Bounds) -> Noise {
+        let (mean, sd) = (self.initial.residual_mean(), self.initial.residual_variance().sqrt());
+        bounds.clamp(Noise { lambda: 1.0 / mean.max(0.0), sigma: FIRST_SIGMA * sd.hypot(mean.min(0.0)) })
+    }
+
+    /// The sums over what a factor leaves.
+    pub(super) fn sums(&self, factor: &Factor) -> Sums {
+        residual_sums(self.view, factor, self.threads)
+    }
+
+    /// The factor after a few EM steps.
+    pub(super) fn em_steps(&mut self, start: Start, noise: Noise, iterations: usize) -> Factor {
+        let settings = em::Settings { noise, estimator: None, rounds: 1, iterations, tolerance: 0.0, trace: false };
+        let factor = em::iterate(self.view, start, &settings, self.threads, self.observer).factor;
+        Factor { d: factor.d.max(0.0), ..factor }
+    }
+
+    /// Climbs in the loadings and, where there are bounds, in λ and σ.
+    pub(super) fn climb(&mut self, factor: &Factor, noise: Noise, bounds: Option<Bounds>) -> Fit {
+        let part = Part { factor: factor.clone(), free: Free::Loadings };
+        self.climb_all(&[part], noise, bounds, &mut |_| {})
+    }
+
+    /// Climbs with all the factors given, which are shown to `watch` after every step.
+    pub(super) fn climb_all(
+        &mut self,
+        parts: &[Part],
+        noise: Noise,
+        bounds: Option<Bounds>,
+        watch: &mut dyn FnMut(&[Factor]),
+    ) -> Fit {
+        self.maximise(self.view, parts, noise, bounds, watch)
+    }
+
+    /// Climbs in λ and σ alone, where there are bounds.
+    pub(super) fn climb_noise(&mut self, factors: &[Factor], noise: Noise, bounds: Option<Bounds>) -> Fit {
+        self.maximise(&self.view.minus(factors), &[], noise, bounds, &mut |_| {})
+    }
+
+    fn maximise(
+        &mut self,
+        view: &View,
+        parts: &[Part],
+        noise: Noise,
+        bounds: Option<Bounds>,
+        watch: &mut dyn FnMut(&[Factor]),
+    ) -> Fit {
+        let settings = Settings { bounds, ..self.settings };
+        let mut fit = maximise(view, parts, noise, &settings, self.threads, watch, self.observer);
+        self.stage += 1;
+        self.trace.extend(fit.trace.drain(..).map(|row| Trace { stage: self.stage, ..row }));
+        fit
+    }
+
+    /// Climbs with λ and σ held, and then estimates them, until they no longer change.
+    pub(super) fn take_turns(
+        mut self,
+        factor: &Factor,
+        noise: Noise,
+        estimator: &dyn Estimator,
+        bounds: Bounds,
+    ) -> FactorFit {
+        let mut fit = self.climb(factor, noise, None);
+        for _ in 0..MOST_TURNS {
+            let Some(noise) = estimator.estimate(&fit.sums, &bounds) else {
+                return FactorFit { status: Status::Noise, ..self.end(fit.only(), &fit, Some(bounds)) };
+            };
+            if same_noise(noise, fit.noise) || fit.status == Status::Interrupted {
+                return self.end(fit.only(), &fit, Some(bounds));
+            }
+            fit = self.climb(&fit.only(), noise, None);
+        }
+        FactorFit { status: Status::Maxiter, ..self.end(fit.only(), &fit, Some(bounds)) }
+    }
+
+    /// What was found.
+    pub(super) fn end(self, factor: Factor, fit: &Fit, bounds: Option<Bounds>) -> FactorFit {
+        FactorFit {
+            log_likelihood: fit.log_likelihood(),
+            count: fit.sums.count,
+            slopes: Some(Slopes::new(&fit.sums, fit.noise)),
+            noise: fit.noise,
+            bounds,
+            rung: None,
+            status: if fit.status == Status::Converged && factor.d == 0.0 { Status::Null } else { fit.status },
+            factor,
+            trace: self.trace,
+        }
+    }
+}
+
+fn same_noise(one: Noise, other: Noise) -> bool {
+    let close = |x: f64, y: f64| (x - y).abs() <= SAME_NOISE * y.abs();
+    close(one.lambda, other.lambda) && close(one.sigma, other.sigma)
+}
+
+/// The sums over what a factor leaves of a view, for the moments of the residual.
+fn residual_sums(view: &View, factor: &Factor, threads: Threads) -> Sums {
+    let ask = |shift: f64| {
+        let question =
+            Question { row_weights: &factor.u, column_weights: factor.v(), shift, depth: Depth::Expectation };
+        sweep(view, Model { factor, noise: Noise { lambda: 1.0, sigma: 1.0 } }, &question, threads).sums
+    };
+    // Once for the mean and once about it, so that a small variance about a large mean keeps its digits.
+    ask(ask(0.0).residual_mean())
+}
