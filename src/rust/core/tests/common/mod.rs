@@ -100,3 +100,25 @@ pub fn close(found: &[f64], expected: &[f64], tolerance: f64) -> bool {
     let scale = expected.iter().fold(1e-300_f64, |scale, value| scale.max(value.abs()));
     found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)
 }
+
+/// The swimmer by columns: 256 images, a row each, of 20 × 11 pixels. There is a torso of 12, and from each of four joints
+/// beside it a limb of 5 pixels in one of four directions. The joints are always on, so the matrix is the sum of 17 binary
+/// factors: the torso with the joints, and 16 limbs without them.
+pub fn swimmer() -> (Vec<f64>, usize, usize) {
+    const PIXELS: usize = 20 * 11;
+    const IMAGES: usize = 256;
+    const JOINTS: [(i32, i32); 4] = [(6, -1), (6, 1), (13, -1), (13, 1)];
+    const DIRECTIONS: [(i32, i32); 4] = [(-1, 1), (0, 1), (1, 1), (1, 0)];
+    let pixel = |row: i32, column: i32| (row * 11 + column) as usize;
+    let mut values = vec![0.0; IMAGES * PIXELS];
+    for image in 0..IMAGES {
+        (4..16).for_each(|row| values[pixel(row, 5) * IMAGES + image] = 1.0);
+        for (limb, (row, side)) in JOINTS.into_iter().enumerate() {
+            let (down, out) = DIRECTIONS[image >> (2 * limb) & 3];
+            for step in 0..5 {
+                values[pixel(row + step * down, 5 + side * (1 + step * out)) * IMAGES + image] = 1.0;
+            }
+        }
+    }
+    (values, IMAGES, PIXELS)
+}

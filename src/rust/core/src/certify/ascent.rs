@@ -1,0 +1,73 @@
+//! A pair that climbs, side by side: one side moves while the other follows it.
+
+use super::residual::{Block, Pair, Sides};
+use super::side::Side;
+use pulp::{Arch, Simd, WithSimd};
+
+/// A loading that is negligible beside the largest one.
+const NEGLIGIBLE: f64 = 1e-90;
+
+/// A pair on its way up.
+#[derive(Clone, Debug)]
+pub(super) struct Ascent {
+    pub(super) pair: Pair,
+    /// `‖R‖² − ‖R − u vᵀ‖²`.
+    pub(super) gain: f64,
+}
+
+impl Ascent {
+    /// The best feasible `u` for this `v`.
+    pub(super) fn new(residual: &Sides, v: Vec<f64>) -> Self {
+        let mut ascent = Self { pair: Pair { u: Vec::new(), v }, gain: 0.0 };
+        let Pair { u, v } = &mut ascent.pair;
+        ascent.gain = climb::<false>(residual.columns(), v, u);
+        ascent
+    }
+
+    /// Moves every element of `v` and then every element of `u`. The gain never falls but by rounding.
+    pub(super) fn step(&mut self, residual: &Sides) {
+        let Pair { u, v } = &mut self.pair;
+        climb::<true>(residual.columns(), v, u);
+        drop_negligible(u);
+        self.gain = climb::<true>(residual.rows(), u, v);
+        drop_negligible(v);
+    }
+}
+
+/// Climbs in `v`, where it is to be moved, and leaves the `u` that follows it. Returns the gain.
+fn climb<const MOVE: bool>(columns: &Block, v: &mut [f64], u: &mut Vec<f64>) -> f64 {
+    Arch::new().dispatch(Climb::<MOVE> { columns, v, u })
+}
+
+/// A climb, compiled for each instruction set.
+struct Climb<'a, const MOVE: bool> {
+    columns: &'a Block,
+    v: &'a mut [f64],
+    u: &'a mut Vec<f64>,
+}
+
+impl<const MOVE: bool> WithSimd for Climb<'_, MOVE> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let Self { columns, v, u } = self;
+        let mut side = Side::new(columns, v);
+        if MOVE {
+            for (index, element) in v.iter_mut().enumerate() {
+                side.visit(columns.column(index), element);
+            }
+        }
+        let (follower, gain) = side.finish();
+        *u = follower;
+        gain
+    }
+}
+
+/// Drops elements so small that products with them could underflow.
+pub(super) fn drop_negligible(loadings: &mut [f64]) {
+    let largest = loadings.iter().copied().fold(0.0, f64::max);
+    for loading in loadings.iter_mut().filter(|loading| **loading < NEGLIGIBLE * largest) {
+        *loading = 0.0;
+    }
+}

@@ -1,0 +1,174 @@
+//! Certified underapproximation: the strict limit σ → 0 of the model.
+//!
+//! ```text
+//! min ‖A − W‖   over   W = Σ_k d_k u_k v_kᵀ,   u, v ≥ 0,   W_ij ≤ A_ij wherever A_ij ≥ 0 is observed
+//! ```
+//!
+//! The inequality holds for the numbers that are returned, in whatever order `W_ij` is evaluated in double arithmetic: the
+//! factors are fitted to `(1 − m) A` with a margin `m` of some `K` roundings, no factor has both loadings where `A_ij = 0`,
+//! and the sum of all is checked at the end. Where `A_ij < 0` a factor has no part either, since zero is the best
+//! that it can do there; a missing entry bounds nothing.
+//!
+//! | step | module |
+//! |---|---|
+//! | a factor after another, each to what those before it leave (`residual`) | `search`: several starts, a race |
+//! | how a start climbs | `ascent`: one `side` moves, the other follows (`row`, `limits`); `symmetric` |
+//! | all factors again, in turn and together | `refine`, by `joint`: a quadratic programme a row |
+//! | the proof | [`certificate()`] |
+//!
+//! The problem for one factor, with A binary, is the largest biclique (Gillis & Glineur 2010), so all of this is local
+//! search. Every step keeps the factors feasible and the error from rising.
+
+mod ascent;
+mod certificate;
+mod joint;
+mod limits;
+mod refine;
+mod residual;
+mod row;
+mod search;
+mod side;
+mod symmetric;
+
+pub use certificate::{certificate, Certificate};
+
+use crate::deflate::Problem;
+use crate::error::Error;
+use crate::fit::Status;
+use crate::observe::{Observer, Progress};
+use crate::parallel::Threads;
+use crate::scan::power_of_two_near;
+use crate::vector::norm;
+use crate::view::{Buffer, Factor, View};
+use residual::{bounds, Pair, Residual};
+use search::{best_pair, End};
+
+/// How long to search, and how widely.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The most factors.
+    pub count: usize,
+    /// The most steps of a factor's climb, each a sweep over the columns and one over the rows.
+    pub iterations: usize,
+    /// A relative gain that ends a climb, and a relative fall of the squared error that ends the rounds.
+    pub tolerance: f64,
+    /// How many single rows or columns a factor's search starts from.
+    pub starts: usize,
+    /// The most rounds over all factors once they are found; 0 leaves them as deflation found them.
+    pub rounds: usize,
+    /// How often each factor in turn is given up for a better one. Slow, as every exchange is a search and some rounds.
+    pub exchanges: usize,
+}
+
+impl Settings {
+    /// Settings for `count` factors that need no tuning.
+    pub fn new(count: usize) -> Self {
+        Self { count, iterations: 30, tolerance: 1e-4, starts: 16, rounds: 20, exchanges: 1 }
+    }
+}
+
+/// A factor of a certified underapproximation, and how it was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certified {
+    /// The factor.
+    pub factor: Factor,
+    /// The steps of its first climb.
+    pub iterations: usize,
+    /// `‖A − W‖/‖A‖` with the factors up to this one, over the observed entries.
+    pub error: f64,
+    /// Why its first climb ended; null where there was nothing left for a factor.
+    pub status: Status,
+}
+
+/// What was found for one factor.
+struct Search {
+    iterations: usize,
+    status: Status,
+}
+
+/// Finds up to `settings.count` factors whose sum is nowhere larger than the matrix. An interrupt leaves fewer, and these
+/// hold as well.
+///
+/// # Errors
+/// [`Error::Memory`] where the working copies find no room: two of a symmetric matrix, otherwise four.
+pub fn underapproximate(
+    problem: &Problem,
+    settings: &Settings,
+    threads: Threads,
+    observer: &mut Observer,
+) -> Result<Vec<Certified>, Error> {
+    let view = View::new(problem.storage, &[], problem.symmetric).in_units(problem.scale);
+    let unit = unit(&view, threads);
+    let margin = 4.0 * (settings.count as f64 + 8.0) * f64::EPSILON;
+    let bounds = bounds(&view.in_units(problem.scale / unit), margin)?;
+    let mut residual = Residual::new(&bounds)?;
+    let mut searches: Vec<Search> = Vec::new();
+    let mut pairs: Vec<Pair> = Vec::new();
+    let mut interrupted = false;
+    while searches.len() < settings.count && !interrupted {
+        let mut iterations = 0;
+        let mut tell = |progress: Progress| {
+            iterations = progress.iteration;
+            observer(Progress { factor: searches.len(), ..progress })
+        };
+        let left = residual.after(pairs.iter());
+        let (found, end) = best_pair(left, problem.symmetric, settings, threads, &mut tell);
+        interrupted = end == End::Interrupted;
+        let status = match end {
+            End::Interrupted => Status::Interrupted,
+            _ if found.is_none() => Status::Null,
+            End::Converged => Status::Converged,
+            End::Maxiter => Status::Maxiter,
+        };
+        searches.push(Search { iterations, status });
+        pairs.extend(found);
+    }
+    if !interrupted {
+        let refined = refine::refine(&mut pairs, &mut residual, problem.symmetric, settings, threads, observer);
+        if let (true, Some(last)) = (refined.is_break(), searches.last_mut()) {
+            last.status = Status::Interrupted;
+        }
+    }
+    pairs.resize_with(searches.len(), || Pair::nothing(&bounds));
+    let mut factors: Vec<Factor> = pairs.into_iter().map(|pair| factor(pair, unit, problem.symmetric)).collect();
+    certificate::enforce(problem, &mut factors, threads);
+    Ok(report(problem, factors, &searches, threads))
+}
+
+/// The factor of a pair, in units of the matrix.
+fn factor(pair: Pair, unit: f64, symmetric: bool) -> Factor {
+    let Pair { u, v } = pair;
+    let (length, width) = (norm(&u), norm(&v));
+    if length == 0.0 || width == 0.0 {
+        let zero = |loadings: Vec<f64>| vec![0.0; loadings.len()];
+        return Factor { d: 0.0, u: zero(u), v: (!symmetric).then(|| zero(v)) };
+    }
+    let unit_norm = |loadings: Vec<f64>, norm: f64| loadings.into_iter().map(|loading| loading / norm).collect();
+    Factor { d: length * width * unit, u: unit_norm(u, length), v: (!symmetric).then(|| unit_norm(v, width)) }
+}
+
+/// The factors with how they were found.
+fn report(problem: &Problem, factors: Vec<Factor>, searches: &[Search], threads: Threads) -> Vec<Certified> {
+    let errors = certificate::errors(problem, &factors, threads);
+    let found = factors.into_iter().zip(searches).zip(errors);
+    let certified = |((factor, search), error): ((Factor, &Search), f64)| {
+        let null = factor.d == 0.0 && search.status != Status::Interrupted;
+        let status = if null { Status::Null } else { search.status };
+        Certified { factor, iterations: search.iterations, error, status }
+    };
+    found.map(certified).collect()
+}
+
+/// The power of two near the largest observed `|A_ij|`, so that the search does not depend on the scale of A.
+fn unit(view: &View, threads: Threads) -> f64 {
+    let largest = threads.map(view.ncol(), |column| {
+        let mut buffer = Buffer::new(view.nrow());
+        let entries = view.column(column, 0..view.nrow(), &mut buffer);
+        // `max` passes over missing entries.
+        entries.iter().fold(0.0_f64, |largest, entry| largest.max(entry.abs()))
+    });
+    match largest.into_iter().fold(0.0, f64::max) {
+        0.0 => 1.0,
+        largest => power_of_two_near(largest),
+    }
+}

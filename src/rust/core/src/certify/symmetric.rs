@@ -1,0 +1,79 @@
+//! A symmetric pair, `u uᵀ`, one element after another.
+//!
+//! Any feasible `u vᵀ` of a symmetric matrix gives a feasible symmetric one, `w_i = √(u_i v_i)`, since
+//! `w_i w_j = √(u_i v_j · u_j v_i) ≤ √(R_ij R_ji)`. From there each element moves in turn to its best feasible value.
+
+use super::ascent::{drop_negligible, Ascent};
+use super::residual::{Block, Pair};
+
+/// The most sweeps over the elements.
+const MOST_SWEEPS: usize = 50;
+/// A relative gain of a sweep that ends them.
+const SMALL_GAIN: f64 = 1e-9;
+/// The halvings that place a free maximum.
+const HALVINGS: usize = 60;
+
+/// The symmetric pair from `pair`, raised as far as single elements go.
+pub(super) fn raise(residual: &Block, pair: &Pair) -> Ascent {
+    let mut w: Vec<f64> = pair.u.iter().zip(&pair.v).map(|(u, v)| u.sqrt() * v.sqrt()).collect();
+    let mut before = gain(residual, &w);
+    for _ in 0..MOST_SWEEPS {
+        for index in 0..w.len() {
+            w[index] = best_element(residual.column(index), &w, index);
+        }
+        drop_negligible(&mut w);
+        let now = gain(residual, &w);
+        if now <= before * (1.0 + SMALL_GAIN) {
+            break;
+        }
+        before = now;
+    }
+    let gain = gain(residual, &w);
+    Ascent { pair: Pair { u: w.clone(), v: w }, gain }
+}
+
+/// `‖R‖² − ‖R − w wᵀ‖²`.
+fn gain(residual: &Block, w: &[f64]) -> f64 {
+    let column = |index: usize| -> f64 {
+        let terms = residual.column(index).iter().zip(w).filter(|(entry, _)| !entry.is_nan());
+        terms.map(|(entry, element)| (2.0 * entry - element * w[index]) * element).sum::<f64>() * w[index]
+    };
+    (0..w.len()).filter(|&index| w[index] > 0.0).map(column).sum()
+}
+
+/// The best feasible value of one element, the others held.
+///
+/// The gain is `2 R_ii t² − t⁴ + 2 (2 p t − q t²)` and what does not depend on `t`, with `p = Σ R_ij w_j` and `q = Σ w_j²`
+/// over `j ≠ i`; its slope, `4 (p + (R_ii − q) t − t³)`, has one positive zero.
+fn best_element(column: &[f64], w: &[f64], index: usize) -> f64 {
+    let (mut product, mut square, mut limit) = (0.0, 0.0, f64::INFINITY);
+    for (row, (&entry, &element)) in column.iter().zip(w).enumerate() {
+        if row != index && element > 0.0 && !entry.is_nan() {
+            product += entry * element;
+            square += element * element;
+            limit = (entry / element).min(limit);
+        }
+    }
+    let own = column[index];
+    let (own, weight) = if own.is_nan() { (0.0, 0.0) } else { (own, 1.0) };
+    if weight > 0.0 {
+        limit = limit.min(own.sqrt());
+    }
+    if limit == f64::INFINITY {
+        return 0.0;
+    }
+    let slope = |t: f64| product + (own - square) * t - weight * t * t * t;
+    if slope(limit) >= 0.0 {
+        return limit;
+    }
+    let (mut low, mut high) = (0.0, limit);
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        if slope(middle) > 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}

@@ -1,0 +1,341 @@
+//! Certified underapproximation: no entry is exceeded in any order of evaluation, and what has a solution is solved.
+#![allow(clippy::expect_used)]
+
+mod common;
+
+use common::{close, generator, swimmer, uniform};
+use nmu_core::certify::{certificate, underapproximate, Certified, Settings};
+use nmu_core::deflate::Problem;
+use nmu_core::fit::Status;
+use nmu_core::parallel::Threads;
+use nmu_core::storage::{Dense, Hollow, Masked};
+use nmu_core::view::Factor;
+use std::ops::ControlFlow;
+
+/// A matrix by columns.
+struct Example {
+    values: Vec<f64>,
+    nrow: usize,
+    symmetric: bool,
+}
+
+impl Example {
+    fn new(values: Vec<f64>, nrow: usize, symmetric: bool) -> Self {
+        Self { values, nrow, symmetric }
+    }
+
+    /// Nonnegative and random, a share of it zero.
+    fn random(seed: u64, nrow: usize, ncol: usize, symmetric: bool, zeros: f64) -> Self {
+        let mut generator = generator(seed);
+        let draws = uniform(&mut generator, nrow * ncol, -zeros, 1.0 - zeros);
+        let entry = |row: usize, column: usize| draws[column * nrow + row].max(0.0);
+        let pair =
+            |row: usize, column: usize| if symmetric { (row.min(column), row.max(column)) } else { (row, column) };
+        let values = (0..nrow * ncol).map(|index| pair(index % nrow, index / nrow)).map(|(i, j)| entry(i, j)).collect();
+        Self::new(values, nrow, symmetric)
+    }
+
+    fn ncol(&self) -> usize {
+        self.values.len() / self.nrow
+    }
+
+    fn times(&self, scale: f64) -> Self {
+        Self::new(self.values.iter().map(|value| value * scale).collect(), self.nrow, self.symmetric)
+    }
+
+    fn with_problem<T>(&self, scale: f64, use_it: impl FnOnce(&Problem) -> T) -> T {
+        let dense = Dense::from_columns(&self.values, self.nrow, self.ncol()).expect("lengths agree");
+        use_it(&Problem { storage: &Masked(dense), symmetric: self.symmetric, scale })
+    }
+
+    fn fit(&self, settings: &Settings) -> Vec<Certified> {
+        let observer = &mut |_| ControlFlow::Continue(());
+        let fit = |problem: &Problem| underapproximate(problem, settings, Threads::new(1), observer);
+        self.with_problem(1.0, fit).expect("memory for a small matrix")
+    }
+
+    /// Fits, and holds the result to all that is promised of any.
+    fn checked(&self, count: usize) -> Vec<Certified> {
+        let fits = self.fit(&Settings::new(count));
+        assert_eq!(fits.len(), count);
+        let factors = factors(&fits);
+        self.assert_below(&factors);
+        self.assert_loadings(&factors);
+        let found = self.with_problem(1.0, |problem| certificate(problem, &factors, Threads::new(1)));
+        assert_eq!((found.violated, found.largest_violation, found.share), (0.0, 0.0, 0.0));
+        let mut before = 1.0;
+        for fit in &fits {
+            assert!(fit.error <= before * (1.0 + 1e-12), "{} after {before}", fit.error);
+            assert_eq!(fit.factor.d == 0.0, fit.status == Status::Null);
+            before = fit.error;
+        }
+        assert!(fits.last().is_none_or(|last| (last.error - found.error).abs() <= 1e-12 * found.error));
+        fits
+    }
+
+    /// Every entry that is not negative holds, in each of several orders of evaluation.
+    fn assert_below(&self, factors: &[Factor]) {
+        type Term = fn(f64, f64, f64) -> f64;
+        let terms: [Term; 3] = [|d, u, v| d * (u * v), |d, u, v| (d * u) * v, |d, u, v| (d * v) * u];
+        for (index, &entry) in self.values.iter().enumerate() {
+            let (row, column) = (index % self.nrow, index / self.nrow);
+            let parts = || factors.iter().map(|factor| (factor.d, factor.u[row], factor.v()[column]));
+            let mut sums = Vec::new();
+            for term in terms {
+                sums.push(parts().map(|(d, u, v)| term(d, u, v)).sum::<f64>());
+                sums.push(parts().rev().map(|(d, u, v)| term(d, u, v)).sum());
+            }
+            sums.push(parts().fold(0.0, |sum: f64, (d, u, v)| (d * u).mul_add(v, sum)));
+            sums.push(parts().rev().fold(0.0, |sum: f64, (d, u, v)| (d * v).mul_add(u, sum)));
+            // A missing entry compares with nothing; in the place of a negative one there is nothing either.
+            assert!(
+                sums.iter().all(|&sum| entry.is_nan() || sum <= entry.max(0.0)),
+                "{sums:?} above {entry} at {index}"
+            );
+        }
+    }
+
+    fn assert_loadings(&self, factors: &[Factor]) {
+        for factor in factors {
+            assert_eq!(factor.v.is_none(), self.symmetric);
+            for loadings in [&factor.u[..], factor.v()] {
+                let norm = loadings.iter().map(|loading| loading * loading).sum::<f64>().sqrt();
+                assert!(loadings.iter().all(|&loading| loading >= 0.0));
+                assert!(if factor.d > 0.0 { (norm - 1.0).abs() < 1e-14 } else { norm == 0.0 });
+            }
+        }
+    }
+}
+
+fn factors(fits: &[Certified]) -> Vec<Factor> {
+    fits.iter().map(|fit| fit.factor.clone()).collect()
+}
+
+fn error(fits: &[Certified]) -> f64 {
+    fits.last().map_or(1.0, |last| last.error)
+}
+
+/// The covariance of a balanced tree: what a pair of its `leaves · 2^levels` tips shares on the way from the root.
+fn tree(levels: u32, leaves: usize) -> Example {
+    let order = leaves << levels;
+    let shared = |i: usize, j: usize| -> f64 {
+        (0..=levels)
+            .filter(|level| i / (leaves << level) == j / (leaves << level))
+            .map(|level| 1.0 + 0.3 * f64::from(level))
+            .sum()
+    };
+    Example::new((0..order * order).map(|index| shared(index % order, index / order)).collect(), order, true)
+}
+
+#[test]
+fn the_swimmer_is_solved() {
+    let (values, nrow, _) = swimmer();
+    let fits = Example::new(values, nrow, false).checked(17);
+    assert!(error(&fits) < 1e-12, "{}", error(&fits));
+    assert!(fits.iter().all(|fit| fit.status == Status::Converged));
+}
+
+#[test]
+fn no_entry_is_exceeded() {
+    for (nrow, ncol) in [(1, 1), (1, 9), (9, 1), (33, 5), (40, 60), (64, 64)] {
+        for (seed, zeros) in [(1, 0.0), (2, 0.3), (3, 0.7)] {
+            for count in [1, 3, 8] {
+                Example::random(seed, nrow, ncol, false, zeros).checked(count);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_entry_of_a_symmetric_matrix_is_exceeded() {
+    for order in [1, 2, 17, 50] {
+        for (seed, zeros) in [(4, 0.0), (5, 0.3), (6, 0.7)] {
+            for count in [1, 3, 8] {
+                Example::random(seed, order, order, true, zeros).checked(count);
+            }
+        }
+    }
+}
+
+#[test]
+fn more_factors_leave_less() {
+    for symmetric in [false, true] {
+        let example = Example::random(7, 40, 40, symmetric, 0.2);
+        let errors = [1, 4, 12, 30].map(|count| error(&example.checked(count)));
+        assert!(errors.windows(2).all(|pair| pair[1] < pair[0]), "{errors:?}");
+    }
+}
+
+#[test]
+fn what_is_of_rank_one_is_one_factor() {
+    let mut generator = generator(8);
+    let (mut u, v) = (uniform(&mut generator, 30, 0.0, 1.0), uniform(&mut generator, 20, 0.0, 1.0));
+    u[3] = 0.0;
+    let rectangular = v.iter().flat_map(|v| u.iter().map(move |u| u * v)).collect();
+    let symmetric = u.iter().flat_map(|v| u.iter().map(move |u| u * v)).collect();
+    for example in [Example::new(rectangular, 30, false), Example::new(symmetric, 30, true)] {
+        let fits = example.checked(4);
+        assert!(fits[0].error < 1e-12, "{}", fits[0].error);
+        assert!(fits[1..].iter().all(|fit| fit.status == Status::Null));
+    }
+}
+
+#[test]
+fn trees_and_blocks_are_solved() {
+    assert!(error(&tree(3, 5).checked(15)) < 1e-12);
+    // Four disjoint blocks of ones.
+    let block = |index: usize| f64::from(u8::from(index % 40 / 10 == index / 40 / 10));
+    let blocks = Example::new((0..1600).map(block).collect(), 40, true);
+    let fits = blocks.checked(5);
+    assert!(fits[3].error < 1e-12);
+    assert_eq!(fits[4].status, Status::Null);
+    assert!(close(&fits.iter().map(|fit| fit.factor.d).collect::<Vec<_>>(), &[10.0, 10.0, 10.0, 10.0, 0.0], 1e-12));
+}
+
+#[test]
+fn negative_entries_are_counted_and_left_alone() {
+    for symmetric in [false, true] {
+        let mut example = tree(2, 6);
+        example.symmetric = symmetric;
+        for (index, noise) in uniform(&mut generator(9), 24 * 24, -2.5, 0.5).into_iter().enumerate() {
+            let (row, column) = (index % 24, index / 24);
+            example.values[index] += noise;
+            if symmetric && row < column {
+                example.values[row * 24 + column] = example.values[index];
+            }
+        }
+        let negative = example.values.iter().filter(|&&value| value < 0.0).count();
+        assert!(negative > 0);
+        let fits = example.checked(6);
+        let found = example.with_problem(1.0, |problem| certificate(problem, &factors(&fits), Threads::new(1)));
+        assert_eq!((found.negative, found.checked), (negative as f64, (24 * 24 - negative) as f64));
+    }
+    let negative = Example::new(vec![-1.0; 12], 3, false);
+    assert!(negative.checked(2).iter().all(|fit| fit.status == Status::Null));
+}
+
+#[test]
+fn missing_entries_bound_nothing() {
+    let mut example = Example::new(vec![1.0; 60], 10, false);
+    // A zero would bound; a missing entry does not, and the rest is of rank one.
+    for index in [0, 17, 23, 41] {
+        example.values[index] = f64::NAN;
+    }
+    let fits = example.checked(2);
+    assert!(fits[0].error < 1e-12);
+    for (seed, symmetric) in [(10, false), (11, true)] {
+        let mut example = Example::random(seed, 25, 25, symmetric, 0.3);
+        for index in (0..25).map(|row| (7 * row % 25) * 25 + row).chain([3, 75]) {
+            example.values[index] = f64::NAN;
+        }
+        example.checked(5);
+    }
+    assert!(Example::new(vec![f64::NAN; 6], 2, false).checked(2).iter().all(|fit| fit.status == Status::Null));
+    // Without its diagonal, ones with zeros there are of rank one.
+    let hollow: Vec<f64> = (0..100).map(|index| f64::from(u8::from(index % 11 != 0))).collect();
+    let storage = Hollow(Dense::from_columns(&hollow, 10, 10).expect("lengths agree"));
+    let problem = Problem { storage: &storage, symmetric: true, scale: 1.0 };
+    let fits = underapproximate(&problem, &Settings::new(1), Threads::new(1), &mut |_| ControlFlow::Continue(()));
+    assert!(error(&fits.expect("memory for a small matrix")) < 1e-12);
+}
+
+#[test]
+fn nothing_comes_of_nothing() {
+    for symmetric in [false, true] {
+        let fits = Example::new(vec![0.0; 16], 4, symmetric).checked(3);
+        assert!(fits.iter().all(|fit| fit.status == Status::Null && fit.error == 0.0));
+    }
+    assert!(Example::new(vec![1.0], 1, true).checked(0).is_empty());
+    let one = Example::new(vec![3.0], 1, true).checked(2);
+    assert!(close(&[one[0].factor.d, one[1].factor.d], &[3.0, 0.0], 1e-13));
+}
+
+#[test]
+fn results_do_not_depend_on_the_scale() {
+    for symmetric in [false, true] {
+        let example = Example::random(12, 30, 30, symmetric, 0.3);
+        let fits = example.checked(5);
+        for scale in [2.0_f64.powi(40), 2.0_f64.powi(-333)] {
+            for (fit, scaled) in fits.iter().zip(example.times(scale).checked(5)) {
+                assert_eq!(fit.factor.d * scale, scaled.factor.d);
+                assert_eq!((&fit.factor.u, &fit.factor.v), (&scaled.factor.u, &scaled.factor.v));
+            }
+            let observer = &mut |_| ControlFlow::Continue(());
+            let fit = |problem: &Problem| underapproximate(problem, &Settings::new(5), Threads::new(1), observer);
+            let in_units = example.with_problem(scale, fit).expect("memory for a small matrix");
+            assert_eq!(in_units, example.times(scale).fit(&Settings::new(5)));
+        }
+        for scale in [3e100, 1e-100] {
+            assert!(error(&example.times(scale).checked(5)) < 1.1 * error(&fits));
+        }
+    }
+}
+
+#[test]
+fn small_entries_beside_large_ones_hold() {
+    let mut example = Example::random(13, 20, 20, false, 0.3);
+    for (index, value) in example.values.iter_mut().enumerate() {
+        *value *= 10.0_f64.powi(-(index as i32 * 37 % 200));
+    }
+    example.checked(6);
+}
+
+#[test]
+fn both_triangles_hold_where_they_differ_by_rounding() {
+    let mut example = Example::random(14, 20, 20, true, 0.0);
+    for (index, value) in example.values.iter_mut().enumerate() {
+        *value *= 1.0 + 1e-15 * (index % 7) as f64;
+    }
+    example.checked(5);
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_number_of_threads() {
+    for symmetric in [false, true] {
+        let example = Example::random(15, 40, 40, symmetric, 0.3);
+        let fit = |threads: usize| {
+            let observer = &mut |_| ControlFlow::Continue(());
+            example.with_problem(1.0, |problem| {
+                let threads = Threads::new(threads);
+                let fits = underapproximate(problem, &Settings::new(4), threads, observer).expect("memory");
+                let found = certificate(problem, &factors(&fits), threads);
+                (fits, found)
+            })
+        };
+        let alone = fit(1);
+        assert!([2, 3, 8].into_iter().all(|threads| fit(threads) == alone));
+    }
+}
+
+#[test]
+fn an_interrupt_leaves_factors_that_hold() {
+    for symmetric in [false, true] {
+        let example = Example::random(16, 30, 30, symmetric, 0.3);
+        for last in [1, 5, 20, 60] {
+            let mut told = 0;
+            let observer = &mut |_| {
+                told += 1;
+                if told < last {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            };
+            let fit = |problem: &Problem| underapproximate(problem, &Settings::new(6), Threads::new(1), observer);
+            let fits = example.with_problem(1.0, fit).expect("memory for a small matrix");
+            assert_eq!(told, last, "it ends at once");
+            example.assert_below(&factors(&fits));
+            assert_eq!(fits.last().map(|fit| fit.status), Some(Status::Interrupted));
+        }
+    }
+}
+
+#[test]
+fn a_certificate_counts_what_does_not_hold() {
+    let example = Example::new(vec![2.0, 0.5, -1.0, f64::NAN, 1.0, 0.0], 3, false);
+    let factor = Factor { d: 1.0, u: vec![1.0; 3], v: Some(vec![1.0; 2]) };
+    let found = example.with_problem(1.0, |problem| certificate(problem, &[factor], Threads::new(1)));
+    assert_eq!((found.checked, found.negative, found.violated), (4.0, 1.0, 2.0));
+    assert_eq!((found.largest_violation, found.share), (1.0, 0.5));
+    assert!(close(&[found.error], &[(6.25_f64 / 6.25).sqrt()], 1e-15));
+}
