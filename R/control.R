@@ -12,6 +12,7 @@
 #'   where a method works in rounds). The default is 100 with [noise_notebook()] and 1000 with
 #'   the other rules. The argument `maxiter` of [nmu_em()] and [nmu_em_estlambda()] takes its
 #'   place there.
+#' @param K_max One positive whole number: most factors where `K = NULL`.
 #' @param threads One positive whole number: threads of the numerical core. The default is
 #'   the option `nmu.threads`, or 1. The result does not depend on it.
 #' @param verbose `TRUE` or `FALSE`: say what was chosen and found, as messages of class
@@ -27,7 +28,7 @@
 #' @examples
 #' nmu_control(maxiter = 500, threads = 2)
 #' @export
-nmu_control <- function(tol = NULL, maxiter = NULL, threads = getOption("nmu.threads", 1L),
+nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, threads = getOption("nmu.threads", 1L),
                         verbose = FALSE, keep_data = TRUE, ...) {
   call <- match.call()
   check_extras(list(...), list(), call)
@@ -35,6 +36,7 @@ nmu_control <- function(tol = NULL, maxiter = NULL, threads = getOption("nmu.thr
     list(
       tol = if (!is.null(tol)) check_nonnegative(tol, "tol", call),
       maxiter = if (!is.null(maxiter)) check_count(maxiter, "maxiter", call),
+      K_max = check_count(K_max, "K_max", call),
       threads = check_count(threads, "threads", call),
       verbose = check_flag(verbose, "verbose", call),
       keep_data = check_flag(keep_data, "keep_data", call)

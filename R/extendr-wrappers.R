@@ -16,6 +16,14 @@ core_em <- function(a, options) .Call(wrap__core_em, a, options)
 #' @noRd
 core_deflate <- function(a, options) .Call(wrap__core_deflate, a, options)
 
+#' Factors whose sum exceeds no entry of the matrix, and λ and σ of what they leave.
+#' @noRd
+core_underapproximate <- function(a, options) .Call(wrap__core_underapproximate, a, options)
+
+#' How factors compare with the matrix, entry by entry.
+#' @noRd
+core_certificate <- function(a, options) .Call(wrap__core_certificate, a, options)
+
 #' Moments of the normal truncated to the positive half line.
 #' @noRd
 core_truncnorm_moments <- function(mean, sd) .Call(wrap__core_truncnorm_moments, mean, sd)

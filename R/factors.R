@@ -34,7 +34,7 @@
   number <- x$path$factor
   last <- which(number == max(number[kept]))
   left_out <- setdiff(which(number < number[last]), kept)
-  fitted_so <- !is.na(x$loglik) && all(x$d[left_out] == 0)
+  fitted_so <- is.null(x$refit) && !is.na(x$loglik) && all(x$d[left_out] == 0)
   x[c("lambda", "sigma", "loglik")] <- if (fitted_so) {
     x$path[last, c("lambda", "sigma", "loglik")]
   } else {

@@ -60,39 +60,127 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
   validate_fit(structure(fit, class = c("nmu_em", "nmu_fit")))
 }
 
+#' The model that deflation found
+#'
+#' @param found What `core_deflate()` returned.
+#' @param given What `check_given()` returned.
+#' @param chosen Was the number of factors left to the core?
+#' @return A list with the parts of a fit that the core knows of, and the `labels` of the factors.
+#' @noRd
+deflated_model <- function(found, given, chosen) {
+  known <- length(given$fixed$d) + length(given$kept$d)
+  path <- data.frame(found$path)
+  fixed <- path[rep(NA_integer_, length(given$fixed$d)), ]
+  fixed$d <- found$fixed$d
+  fixed$status <- rep("fixed", nrow(fixed))
+  fixed$iterations <- rep(0L, nrow(fixed))
+  fixed$bound <- rep("none", nrow(fixed))
+  path <- rbind(fixed, given$earlier$path[names(path)], path)
+  new <- bind_factors(found$fixed, given$kept, found$new)
+  labels <- c(
+    colnames(given$fixed$u) %||% sprintf("f%d", seq_along(given$fixed$d)),
+    given$earlier$labels, new_labels(length(found$new$d), given)
+  )
+  refit <- found$refit
+  factors <- if (is.null(refit)) new else refit$factors
+  trace <- data.frame(factor = found$trace$factor + known, found$trace$trace)
+  list(
+    d = factors$d, u = factors$u, v = factors$v,
+    labels = labels,
+    path = data.frame(factor = seq_len(nrow(path)), path, row.names = NULL),
+    trace = rbind(given$earlier$trace[names(trace)], trace),
+    refit = refit[setdiff(names(refit), "factors")],
+    candidates = if (chosen) {
+      data.frame(K = known + seq_along(found$candidates$path), found$candidates)
+    },
+    nobs = max(found$nobs, given$earlier$nobs)
+  )
+}
+
+#' The model that a certified underapproximation is
+#'
+#' @param found What `core_underapproximate()` returned.
+#' @return A list like that of `deflated_model()`.
+#' @noRd
+certified_model <- function(found) {
+  model <- found$model
+  K <- length(model$factors$d)
+  unknown <- rep(NA_real_, K)
+  path <- data.frame(
+    factor = seq_len(K), d = model$factors$d, lambda = unknown, sigma = unknown, loglik = unknown,
+    iterations = found$iterations, status = found$status, bound = rep("none", K), rung = unknown,
+    se_log_lambda = unknown, se_log_sigma = unknown, error = found$error
+  )
+  list(
+    d = model$factors$d, u = model$factors$u, v = model$factors$v,
+    labels = factor_names(K), path = path,
+    trace = data.frame(factor = integer(), model$trace[0])[0, ],
+    refit = model[setdiff(names(model), "factors")], candidates = NULL, nobs = found$nobs
+  )
+}
+
+#' Labels of new factors: those that the user gave their starts, otherwise their numbers
+#'
+#' @param count How many there are.
+#' @param given What `check_given()` returned.
+#' @return Strings.
+#' @noRd
+new_labels <- function(count, given) {
+  labels <- factor_names(length(given$kept$d) + count)[length(given$kept$d) + seq_len(count)]
+  own <- colnames(given$starts$u)[seq_len(min(count, length(given$starts$d)))]
+  labels[seq_along(own)] <- own
+  labels
+}
+
+#' Factors side by side
+#'
+#' @param ... Lists of `d`, `u` and `v`, or `NULL`.
+#' @return One such list.
+#' @noRd
+bind_factors <- function(...) {
+  parts <- Filter(function(part) length(part$d) > 0, list(...))
+  side <- function(name) do.call(cbind, lapply(parts, `[[`, name))
+  list(d = unlist(lapply(parts, `[[`, "d")), u = side("u"), v = side("v"))
+}
+
 #' Make a fit of class nmu
 #'
-#' @param core What `core_deflate()` found.
+#' @param model What `deflated_model()` or `certified_model()` returned, with a `certificate`.
 #' @param noise The estimator of lambda and sigma.
+#' @param ignore_diag Was the diagonal left out?
 #' @inheritParams new_nmu_em
 #' @return An object of class `nmu`.
 #' @noRd
-new_nmu <- function(core, A, symmetric, noise, control, call) {
-  K <- length(core$path$d)
+new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
+  K <- length(model$d)
   labels <- loading_names(A, symmetric)
-  dimnames(core$u) <- list(labels$u, factor_names(K))
+  dimnames(model$u) <- list(labels$u, model$labels)
   if (!symmetric) {
-    dimnames(core$v) <- list(labels$v, factor_names(K))
+    dimnames(model$v) <- list(labels$v, model$labels)
   }
-  path <- data.frame(factor = seq_len(K), core$path)
+  path <- model$path
   for (column in c("rung", "se_log_lambda", "se_log_sigma")) {
     path[[column]][is.nan(path[[column]])] <- NA
   }
-  last <- path[K, ]
-  status <- path_status(path)
+  final <- model$refit %||% path[K, ]
+  status <- if (identical(model$refit$status, "interrupted")) "interrupted" else path_status(path)
   fit <- list(
-    d = path$d,
-    u = core$u,
-    v = if (symmetric) core$u else core$v,
-    lambda = last$lambda,
-    sigma = last$sigma,
-    loglik = last$loglik,
+    d = model$d,
+    u = model$u,
+    v = if (symmetric) model$u else model$v,
+    lambda = final$lambda,
+    sigma = final$sigma,
+    loglik = final$loglik,
     path = path,
-    trace = as.data.frame(core$trace),
+    trace = data.frame(model$trace, row.names = NULL),
+    refit = refit_summary(model$refit),
+    candidates = model$candidates,
+    certificate = model$certificate,
     status = status,
     converged = status == "converged",
-    nobs = core$nobs,
+    nobs = model$nobs,
     symmetric = symmetric,
+    ignore_diag = ignore_diag,
     K = K,
     noise = noise,
     control = control,
@@ -104,13 +192,26 @@ new_nmu <- function(core, A, symmetric, noise, control, call) {
   validate_fit(structure(fit, class = c("nmu", "nmu_fit")))
 }
 
+#' How all factors were refitted
+#'
+#' @param refit What the core said of it, or `NULL`.
+#' @return A list, or `NULL`.
+#' @noRd
+refit_summary <- function(refit) {
+  if (is.null(refit)) {
+    return(NULL)
+  }
+  refit$trace <- as.data.frame(refit$trace)
+  refit
+}
+
 #' The status of a fit, from those of its factors
 #'
 #' @param path The path.
 #' @return One string.
 #' @noRd
 path_status <- function(path) {
-  done <- path$status %in% c("converged", "null")
+  done <- path$status %in% c("converged", "null", "fixed")
   if (all(done)) "converged" else utils::tail(path$status[!done], 1)
 }
 

@@ -87,31 +87,95 @@
 #' summary(fit)
 #' @export
 nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = FALSE,
+                refine = TRUE, underapprox = FALSE, init = NULL, fixed = NULL,
                 control = nmu_control()) {
   call <- match.call()
   A <- as_storage(A, call)
-  K <- check_count(K, "K", call, limit = min(length(A), .Machine$integer.max))
   noise <- check_noise(noise, call)
   control <- check_control(control, call)
+  K <- check_number_of_factors(K, A, noise, control, call)
   ignore_diag <- check_flag(ignore_diag, "ignore_diag", call)
+  refine <- check_flag(refine, "refine", call) && noise$rule != "notebook"
+  underapprox <- check_flag(underapprox, "underapprox", call)
   scan <- core_value(core_scan(A), call)
   check_entries(scan, call, missing = noise$rule != "notebook")
   check_observed(A, scan, ignore_diag, noise, call)
   symmetric <- check_symmetric(symmetric, scan, A, call)
+  given <- check_given(init, fixed, A, symmetric, noise, call)
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
   control$maxiter <- control$maxiter %||% if (noise$rule == "notebook") 100L else 1000L
 
-  options <- c(unclass(noise), list(
-    K = K, maxiter = control$maxiter, tol = control$tol, symmetric = symmetric,
-    ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
-    threads = control$threads
+  options <- c(unclass(noise), K, control["threads"], list(
+    maxiter = control$maxiter, tol = control$tol, symmetric = symmetric, refine = refine,
+    ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE
   ))
-  core <- core_value(core_deflate(A, options), call)
-  fit <- new_nmu(core, A, symmetric, noise = noise, control = control, call = call)
+  model <- if (underapprox) {
+    check_underapprox(given, K, noise, call)
+    certified_model(core_value(core_underapproximate(A, options), call))
+  } else {
+    options$K <- check_room(K, given, call)
+    found <- core_value(core_deflate(A, c(options, given[c("fixed", "kept", "starts")])), call)
+    deflated_model(found, given, chosen = K$choose)
+  }
+  factors <- list(factors = model[c("d", "u", "v")])
+  model$certificate <- core_value(core_certificate(A, c(options, factors)), call)
+  fit <- new_nmu(model, A, symmetric, ignore_diag, noise = noise, control = control, call = call)
   signal_status(fit, call)
   signal_bounds(fit)
   if (control$verbose) {
     rlang::inform(format(fit), class = "nmu_message")
   }
   fit
+}
+
+#' Check how many factors are asked for
+#'
+#' @inheritParams nmu
+#' @param call The user's call.
+#' @return A list of `K`, a whole number, and `choose`, whether it is a limit only.
+#' @noRd
+check_number_of_factors <- function(K, A, noise, control, call) {
+  limit <- min(length(A), .Machine$integer.max)
+  if (!is.null(K)) {
+    return(list(K = check_count(K, "K", call, limit = limit), choose = FALSE))
+  }
+  if (noise$rule == "notebook") {
+    abort_input("K", "given with noise_notebook()", "NULL", call)
+  }
+  list(K = min(control$K_max, limit), choose = TRUE)
+}
+
+#' The factors that are left to find
+#'
+#' @param K What `check_number_of_factors()` returned.
+#' @param given What `check_given()` returned.
+#' @param call The user's call.
+#' @return A whole number.
+#' @noRd
+check_room <- function(K, given, call) {
+  known <- length(given$kept$d)
+  if (K$K < known || length(given$starts$d) > K$K - known) {
+    least <- known + length(given$starts$d)
+    abort_input("K", sprintf("at least %d, the factors of init", least), describe(K$K), call)
+  }
+  K$K - known
+}
+
+#' Refuse what a certified underapproximation cannot do
+#'
+#' @inheritParams check_room
+#' @param noise The estimator.
+#' @return Nothing of use.
+#' @noRd
+check_underapprox <- function(given, K, noise, call) {
+  reason <- if (noise$rule == "notebook") {
+    "with noise_notebook()"
+  } else if (K$choose) {
+    "with K = NULL"
+  } else if (any(lengths(given) > 0)) {
+    "with init or fixed"
+  }
+  if (!is.null(reason)) {
+    abort_input("underapprox", paste("FALSE", reason), "TRUE", call)
+  }
 }

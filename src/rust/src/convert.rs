@@ -1,11 +1,13 @@
 //! Between R objects and the core's terms: the only file that names R's types.
 
 use extendr_api::prelude::*;
+use nmu_core::certify::{self, Certificate, Certified};
 use nmu_core::climb::{Climb, Rule};
+use nmu_core::deflate::{Count, Deflation, Plan};
 use nmu_core::em::{Fit, Settings};
 use nmu_core::emg::Side;
-use nmu_core::fit::{FactorFit, Status, Trace};
-use nmu_core::noise::{Moments, Noise, Notebook, Shares};
+use nmu_core::fit::{FactorFit, Refit, Status, Trace};
+use nmu_core::noise::{Bounds, Moments, Noise, Notebook, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::scan::{power_of_two_near, Scan};
 use nmu_core::start::Start;
@@ -152,8 +154,44 @@ impl Options {
         self.count_of("threads").map(Threads::new)
     }
 
-    pub(crate) fn count(&self) -> Result<usize, String> {
-        self.count_of("K")
+    /// The settings of a certified underapproximation.
+    pub(crate) fn certify(&self) -> Result<certify::Settings, String> {
+        let settings = certify::Settings::new(self.count_of("K")?);
+        Ok(if self.flag("refine")? { settings } else { certify::Settings { rounds: 0, exchanges: 0, ..settings } })
+    }
+
+    /// What to look for and what is known, in units in which entries are multiplied by `scale`.
+    pub(crate) fn plan(&self, scale: f64) -> Result<Plan, String> {
+        let count = self.count_of("K")?;
+        let starts = self.factors("starts", scale)?;
+        Ok(Plan {
+            fixed: self.factors("fixed", scale)?,
+            kept: self.factors("kept", scale)?,
+            starts: starts.iter().map(|start| Start::new(&start.u, start.v())).collect(),
+            count: if self.flag("choose")? { Count::AtMost(count) } else { Count::Exactly(count) },
+            refine: self.flag("refine")?,
+        })
+    }
+
+    /// Factors as R has them: `NULL`, or a list of `d`, `u` and `v`, matrices with a column a factor; `v` is `NULL` where
+    /// the matrix is symmetric.
+    pub(crate) fn factors(&self, name: &str, scale: f64) -> Result<Vec<Factor>, String> {
+        let value = self.0.dollar(name).map_err(|_| format!("option {name} is missing"))?;
+        if value.is_null() {
+            return Ok(Vec::new());
+        }
+        let list = Self(List::try_from(value).map_err(|_| format!("option {name} is not a list"))?);
+        let d: Vec<f64> = list.get("d")?;
+        let (u, v): (RMatrix<f64>, Option<RMatrix<f64>>) = (list.get("u")?, list.get("v")?);
+        let column = |matrix: &RMatrix<f64>, index: usize| -> Vec<f64> {
+            matrix.data().iter().skip(index * matrix.nrows()).take(matrix.nrows()).copied().collect()
+        };
+        let factor = |(index, d): (usize, &f64)| Factor {
+            d: d * scale,
+            u: column(&u, index),
+            v: v.as_ref().map(|v| column(v, index)),
+        };
+        Ok(d.iter().enumerate().map(factor).collect())
     }
 
     /// The user's start; `None` where there is none.
@@ -232,33 +270,29 @@ pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool) -> List {
 }
 
 /// Which bound λ or σ ended at.
-fn bound_name(fit: &FactorFit) -> &'static str {
-    match fit.bounds {
-        Some(bounds) if bounds.lambda_active(fit.noise) => "lambda",
-        Some(bounds) if bounds.sigma_active(fit.noise) => "sigma",
+fn bound_name(bounds: Option<Bounds>, noise: Noise) -> &'static str {
+    match bounds {
+        Some(bounds) if bounds.lambda_active(noise) => "lambda",
+        Some(bounds) if bounds.sigma_active(noise) => "sigma",
         _ => "none",
     }
 }
 
 /// A fit of several factors, in the units of the matrix, whose entries the core saw multiplied by `scale`.
-pub(crate) fn deflation_list(fits: &[FactorFit], scale: f64) -> List {
-    let factors: Vec<&Factor> = fits.iter().map(|fit| &fit.factor).collect();
+pub(crate) fn deflation_list(found: &Deflation, scale: f64) -> List {
+    let fits = &found.fits;
+    let new: Vec<&Factor> = fits.iter().map(|fit| &fit.factor).collect();
+    let fixed: Vec<&Factor> = found.fixed.iter().collect();
     let of_fits = |value: &dyn Fn(&FactorFit) -> f64| fits.iter().map(value).collect::<Vec<f64>>();
     let names = |name: fn(&FactorFit) -> &'static str| fits.iter().map(name).collect::<Vec<_>>();
     // The density of an entry is that of the scaled entry times the scale.
     let unit = scale.ln();
     let errors = |index: usize| of_fits(&|fit| fit.slopes.map_or(f64::NAN, |slopes| slopes.standard_errors()[index]));
-    let rows: Vec<(usize, usize, &FactorFit, &Trace)> = fits
-        .iter()
-        .enumerate()
-        .flat_map(|(factor, fit)| fit.trace.iter().enumerate().map(move |(row, trace)| (factor, row, fit, trace)))
-        .collect();
-    let of_rows = |value: &dyn Fn(&FactorFit, &Trace) -> f64| {
-        rows.iter().map(|(_, _, fit, row)| value(fit, row)).collect::<Vec<f64>>()
-    };
+    let rows = fits.iter().enumerate().flat_map(|(factor, fit)| fit.trace.iter().map(move |row| (factor, row)));
+    let rows: Vec<(usize, &Trace)> = rows.collect();
     list!(
-        u = loadings(&factors, |factor| &factor.u),
-        v = or_null(factors.iter().any(|factor| factor.v.is_some()).then(|| loadings(&factors, Factor::v))),
+        fixed = factor_list(&fixed, scale),
+        new = factor_list(&new, scale),
         nobs = fits.last().map_or(0.0, |fit| fit.count),
         path = list!(
             d = of_fits(&|fit| fit.factor.d / scale),
@@ -267,19 +301,83 @@ pub(crate) fn deflation_list(fits: &[FactorFit], scale: f64) -> List {
             loglik = of_fits(&|fit| fit.log_likelihood + fit.count * unit),
             iterations = fits.iter().map(|fit| fit.trace.len() as i32).collect::<Vec<_>>(),
             status = names(|fit| status_name(fit.status)),
-            bound = names(bound_name),
+            bound = names(|fit| bound_name(fit.bounds, fit.noise)),
             rung = of_fits(&|fit| fit.rung.unwrap_or(f64::NAN)),
             se_log_lambda = errors(0),
             se_log_sigma = errors(1)
         ),
         trace = list!(
-            factor = rows.iter().map(|(factor, ..)| *factor as i32 + 1).collect::<Vec<_>>(),
-            iteration = rows.iter().map(|(_, row, ..)| *row as i32 + 1).collect::<Vec<_>>(),
-            stage = rows.iter().map(|(.., row)| row.stage as i32).collect::<Vec<_>>(),
-            loglik = of_rows(&|fit, row| row.log_likelihood + fit.count * unit),
-            lambda = of_rows(&|_, row| row.noise.lambda * scale),
-            sigma = of_rows(&|_, row| row.noise.sigma / scale)
+            factor = rows.iter().map(|(factor, _)| *factor as i32 + 1).collect::<Vec<_>>(),
+            trace = trace_list(rows.iter().map(|(_, row)| *row), fits.last().map_or(0.0, |fit| fit.count), scale)
+        ),
+        refit = or_null(found.refit.as_ref().map(|refit| refit_list(refit, scale))),
+        candidates = list!(
+            path = found.candidates.iter().map(|row| row.path).collect::<Vec<_>>(),
+            path_flatness = found.candidates.iter().map(|row| row.path_flatness).collect::<Vec<_>>(),
+            joint = found.candidates.iter().map(|row| row.joint).collect::<Vec<_>>(),
+            joint_flatness = found.candidates.iter().map(|row| row.joint_flatness).collect::<Vec<_>>()
         )
+    )
+}
+
+/// All factors, refitted.
+fn refit_list(refit: &Refit, scale: f64) -> List {
+    let factors: Vec<&Factor> = refit.factors.iter().collect();
+    let [se_log_lambda, se_log_sigma] = refit.slopes.standard_errors();
+    list!(
+        factors = factor_list(&factors, scale),
+        lambda = refit.noise.lambda * scale,
+        sigma = refit.noise.sigma / scale,
+        loglik = refit.log_likelihood + refit.count * scale.ln(),
+        status = status_name(refit.status),
+        settled = refit.settled,
+        bound = bound_name(refit.bounds, refit.noise),
+        se_log_lambda = se_log_lambda,
+        se_log_sigma = se_log_sigma,
+        trace = trace_list(refit.trace.iter(), refit.count, scale)
+    )
+}
+
+/// A certified underapproximation, and λ and σ of what it leaves.
+pub(crate) fn certified_list(found: &[Certified], model: &Refit, scale: f64) -> List {
+    list!(
+        model = refit_list(model, scale),
+        nobs = model.count,
+        error = found.iter().map(|certified| certified.error).collect::<Vec<_>>(),
+        iterations = found.iter().map(|certified| certified.iterations as i32).collect::<Vec<_>>(),
+        status = found.iter().map(|certified| status_name(certified.status)).collect::<Vec<_>>()
+    )
+}
+
+/// How factors compare with the matrix.
+pub(crate) fn certificate_list(certificate: &Certificate) -> List {
+    list!(
+        largest_violation = certificate.largest_violation,
+        violated = certificate.violated,
+        checked = certificate.checked,
+        share = certificate.share,
+        negative = certificate.negative,
+        error = certificate.error
+    )
+}
+
+/// Factors as R has them.
+fn factor_list(factors: &[&Factor], scale: f64) -> List {
+    list!(
+        d = factors.iter().map(|factor| factor.d / scale).collect::<Vec<_>>(),
+        u = loadings(factors, |factor| &factor.u),
+        v = or_null(factors.iter().any(|factor| factor.v.is_some()).then(|| loadings(factors, Factor::v)))
+    )
+}
+
+fn trace_list<'a>(rows: impl Iterator<Item = &'a Trace>, count: f64, scale: f64) -> List {
+    let rows: Vec<&Trace> = rows.collect();
+    let of_rows = |value: &dyn Fn(&Trace) -> f64| rows.iter().map(|row| value(row)).collect::<Vec<f64>>();
+    list!(
+        stage = rows.iter().map(|row| row.stage as i32).collect::<Vec<_>>(),
+        loglik = of_rows(&|row| row.log_likelihood + count * scale.ln()),
+        lambda = of_rows(&|row| row.noise.lambda * scale),
+        sigma = of_rows(&|row| row.noise.sigma / scale)
     )
 }
 

@@ -4,11 +4,14 @@
 mod convert;
 mod interrupt;
 
-use convert::{deflation_list, em_list, guarded, logs_or_values, pair_lengths, scan_list, tail, Matrix, Options};
+use convert::{
+    certificate_list, certified_list, deflation_list, em_list, guarded, logs_or_values, pair_lengths, scan_list, tail,
+    Matrix, Options,
+};
 use extendr_api::prelude::*;
-use nmu_core::deflate::{deflate, Given, Problem};
+use nmu_core::deflate::{deflate, Problem};
 use nmu_core::noise::Noise;
-use nmu_core::{em, emg, expectation, scan, start, truncated, view::View};
+use nmu_core::{certify, em, emg, expectation, scan, start, truncated, view::View};
 
 /// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
 /// @noRd
@@ -55,20 +58,54 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
     let options = Options::new(options);
     guarded(|| {
         let storage = a.storage(&options)?;
-        let (count, threads) = (options.count()?, options.threads()?);
+        let threads = options.threads()?;
         // The notebook's λ and σ are in the units of the matrix, and it stays in them.
         let notebook = options.text("rule")? == "notebook";
         let scale = if notebook { 1.0 } else { options.scale()? };
         let symmetric = options.flag("symmetric")?;
         let problem = Problem { storage: storage.as_ref(), symmetric, scale };
         let observer = &mut interrupt::observer();
-        let fits = if notebook {
+        let plan = options.plan(scale)?;
+        let found = if notebook {
             let estimator = a.notebook();
-            deflate(&problem, Given::default(), count, &options.settings(&estimator)?, threads, observer)
+            deflate(&problem, plan, &options.settings(&estimator)?, threads, observer)
         } else {
-            deflate(&problem, Given::default(), count, &options.climb(scale)?, threads, observer)
+            deflate(&problem, plan, &options.climb(scale)?, threads, observer)
         };
-        Ok(deflation_list(&fits, scale))
+        Ok(deflation_list(&found, scale))
+    })
+}
+
+/// Factors whose sum exceeds no entry of the matrix, and λ and σ of what they leave.
+/// @noRd
+#[extendr]
+fn core_underapproximate(a: Robj, options: List) -> Result<List, String> {
+    let a = Matrix::new(a)?;
+    let options = Options::new(options);
+    guarded(|| {
+        let storage = a.storage(&options)?;
+        let (threads, scale) = (options.threads()?, options.scale()?);
+        let problem = Problem { storage: storage.as_ref(), symmetric: options.flag("symmetric")?, scale };
+        let observer = &mut interrupt::observer();
+        let settings = options.certify()?;
+        let found = certify::underapproximate(&problem, &settings, threads, observer).map_err(|e| e.to_string())?;
+        let factors = found.iter().map(|certified| certified.factor.clone()).collect();
+        let model = options.climb(scale)?.settle(&problem.view(&[]), factors, threads, observer);
+        Ok(certified_list(&found, &model, scale))
+    })
+}
+
+/// How factors compare with the matrix, entry by entry.
+/// @noRd
+#[extendr]
+fn core_certificate(a: Robj, options: List) -> Result<List, String> {
+    let a = Matrix::new(a)?;
+    let options = Options::new(options);
+    guarded(|| {
+        let storage = a.storage(&options)?;
+        let problem = Problem { storage: storage.as_ref(), symmetric: options.flag("symmetric")?, scale: 1.0 };
+        let factors = options.factors("factors", 1.0)?;
+        Ok(certificate_list(&certify::certificate(&problem, &factors, options.threads()?)))
     })
 }
 
@@ -120,6 +157,8 @@ extendr_module! {
     fn core_scan;
     fn core_em;
     fn core_deflate;
+    fn core_underapproximate;
+    fn core_certificate;
     fn core_truncnorm_moments;
     fn core_demg;
     fn core_pemg;

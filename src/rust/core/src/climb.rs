@@ -8,13 +8,13 @@ mod ladder;
 mod refit;
 mod route;
 
-use crate::fit::{FactorFit, FitFactor};
+use crate::fit::{FactorFit, Method, Refit};
+use crate::maximise::Part;
 use crate::noise::{Estimator, Noise, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::start::{largest_start, Start};
-use crate::view::View;
-pub use refit::Refit;
+use crate::view::{Factor, View};
 use route::Route;
 
 /// How λ and σ are found.
@@ -42,7 +42,7 @@ const EM_STEPS: usize = 30;
 /// The EM steps before a ladder: fewer, since its first rung has λ and σ free.
 const EM_STEPS_BEFORE_LADDER: usize = 10;
 
-impl FitFactor for Climb<'_> {
+impl Method for Climb<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
         let start = start.unwrap_or_else(|| largest_start(view, threads));
         let mut route = Route::new(view, self.tolerance, self.iterations, threads, observer);
@@ -64,5 +64,20 @@ impl FitFactor for Climb<'_> {
                 route.take_turns(&factor, noise, *estimator, bounds)
             }
         }
+    }
+
+    fn weights(&self, view: &View, factors: Vec<Factor>, threads: Threads, observer: &mut Observer) -> Vec<Factor> {
+        self.weigh(view, factors, threads, observer)
+    }
+
+    fn refit(
+        &self,
+        view: &View,
+        parts: &[Part],
+        noise: Noise,
+        threads: Threads,
+        observer: &mut Observer,
+    ) -> Option<Refit> {
+        (!parts.is_empty()).then(|| self.refit_all(view, parts, noise, threads, observer))
     }
 }

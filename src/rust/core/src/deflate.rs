@@ -1,6 +1,9 @@
-//! Factor after factor: each is fitted to the matrix minus those before it.
+//! Factor after factor: each is fitted to the matrix minus those before it, and in the end all are refitted together.
 
-use crate::fit::{FactorFit, FitFactor, Status};
+use crate::choose::{chosen, criterion, goes_on, Candidate};
+use crate::fit::{FactorFit, Method, Refit, Status};
+use crate::flatness::mean_flatness;
+use crate::maximise::{Free, Part};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
 use crate::start::Start;
@@ -24,38 +27,158 @@ impl Problem<'_> {
     }
 }
 
-/// What is known before the first factor is looked for.
-#[derive(Default)]
-pub struct Given {
-    /// Factors that are taken out as they are.
+/// What to look for, and what is known.
+pub struct Plan {
+    /// Factors whose loadings stay as they are, and whose weights are found first.
+    pub fixed: Vec<Factor>,
+    /// Factors that an earlier fit has found.
     pub kept: Vec<Factor>,
     /// Where the first new factors start; those after them have starts of their own.
     pub starts: Vec<Start>,
+    /// How many new factors.
+    pub count: Count,
+    /// Whether all factors are refitted together in the end.
+    pub refine: bool,
 }
 
-/// Takes up to `count` factors out of a matrix, one after another, in the order in which they are found.
+/// How many factors to look for.
+#[derive(Clone, Copy, Debug)]
+pub enum Count {
+    /// So many, null ones among them.
+    Exactly(usize),
+    /// As many as the data ask for, within a limit.
+    AtMost(usize),
+}
+
+impl Plan {
+    /// So many factors of which nothing is known, one after another.
+    pub fn of(count: usize) -> Self {
+        Self { fixed: Vec::new(), kept: Vec::new(), starts: Vec::new(), count: Count::Exactly(count), refine: false }
+    }
+}
+
+/// What was found.
+pub struct Deflation {
+    /// The fixed factors with their weights.
+    pub fixed: Vec<Factor>,
+    /// The new factors.
+    pub fits: Vec<FactorFit>,
+    /// All factors, refitted: the fixed ones, those that were kept, and the new ones.
+    pub refit: Option<Refit>,
+    /// What spoke for 1, 2, … new factors, where their number was chosen.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Takes factors out of a matrix, in the order in which they are found.
 ///
 /// It ends early where λ and σ can no longer be estimated or the observer says so; that last factor is kept.
 pub fn deflate(
     problem: &Problem,
-    given: Given,
-    count: usize,
-    method: &dyn FitFactor,
+    plan: Plan,
+    method: &dyn Method,
     threads: Threads,
     observer: &mut Observer,
-) -> Vec<FactorFit> {
-    let Given { kept: mut factors, starts } = given;
+) -> Deflation {
+    let Plan { fixed, kept, starts, count, refine } = plan;
+    let fixed = if fixed.is_empty() { fixed } else { method.weights(&problem.view(&[]), fixed, threads, observer) };
+    let mut search = Search { problem, method, refine, threads, fixed, kept, fits: Vec::new() };
     let mut starts = starts.into_iter();
-    let mut fits: Vec<FactorFit> = Vec::new();
-    for index in 0..count {
-        let mut tell = |progress: Progress| observer(Progress { factor: index, ..progress });
-        let fit = method.fit(&problem.view(&factors), starts.next(), threads, &mut tell);
-        let ended = matches!(fit.status, Status::Noise | Status::Interrupted);
-        factors.push(fit.factor.clone());
-        fits.push(fit);
-        if ended {
-            break;
+    match count {
+        Count::Exactly(count) => {
+            while search.fits.len() < count {
+                if search.next(starts.next(), observer) == Next::Ended {
+                    return search.end(None, Vec::new());
+                }
+            }
+            let refit = search.refit(search.fits.len(), observer);
+            search.end(refit, Vec::new())
+        }
+        Count::AtMost(limit) => {
+            let mut candidates = Vec::new();
+            while search.fits.len() < limit && goes_on(&candidates) {
+                match search.next(starts.next(), observer) {
+                    Next::Ended => return search.end(None, candidates),
+                    Next::Null => break,
+                    Next::Found => candidates.push(search.candidate(observer)),
+                }
+            }
+            let count = chosen(&candidates);
+            search.fits.truncate(count);
+            let refit = search.refit(count, observer);
+            search.end(refit, candidates)
         }
     }
-    fits
+}
+
+/// What became of the next factor.
+#[derive(PartialEq)]
+enum Next {
+    Found,
+    Null,
+    Ended,
+}
+
+/// The factors so far, and how to find more.
+struct Search<'a> {
+    problem: &'a Problem<'a>,
+    method: &'a dyn Method,
+    refine: bool,
+    threads: Threads,
+    fixed: Vec<Factor>,
+    kept: Vec<Factor>,
+    fits: Vec<FactorFit>,
+}
+
+impl Search<'_> {
+    /// Fits one more factor to what those so far leave.
+    fn next(&mut self, start: Option<Start>, observer: &mut Observer) -> Next {
+        let index = self.fits.len();
+        let taken: Vec<Factor> = self.factors(index).cloned().collect();
+        let mut tell = |progress: Progress| observer(Progress { factor: index, ..progress });
+        let fit = self.method.fit(&self.problem.view(&taken), start, self.threads, &mut tell);
+        let next = match fit.status {
+            Status::Noise | Status::Interrupted => Next::Ended,
+            Status::Null => Next::Null,
+            _ => Next::Found,
+        };
+        self.fits.push(fit);
+        next
+    }
+
+    /// The fixed, the kept and the first `count` new factors.
+    fn factors(&self, count: usize) -> impl Iterator<Item = &Factor> {
+        self.fixed.iter().chain(&self.kept).chain(self.fits[..count].iter().map(|fit| &fit.factor))
+    }
+
+    /// All of them refitted, where that is wanted and there is more to move than one factor.
+    fn refit(&self, count: usize, observer: &mut Observer) -> Option<Refit> {
+        let noise = self.fits[..count].last()?.noise;
+        let free = |index: usize| if index < self.fixed.len() { Free::Weight } else { Free::Loadings };
+        let parts = self.factors(count).enumerate();
+        let parts: Vec<Part> =
+            parts.map(|(index, factor)| Part { factor: factor.clone(), free: free(index) }).collect();
+        let view = self.problem.view(&[]);
+        self.refine.then(|| self.method.refit(&view, &parts, noise, self.threads, observer)).flatten()
+    }
+
+    /// What speaks for the number of factors so far.
+    fn candidate(&self, observer: &mut Observer) -> Candidate {
+        let count = self.fits.len();
+        let factors: Vec<Factor> = self.factors(count).cloned().collect();
+        let last = &self.fits[count - 1];
+        let top = self.refit(count, observer).map(|refit| refit.top);
+        let joint =
+            top.map(|top| (criterion(top.log_likelihood, last.count, &top.factors), mean_flatness(&top.factors)));
+        let (joint, joint_flatness) = joint.unwrap_or((f64::NAN, f64::NAN));
+        Candidate {
+            path: criterion(last.log_likelihood, last.count, &factors),
+            path_flatness: mean_flatness(&factors),
+            joint,
+            joint_flatness,
+        }
+    }
+
+    fn end(self, refit: Option<Refit>, candidates: Vec<Candidate>) -> Deflation {
+        Deflation { fixed: self.fixed, fits: self.fits, refit, candidates }
+    }
 }

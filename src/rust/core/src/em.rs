@@ -8,7 +8,7 @@
 //! `b` starts at 0 and is a function of the `(d, u, v, λ, σ)` that it was last computed from, so it need not be stored: a
 //! sweep under the old parameters gives the products with the old `b`, whichever vectors they are taken with.
 
-use crate::fit::{FactorFit, FitFactor, Status, Trace};
+use crate::fit::{FactorFit, Method, Status, Trace};
 use crate::noise::{Bounds, Estimator, Noise};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
@@ -99,7 +99,7 @@ const UNBOUNDED: Bounds = Bounds { sigma: 0.0, least_ratio: 0.0, largest_ratio: 
 /// A relative move that counts as none where no tolerance is given.
 const SETTLED: f64 = 1e-8;
 
-impl FitFactor for Settings<'_> {
+impl Method for Settings<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
         let start = start.unwrap_or_else(|| leading_start(view, threads));
         let Fit { factor, noise, trace, status, .. } = iterate(view, start, self, threads, observer);

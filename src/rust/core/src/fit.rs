@@ -1,5 +1,6 @@
 //! What the fit of one factor is, whichever method made it.
 
+use crate::maximise::Part;
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
@@ -57,8 +58,51 @@ pub struct FactorFit {
     pub status: Status,
 }
 
-/// A way to fit one factor to a view.
-pub trait FitFactor {
-    /// Fits one factor from the start given, or from one of its own.
+/// All factors, refitted.
+pub struct Refit {
+    /// The factors, in the order given.
+    pub factors: Vec<Factor>,
+    /// λ and σ.
+    pub noise: Noise,
+    /// What λ and σ were held within, where they were.
+    pub bounds: Option<Bounds>,
+    /// The log-likelihood of the matrix minus all factors.
+    pub log_likelihood: f64,
+    /// The number of entries that it is a sum over.
+    pub count: f64,
+    /// The slopes of the log-likelihood in log λ and log σ.
+    pub slopes: Slopes,
+    /// A value a step.
+    pub trace: Vec<Trace>,
+    /// Why the climb of the loadings ended.
+    pub status: Status,
+    /// Whether its end was taken; if not, the flattest factors that it came by were.
+    pub settled: bool,
+    /// The end of the climb, taken or not.
+    pub top: Top,
+}
+
+/// The end of a climb.
+pub struct Top {
+    /// The factors.
+    pub factors: Vec<Factor>,
+    /// The log-likelihood of the matrix minus all factors.
+    pub log_likelihood: f64,
+}
+
+/// A way to fit factors.
+pub trait Method {
+    /// Fits one factor to a view, from the start given or from one of its own.
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit;
+
+    /// The weights of factors whose loadings are given; as they are, where the method has no way to find them.
+    fn weights(&self, _: &View, factors: Vec<Factor>, _: Threads, _: &mut Observer) -> Vec<Factor> {
+        factors
+    }
+
+    /// Refits factors that were found one by one, from where they stand, with λ and σ from `noise`; `None` where the method
+    /// has no way to do so.
+    fn refit(&self, _: &View, _: &[Part], _: Noise, _: Threads, _: &mut Observer) -> Option<Refit> {
+        None
+    }
 }

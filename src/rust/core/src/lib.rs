@@ -20,7 +20,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | algorithms | [`deflate`] (factor after factor), [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`), [`certify`] (strict underapproximation), [`start`] (leading singular pair), [`fit`] (what they return) |
+//! | algorithms | [`deflate`] (factor after factor, and all refitted; [`choose`] their number), [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`), [`certify`] (strict underapproximation), [`start`] (leading singular pair), [`fit`] (what they return) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
 //! | what is swept | [`view`] (a matrix minus factors), [`storage`] (how it is held) |
 //! | estimators | [`noise`] |
@@ -34,6 +34,7 @@
 
 mod ascent;
 pub mod certify;
+pub mod choose;
 pub mod climb;
 pub mod deflate;
 pub mod em;

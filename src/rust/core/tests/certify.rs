@@ -8,7 +8,7 @@ use nmu_core::certify::{certificate, underapproximate, Certified, Settings};
 use nmu_core::deflate::Problem;
 use nmu_core::fit::Status;
 use nmu_core::parallel::Threads;
-use nmu_core::storage::{Dense, Hollow, Masked};
+use nmu_core::storage::{Dense, Masked};
 use nmu_core::view::Factor;
 use std::ops::ControlFlow;
 
@@ -45,7 +45,7 @@ impl Example {
 
     fn with_problem<T>(&self, scale: f64, use_it: impl FnOnce(&Problem) -> T) -> T {
         let dense = Dense::from_columns(&self.values, self.nrow, self.ncol()).expect("lengths agree");
-        use_it(&Problem { storage: &Masked(dense), symmetric: self.symmetric, scale })
+        use_it(&Problem { storage: &Masked::new(dense), symmetric: self.symmetric, scale })
     }
 
     fn fit(&self, settings: &Settings) -> Vec<Certified> {
@@ -233,7 +233,7 @@ fn missing_entries_bound_nothing() {
     assert!(Example::new(vec![f64::NAN; 6], 2, false).checked(2).iter().all(|fit| fit.status == Status::Null));
     // Without its diagonal, ones with zeros there are of rank one.
     let hollow: Vec<f64> = (0..100).map(|index| f64::from(u8::from(index % 11 != 0))).collect();
-    let storage = Hollow(Dense::from_columns(&hollow, 10, 10).expect("lengths agree"));
+    let storage = Masked::without_diagonal(Dense::from_columns(&hollow, 10, 10).expect("lengths agree"));
     let problem = Problem { storage: &storage, symmetric: true, scale: 1.0 };
     let fits = underapproximate(&problem, &Settings::new(1), Threads::new(1), &mut |_| ControlFlow::Continue(()));
     assert!(error(&fits.expect("memory for a small matrix")) < 1e-12);

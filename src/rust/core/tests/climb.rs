@@ -10,7 +10,7 @@ use common::generator;
 use common::problems::{problem, tree, Data, KINDS};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::em;
-use nmu_core::fit::{FactorFit, FitFactor, Status, Trace};
+use nmu_core::fit::{FactorFit, Method, Status, Trace};
 use nmu_core::maximise::{maximise, Fit, Free, Part, Settings};
 use nmu_core::noise::likelihood::Slopes;
 use nmu_core::noise::{Bounds, Moments, Noise, Shares};

@@ -7,7 +7,7 @@
 
 use super::route::Route;
 use super::{Climb, Rule};
-use crate::fit::{Status, Trace};
+use crate::fit::{Refit, Status, Top};
 use crate::flatness::mean_flatness;
 use crate::maximise::{Fit, Free, Part};
 use crate::noise::likelihood::Slopes;
@@ -16,40 +16,63 @@ use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::view::{Factor, View};
 
-/// All factors, refitted.
-pub struct Refit {
-    /// The factors, in the order given.
-    pub factors: Vec<Factor>,
-    /// λ and σ.
-    pub noise: Noise,
-    /// What λ and σ were held within, where they were.
-    pub bounds: Option<Bounds>,
-    /// The log-likelihood of the matrix minus all factors.
-    pub log_likelihood: f64,
-    /// The slopes of the log-likelihood in log λ and log σ.
-    pub slopes: Slopes,
-    /// A value a step.
-    pub trace: Vec<Trace>,
-    /// Why the climb of the loadings ended.
-    pub status: Status,
-    /// Whether its end was taken; if not, the flattest factors that it came by were.
-    pub settled: bool,
-}
+/// The most steps: a climb that has not settled by then is on a ridge.
+const MOST_STEPS: usize = 500;
 
 impl Climb<'_> {
+    /// The weights of factors whose loadings are given, with λ and σ by the rule.
+    pub(super) fn weigh(
+        &self,
+        view: &View,
+        factors: Vec<Factor>,
+        threads: Threads,
+        observer: &mut Observer,
+    ) -> Vec<Factor> {
+        let mut route = Route::new(view, self.tolerance, self.iterations, threads, observer);
+        let bounds = self.bounds(&route);
+        let noise = self.first_noise(&route);
+        let parts: Vec<Part> = factors.into_iter().map(|factor| Part { factor, free: Free::Weight }).collect();
+        route.climb_all(&parts, noise, bounds, &mut |_| {}).factors
+    }
+
+    /// λ and σ by the rule, with all factors as they are.
+    pub fn settle(&self, view: &View, factors: Vec<Factor>, threads: Threads, observer: &mut Observer) -> Refit {
+        let rest = view.minus(&factors);
+        let mut route = Route::new(&rest, self.tolerance, self.iterations, threads, observer);
+        let bounds = self.bounds(&route);
+        let fit = route.climb_noise(&[], self.first_noise(&route), bounds);
+        Refit {
+            log_likelihood: fit.log_likelihood(),
+            count: fit.sums.count,
+            slopes: Slopes::new(&fit.sums, fit.noise),
+            noise: fit.noise,
+            bounds,
+            trace: route.trace,
+            status: fit.status,
+            settled: true,
+            top: Top { log_likelihood: fit.sums.log_likelihood(fit.noise), factors: factors.clone() },
+            factors,
+        }
+    }
+
     /// Refits factors that were found one by one, from where they stand. Of those that are `Free::Weight` the loadings stay.
     ///
     /// `view` is the matrix minus factors that are no part of this, and `noise` where λ and σ start.
-    pub fn refit(&self, view: &View, parts: &[Part], noise: Noise, threads: Threads, observer: &mut Observer) -> Refit {
-        let mut route = Route::new(view, self.tolerance, self.iterations, threads, observer);
-        let bounds = match &self.rule {
-            Rule::Likelihood(shares, _) => Some(route.bounds(shares)),
-            Rule::Fixed(_) | Rule::Alternate(..) => None,
-        };
+    pub(super) fn refit_all(
+        &self,
+        view: &View,
+        parts: &[Part],
+        noise: Noise,
+        threads: Threads,
+        observer: &mut Observer,
+    ) -> Refit {
+        let mut route = Route::new(view, self.tolerance, self.iterations.min(MOST_STEPS), threads, observer);
+        let bounds = self.bounds(&route);
         let weights: Vec<Part> = parts.iter().map(|part| Part { free: Free::Weight, ..part.clone() }).collect();
         let weighted = route.climb_all(&weights, noise, bounds, &mut |_| {});
         let parts = placed(&weighted, parts);
-        let mut flattest = (mean_flatness(&weighted.factors), weighted.factors.clone());
+        let before = mean_flatness(&weighted.factors);
+        let mut flattest = (before, weighted.factors.clone());
         let mut watch = |factors: &[Factor]| {
             let flat = mean_flatness(factors);
             if flat > flattest.0 {
@@ -57,15 +80,18 @@ impl Climb<'_> {
             }
         };
         let fit = route.climb_all(&parts, weighted.noise, bounds, &mut watch);
-        let settled = fit.status == Status::Converged && count(&fit.factors) >= count(&weighted.factors);
-        let (factors, fit, status) = if settled {
-            (fit.factors.clone(), fit, Status::Converged)
+        let top = Top { log_likelihood: fit.log_likelihood(), factors: fit.factors.clone() };
+        let (status, settled) = (fit.status, fit.status == Status::Converged && keeps(&fit, &weighted));
+        let (factors, fit) = if settled {
+            (fit.factors.clone(), fit)
         } else {
             let factors: Vec<Factor> = flattest.1.into_iter().map(Factor::normalised).collect();
-            (factors.clone(), route.climb_noise(&factors, fit.noise, bounds), fit.status)
+            let noise = route.climb_noise(&factors, fit.noise, bounds);
+            (factors, noise)
         };
         Refit {
             log_likelihood: fit.log_likelihood(),
+            count: fit.sums.count,
             slopes: Slopes::new(&fit.sums, fit.noise),
             noise: fit.noise,
             bounds,
@@ -73,6 +99,23 @@ impl Climb<'_> {
             factors,
             status,
             settled,
+            top,
+        }
+    }
+
+    /// Where λ and σ start, or what they are.
+    fn first_noise(&self, route: &Route) -> Noise {
+        match &self.rule {
+            Rule::Fixed(noise) => *noise,
+            Rule::Likelihood(shares, _) | Rule::Alternate(_, shares) => route.first_noise(&route.bounds(shares)),
+        }
+    }
+
+    /// The bounds of λ and σ, where they climb.
+    fn bounds(&self, route: &Route) -> Option<Bounds> {
+        match &self.rule {
+            Rule::Likelihood(shares, _) => Some(route.bounds(shares)),
+            Rule::Fixed(_) | Rule::Alternate(..) => None,
         }
     }
 }
@@ -82,7 +125,20 @@ fn placed(fit: &Fit, parts: &[Part]) -> Vec<Part> {
     parts.iter().zip(&fit.factors).map(|(part, factor)| Part { factor: factor.clone(), ..*part }).collect()
 }
 
-/// The factors that are not null.
-fn count(factors: &[Factor]) -> usize {
-    factors.iter().filter(|factor| factor.d > 0.0).count()
+/// How much flatness a refit may cost.
+const FLATNESS_SLACK: f64 = 0.01;
+
+/// Whether a refit keeps what was found: as many factors, and about as flat.
+fn keeps(fit: &Fit, before: &Fit) -> bool {
+    let count = |fit: &Fit| fit.factors.iter().filter(|factor| factor.d > 0.0).count();
+    if std::env::var_os("DBG").is_some() {
+        eprintln!(
+            "flat {} -> {} count {} {}",
+            mean_flatness(&before.factors),
+            mean_flatness(&fit.factors),
+            count(before),
+            count(fit)
+        );
+    }
+    count(fit) >= count(before) && mean_flatness(&fit.factors) >= mean_flatness(&before.factors) - FLATNESS_SLACK
 }

@@ -1,0 +1,104 @@
+#' What the user knows of the factors before a fit
+#'
+#' @param init `NULL`, a vector, a matrix, a list of `u` and `v`, or an earlier fit.
+#' @param fixed `NULL`, a vector, a matrix, or a list of `u` and `v`.
+#' @param A The matrix.
+#' @param symmetric Is it treated as symmetric?
+#' @param noise The estimator of lambda and sigma.
+#' @param call The user's call.
+#' @return A list of `fixed`, `kept` and `starts`, each `NULL` or a list of `d`, `u` and `v`, and of
+#'   `earlier`, the fit whose factors are kept, or `NULL`.
+#' @noRd
+check_given <- function(init, fixed, A, symmetric, noise, call) {
+  if (!is.null(fixed)) {
+    if (noise$rule == "notebook") {
+      abort_input("fixed", "NULL with noise_notebook()", describe(fixed), call)
+    }
+    if (inherits(init, "nmu")) {
+      abort_input("fixed", "NULL where init is a fit, which has its own", describe(fixed), call)
+    }
+    fixed <- check_loadings(fixed, "fixed", A, symmetric, call)
+  }
+  if (!inherits(init, "nmu")) {
+    starts <- if (!is.null(init)) check_loadings(init, "init", A, symmetric, call)
+    return(list(fixed = fixed, kept = NULL, starts = starts, earlier = NULL))
+  }
+  if (nrow(init$u) != nrow(A) || nrow(init$v) != ncol(A) || init$symmetric != symmetric) {
+    expected <- sprintf("a fit of a %d x %d matrix like A", nrow(A), ncol(A))
+    abort_input("init", expected, fit_title(init), call)
+  }
+  # the factor at which the user interrupted the fit starts again from where it stood
+  cut <- init$status == "interrupted" && is.null(init$refit)
+  whole <- seq_len(init$K - cut)
+  factors <- function(i) {
+    list(d = init$d[i], u = init$u[, i, drop = FALSE], v = if (!symmetric) init$v[, i, drop = FALSE])
+  }
+  started <- cut && init$d[init$K] > 0
+  list(
+    fixed = NULL,
+    kept = if (length(whole) > 0) factors(whole),
+    starts = if (started) factors(init$K),
+    earlier = if (length(whole) > 0) list(
+      path = init$path[whole, ], trace = init$trace[init$trace$factor %in% init$path$factor[whole], ],
+      labels = colnames(init$u)[whole], nobs = init$nobs
+    )
+  )
+}
+
+#' Bring loadings that the user gives to matrices with a column for each factor
+#'
+#' @param x A vector or matrix (symmetric only), a list of `u` and `v`, or an `nmu_em` fit.
+#' @param arg Name of the argument.
+#' @param A The matrix.
+#' @param symmetric Is it treated as symmetric?
+#' @param call The user's call.
+#' @return A list of `d`, zeros, and `u` and `v`, matrices with columns of unit norm; `v` is `NULL`
+#'   where symmetric.
+#' @noRd
+check_loadings <- function(x, arg, A, symmetric, call) {
+  if (inherits(x, "nmu_em")) {
+    x <- if (x$symmetric) list(u = x$u) else list(u = x$u, v = x$v)
+  } else if (symmetric && is.numeric(x)) {
+    x <- list(u = x)
+  }
+  needed <- if (symmetric) "u" else c("u", "v")
+  if (!is.list(x) || length(x) != length(needed) || !setequal(names(x), needed)) {
+    expected <- if (symmetric) {
+      "NULL, a vector, a matrix with a column for each factor, or list(u = ), since A is symmetric"
+    } else {
+      "NULL or list(u = , v = ), since A is not symmetric"
+    }
+    found <- if (is.list(x) && !is.object(x)) {
+      sprintf("a list with names %s", quote_text(paste(names(x), collapse = ", ")))
+    } else {
+      describe(x)
+    }
+    abort_input(arg, expected, found, call)
+  }
+  u <- check_side(x$u, paste0(arg, "$u"), nrow(A), call)
+  v <- if (!symmetric) check_side(x$v, paste0(arg, "$v"), ncol(A), call)
+  if (!is.null(v) && ncol(v) != ncol(u)) {
+    expected <- sprintf("loadings of %d factors, as %s$u has", ncol(u), arg)
+    abort_input(paste0(arg, "$v"), expected, sprintf("those of %d", ncol(v)), call)
+  }
+  list(d = rep(0, ncol(u)), u = u, v = v)
+}
+
+#' Check the loadings of one side
+#'
+#' @inheritParams check_loadings
+#' @param size The rows that they must have.
+#' @return A double matrix whose columns have unit norm.
+#' @noRd
+check_side <- function(x, arg, size, call) {
+  if (!is.numeric(x) || is.object(x) || NROW(x) != size || length(dim(x)) > 2 || length(x) == 0) {
+    abort_input(arg, sprintf("a vector of length %d or a matrix of so many rows", size),
+      describe(x), call
+    )
+  }
+  columns <- lapply(seq_len(NCOL(x)), function(k) {
+    column <- check_start(as.matrix(x)[, k], arg, size, call)
+    column / sqrt(sum(column^2))
+  })
+  matrix(unlist(columns), size, dimnames = list(NULL, if (is.matrix(x)) colnames(x)))
+}
