@@ -21,6 +21,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | algorithms | [`deflate`] (factor after factor, and all refitted; [`choose`] their number), [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`), [`certify`] (strict underapproximation), [`start`] (leading singular pair), [`fit`] (what they return) |
+//! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
 //! | what is swept | [`view`] (a matrix minus factors), [`storage`] (how it is held) |
 //! | estimators | [`noise`] |
@@ -51,10 +52,12 @@ pub mod normal;
 pub mod observe;
 pub mod parallel;
 pub mod pass;
+pub mod project;
 pub mod scan;
 pub mod start;
 pub mod storage;
 mod tail;
 pub mod truncated;
+pub mod uncertainty;
 mod vector;
 pub mod view;

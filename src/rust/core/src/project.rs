@@ -1,0 +1,88 @@
+//! The loadings of new rows on known factors, by maximum likelihood: the loadings of the columns, λ and σ are held.
+//!
+//! A row stands up as a column, `a = Σ_k l_k v_k + b + e`, so that its loadings are the weights of factors. Each row is a
+//! problem of its own, and a concave one: its maximum does not depend on the start. The start is the projection of the row,
+//! factor by factor, which takes `b` and the other factors for parts of each: from above the row the likelihood curves as it
+//! should, while far below it is a slope that does not curve at all.
+
+use crate::error::Error;
+use crate::fit::Status;
+use crate::maximise::{maximise, Free, Part, Settings};
+use crate::noise::Noise;
+use crate::observe::Observer;
+use crate::parallel::Threads;
+use crate::storage::{Dense, Masked};
+use crate::view::{Factor, View};
+
+/// New rows, and what their entries are multiplied by as they are read: loadings, λ and σ are in these units.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    /// The entries, row after row; NaN where one is missing.
+    pub values: &'a [f64],
+    /// The scale.
+    pub scale: f64,
+}
+
+/// When the climb of a row stops.
+#[derive(Clone, Copy, Debug)]
+pub struct Stop {
+    /// Where the gain an entry and the scaled projected gradient are at most this.
+    pub tolerance: f64,
+    /// After so many iterations.
+    pub iterations: usize,
+}
+
+/// What was found of a row.
+pub struct Projection {
+    /// Its loadings `d u`, one for each factor.
+    pub loadings: Vec<f64>,
+    /// Why its climb ended.
+    pub status: Status,
+}
+
+/// The loadings of rows on factors of which `columns` has the loadings of the columns, each of unit norm; of the rows so
+/// far where the observer ends it.
+///
+/// # Errors
+/// [`Error::Length`] where a row is not as long as the loadings.
+pub fn project(
+    rows: Rows,
+    columns: &[Vec<f64>],
+    noise: Noise,
+    stop: Stop,
+    observer: &mut Observer,
+) -> Result<Vec<Projection>, Error> {
+    let Stop { tolerance, iterations } = stop;
+    let settings = Settings { bounds: None, largest: f64::INFINITY, tolerance, iterations };
+    let length = columns.first().map_or(1, Vec::len);
+    let mut found = Vec::new();
+    for row in rows.values.chunks(length) {
+        let storage = Masked::new(Dense::from_columns(row, length, 1)?);
+        let view = View::new(&storage, &[], false).in_units(rows.scale);
+        let part = |v: &Vec<f64>| {
+            let factor = Factor { d: rows.scale * least_squares(row, v), u: v.clone(), v: Some(vec![1.0]) };
+            Part { factor, free: Free::Weight }
+        };
+        let parts: Vec<Part> = columns.iter().map(part).collect();
+        let fit = maximise(&view, &parts, noise, &settings, Threads::new(1), observer);
+        let loadings = fit.factors.iter().map(|factor| factor.d).collect();
+        found.push(Projection { loadings, status: fit.status });
+        if fit.status == Status::Interrupted {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The loading of a row on one factor by itself, not below zero; 0 where nothing is observed.
+fn least_squares(row: &[f64], v: &[f64]) -> f64 {
+    let observed = row.iter().zip(v).filter(|(entry, _)| !entry.is_nan());
+    let (product, square) = observed.fold((0.0, 0.0), |(product, square), (entry, loading)| {
+        (product + entry * loading, square + loading * loading)
+    });
+    if product > 0.0 {
+        product / square
+    } else {
+        0.0
+    }
+}

@@ -1,0 +1,83 @@
+//! How well a fit knows its loadings and weights: standard errors from the curvature of the log-likelihood.
+//!
+//! Each is that of one number with all others, λ and σ held. With `m = h (z + h)` an entry's log-likelihood curves by
+//! `−m/σ²` in its `W`, and `W` is linear in a weight and, of a general matrix, in a loading:
+//!
+//! ```text
+//! −∂²/∂u_i²  =  d² Σ_j m_ij v_j² / σ²,    −∂²/∂d²  =  Σ m_ij u_i² v_j² / σ²
+//! ```
+//!
+//! Of a symmetric matrix each pair counts once and the diagonal half, so that the second is halved; and since the
+//! diagonal of `W` is quadratic in `u`, the first has there `2 m_ii d² u_i² / σ² − d s_ii`, with the slope
+//! `s = λ − h/σ` of the log-likelihood in `W`, in the place of `m_ii d² u_i² / σ²`.
+
+use crate::noise::Noise;
+use crate::normal::truncated;
+use crate::parallel::Threads;
+use crate::pass::joint_sweep;
+use crate::vector::dot;
+use crate::view::{Buffer, Factor, View};
+
+/// The standard errors of a factor. NaN where a loading is zero, at its bound; where the likelihood does not curve
+/// downwards; and throughout where the weight is not positive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandardErrors {
+    /// That of the weight.
+    pub d: f64,
+    /// Those of the loadings of the rows.
+    pub u: Vec<f64>,
+    /// Those of the loadings of the columns; `None` where the matrix is symmetric.
+    pub v: Option<Vec<f64>>,
+}
+
+/// The standard errors of factors of `view`, in one sweep.
+pub fn standard_errors(view: &View, factors: &[Factor], noise: Noise, threads: Threads) -> Vec<StandardErrors> {
+    let found = joint_sweep(view, factors, noise, 1.0 / noise.lambda, threads);
+    let corners = if view.is_symmetric() { corners(&view.minus(factors), noise) } else { Vec::new() };
+    let share = if view.is_symmetric() { 0.5 } else { 1.0 };
+    let error = |loading: f64, curvature: f64| {
+        if loading > 0.0 && curvature > 0.0 {
+            noise.sigma / curvature.sqrt()
+        } else {
+            f64::NAN
+        }
+    };
+    let of_factor = |(index, factor): (usize, &Factor)| {
+        let d = factor.d.max(0.0);
+        let curvatures = found.curvatures.of(index);
+        let errors = |loadings: &[f64], curvatures: &[f64]| -> Vec<f64> {
+            loadings.iter().zip(curvatures).map(|(&loading, curvature)| error(loading, d * d * curvature)).collect()
+        };
+        let squares: Vec<f64> = factor.u.iter().map(|u| u * u).collect();
+        let mut rows = curvatures.rows;
+        let weight = error(d, share * dot(&squares, &rows));
+        for ((row, corner), square) in rows.iter_mut().zip(&corners).zip(&squares) {
+            *row += corner.curvature * square - corner.slope / d;
+        }
+        StandardErrors {
+            d: weight,
+            u: errors(&factor.u, &rows),
+            v: factor.v.as_ref().map(|v| errors(v, &curvatures.columns)),
+        }
+    };
+    factors.iter().enumerate().map(of_factor).collect()
+}
+
+/// An entry of the diagonal: `m` and `σ² s`, both zero where it is missing.
+struct Corner {
+    curvature: f64,
+    slope: f64,
+}
+
+fn corners(view: &View, noise: Noise) -> Vec<Corner> {
+    let mut buffer = Buffer::new(1);
+    let corner = |index: usize| {
+        let x = view.column(index, index..index + 1, &mut buffer)[0];
+        if x.is_nan() {
+            return Corner { curvature: 0.0, slope: 0.0 };
+        }
+        let b = truncated(x / noise.sigma - noise.lambda * noise.sigma);
+        Corner { curvature: b.hazard * b.mean, slope: noise.sigma * (noise.lambda * noise.sigma - b.hazard) }
+    };
+    (0..view.ncol()).map(corner).collect()
+}
