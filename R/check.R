@@ -87,13 +87,15 @@ check_between <- function(x, arg, lower, upper, call) {
 }
 
 #' @rdname checks
+#' @param least Least value allowed, 0 or 1.
 #' @noRd
-check_count <- function(x, arg, call, limit = .Machine$integer.max) {
+check_count <- function(x, arg, call, limit = .Machine$integer.max, least = 1) {
   if (is_number(x) && x > limit) {
     abort_input(arg, sprintf("at most %.0f", limit), describe(x), call)
   }
-  if (!is_number(x) || x < 1 || x %% 1 > 0) {
-    abort_input(arg, "one positive whole number", describe(x), call)
+  if (!is_number(x) || x < least || x %% 1 > 0) {
+    expected <- if (least > 0) "one positive whole number" else "one whole number, zero or larger"
+    abort_input(arg, expected, describe(x), call)
   }
   as.integer(x)
 }
@@ -117,6 +119,51 @@ check_numeric_vector <- function(x, arg, call) {
     abort_input(arg, "a numeric vector", describe(x), call)
   }
   as.double(x)
+}
+
+#' Check that a fit is one
+#'
+#' @param fit The value given.
+#' @param call The user's call.
+#' @return Nothing of use.
+#' @noRd
+check_fit <- function(fit, call) {
+  if (!inherits(fit, "nmu_fit")) {
+    abort_input("fit", "a fit, such as nmu() makes", describe(fit), call)
+  }
+}
+
+#' Check a choice of factors, of rows or of columns
+#'
+#' @inheritParams checks
+#' @param x Numbers, names, or a logical value for each.
+#' @param noun What is chosen, in the singular.
+#' @param size How many there are.
+#' @param labels Their names, or `NULL`.
+#' @return Whole numbers from 1 to `size`, each at most once, and at least one.
+#' @noRd
+check_selection <- function(x, arg, noun, size, labels, call) {
+  allowed <- if (is.object(x)) {
+    FALSE
+  } else if (is.character(x)) {
+    all(x %in% labels)
+  } else if (is.logical(x)) {
+    length(x) == size && !anyNA(x)
+  } else {
+    is.numeric(x) && all(abs(x) %in% seq_len(size)) && (all(x > 0) || all(x < 0))
+  }
+  if (!allowed) {
+    expected <- sprintf(
+      "numbers from 1 to %d (or minus these), names of %ss, or TRUE or FALSE for each", size, noun
+    )
+    abort_input(arg, expected, describe(x), call)
+  }
+  chosen <- if (is.character(x)) match(x, labels) else seq_len(size)[x]
+  if (length(chosen) == 0 || anyDuplicated(chosen)) {
+    found <- sprintf(if (length(chosen) == 0) "no %s" else "a %s that is chosen twice", noun)
+    abort_input(arg, sprintf("a choice of one %s or more, each of them once", noun), found, call)
+  }
+  chosen
 }
 
 #' Fill in the named extras of a fitting function
@@ -155,19 +202,20 @@ check_extras <- function(given, defaults, call) {
 #' @param scan What `core_scan()` found in `A`.
 #' @param call The user's call.
 #' @param missing May entries be NA?
+#' @param arg Name of the argument.
 #' @return Nothing of use.
 #' @noRd
-check_entries <- function(scan, call, missing = FALSE) {
+check_entries <- function(scan, call, missing = FALSE, arg = "A") {
   counts <- c("NA" = if (!missing) scan$missing, "NaN" = scan$nan, "infinite" = scan$infinite)
   counts <- counts[counts > 0]
   if (length(counts) > 0) {
     found <- paste(sprintf("%.0f %s", counts, names(counts)), collapse = ", ")
     expected <- if (missing) "finite or NA in every entry" else "finite in every entry"
-    abort_input("A", expected, found, call)
+    abort_input(arg, expected, found, call)
   }
   if (scan$max_abs > largest_size) {
     expected <- sprintf("at most %g in size in every entry (rescale it)", largest_size)
-    abort_input("A", expected, sprintf("an entry of size %g", scan$max_abs), call)
+    abort_input(arg, expected, sprintf("an entry of size %g", scan$max_abs), call)
   }
 }
 

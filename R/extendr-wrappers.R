@@ -24,9 +24,21 @@ core_underapproximate <- function(a, options) .Call(wrap__core_underapproximate,
 #' @noRd
 core_certificate <- function(a, options) .Call(wrap__core_certificate, a, options)
 
+#' The loadings of new rows, which stand in the columns of `a`, on the factors of a fit.
+#' @noRd
+core_project <- function(a, options) .Call(wrap__core_project, a, options)
+
+#' Standard errors of weights and loadings.
+#' @noRd
+core_standard_errors <- function(a, options) .Call(wrap__core_standard_errors, a, options)
+
 #' Moments of the normal truncated to the positive half line.
 #' @noRd
 core_truncnorm_moments <- function(mean, sd) .Call(wrap__core_truncnorm_moments, mean, sd)
+
+#' Draws from normals of variance 1 truncated to the positive half line: `count` rounds of one for each of `z`.
+#' @noRd
+core_truncnorm_draws <- function(z, count, high, low) .Call(wrap__core_truncnorm_draws, z, count, high, low)
 
 #' The density of the exponentially modified Gaussian.
 #' @noRd

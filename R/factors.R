@@ -30,7 +30,7 @@
   if (missing(i)) {
     return(x)
   }
-  kept <- check_selection(i, "i", x, quote(fit[i]))
+  kept <- check_selection(i, "i", "factor", length(x$d), colnames(x$u), quote(fit[i]))
   number <- x$path$factor
   last <- which(number == max(number[kept]))
   left_out <- setdiff(which(number < number[last]), kept)
@@ -73,13 +73,15 @@
 #' @export
 top_features <- function(fit, k = NULL, n = 10, side = "u") {
   call <- match.call()
-  if (!inherits(fit, "nmu_fit")) {
-    abort_input("fit", "a fit, such as nmu() makes", describe(fit), call)
-  }
+  check_fit(fit, call)
   side <- check_choice(side, "side", c("u", "v"), call)
   n <- check_count(n, "n", call)
   loadings <- coef(fit, side = side)
-  k <- if (is.null(k)) seq_len(ncol(loadings)) else check_selection(k, "k", fit, call)
+  k <- if (is.null(k)) {
+    seq_len(ncol(loadings))
+  } else {
+    check_selection(k, "k", "factor", ncol(loadings), colnames(loadings), call)
+  }
   labels <- rownames(loadings) %||% seq_len(nrow(loadings))
   tables <- lapply(k, function(factor) {
     loading <- unname(loadings[, factor])
@@ -92,38 +94,4 @@ top_features <- function(fit, k = NULL, n = 10, side = "u") {
     )
   })
   do.call(rbind, tables)
-}
-
-#' Check a choice of factors
-#'
-#' @param i Numbers, names, or a logical value for each factor.
-#' @param arg Its name, for the message.
-#' @param fit The fit.
-#' @param call The user's call.
-#' @return Whole numbers from 1 to K, each at most once, and at least one.
-#' @noRd
-check_selection <- function(i, arg, fit, call) {
-  labels <- colnames(fit_factors(fit)$u)
-  K <- length(labels)
-  allowed <- if (is.object(i)) {
-    FALSE
-  } else if (is.character(i)) {
-    all(i %in% labels)
-  } else if (is.logical(i)) {
-    length(i) == K && !anyNA(i)
-  } else {
-    is.numeric(i) && all(abs(i) %in% seq_len(K)) && (all(i > 0) || all(i < 0))
-  }
-  if (!allowed) {
-    expected <- sprintf(
-      "numbers from 1 to %d (or minus these), names of factors, or TRUE or FALSE for each", K
-    )
-    abort_input(arg, expected, describe(i), call)
-  }
-  chosen <- unname(stats::setNames(seq_len(K), labels)[i])
-  if (length(chosen) == 0 || anyDuplicated(chosen)) {
-    found <- if (length(chosen) == 0) "no factor" else "a factor that is chosen twice"
-    abort_input(arg, "a choice of one factor or more, each of them once", found, call)
-  }
-  chosen
 }

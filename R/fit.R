@@ -248,6 +248,15 @@ fit_factors <- function(fit) {
   list(d = fit$d, u = u, v = if (fit$symmetric) u else as_columns(fit$v))
 }
 
+#' The low-rank part
+#'
+#' @param factors A list of `d`, `u` and `v`, as `fit_factors()` makes; some rows of these do, too.
+#' @return A matrix with a row for each row of `u` and a column for each row of `v`.
+#' @noRd
+low_rank <- function(factors) {
+  tcrossprod(factors$u * rep(factors$d, each = nrow(factors$u)), factors$v)
+}
+
 #' The data of a fit
 #'
 #' @param fit An object of class `nmu_fit`.

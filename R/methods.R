@@ -34,6 +34,8 @@
 #' @section Errors: Class `nmu_error_input` where the data are needed and neither kept nor
 #'   given, or given with another size, and where `side` is not one of its choices.
 #'
+#' @seealso [predict()][predict.nmu_fit] for new rows, [simulate()][simulate.nmu_fit] for new data.
+#'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = 2)
 #' summary(fit)
@@ -55,8 +57,7 @@ coef.nmu_fit <- function(object, side = c("u", "v"), ...) {
 #' @rdname nmu_methods
 #' @export
 fitted.nmu_fit <- function(object, ...) {
-  factors <- fit_factors(object)
-  tcrossprod(factors$u * rep(factors$d, each = nrow(factors$u)), factors$v)
+  low_rank(fit_factors(object))
 }
 
 #' @rdname nmu_methods

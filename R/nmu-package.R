@@ -13,6 +13,8 @@
 #'   [nmu_em_estlambda()] re-estimates both as it goes. Both are the iterations of
 #'   the notebook cited below, and keep its names and its results.
 #' * [nmu()] takes out `K` factors one after another.
+#' * [posterior_b()] and [standard_errors()] tell what a fit knows and how well, and
+#'   [predict()][predict.nmu_fit] and [simulate()][simulate.nmu_fit] carry it to new data.
 #' * [truncnorm_moments()] and [demg()] are the two functions that the method rests on.
 #' * [sim_blocks()] and [sim_tree()] draw the notebook's two data sets.
 #'
@@ -26,7 +28,7 @@
 #' @importClassesFrom Matrix sparseMatrix
 #' @importFrom graphics plot
 #' @importFrom rlang %||%
-#' @importFrom stats coef fitted logLik nobs residuals
+#' @importFrom stats coef fitted logLik nobs predict residuals simulate
 #' @aliases NULL nmu-package
 #' @keywords internal
 "_PACKAGE"

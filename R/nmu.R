@@ -63,8 +63,8 @@
 #'     `lambda`, `sigma`;
 #'   * `status`: `"converged"` where all factors were converged or null; else that of the last
 #'     factor that was not; `converged`: `TRUE` or `FALSE`;
-#'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `K` (factors found),
-#'     `noise`, `control`, `call`, and `A` unless `control` says not to keep it.
+#'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `ignore_diag`, `K`
+#'     (factors found), `noise`, `control`, `call`, and `A` unless `control` says not to keep it.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not
 #'   as described, `nmu_error_core` where the core cannot go on, and `nmu_error_interrupted`
@@ -77,7 +77,9 @@
 #'   the deflation.
 #'
 #' @seealso [nmu_em_estlambda()] for one factor with more of its details, [nmu_methods],
-#'   [nmu_subset], [top_features()] and [match_factors()] for what can be done with a fit.
+#'   [nmu_subset], [top_features()] and [match_factors()] for what can be done with a fit;
+#'   [posterior_b()], [standard_errors()], [simulate()][simulate.nmu_fit] and
+#'   [predict()][predict.nmu_fit] for what it says of `b`, of itself and of new data.
 #'
 #' @examples
 #' # correlations of 24 ability tests

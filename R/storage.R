@@ -5,17 +5,18 @@
 #'
 #' @param A What the user gave.
 #' @param call The user's call.
+#' @param arg Name of the argument.
 #' @return A double matrix with the dimnames of `A`.
 #' @noRd
-as_storage <- function(A, call) {
+as_storage <- function(A, call, arg = "A") {
   if (inherits(A, "sparseMatrix")) {
-    abort_input(
-      "A", "a dense matrix, such as as.matrix(A), since sparse ones are not supported yet",
-      describe(A), call
+    expected <- sprintf(
+      "a dense matrix, such as as.matrix(%s), since sparse ones are not supported yet", arg
     )
+    abort_input(arg, expected, describe(A), call)
   }
   if (is.data.frame(A)) {
-    check_columns(A, call)
+    check_columns(A, call, arg)
   }
   if (is.data.frame(A) || inherits(A, "Matrix")) {
     A <- as.matrix(A)
@@ -23,11 +24,11 @@ as_storage <- function(A, call) {
   numbers <- (is.numeric(A) || is.logical(A)) && !inherits(A, "integer64")
   if (!is.matrix(A) || !numbers) {
     expected <- "a numeric, integer or logical matrix, or a data frame of numbers"
-    abort_input("A", expected, describe(A), call)
+    abort_input(arg, expected, describe(A), call)
   }
   if (length(A) == 0) {
     found <- sprintf("a %d x %d matrix", nrow(A), ncol(A))
-    abort_input("A", "a matrix with at least one row and one column", found, call)
+    abort_input(arg, "a matrix with at least one row and one column", found, call)
   }
   if (is.object(A)) {
     A <- unclass(A)
@@ -46,7 +47,7 @@ as_storage <- function(A, call) {
 #' @inheritParams as_storage
 #' @return Nothing of use.
 #' @noRd
-check_columns <- function(A, call) {
+check_columns <- function(A, call, arg) {
   plain <- vapply(A, FUN.VALUE = logical(1), FUN = function(column) {
     (is.numeric(column) || is.logical(column)) && !is.object(column) && is.null(dim(column))
   })
@@ -56,6 +57,6 @@ check_columns <- function(A, call) {
       "column %d, %s, of class %s",
       first, quote_text(names(A)[first]), quote_text(class(A[[first]])[1])
     )
-    abort_input("A", "numeric or logical in every column", found, call)
+    abort_input(arg, "numeric or logical in every column", found, call)
   }
 }

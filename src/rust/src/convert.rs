@@ -9,9 +9,11 @@ use nmu_core::emg::Side;
 use nmu_core::fit::{FactorFit, Refit, Status, Trace};
 use nmu_core::noise::{Bounds, Moments, Noise, Notebook, Shares};
 use nmu_core::parallel::Threads;
+use nmu_core::project::{Projection, Stop};
 use nmu_core::scan::{power_of_two_near, Scan};
 use nmu_core::start::Start;
 use nmu_core::storage::{Dense, Masked, Storage};
+use nmu_core::uncertainty::StandardErrors;
 use nmu_core::view::Factor;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -97,6 +99,24 @@ pub(crate) fn tail(lower: bool) -> Side {
     }
 }
 
+/// A seed of 64 bits, from the upper and the lower 32 of them, which R's doubles can hold.
+pub(crate) fn seed(high: f64, low: f64) -> u64 {
+    (high as u64) << 32 | low as u64
+}
+
+/// A vector of `count` times `length` values, which R is asked for before anything else.
+pub(crate) fn fill<I>(length: usize, count: i32, values: impl FnOnce(usize) -> I) -> Doubles
+where
+    I: Iterator<Item = f64>,
+{
+    let count = extent(count);
+    let mut filled = Doubles::new(length * count);
+    for (slot, value) in filled.iter_mut().zip(values(count)) {
+        *slot = value.into();
+    }
+    filled
+}
+
 /// The list of options that R sends, read by name.
 pub(crate) struct Options(List);
 
@@ -137,13 +157,26 @@ impl Options {
         let rule = match self.text("rule")?.as_str() {
             "mle" => Rule::Likelihood(self.shares()?, self.get("ladder")?),
             "moments" => Rule::Alternate(&Moments, self.shares()?),
-            "fixed" => Rule::Fixed(Noise {
-                lambda: self.get::<f64>("lambda")? / scale,
-                sigma: self.get::<f64>("sigma")? * scale,
-            }),
+            "fixed" => Rule::Fixed(self.noise(scale)?),
             other => return Err(format!("there is no rule {other}")),
         };
         Ok(Climb { rule, tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+    }
+
+    /// λ and σ, in units in which entries are multiplied by `scale`.
+    pub(crate) fn noise(&self, scale: f64) -> Result<Noise, String> {
+        Ok(Noise { lambda: self.get::<f64>("lambda")? / scale, sigma: self.get::<f64>("sigma")? * scale })
+    }
+
+    /// The loadings of the columns alone.
+    pub(crate) fn columns(&self, ncol: usize) -> Result<Vec<Vec<f64>>, String> {
+        let v: Vec<f64> = self.get("v")?;
+        Ok(v.chunks_exact(ncol).map(<[f64]>::to_vec).collect())
+    }
+
+    /// When a climb stops.
+    pub(crate) fn stop(&self) -> Result<Stop, String> {
+        Ok(Stop { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
     }
 
     fn shares(&self) -> Result<Shares, String> {
@@ -365,8 +398,8 @@ pub(crate) fn certificate_list(certificate: &Certificate) -> List {
 fn factor_list(factors: &[&Factor], scale: f64) -> List {
     list!(
         d = factors.iter().map(|factor| factor.d / scale).collect::<Vec<_>>(),
-        u = loadings(factors, |factor| &factor.u),
-        v = or_null(factors.iter().any(|factor| factor.v.is_some()).then(|| loadings(factors, Factor::v)))
+        u = loadings(factors, |factor| Some(&factor.u)),
+        v = loadings(factors, |factor| factor.v.as_deref())
     )
 }
 
@@ -381,10 +414,27 @@ fn trace_list<'a>(rows: impl Iterator<Item = &'a Trace>, count: f64, scale: f64)
     )
 }
 
-/// The loadings of all factors as the columns of a matrix.
-fn loadings(factors: &[&Factor], of: impl Fn(&Factor) -> &[f64]) -> RMatrix<f64> {
-    let columns: Vec<&[f64]> = factors.iter().map(|factor| of(factor)).collect();
-    RMatrix::new_matrix(columns.first().map_or(0, |column| column.len()), columns.len(), |row, column| {
-        columns[column][row]
-    })
+/// Loadings of new rows, each a column, in the units of the matrix, whose entries the core saw multiplied by `scale`.
+pub(crate) fn projection_list(rows: &[Projection], scale: f64) -> List {
+    let unscaled: Vec<Vec<f64>> = rows.iter().map(|row| row.loadings.iter().map(|x| x / scale).collect()).collect();
+    list!(
+        loadings = loadings(&unscaled, |row| Some(row)),
+        status = rows.iter().map(|row| status_name(row.status)).collect::<Vec<_>>()
+    )
+}
+
+/// Standard errors, in the units of the matrix, whose entries the core saw multiplied by `scale`.
+pub(crate) fn errors_list(errors: &[StandardErrors], scale: f64) -> List {
+    list!(
+        d = errors.iter().map(|errors| errors.d / scale).collect::<Vec<f64>>(),
+        u = loadings(errors, |errors| Some(&errors.u)),
+        v = loadings(errors, |errors| errors.v.as_deref())
+    )
+}
+
+/// A vector for each factor, as the columns of a matrix; NULL where there are none.
+fn loadings<T>(factors: &[T], of: impl Fn(&T) -> Option<&[f64]>) -> Robj {
+    let columns: Vec<&[f64]> = factors.iter().filter_map(of).collect();
+    let matrix = |first: &&[f64]| RMatrix::new_matrix(first.len(), columns.len(), |row, column| columns[column][row]);
+    or_null(columns.first().map(matrix))
 }

@@ -5,13 +5,14 @@ mod convert;
 mod interrupt;
 
 use convert::{
-    certificate_list, certified_list, deflation_list, em_list, guarded, logs_or_values, pair_lengths, scan_list, tail,
-    Matrix, Options,
+    certificate_list, certified_list, deflation_list, em_list, errors_list, fill, guarded, logs_or_values,
+    pair_lengths, projection_list, scan_list, seed, tail, Matrix, Options,
 };
 use extendr_api::prelude::*;
 use nmu_core::deflate::{deflate, Problem};
 use nmu_core::noise::Noise;
-use nmu_core::{certify, em, emg, expectation, scan, start, truncated, view::View};
+use nmu_core::project::{project, Rows};
+use nmu_core::{certify, em, emg, expectation, scan, start, truncated, uncertainty, view::View};
 
 /// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
 /// @noRd
@@ -109,6 +110,37 @@ fn core_certificate(a: Robj, options: List) -> Result<List, String> {
     })
 }
 
+/// The loadings of new rows, which stand in the columns of `a`, on the factors of a fit.
+/// @noRd
+#[extendr]
+fn core_project(a: Robj, options: List) -> Result<List, String> {
+    let a = Matrix::new(a)?;
+    let options = Options::new(options);
+    guarded(|| {
+        let scale = options.scale()?;
+        let rows = Rows { values: a.values(), scale };
+        let (columns, noise) = (options.columns(a.nrow)?, options.noise(scale)?);
+        let found = project(rows, &columns, noise, options.stop()?, &mut interrupt::observer());
+        found.map(|rows| projection_list(&rows, scale)).map_err(|error| error.to_string())
+    })
+}
+
+/// Standard errors of weights and loadings.
+/// @noRd
+#[extendr]
+fn core_standard_errors(a: Robj, options: List) -> Result<List, String> {
+    let a = Matrix::new(a)?;
+    let options = Options::new(options);
+    guarded(|| {
+        let storage = a.storage(&options)?;
+        let (scale, threads) = (options.scale()?, options.threads()?);
+        let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?).in_units(scale);
+        let factors = options.factors("factors", scale)?;
+        let errors = uncertainty::standard_errors(&view, &factors, options.noise(scale)?, threads);
+        Ok(errors_list(&errors, scale))
+    })
+}
+
 /// Moments of the normal truncated to the positive half line.
 /// @noRd
 #[extendr]
@@ -119,6 +151,13 @@ fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> List {
         var = moments.iter().map(|m| m.variance).collect::<Vec<_>>(),
         log_mass = moments.iter().map(|m| m.log_mass).collect::<Vec<_>>()
     )
+}
+
+/// Draws from normals of variance 1 truncated to the positive half line: `count` rounds of one for each of `z`.
+/// @noRd
+#[extendr]
+fn core_truncnorm_draws(z: &[f64], count: i32, high: f64, low: f64) -> Doubles {
+    fill(z.len(), count, |count| truncated::draws(z, count, seed(high, low)))
 }
 
 /// The density of the exponentially modified Gaussian.
@@ -159,7 +198,10 @@ extendr_module! {
     fn core_deflate;
     fn core_underapproximate;
     fn core_certificate;
+    fn core_project;
+    fn core_standard_errors;
     fn core_truncnorm_moments;
+    fn core_truncnorm_draws;
     fn core_demg;
     fn core_pemg;
     fn core_qemg;

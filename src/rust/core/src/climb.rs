@@ -39,8 +39,6 @@ pub struct Climb<'a> {
 
 /// The EM steps at the start.
 const EM_STEPS: usize = 30;
-/// The EM steps before a ladder: fewer, since its first rung has λ and σ free.
-const EM_STEPS_BEFORE_LADDER: usize = 10;
 
 impl Method for Climb<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
@@ -48,19 +46,18 @@ impl Method for Climb<'_> {
         let mut route = Route::new(view, self.tolerance, self.iterations, threads, observer);
         match &self.rule {
             Rule::Fixed(noise) => {
-                let factor = route.em_steps(start, *noise, EM_STEPS);
+                let factor = route.em_steps(&start, *noise, EM_STEPS);
                 let fit = route.climb(&factor, *noise, None);
                 route.end(fit.only(), &fit, None)
             }
             Rule::Likelihood(shares, ladder) => {
                 let bounds = route.bounds(shares);
-                let factor = route.em_steps(start, route.first_noise(&bounds), EM_STEPS_BEFORE_LADDER);
-                route.up_the_ladder(factor, ladder, bounds)
+                route.up_the_ladder(&start, ladder, bounds)
             }
             Rule::Alternate(estimator, shares) => {
                 let bounds = route.bounds(shares);
                 let noise = route.first_noise(&bounds);
-                let factor = route.em_steps(start, noise, EM_STEPS);
+                let factor = route.em_steps(&start, noise, EM_STEPS);
                 route.take_turns(&factor, noise, *estimator, bounds)
             }
         }

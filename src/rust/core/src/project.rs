@@ -64,7 +64,7 @@ pub fn project(
             Part { factor, free: Free::Weight }
         };
         let parts: Vec<Part> = columns.iter().map(part).collect();
-        let fit = maximise(&view, &parts, noise, &settings, Threads::new(1), observer);
+        let fit = maximise(&view, &parts, noise, &settings, Threads::new(1), &mut |_| {}, observer);
         let loadings = fit.factors.iter().map(|factor| factor.d).collect();
         found.push(Projection { loadings, status: fit.status });
         if fit.status == Status::Interrupted {

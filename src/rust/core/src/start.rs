@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The loadings that an iteration starts from.
+#[derive(Clone, Debug)]
 pub struct Start {
     /// The loadings of the rows, of unit norm, or zero.
     pub u: Vec<f64>,

@@ -10,17 +10,27 @@ use crate::fit::{FactorFit, Status};
 use crate::flatness::flatness;
 use crate::noise::{Bounds, Noise};
 use crate::pass::Sums;
+use crate::start::Start;
 use crate::view::Factor;
+
+/// The EM steps before the ladder: few, since λ and σ are free on it.
+const EM_STEPS: usize = 10;
 
 impl Route<'_, '_, '_> {
     /// Climbs with each least ratio in turn, from where the one before ended, and keeps the flattest of the ends; λ and σ
     /// are then estimated anew, without a least ratio. Without a ladder there is one climb, with all free.
-    pub(super) fn up_the_ladder(mut self, start: Factor, ladder: &[f64], bounds: Bounds) -> FactorFit {
-        let mut factor = start;
+    ///
+    /// With a small ratio `b` may explain all there is; the next climb then begins at the start itself.
+    pub(super) fn up_the_ladder(mut self, start: &Start, ladder: &[f64], bounds: Bounds) -> FactorFit {
         let mut noise = self.first_noise(&bounds);
+        let mut factor = self.em_steps(start, noise, EM_STEPS);
         let mut sums = self.sums(&factor);
         let mut best: Option<Best> = None;
         for &rung in ladder {
+            if factor.d == 0.0 {
+                factor = self.bare(start);
+                sums = self.sums(&factor);
+            }
             let rungs = Bounds { least_ratio: rung, largest_ratio: bounds.largest_ratio.max(rung), ..bounds };
             let fit = self.climb(&factor, suited(noise, &sums, rung), Some(rungs));
             (factor, noise, sums) = (fit.only(), fit.noise, fit.sums);
@@ -28,7 +38,7 @@ impl Route<'_, '_, '_> {
             if best.as_ref().is_none_or(|best| flat > best.flatness) {
                 best = Some(Best { flatness: flat, rung, factor: factor.clone(), noise, status: fit.status });
             }
-            if fit.status == Status::Interrupted || factor.d == 0.0 {
+            if fit.status == Status::Interrupted {
                 break;
             }
         }

@@ -1,15 +1,15 @@
 //! All factors together, with one λ and σ.
 //!
-//! First the weights alone, whose problem is concave; then the loadings. Where the likelihood determines the factors, as
-//! with groups that overlap, the climb settles within some tens of steps. Where it does not, as with the branches of a tree,
-//! of which there are more than their covariance has dimensions, it would go on along a ridge for ever, and away from
-//! anything with a meaning: then the flattest factors that it came by are kept.
+//! Where the likelihood determines the factors, as with groups that overlap, a climb of all loadings settles within some tens
+//! of steps. Where it does not, as with the branches of a tree, of which there are more than their covariance has
+//! dimensions, it would go on along a ridge for ever, and away from anything with a meaning: then the flattest factors that
+//! it came by are kept.
 
 use super::route::Route;
 use super::{Climb, Rule};
 use crate::fit::{Refit, Status, Top};
 use crate::flatness::mean_flatness;
-use crate::maximise::{Fit, Free, Part};
+use crate::maximise::{Free, Part};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
@@ -68,20 +68,17 @@ impl Climb<'_> {
     ) -> Refit {
         let mut route = Route::new(view, self.tolerance, self.iterations.min(MOST_STEPS), threads, observer);
         let bounds = self.bounds(&route);
-        let weights: Vec<Part> = parts.iter().map(|part| Part { free: Free::Weight, ..part.clone() }).collect();
-        let weighted = route.climb_all(&weights, noise, bounds, &mut |_| {});
-        let parts = placed(&weighted, parts);
-        let before = mean_flatness(&weighted.factors);
-        let mut flattest = (before, weighted.factors.clone());
+        let found: Vec<Factor> = parts.iter().map(|part| part.factor.clone()).collect();
+        let mut flattest = (mean_flatness(&found), found.clone());
         let mut watch = |factors: &[Factor]| {
             let flat = mean_flatness(factors);
             if flat > flattest.0 {
                 flattest = (flat, factors.to_vec());
             }
         };
-        let fit = route.climb_all(&parts, weighted.noise, bounds, &mut watch);
+        let fit = route.climb_all(parts, noise, bounds, &mut watch);
         let top = Top { log_likelihood: fit.log_likelihood(), factors: fit.factors.clone() };
-        let (status, settled) = (fit.status, fit.status == Status::Converged && keeps(&fit, &weighted));
+        let (status, settled) = (fit.status, fit.status == Status::Converged && keeps(&fit.factors, &found));
         let (factors, fit) = if settled {
             (fit.factors.clone(), fit)
         } else {
@@ -120,25 +117,11 @@ impl Climb<'_> {
     }
 }
 
-/// The parts, at the factors of a fit.
-fn placed(fit: &Fit, parts: &[Part]) -> Vec<Part> {
-    parts.iter().zip(&fit.factors).map(|(part, factor)| Part { factor: factor.clone(), ..*part }).collect()
-}
-
 /// How much flatness a refit may cost.
 const FLATNESS_SLACK: f64 = 0.01;
 
 /// Whether a refit keeps what was found: as many factors, and about as flat.
-fn keeps(fit: &Fit, before: &Fit) -> bool {
-    let count = |fit: &Fit| fit.factors.iter().filter(|factor| factor.d > 0.0).count();
-    if std::env::var_os("DBG").is_some() {
-        eprintln!(
-            "flat {} -> {} count {} {}",
-            mean_flatness(&before.factors),
-            mean_flatness(&fit.factors),
-            count(before),
-            count(fit)
-        );
-    }
-    count(fit) >= count(before) && mean_flatness(&fit.factors) >= mean_flatness(&before.factors) - FLATNESS_SLACK
+fn keeps(refitted: &[Factor], found: &[Factor]) -> bool {
+    let count = |factors: &[Factor]| factors.iter().filter(|factor| factor.d > 0.0).count();
+    count(refitted) >= count(found) && mean_flatness(refitted) >= mean_flatness(found) - FLATNESS_SLACK
 }

@@ -7,8 +7,9 @@ use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Estimator, Noise, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
-use crate::pass::{sweep, Depth, Model, Question, Sums};
+use crate::pass::{product, sweep, Depth, Model, Question, Sums};
 use crate::start::Start;
+use crate::vector::dot;
 use crate::view::{Factor, View};
 
 /// The least σ, in units in which the matrix has a root mean square near 1.
@@ -66,10 +67,16 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
         residual_sums(self.view, factor, self.threads)
     }
 
+    /// The start as a factor, its weight by least squares.
+    pub(super) fn bare(&self, start: &Start) -> Factor {
+        let d = dot(&start.u, &product(self.view, &start.u, &start.v, self.threads).rows).max(0.0);
+        Factor { d, u: start.u.clone(), v: (!self.view.is_symmetric()).then(|| start.v.clone()) }
+    }
+
     /// The factor after a few EM steps.
-    pub(super) fn em_steps(&mut self, start: Start, noise: Noise, iterations: usize) -> Factor {
+    pub(super) fn em_steps(&mut self, start: &Start, noise: Noise, iterations: usize) -> Factor {
         let settings = em::Settings { noise, estimator: None, rounds: 1, iterations, tolerance: 0.0, trace: false };
-        let factor = em::iterate(self.view, start, &settings, self.threads, self.observer).factor;
+        let factor = em::iterate(self.view, start.clone(), &settings, self.threads, self.observer).factor;
         Factor { d: factor.d.max(0.0), ..factor }
     }
 

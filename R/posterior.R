@@ -1,0 +1,127 @@
+#' The posterior of the remainder
+#'
+#' What a fit says of the remainder \eqn{b}, for all of the matrix or a block of it. Given the data
+#' and the fit, with \eqn{x = A - \sum_k d_k u_k v_k^T}{x = A - sum_k d_k u_k v_k^T} the residual,
+#' the entries of \eqn{b} are independent, and
+#' \eqn{b_{ij} \sim N(x_{ij} - \lambda \sigma^2, \sigma^2)}{
+#'   b_ij ~ N(x_ij - lambda sigma^2, sigma^2)} truncated to the nonnegative numbers. Its moments
+#' are those of [truncnorm_moments()].
+#'
+#' An entry that was not observed, since it is `NA` or on a diagonal that was ignored, says nothing
+#' of its \eqn{b}: the posterior is the prior, \eqn{\mathrm{Exp}(\lambda)}{Exp(lambda)}, with mean
+#' and standard deviation \eqn{1/\lambda}{1/lambda}.
+#'
+#' The factors, \eqn{\lambda} and \eqn{\sigma} are taken as they are: how uncertain they are
+#' themselves is not in it. Only the block asked for is worked out, so that memory is needed
+#' for that alone. The posterior means of all of the matrix are `b` of an [nmu_em()] fit, but for
+#' the last change of \eqn{d} and, in [nmu_em_estlambda()], of \eqn{\lambda} and \eqn{\sigma}.
+#'
+#' Draws are exact, by rejection, also where the posterior is far out in the tail. They come
+#' from a generator of their own, whose seed is drawn from R's: [set.seed()] governs them.
+#'
+#' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
+#' @param rows,cols The block: numbers (negative ones to leave out), names, or `TRUE` or `FALSE` for
+#'   each row or column of `A`; each at most once, in any order. `NULL` means all.
+#' @param draws One whole number, zero or larger: how many draws.
+#' @param A The data, where the fit has not kept them (`keep_data = FALSE`).
+#'
+#' @return An object of class `nmu_posterior`, a list with `mean` and `sd`, matrices of the size
+#'   of the block, and, where `draws` is positive, `draws`, an array of rows x columns x draws.
+#'   All are in the units of `A` and carry its row and column names.
+#'
+#' @section Errors: Class `nmu_error_input` where an argument is not as described, and where the
+#'   data are needed and neither kept nor given, or given with another size.
+#'
+#' @source C. P. Robert (1995), Simulation of truncated normal variables, *Statistics and
+#'   Computing* 5, 121-125, for the draws.
+#'
+#' @seealso [standard_errors()] for the factors.
+#'
+#' @examples
+#' fit <- nmu(Harman74.cor$cov, K = 3)
+#' posterior_b(fit)
+#' posterior_b(fit, rows = 1:3, cols = c("Addition", "Code"))$mean
+#'
+#' # the probability that b is above 0.2
+#' set.seed(1)
+#' apply(posterior_b(fit, 1:3, 4:6, draws = 500)$draws > 0.2, 1:2, mean)
+#' @export
+posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
+  call <- match.call()
+  check_fit(fit, call)
+  factors <- fit_factors(fit)
+  rows <- check_lines(rows, "rows", "row", factors$u, call)
+  cols <- check_lines(cols, "cols", "column", factors$v, call)
+  draws <- check_count(draws, "draws", call, least = 0)
+  block <- fit_data(fit, A, call)[rows, cols, drop = FALSE]
+  check_entries(core_value(core_scan(block), call), call, missing = TRUE)
+  if (isTRUE(fit$ignore_diag)) {
+    block[outer(rows, cols, "==")] <- NA
+  }
+  factors$u <- factors$u[rows, , drop = FALSE]
+  factors$v <- factors$v[cols, , drop = FALSE]
+  fitted <- low_rank(factors)
+  # in units of sigma, where nothing overflows
+  z <- (block - fitted) / fit$sigma - fit$lambda * fit$sigma
+  dimnames(z) <- dimnames(fitted)
+  new_posterior(z, fit$lambda, fit$sigma, draws)
+}
+
+#' Check a choice of rows or of columns
+#'
+#' @inheritParams check_selection
+#' @param loadings The loadings of all of them.
+#' @return Whole numbers.
+#' @noRd
+check_lines <- function(x, arg, noun, loadings, call) {
+  if (is.null(x)) {
+    return(seq_len(nrow(loadings)))
+  }
+  check_selection(x, arg, noun, nrow(loadings), rownames(loadings), call)
+}
+
+#' Work out the posterior
+#'
+#' @param z Matrix of the means before truncation, in units of sigma; `NA` where an entry was not
+#'   observed.
+#' @param lambda,sigma Those of the fit.
+#' @param draws Number of draws.
+#' @return An object of class `nmu_posterior`.
+#' @noRd
+new_posterior <- function(z, lambda, sigma, draws) {
+  observed <- !is.na(z)
+  known <- z[observed]
+  moments <- core_truncnorm_moments(known, rep(1, length(known)))
+  prior <- replace(z, TRUE, 1 / lambda)
+  posterior <- list(
+    mean = replace(prior, observed, sigma * moments$mean),
+    sd = replace(prior, observed, sigma * sqrt(moments$var))
+  )
+  if (draws > 0) {
+    values <- matrix(0, length(z), draws)
+    seed <- floor(stats::runif(2) * 2^32)
+    values[observed, ] <- sigma * core_truncnorm_draws(known, draws, seed[1], seed[2])
+    values[!observed, ] <- stats::rexp(sum(!observed) * draws) / lambda
+    labels <- if (!is.null(dimnames(z))) c(dimnames(z), list(NULL))
+    posterior$draws <- array(values, c(dim(z), draws), labels)
+  }
+  structure(posterior, class = "nmu_posterior")
+}
+
+#' @rdname posterior_b
+#' @param x An object of class `nmu_posterior`.
+#' @param ... Not used.
+#' @method print nmu_posterior
+#' @export
+print.nmu_posterior <- function(x, ...) {
+  between <- function(values) paste(signif_text(range(values)), collapse = " to ")
+  count <- dim(x$draws)[3]
+  cli::cat_line(cli::style_bold(sprintf(
+    "<nmu_posterior> b of %d x %d entries", nrow(x$mean), ncol(x$mean)
+  )))
+  cli::cat_line(sprintf("mean %s, sd %s", between(x$mean), between(x$sd)))
+  if (!is.null(count)) {
+    cli::cat_line(sprintf("%d draw%s", count, if (count == 1) "" else "s"))
+  }
+  invisible(x)
+}

@@ -1,0 +1,76 @@
+#' Standard errors of weights and loadings
+#'
+#' How sharply the likelihood of a fit peaks in each of its numbers. The standard error of a weight
+#' or of a loading is \eqn{1/\sqrt{c}}{1/sqrt(c)}, with \eqn{c} minus the second derivative of
+#' the log-likelihood in that number, while all the others, \eqn{\lambda} and \eqn{\sigma} are held.
+#'
+#' With \eqn{z = x/\sigma - \lambda\sigma}{z = x/sigma - lambda sigma} of the residual \eqn{x},
+#' \eqn{h = \phi(z)/\Phi(z)}{h = phi(z)/Phi(z)} and \eqn{m = h (z + h)}, an entry counts by
+#' \eqn{m_{ij}}{m_ij}, from 0 (the remainder \eqn{b} takes up whatever the factor leaves) to 1 (as
+#' in least squares):
+#' \deqn{\mathrm{se}(u_{ik}) = \sigma / \sqrt{d_k^2 \sum_j m_{ij} v_{jk}^2}, \quad
+#'   \mathrm{se}(d_k) = \sigma / \sqrt{\sum_{ij} m_{ij} u_{ik}^2 v_{jk}^2},}{
+#'   se(u_ik) = sigma / sqrt(d_k^2 sum_j m_ij v_jk^2),
+#'   se(d_k) = sigma / sqrt(sum_ij m_ij u_ik^2 v_jk^2),}
+#' and for \eqn{v} like for \eqn{u}. Entries that are missing, or on a diagonal that was ignored,
+#' do not count. Of a symmetric `A` each pair counts once and the diagonal half, for all classes of
+#' fits; as the diagonal of the low-rank part is quadratic in \eqn{u}, \eqn{m_{ii} v_{ik}^2}{
+#' m_ii v_ik^2} is there \eqn{2 m_{ii} u_{ik}^2 - s_{ii} \sigma^2 / d_k}{
+#' 2 m_ii u_ik^2 - s_ii sigma^2 / d_k} with the slope \eqn{s = \lambda - h/\sigma}{
+#' s = lambda - h/sigma}.
+#'
+#' These errors are conditional, and so understate: were the other numbers free to follow, the
+#' likelihood would fall less. The more factors overlap, the more they understate. They are no
+#' guide to whether a loading is zero, since it cannot be below.
+#'
+#' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
+#' @param A The data, where the fit has not kept them (`keep_data = FALSE`).
+#'
+#' @return A list with `d`, a number for each factor in the units of `A`, and the matrices `u` and
+#'   `v`, without units, of the size and with the names of `u` and `v` of an [nmu()] fit, for
+#'   [nmu_em()] fits with one column; where `A` is symmetric, `v` is `u`. `NA` stands where a
+#'   loading is zero, at its bound; where the likelihood does not curve downwards; and
+#'   throughout a factor with a weight of zero or less.
+#'
+#' @section Errors: Class `nmu_error_input` where an argument is not as described, and where the
+#'   data are needed and neither kept nor given, or given with another size.
+#'
+#' @source Y. Pawitan (2001), *In All Likelihood*, section 2.5: the observed information.
+#'
+#' @seealso [posterior_b()] for the remainder; the `path` of an [nmu()] fit has standard errors of
+#'   \eqn{\lambda} and \eqn{\sigma}.
+#'
+#' @examples
+#' fit <- nmu(Harman74.cor$cov, K = 2)
+#' errors <- standard_errors(fit)
+#' errors$d
+#' head(cbind(u = fit$u[, 1], se = errors$u[, 1]))
+#' @export
+standard_errors <- function(fit, A = NULL) {
+  call <- match.call()
+  check_fit(fit, call)
+  A <- fit_data(fit, A, call)
+  scan <- core_value(core_scan(A), call)
+  check_entries(scan, call, missing = TRUE)
+  if (fit$symmetric && !scan$symmetric) {
+    abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call)
+  }
+  factors <- fit_factors(fit)
+  options <- list(
+    factors = list(d = factors$d, u = factors$u, v = if (!fit$symmetric) factors$v),
+    lambda = fit$lambda, sigma = fit$sigma, symmetric = fit$symmetric,
+    ignore_diag = isTRUE(fit$ignore_diag), missing = scan$missing > 0,
+    rms = fit$sigma, # the unit in which the core works
+    threads = fit$control$threads
+  )
+  errors <- lapply(core_value(core_standard_errors(A, options), call), function(values) {
+    replace(values, is.nan(values), NA)
+  })
+  dimnames(errors$u) <- dimnames(factors$u)
+  if (fit$symmetric) {
+    errors$v <- errors$u
+  } else {
+    dimnames(errors$v) <- dimnames(factors$v)
+  }
+  errors
+}
