@@ -79,22 +79,18 @@ signal_status <- function(fit, call) {
   }
 }
 
-#' Say once where lambda or sigma ended at a bound
+#' Say where lambda or sigma of the final model ended at a bound
 #'
 #' @param fit A fit.
 #' @return Nothing of use.
 #' @noRd
 signal_bounds <- function(fit) {
-  bound <- fit$path$bound
-  if (all(bound == "none")) {
+  text <- switch(fit$refit$bound %||% fit$path$bound[fit$K],
+    sigma = "sigma is at its least value: see the section Bounds of ?noise_mle.",
+    lambda = "b has all but vanished, lambda is at its bound: see the section Bounds of ?noise_mle."
+  )
+  if (is.null(text)) {
     return(invisible())
   }
-  at <- function(which) paste(fit$path$factor[bound == which], collapse = ", ")
-  text <- c(
-    if (any(bound == "sigma")) sprintf("sigma is at its least value after factor %s.", at("sigma")),
-    if (any(bound == "lambda")) {
-      sprintf("b has all but vanished (lambda at its bound) after factor %s.", at("lambda"))
-    }
-  )
   rlang::inform(text, class = c("nmu_message_bound", "nmu_message"))
 }

@@ -5,11 +5,11 @@
 //! dimensions, it would go on along a ridge for ever, and away from anything with a meaning: then the flattest factors that
 //! it came by are kept.
 
-use super::route::Route;
+use super::route::{residual_sums, Route};
 use super::{Climb, Rule};
 use crate::fit::{Refit, Status, Top};
 use crate::flatness::mean_flatness;
-use crate::maximise::{Free, Part};
+use crate::maximise::{Fit, Free, Part};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
@@ -79,13 +79,8 @@ impl Climb<'_> {
         let fit = route.climb_all(parts, noise, bounds, &mut watch);
         let top = Top { log_likelihood: fit.log_likelihood(), factors: fit.factors.clone() };
         let (status, settled) = (fit.status, fit.status == Status::Converged && keeps(&fit.factors, &found));
-        let (factors, fit) = if settled {
-            (fit.factors.clone(), fit)
-        } else {
-            let factors: Vec<Factor> = flattest.1.into_iter().map(Factor::normalised).collect();
-            let noise = route.climb_noise(&factors, fit.noise, bounds);
-            (factors, noise)
-        };
+        let (factors, fit) =
+            if settled { (fit.factors.clone(), fit) } else { route.weighed(flattest.1, noise, bounds) };
         Refit {
             log_likelihood: fit.log_likelihood(),
             count: fit.sums.count,
@@ -117,11 +112,40 @@ impl Climb<'_> {
     }
 }
 
+impl Route<'_, '_, '_> {
+    /// λ and σ under which nothing that the factors leave is far out.
+    fn moderate_noise(&self, factors: &[Factor], bounds: &Bounds) -> Noise {
+        let rest = self.view.minus(factors);
+        let sums = residual_sums(&rest, &Factor::zero(&rest), self.threads);
+        let mean = sums.residual_mean();
+        let sigma = sums.residual_variance().sqrt().hypot(mean.min(0.0));
+        bounds.clamp(Noise { lambda: 1.0 / mean.max(0.0), sigma })
+    }
+
+    /// Factors with the most likely weights, λ and σ; where that would leave one of them without weight, with their own.
+    fn weighed(&mut self, factors: Vec<Factor>, noise: Noise, bounds: Option<Bounds>) -> (Vec<Factor>, Fit) {
+        let factors: Vec<Factor> = factors.into_iter().map(Factor::normalised).collect();
+        let weight = |factor: &Factor| Part { factor: factor.clone(), free: Free::Weight };
+        let parts: Vec<Part> = factors.iter().map(weight).collect();
+        let noise = bounds.map_or(noise, |bounds| self.moderate_noise(&factors, &bounds));
+        let fit = self.climb_all(&parts, noise, bounds, &mut |_| {});
+        if count(&fit.factors) == count(&factors) {
+            return (fit.factors.clone(), fit);
+        }
+        let fit = self.climb_noise(&factors, noise, bounds);
+        (factors, fit)
+    }
+}
+
 /// How much flatness a refit may cost.
 const FLATNESS_SLACK: f64 = 0.01;
 
 /// Whether a refit keeps what was found: as many factors, and about as flat.
 fn keeps(refitted: &[Factor], found: &[Factor]) -> bool {
-    let count = |factors: &[Factor]| factors.iter().filter(|factor| factor.d > 0.0).count();
     count(refitted) >= count(found) && mean_flatness(refitted) >= mean_flatness(found) - FLATNESS_SLACK
+}
+
+/// The factors that are not null.
+fn count(factors: &[Factor]) -> usize {
+    factors.iter().filter(|factor| factor.d > 0.0).count()
 }

@@ -31,7 +31,7 @@ pub(super) struct Route<'a, 'b, 'c> {
     pub(super) settings: Settings,
     /// The sums over the view before the factor is taken out: its mean and variance are those of its entries.
     initial: Sums,
-    threads: Threads,
+    pub(super) threads: Threads,
     observer: &'b mut Observer<'c>,
     pub(super) trace: Vec<Trace>,
     stage: usize,
@@ -160,7 +160,7 @@ fn same_noise(one: Noise, other: Noise) -> bool {
 }
 
 /// The sums over what a factor leaves of a view, for the moments of the residual.
-fn residual_sums(view: &View, factor: &Factor, threads: Threads) -> Sums {
+pub(super) fn residual_sums(view: &View, factor: &Factor, threads: Threads) -> Sums {
     let ask = |shift: f64| {
         let question =
             Question { row_weights: &factor.u, column_weights: factor.v(), shift, depth: Depth::Expectation };
