@@ -125,6 +125,10 @@ impl Hill<'_> {
         let factors = self.factors_at(theta);
         let (slopes, sums) = self.sweep(&factors, noise);
         let precision = 1.0 / (noise.sigma * noise.sigma);
+        // By Cramér and Rao the mean curvature is no less than 1/Var[x], in units of 1/σ².
+        let ratio = noise.lambda * noise.sigma;
+        let least = ratio * ratio / (1.0 + ratio * ratio);
+        let square = |loadings: &[f64]| dot(loadings, loadings);
         let (mut gradient, mut diagonal) = (Vec::with_capacity(theta.len()), Vec::with_capacity(theta.len()));
         for ((part, factor), (products, curvatures)) in self.parts.iter().zip(&factors).zip(&slopes) {
             match part.free {
@@ -132,18 +136,20 @@ impl Hill<'_> {
                     gradient.extend(products.rows.iter().chain(&products.columns).map(|slope| precision * slope));
                     // Along the loadings themselves the whole matrix curves twice as much as its diagonal says, since W
                     // is a product of two of them.
-                    diagonal.extend(inverse_curvatures(&curvatures.rows, 2.0 * precision));
-                    diagonal.extend(inverse_curvatures(&curvatures.columns, 2.0 * precision));
+                    let (rows, columns) = (least * square(factor.v()), least * square(&factor.u));
+                    diagonal.extend(inverse_curvatures(&curvatures.rows, rows, 2.0 * precision));
+                    diagonal.extend(inverse_curvatures(&curvatures.columns, columns, 2.0 * precision));
                 }
                 Free::Rows => {
                     gradient.extend(products.rows.iter().map(|slope| precision * slope));
-                    diagonal.extend(inverse_curvatures(&curvatures.rows, precision));
+                    diagonal.extend(inverse_curvatures(&curvatures.rows, least * square(factor.v()), precision));
                 }
                 Free::Weight => {
                     let share = if self.view.is_symmetric() { 0.5 * precision } else { precision };
                     let squares: Vec<f64> = factor.u.iter().map(|u| u * u).collect();
                     gradient.push(share * dot(&factor.u, &products.rows));
-                    diagonal.extend(inverse_curvatures(&[dot(&squares, &curvatures.rows)], share));
+                    let least = least * square(&factor.u) * square(factor.v());
+                    diagonal.extend(inverse_curvatures(&[dot(&squares, &curvatures.rows)], least, share));
                 }
             }
         }
@@ -177,18 +183,22 @@ impl Hill<'_> {
 
 /// The least curvature of an entry's log-likelihood in `log λσ` and `log σ` that a step relies on.
 const LEAST_CURVATURE: f64 = 0.05;
-/// The least curvature of a loading, as a share of the largest.
-const LEAST_SHARE: f64 = 1e-6;
 /// Curvatures that are all less are zero.
-const LEAST_LARGEST: f64 = 1e-200;
+const LEAST_CURVATURES: f64 = 1e-200;
 
-/// The inverses of `scale` times the curvatures. Where all are zero, so are the slopes, and any step will do.
-fn inverse_curvatures(curvatures: &[f64], scale: f64) -> Vec<f64> {
-    let largest = curvatures.iter().copied().fold(0.0, f64::max);
-    if largest < LEAST_LARGEST {
-        return vec![1.0; curvatures.len()];
-    }
-    curvatures.iter().map(|curvature| 1.0 / (scale * curvature.max(LEAST_SHARE * largest))).collect()
+/// The inverses of `scale` times the curvatures, of which none counts for less than `least`: where the residuals are far to
+/// the right the log-likelihood is all but straight, and says nothing of how far to go. Where all are zero, so are the
+/// slopes, and any step will do.
+fn inverse_curvatures(curvatures: &[f64], least: f64, scale: f64) -> Vec<f64> {
+    let inverse = |curvature: &f64| {
+        let curvature = curvature.max(least);
+        if curvature < LEAST_CURVATURES {
+            1.0
+        } else {
+            1.0 / (scale * curvature)
+        }
+    };
+    curvatures.iter().map(inverse).collect()
 }
 
 #[cfg(test)]
