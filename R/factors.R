@@ -5,7 +5,8 @@
 #'
 #' Factors are found one after another, so that the path knows \eqn{\lambda}, \eqn{\sigma} and
 #' the log-likelihood of the model with the first k of them, for each k: a fit of those, such as
-#' `fit[1:3]`, is given these values. Null factors may be left out, `fit[fit$d > 0]`, and the order
+#' `fit[1:3]`, is given these values, unless all factors were refitted together (`refine = TRUE`,
+#' the default). Null factors may be left out, `fit[fit$d > 0]`, and the order
 #' may change. Any other choice of factors is a model that was not fitted. Such a fit keeps
 #' \eqn{\lambda} and \eqn{\sigma} of the fit that it was taken from, and its `loglik`, what
 #' `logLik()` says of it, [stats::AIC()] and [stats::BIC()] are `NA`.
@@ -31,6 +32,9 @@
     return(x)
   }
   kept <- check_selection(i, "i", "factor", length(x$d), colnames(x$u), quote(fit[i]))
+  if (identical(kept, seq_len(x$K))) {
+    return(x)
+  }
   number <- x$path$factor
   last <- which(number == max(number[kept]))
   left_out <- setdiff(which(number < number[last]), kept)
@@ -47,9 +51,29 @@
   x$trace <- x$trace[x$trace$factor %in% x$path$factor, ]
   rownames(x$path) <- rownames(x$trace) <- NULL
   x$K <- length(kept)
+  x["refit"] <- list(NULL)
+  x["candidates"] <- list(NULL)
+  x["certificate"] <- list(subset_certificate(x))
   x$status <- path_status(x$path)
   x$converged <- x$status == "converged"
   validate_fit(x)
+}
+
+#' The certificate of some factors of a fit
+#'
+#' @param fit The fit with those factors.
+#' @return The certificate, or `NULL` where the fit has not kept its data.
+#' @noRd
+subset_certificate <- function(fit) {
+  if (is.null(fit$A)) {
+    return(NULL)
+  }
+  options <- list(
+    symmetric = fit$symmetric, ignore_diag = fit$ignore_diag, missing = anyNA(fit$A),
+    threads = fit$control$threads
+  )
+  factors <- list(d = fit$d, u = fit$u, v = if (!fit$symmetric) fit$v)
+  certify(fit$A, factors, options, quote(fit[i]))
 }
 
 #' The features that weigh most in each factor

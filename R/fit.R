@@ -83,7 +83,9 @@ deflated_model <- function(found, given, chosen) {
   )
   refit <- found$refit
   factors <- if (is.null(refit)) new else refit$factors
-  trace <- data.frame(factor = found$trace$factor + known, found$trace$trace)
+  factor <- found$trace$factor
+  iteration <- stats::ave(factor, factor, FUN = seq_along)
+  trace <- data.frame(factor = factor + known, iteration = iteration, found$trace$trace)
   list(
     d = factors$d, u = factors$u, v = factors$v,
     labels = labels,
@@ -114,7 +116,7 @@ certified_model <- function(found) {
   list(
     d = model$factors$d, u = model$factors$u, v = model$factors$v,
     labels = factor_names(K), path = path,
-    trace = data.frame(factor = integer(), model$trace[0])[0, ],
+    trace = data.frame(factor = integer(), iteration = integer(), lapply(model$trace, `[`, 0)),
     refit = model[setdiff(names(model), "factors")], candidates = NULL, nobs = found$nobs
   )
 }

@@ -4,8 +4,8 @@
 #' \eqn{u, v \ge 0} of unit norm and \eqn{d \ge 0}, where
 #' \eqn{b_{ij} \sim \mathrm{Exp}(\lambda)}{b_ij ~ Exp(lambda)} is a nonnegative remainder and
 #' \eqn{e_{ij} \sim N(0, \sigma^2)}{e_ij ~ N(0, sigma^2)} is noise. Each factor is fitted to what
-#' the earlier ones have left (deflation), with \eqn{\lambda} and \eqn{\sigma} estimated anew.
-#' Where `A` is symmetric, \eqn{v = u}.
+#' the earlier ones have left (deflation); in the end all are refitted together. Where `A` is
+#' symmetric, \eqn{v = u}.
 #'
 #' Neither is `A` modified nor are its residuals stored: the earlier factors are taken out as
 #' its entries are read. Factors stand in the order in which they were found. A factor may
@@ -18,23 +18,59 @@
 #' \eqn{\sigma} at a bound and a message that says so; a single row, column or entry is fitted
 #' like any other matrix; a row of `NA` gets the loading zero.
 #'
-#' With all rules but [noise_notebook()], a factor starts from the leading singular pair of what
-#' is left, cut at zero, and from a small \eqn{\sigma}, a tenth of the standard deviation of what
-#' is left, as for an underapproximation. Thirty EM steps lead to the hill that EM would climb;
-#' from there the log-likelihood is climbed by a quasi-Newton method that never steps down, first
-#' with \eqn{\lambda} and \eqn{\sigma} held, and then, with [noise_mle()], in all of them
-#' together. Of a symmetric matrix, no entry of a factor may be larger than 4 times the largest
-#' entry that counts: without its diagonal, one row by itself would fit the better the larger
-#' its loading. The work is done in units of a power of two near the root mean square of `A`, so
-#' that results do not depend on its scale: `nmu(2^k * A)` gives the same bits in `u`.
+#' @section The path of a factor: With [noise_mle()], a factor starts from the leading eigenvector
+#'   or singular pair of what is left, cut at zero, takes ten EM steps with a small \eqn{\sigma},
+#'   as for an underapproximation, and then climbs the log-likelihood in its loadings, \eqn{\lambda}
+#'   and \eqn{\sigma} together, by a quasi-Newton method that never steps down. It does so three
+#'   times, each from where the last ended, with \eqn{\lambda\sigma} held at or above 0.5, 1 and 2
+#'   (the `ladder` of [noise_mle()]). With a small ratio a factor keeps below the data wherever it
+#'   can, at the cost of its shape; with a large one it goes through their middle. Groups that
+#'   overlap want the one, nested groups, as in a tree, the other, and the likelihood does not tell
+#'   which. The *flattest* of the three ends is kept: flatness is the largest squared cosine between
+#'   the loadings and the indicator of any set of them (for a general matrix, the geometric mean of
+#'   both sides). \eqn{\lambda} and \eqn{\sigma} of the path are then estimated without the ladder.
+#'
+#'   With [noise_fixed()] and [noise_moments()] there is no ladder, but 30 EM steps and a climb of
+#'   the loadings, in turns with the rule. Of a symmetric matrix, no entry of a factor may be
+#'   larger than 4 times the largest entry that counts: without its diagonal, one row by itself would
+#'   fit the better the larger its loading. The work is done in units of a power of two near the
+#'   root mean square of `A`, so that results do not depend on its scale: `nmu(2^k * A)` gives the
+#'   same bits in `u`.
+#'
+#' @section The refit: With `refine = TRUE` all loadings, \eqn{\lambda} and \eqn{\sigma} climb
+#'   together from the factors that deflation found. Where the likelihood determines them, as
+#'   with groups that overlap, this settles in some tens of steps, and its end is taken if no
+#'   factor was lost and the mean flatness has not fallen by more than 0.01. Where it does not settle
+#'   in 500 steps, as with the branches of a tree, of which there are more than their covariance
+#'   has dimensions, the factors are not determined by the likelihood: then the flattest factors
+#'   that the climb came by, its start among them, are kept, and their weights, \eqn{\lambda} and
+#'   \eqn{\sigma} are refitted. The element `refit` of the fit says which.
+#'
+#' @section The number of factors: With `K = NULL` deflation goes on until a factor is null or three
+#'   more than the best number so far have been looked at, or `K_max` of [nmu_control()] is reached.
+#'   A number of factors is rated by a Bayesian information criterion, the log-likelihood minus
+#'   \eqn{\frac12 \log N}{log(N)/2} for each loading above a thousandth of the largest, along the path
+#'   and, with `refine = TRUE`, after a joint refit. The two may peak at different numbers; the one
+#'   whose factors are flatter on average stands. The element `candidates` has all values.
+#'
+#' @section Certified underapproximation: With `underapprox = TRUE` the strict limit
+#'   \eqn{\sigma \to 0} is solved instead, as by Gillis and Glineur (2010): factors whose sum is at
+#'   or below `A` wherever `A` is not negative, in whatever order it is evaluated in double
+#'   precision, with the least squared error that a local search finds (exact coordinate steps on
+#'   supports that grow and shrink, from several rows or columns; with `refine = TRUE` all factors
+#'   are improved in rounds, by a quadratic programme for each row and column, and each is once
+#'   given up for a new one). Where `A` is zero so are the factors; they are also zero where `A`
+#'   is negative. \eqn{\lambda} and \eqn{\sigma} are then those of what is left. It takes working
+#'   copies of `A`. Every fit, of either kind, has a `certificate`.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers,
 #'   with at least one row and one column, and at most 1e150 in size in every entry. `NA` entries
 #'   are missing data and left out of the likelihood ([noise_notebook()] refuses them); NaN and
 #'   infinite ones are refused. Dense matrices of the Matrix package are converted; its sparse
 #'   ones are refused.
-#' @param K One positive whole number: how many factors. It may exceed the number of rows or
-#'   columns (trees need it), but not that of entries.
+#' @param K One positive whole number: how many factors, those of an `init` that is a fit
+#'   among them. It may exceed the number of rows or columns (trees need it), but not that of
+#'   entries. `NULL` leaves the number to the data.
 #' @param noise How \eqn{\lambda} and \eqn{\sigma} are estimated: an object such as
 #'   [noise_mle()], or its name, `"mle"`, `"moments"` or `"notebook"` (lower case).
 #' @param symmetric `NULL`, `TRUE` or `FALSE`: treat `A` as symmetric? By default it is
@@ -42,44 +78,71 @@
 #'   precision, relative to the largest entry.
 #' @param ignore_diag `TRUE` or `FALSE`: leave the diagonal out of the likelihood, as is usual for
 #'   covariance and kinship matrices? Square matrices only.
+#' @param refine `TRUE` or `FALSE`: refit all factors together in the end? With
+#'   [noise_fixed()] and [noise_moments()], \eqn{\lambda} and \eqn{\sigma} stay; [noise_notebook()]
+#'   has no refit.
+#' @param underapprox `TRUE` or `FALSE`: find a certified underapproximation?
+#' @param init `NULL`; or the loadings that the first factors start from: a vector or a matrix with
+#'   a column for each factor where `A` is symmetric, otherwise `list(u = , v = )` of such, finite,
+#'   nonnegative and not all zero; or an earlier fit of the same matrix to go on from: factors of
+#'   an `nmu` fit are kept as they are, and those up to `K` are added (a factor that was
+#'   interrupted starts again from where it stood); an `nmu_em` fit is a start. Column names become
+#'   labels.
+#' @param fixed `NULL`, or loadings that stay as they are, given like those of `init`, such as a
+#'   constant for an intercept. They come first, are not counted in `K`, and are labelled by their
+#'   column names, or `"f1"`, `"f2"` ...; their weights `d` are estimated.
 #' @param control Settings made by [nmu_control()].
 #'
 #' @return An object of class `nmu`, a list with
 #'
-#'   * `d`: numeric vector of length K; `u`: matrix with a row for each row of `A`, `v`: matrix
-#'     with a row for each column (the same as `u` where symmetric); both have a column for each
-#'     factor, `"k1"`, `"k2"` ..., of unit norm or zero, and carry the dimnames of `A`;
+#'   * `d`: numeric vector with a weight for each factor; `u`: matrix with a row for each row of `A`,
+#'     `v`: matrix with a row for each column (the same as `u` where symmetric); both have a column
+#'     for each factor, `"k1"`, `"k2"` ..., of unit norm or zero, and carry the dimnames of `A`;
 #'   * `lambda`, `sigma`, `loglik`: estimates and log-likelihood of the model with all
 #'     factors. Where symmetric, the log-likelihood is half the sum over the matrix, since
 #'     each pair is seen twice;
-#'   * `path`: data frame with a row for each factor: `factor`, `d`, `lambda`, `sigma`,
-#'     `loglik` after it was found, `iterations`, `status` (as in [nmu_em()], `"null"` where
-#'     nothing was left for it, or `"stalled"` where no step gained more though the slope said
-#'     that one should), `bound` (`"none"`, `"sigma"` where \eqn{\sigma} is at its least
-#'     value, `"lambda"` where \eqn{\lambda\sigma} is at its largest and \eqn{b} has all but
-#'     vanished; see [noise_mle()]), and the standard errors `se_log_lambda`, `se_log_sigma`
-#'     (`NA` where the likelihood does not curve, or none was asked for);
-#'   * `trace`: data frame with a row for each iteration: `factor`, `iteration`, `loglik`,
-#'     `lambda`, `sigma`;
-#'   * `status`: `"converged"` where all factors were converged or null; else that of the last
-#'     factor that was not; `converged`: `TRUE` or `FALSE`;
-#'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `ignore_diag`, `K`
-#'     (factors found), `noise`, `control`, `call`, and `A` unless `control` says not to keep it.
+#'   * `path`: data frame with a row for each factor as deflation found it: `factor`, `d`, `lambda`,
+#'     `sigma`, `loglik` after it was found, `iterations`, `status` (as in [nmu_em()], `"null"` where
+#'     nothing was left for it, `"stalled"` where no step gained more though the slope said
+#'     that one should, or `"fixed"`), `bound` (`"none"`, `"sigma"` where \eqn{\sigma} is at its
+#'     least value, `"lambda"` where \eqn{\lambda\sigma} is at its largest and \eqn{b} has all but
+#'     vanished; see [noise_mle()]), `rung`, the step of the ladder that was kept, and the standard
+#'     errors `se_log_lambda`, `se_log_sigma` (`NA` where the likelihood does not curve, or none was
+#'     asked for). Of a certified underapproximation only `d`, `iterations`, `status` and `error`,
+#'     the relative error after it, are known;
+#'   * `trace`: data frame with a row for each iteration: `factor`, `iteration`, `stage` (within
+#'     which the log-likelihood never falls), `loglik`, `lambda`, `sigma`;
+#'   * `refit`: `NULL`, or a list about the joint refit: `lambda`, `sigma`, `loglik`, `status`,
+#'     `settled` (was its end taken?), `bound`, `se_log_lambda`, `se_log_sigma`, `trace`;
+#'   * `candidates`: `NULL`, or, where `K = NULL`, a data frame with a row for each `K` looked at:
+#'     the criterion and the mean flatness along the path and after a joint refit (`NaN` without);
+#'   * `certificate`: a list that compares the factors' sum with `A`: `largest_violation`, by how
+#'     much it exceeds an entry that is not negative at most; `violated`, the number of entries that
+#'     it exceeds, of the `checked` ones, and their `share`; `negative`, the number of negative
+#'     entries; `error`, the relative error in the Frobenius norm;
+#'   * `status`: `"converged"` where all factors were converged, null or fixed; else that of the
+#'     last factor that was not; `converged`: `TRUE` or `FALSE`;
+#'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `ignore_diag`,
+#'     `K` (factors found), `noise`, `control`, `call`, and `A` unless `control` says not to keep it.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not
 #'   as described, `nmu_error_core` where the core cannot go on, and `nmu_error_interrupted`
 #'   where the user interrupted the fit (the field `fit` of the condition has it so far). Where
 #'   a residual gives no positive \eqn{\lambda} and \eqn{\sigma}, a warning of class
 #'   `nmu_warning_lambda` says so and the factors so far are returned. Where a bound on
-#'   \eqn{\lambda} or \eqn{\sigma} is active, one message of class `nmu_message_bound` says so.
+#'   \eqn{\lambda} or \eqn{\sigma} of the final model is active, a message of class
+#'   `nmu_message_bound` says so.
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
-#'   the deflation.
+#'   the deflation. N. Gillis and F. Glineur (2010), Using underapproximations for sparse nonnegative
+#'   matrix factorization, *Pattern Recognition* 43, 1676-1687,
+#'   \doi{10.1016/j.patcog.2009.09.013}, for underapproximation. D. C. Liu and J. Nocedal (1989), On the
+#'   limited memory BFGS method for large scale optimization, *Mathematical Programming* 45,
+#'   503-528, for the climb. Ladder, flatness and refit are ours.
 #'
-#' @seealso [nmu_em_estlambda()] for one factor with more of its details, [nmu_methods],
-#'   [nmu_subset], [top_features()] and [match_factors()] for what can be done with a fit;
-#'   [posterior_b()], [standard_errors()], [simulate()][simulate.nmu_fit] and
-#'   [predict()][predict.nmu_fit] for what it says of `b`, of itself and of new data.
+#' @seealso [nmu_em_estlambda()] for one factor with more of its details, [nmu_methods] for
+#'   what can be done with a fit, [nmu_subset], [match_factors()], [posterior_b()],
+#'   [standard_errors()].
 #'
 #' @examples
 #' # correlations of 24 ability tests
@@ -87,6 +150,15 @@
 #' fit
 #' round(coef(fit), 2)
 #' summary(fit)
+#'
+#' # a tree, its number of branches left to the data
+#' set.seed(1)
+#' tree <- sim_tree(n = 20)
+#' fit <- nmu(tree, K = NULL)
+#' match_factors(fit, attr(tree, "loadings"))
+#'
+#' # factors that stay below the data, for certain
+#' nmu(tree, K = 6, underapprox = TRUE)$certificate
 #' @export
 nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = FALSE,
                 refine = TRUE, underapprox = FALSE, init = NULL, fixed = NULL,
@@ -119,8 +191,7 @@ nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = F
     found <- core_value(core_deflate(A, c(options, given[c("fixed", "kept", "starts")])), call)
     deflated_model(found, given, chosen = K$choose)
   }
-  factors <- list(factors = model[c("d", "u", "v")])
-  model$certificate <- core_value(core_certificate(A, c(options, factors)), call)
+  model$certificate <- certify(A, model[c("d", "u", "v")], options, call)
   fit <- new_nmu(model, A, symmetric, ignore_diag, noise = noise, control = control, call = call)
   signal_status(fit, call)
   signal_bounds(fit)
@@ -128,6 +199,19 @@ nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = F
     rlang::inform(format(fit), class = "nmu_message")
   }
   fit
+}
+
+#' Compare factors with the matrix, entry by entry
+#'
+#' @param A The matrix.
+#' @param factors A list of `d`, `u` and `v`, which is `NULL` where symmetric.
+#' @param options A list with `symmetric`, `ignore_diag`, `missing` and `threads`.
+#' @param call The user's call.
+#' @return The certificate: a list of numbers.
+#' @noRd
+certify <- function(A, factors, options, call) {
+  options <- c(options[c("symmetric", "ignore_diag", "missing", "threads")], list(factors = factors))
+  core_value(core_certificate(A, options), call)
 }
 
 #' Check how many factors are asked for

@@ -4,7 +4,8 @@
 #' deviation \eqn{\sigma} of the noise.
 #'
 #' * `noise_mle()`, the default: \eqn{\lambda} and \eqn{\sigma} maximise the likelihood of the
-#'   residual, an exponentially modified Gaussian (see [demg()]), together with the loadings.
+#'   residual, an exponentially modified Gaussian (see [demg()]), together with the loadings, up a
+#'   ladder of ratios.
 #' * `noise_moments()`: the residual \eqn{x} has mean \eqn{1/\lambda} and variance
 #'   \eqn{1/\lambda^2 + \sigma^2}, so \eqn{\lambda} = 1/mean and \eqn{\sigma^2} = var - mean^2, in
 #'   turns with the loadings.
@@ -39,6 +40,9 @@
 #' @param floor One number from 0 to 1: least \eqn{\sigma}, as a share of the standard
 #'   deviation of the factor's initial residual.
 #' @param cap One positive number from 0.001 to 1000: largest \eqn{\lambda\sigma}.
+#' @param ladder `NULL`, or increasing numbers from 0.001 to 1000: the least
+#'   \eqn{\lambda\sigma} with which a factor climbs, one after another; see the path of a factor in
+#'   [nmu()]. `NULL` is one climb with all free.
 #' @param lambda,sigma One positive number each, in units of 1/`A` and of `A`.
 #'
 #' @return An object of class `nmu_noise`: a list with the name of the `rule` and its settings.

@@ -27,3 +27,10 @@ random_matrix <- function(rows, columns = rows, symmetric = FALSE) {
   if (symmetric) remainder <- (remainder + t(remainder)) / 2
   outer(u, v) + remainder
 }
+
+# The log-likelihood of a trace never falls within a stage, but for rounding
+expect_rising <- function(trace, size) {
+  stage <- interaction(if (is.null(trace$factor)) 1 else trace$factor, trace$stage)
+  falls <- tapply(trace$loglik, stage, function(loglik) min(0, diff(loglik)))
+  expect_gte(min(falls, na.rm = TRUE), -1e-10 * abs(size))
+}

@@ -1,18 +1,18 @@
 set.seed(61)
 tree <- sim_tree(n = 8)
-fit <- suppressMessages(nmu(tree, K = 4))
-table <- nmu(USArrests, K = 3)
+fit <- suppressMessages(nmu(tree, K = 4, refine = FALSE))
+table <- nmu(USArrests, K = 3, refine = FALSE)
 
 test_that("the first factors are the fit that found them", {
   for (k in 1:4) {
     part <- fit[seq_len(k)]
-    alone <- suppressMessages(nmu(tree, K = k))
+    alone <- suppressMessages(nmu(tree, K = k, refine = FALSE))
     shared <- setdiff(names(alone), "call")
     expect_identical(unclass(part)[shared], unclass(alone)[shared])
   }
   expect_identical(fit[], fit)
   expect_identical(fit[1:4], fit)
-  expect_identical(table[-3]$v, nmu(USArrests, K = 2)$v)
+  expect_identical(table[-3]$v, nmu(USArrests, K = 2, refine = FALSE)$v)
 })
 
 test_that("other factors keep lambda and sigma, and have no log-likelihood", {

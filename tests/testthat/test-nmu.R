@@ -42,13 +42,15 @@ test_that("the shape of a fit", {
   expect_identical(fit$A, A)
   expect_identical(
     names(fit$path), c(
-      "factor", "d", "lambda", "sigma", "loglik", "iterations", "status", "bound",
+      "factor", "d", "lambda", "sigma", "loglik", "iterations", "status", "bound", "rung",
       "se_log_lambda", "se_log_sigma"
     )
   )
   expect_identical(fit$path$factor, 1:3)
   expect_identical(fit$path$d, fit$d)
-  expect_identical(names(fit$trace), c("factor", "iteration", "loglik", "lambda", "sigma"))
+  expect_identical(
+    names(fit$trace), c("factor", "iteration", "stage", "loglik", "lambda", "sigma")
+  )
   expect_identical(nrow(fit$trace), sum(fit$path$iterations))
   expect_identical(unique(as.integer(fit$trace$factor)), 1:3)
   expect_false(anyNA(fit$trace))
