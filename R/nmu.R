@@ -51,7 +51,8 @@
 #'   A number of factors is rated by a Bayesian information criterion, the log-likelihood minus
 #'   \eqn{\frac12 \log N}{log(N)/2} for each loading above a thousandth of the largest, along the path
 #'   and, with `refine = TRUE`, after a joint refit. The two may peak at different numbers; the one
-#'   whose factors are flatter on average stands. The element `candidates` has all values.
+#'   whose factors are flatter on average stands. Where there is nothing to find, one null factor is
+#'   returned. The element `candidates` has all values.
 #'
 #' @section Certified underapproximation: With `underapprox = TRUE` the strict limit
 #'   \eqn{\sigma \to 0} is solved instead, as by Gillis and Glineur (2010): factors whose sum is at

@@ -3,7 +3,7 @@
 use divan::{black_box, Bencher};
 use nmu_bench::case::{Case, NOISE};
 use nmu_bench::matrix;
-use nmu_core::deflate::{deflate, Given, Problem};
+use nmu_core::deflate::{deflate, Plan, Problem};
 use nmu_core::em::{iterate, Settings};
 use nmu_core::noise::Notebook;
 use nmu_core::parallel::Threads;
@@ -65,7 +65,7 @@ fn symmetric_deflation<const THREADS: usize>(bencher: Bencher, n: usize) {
         Ok(case) => bencher.bench_local(|| {
             let storage = black_box(&case).storage();
             let problem = Problem { storage, symmetric: true, scale: 1.0 };
-            deflate(&problem, Given::default(), 6, &settings, Threads::new(THREADS), &mut |_| ControlFlow::Continue(()))
+            deflate(&problem, Plan::of(6), &settings, Threads::new(THREADS), &mut |_| ControlFlow::Continue(()))
         }),
         Err(error) => panic!("{error}"),
     }

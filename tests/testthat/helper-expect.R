@@ -34,3 +34,6 @@ expect_rising <- function(trace, size) {
   falls <- tapply(trace$loglik, stage, function(loglik) min(0, diff(loglik)))
   expect_gte(min(falls, na.rm = TRUE), -1e-10 * abs(size))
 }
+
+# Are the long versions of tests asked for?
+extended_tests <- function() identical(Sys.getenv("NMU_EXTENDED_TESTS"), "true")

@@ -102,7 +102,8 @@ pub fn deflate(
                     Next::Found => candidates.push(search.candidate(observer)),
                 }
             }
-            let count = chosen(&candidates);
+            // Where there is nothing, one null factor says so.
+            let count = chosen(&candidates).max(1).min(search.fits.len());
             search.fits.truncate(count);
             let refit = search.refit(count, observer);
             search.end(refit, candidates)

@@ -1,0 +1,189 @@
+# Covariance of normal features with the loadings given, a column a factor, and noise of unit variance
+covariance <- function(loadings, sd, features = 1000) {
+  scores <- matrix(rnorm(features * ncol(loadings), sd = sd), features)
+  Y <- tcrossprod(loadings, scores) + matrix(rnorm(nrow(loadings) * features), nrow(loadings))
+  tcrossprod(Y) / features
+}
+
+indicator <- function(group) 1 * outer(group, unique(group), "==")
+
+balanced_tree <- function(size) {
+  quarter <- rep(1:4, each = size)
+  cbind(1, indicator((quarter + 1) %/% 2), indicator(quarter))
+}
+
+# Mean cosine and number of factors
+found <- function(fit, truth) c(mean(match_factors(fit, truth)$cosine), fit$K)
+
+test_that("planted structure is found, its number of factors given or not", {
+  seeds <- if (extended_tests()) 1:10 else 1:2
+  for (seed in seeds) {
+    set.seed(seed)
+    settings <- list(
+      tree = list(truth = balanced_tree(40), sd = 2, least = 0.97),
+      groups = list(truth = matrix(rbinom(1000, 1, 0.1), 100), sd = 1, least = 0.99),
+      apart = list(truth = indicator(rep(1:4, each = 40)), sd = 2, least = 0.999)
+    )
+    for (setting in settings) {
+      A <- covariance(setting$truth, setting$sd)
+      K <- ncol(setting$truth)
+      expect_gt(found(suppressMessages(nmu(A, K)), setting$truth)[1], setting$least)
+      chosen <- found(suppressMessages(nmu(A, K = NULL)), setting$truth)
+      # one group in ten seeds is too small to be told from noise
+      if (seed <= 2) expect_identical(chosen[2], as.numeric(K))
+    }
+  }
+})
+
+test_that("the notebook's trees of equal and of threefold weights are found", {
+  for (weight in c(1, 3)) {
+    set.seed(1)
+    A <- sim_tree(n = 40, weights = c(1, 1, rep(weight, 4)))
+    fit <- suppressMessages(nmu(A, K = 6))
+    expect_gt(min(match_factors(fit, attr(A, "loadings"))$cosine), 0.995)
+    # the joint log-likelihood is no worse than that of the truth
+    truth <- attr(A, "loadings")
+    rest <- A - truth %*% (c(1, 1, rep(weight, 4)) * t(truth))
+    likelihood <- function(par) -sum(demg(rest, exp(par[1]), exp(par[2]), log = TRUE)) / 2
+    expect_gt(fit$loglik, -optim(c(0, -2), likelihood)$value)
+  }
+})
+
+test_that("a refit settles where the likelihood determines the factors, and helps", {
+  set.seed(10)
+  truth <- matrix(rbinom(500, 1, 0.2), 100)
+  A <- covariance(truth, 1)
+  path <- nmu(A, 5, refine = FALSE)
+  fit <- nmu(A, 5)
+  expect_null(path$refit)
+  expect_true(fit$refit$settled)
+  expect_identical(fit$refit$status, "converged")
+  expect_rising(fit$refit$trace, fit$loglik)
+  expect_gt(fit$loglik, path$loglik)
+  expect_gt(found(fit, truth)[1], found(path, truth)[1])
+  expect_identical(fit$path, path$path)
+  expect_identical(c(fit$lambda, fit$sigma), c(fit$refit$lambda, fit$refit$sigma))
+  # the log-likelihood is that of the residuals
+  density <- demg(residuals(fit), fit$lambda, fit$sigma, log = TRUE)
+  expect_close(sum(density) / 2, fit$loglik, 1e-10)
+  # of a tree the branches are not determined
+  set.seed(11)
+  tree <- suppressMessages(nmu(covariance(balanced_tree(20), 2), 7))
+  expect_false(tree$refit$settled)
+  expect_true(tree$converged)
+  density <- demg(residuals(tree), tree$lambda, tree$sigma, log = TRUE)
+  expect_close(sum(density) / 2, tree$loglik, 1e-10)
+})
+
+test_that("a refit does not depend on scale, order or threads", {
+  set.seed(12)
+  truth <- matrix(rbinom(180, 1, 0.3), 60)
+  A <- covariance(truth, 1)
+  fit <- nmu(A, 3)
+  expect_identical(nmu(A * 2^-30, 3)$u, fit$u)
+  expect_identical(nmu(A, 3, control = nmu_control(threads = 2))$u, fit$u)
+  order <- sample(60)
+  expect_close(nmu(A[order, order], 3)$u, fit$u[order, ], 1e-6)
+  # a general matrix, treated as such, has the same factors as the symmetric one
+  general <- nmu(A, 3, symmetric = FALSE)
+  expect_gt(found(general, truth)[1], 0.97)
+})
+
+test_that("the number of factors is explained", {
+  set.seed(13)
+  A <- covariance(indicator(rep(1:3, each = 15)), 2)
+  fit <- suppressMessages(nmu(A, K = NULL))
+  expect_identical(fit$K, 3L)
+  expect_identical(
+    names(fit$candidates), c("K", "path", "path_flatness", "joint", "joint_flatness")
+  )
+  expect_true(3 %in% c(which.max(fit$candidates$path), which.max(fit$candidates$joint)))
+  expect_identical(nrow(fit$path), 3L)
+  plain <- nmu(A, K = NULL, refine = FALSE)
+  expect_true(all(is.nan(plain$candidates$joint)))
+  expect_identical(plain$K, which.max(plain$candidates$path))
+  expect_identical(nmu(A, K = NULL, control = nmu_control(K_max = 2))$K, 2L)
+  expect_null(nmu(A)$candidates)
+  # nothing there: one factor at most
+  none <- suppressMessages(nmu(matrix(-1, 5, 5), K = NULL))
+  expect_identical(c(none$K, none$d), c(1, 0))
+})
+
+test_that("a fit is continued where it ended", {
+  set.seed(14)
+  for (A in list(sim_tree(n = 10)[, ], matrix(rexp(150), 15))) {
+    quiet <- function(...) suppressMessages(nmu(A, refine = FALSE, ...))
+    whole <- quiet(K = 4)
+    continued <- quiet(K = 4, init = quiet(K = 2))
+    same <- setdiff(names(whole), "call")
+    expect_identical(unclass(continued)[same], unclass(whole)[same])
+    expect_identical(quiet(K = 2, init = quiet(K = 2))$u, quiet(K = 2)$u)
+    expect_refused(quiet(K = 1, init = quiet(K = 2)), "K")
+    expect_refused(nmu(A[-1, -1], K = 3, init = quiet(K = 2)), "init")
+  }
+})
+
+test_that("starts and fixed factors are as they were given", {
+  set.seed(15)
+  A <- sim_tree(n = 10)[, ]
+  constant <- cbind(root = rep(1, 20))
+  fit <- suppressMessages(nmu(A, K = 2, fixed = constant))
+  expect_identical(colnames(fit$u), c("root", "k1", "k2"))
+  expect_equal(unname(fit$u[, 1]), rep(1 / sqrt(20), 20))
+  expect_identical(fit$path$status[1], "fixed")
+  expect_identical(fit$K, 3L)
+  # the weight of a fixed factor alone is the likeliest one
+  alone <- nmu(A + 1, K = 1, fixed = constant, refine = FALSE)
+  rest <- A + 1 - alone$path$d[1] / 20
+  density <- function(d, par) sum(demg(A + 1 - d / 20, par[1], par[2], log = TRUE))
+  noise <- optim(c(1, 0.1), function(par) {
+    if (any(par <= 0.01)) Inf else -density(alone$path$d[1], par)
+  })$par
+  for (step in c(-0.05, 0.05)) {
+    expect_lt(density(alone$path$d[1] + step, noise), density(alone$path$d[1], noise))
+  }
+  start <- cbind(left = rep(1:0, each = 10), right = rep(0:1, each = 10))
+  started <- suppressMessages(nmu(A, K = 3, init = start))
+  expect_identical(colnames(started$u), c("left", "right", "k3"))
+  expect_gt(sum(started$u[, "left"] * start[, "left"]) / sqrt(10), 0.99)
+  X <- matrix(rexp(60), 10)
+  two <- nmu(X, K = 2, init = list(u = runif(10), v = runif(6)), fixed = list(u = 1:10, v = 6:1))
+  expect_identical(colnames(two$v), c("f1", "k1", "k2"))
+  expect_equal(two$v[, "f1"], 6:1 / sqrt(91), ignore_attr = TRUE)
+  for (bad in list("a", -1, rep(0, 20), 1:3, matrix(1, 19, 2), list(v = 1), NA_real_)) {
+    error <- expect_error(nmu(A, init = bad), class = "nmu_error_input")
+    expect_match(error$arg, "^init")
+    error <- expect_error(nmu(A, fixed = bad), class = "nmu_error_input")
+    expect_match(error$arg, "^fixed")
+  }
+  expect_refused(nmu(A, K = 1, init = start), "K")
+  expect_refused(nmu(A, fixed = constant, noise = noise_notebook()), "fixed")
+  expect_refused(nmu(A, K = 3, fixed = constant, init = started), "fixed")
+})
+
+test_that("a certified underapproximation exceeds nothing, and says so", {
+  set.seed(16)
+  general <- matrix(rexp(300), 20)
+  general[sample(300, 60)] <- 0
+  symmetric <- sim_blocks(n = 8)[, ]
+  mixed <- symmetric - 0.15
+  for (A in list(general, symmetric, mixed)) {
+    for (refine in c(TRUE, FALSE)) {
+      fit <- suppressMessages(nmu(A, K = 4, underapprox = TRUE, refine = refine))
+      W <- fitted(fit)
+      expect_true(all(W[A >= 0] <= A[A >= 0]))
+      expect_true(all(W[A <= 0] == 0))
+      expect_identical(c(fit$certificate$violated, fit$certificate$largest_violation), c(0, 0))
+      expect_identical(fit$certificate$negative, as.numeric(sum(A < 0)))
+      expect_close(fit$certificate$error, norm(A - W, "F") / norm(A, "F"), 1e-12)
+      expect_close(fit$path$error[4], fit$certificate$error, 1e-12)
+    }
+  }
+  # the certificate of any fit
+  fit <- nmu(general, K = 2)
+  excess <- (fitted(fit) - general)[general >= 0]
+  expect_close(fit$certificate$largest_violation, max(excess), 1e-12)
+  expect_identical(fit$certificate$violated, as.numeric(sum(excess > 0)))
+  expect_refused(nmu(general, K = NULL, underapprox = TRUE), "underapprox")
+  expect_refused(nmu(general, init = fit, K = 3, underapprox = TRUE), "underapprox")
+})
