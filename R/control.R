@@ -28,8 +28,9 @@
 #' @examples
 #' nmu_control(maxiter = 500, threads = 2)
 #' @export
-nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, threads = getOption("nmu.threads", 1L),
-                        verbose = FALSE, keep_data = TRUE, ...) {
+nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: object_name_linter.
+                        threads = getOption("nmu.threads", 1L), verbose = FALSE,
+                        keep_data = TRUE, ...) {
   call <- match.call()
   check_extras(list(...), list(), call)
   structure(

@@ -31,17 +31,21 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
   cut <- init$status == "interrupted" && is.null(init$refit)
   whole <- seq_len(init$K - cut)
   factors <- function(i) {
-    list(d = init$d[i], u = init$u[, i, drop = FALSE], v = if (!symmetric) init$v[, i, drop = FALSE])
+    v <- if (!symmetric) init$v[, i, drop = FALSE]
+    list(d = init$d[i], u = init$u[, i, drop = FALSE], v = v)
   }
   started <- cut && init$d[init$K] > 0
   list(
     fixed = NULL,
     kept = if (length(whole) > 0) factors(whole),
     starts = if (started) factors(init$K),
-    earlier = if (length(whole) > 0) list(
-      path = init$path[whole, ], trace = init$trace[init$trace$factor %in% init$path$factor[whole], ],
-      labels = colnames(init$u)[whole], nobs = init$nobs
-    )
+    earlier = if (length(whole) > 0) {
+      rows <- init$trace$factor %in% init$path$factor[whole]
+      list(
+        path = init$path[whole, ], trace = init$trace[rows, ],
+        labels = colnames(init$u)[whole], nobs = init$nobs
+      )
+    }
   )
 }
 
@@ -63,17 +67,7 @@ check_loadings <- function(x, arg, A, symmetric, call) {
   }
   needed <- if (symmetric) "u" else c("u", "v")
   if (!is.list(x) || length(x) != length(needed) || !setequal(names(x), needed)) {
-    expected <- if (symmetric) {
-      "NULL, a vector, a matrix with a column for each factor, or list(u = ), since A is symmetric"
-    } else {
-      "NULL or list(u = , v = ), since A is not symmetric"
-    }
-    found <- if (is.list(x) && !is.object(x)) {
-      sprintf("a list with names %s", quote_text(paste(names(x), collapse = ", ")))
-    } else {
-      describe(x)
-    }
-    abort_input(arg, expected, found, call)
+    abort_loadings(x, arg, symmetric, call)
   }
   u <- check_side(x$u, paste0(arg, "$u"), nrow(A), call)
   v <- if (!symmetric) check_side(x$v, paste0(arg, "$v"), ncol(A), call)
@@ -82,6 +76,25 @@ check_loadings <- function(x, arg, A, symmetric, call) {
     abort_input(paste0(arg, "$v"), expected, sprintf("those of %d", ncol(v)), call)
   }
   list(d = rep(0, ncol(u)), u = u, v = v)
+}
+
+#' Refuse what are no loadings
+#'
+#' @inheritParams check_loadings
+#' @return Never.
+#' @noRd
+abort_loadings <- function(x, arg, symmetric, call) {
+  expected <- if (symmetric) {
+    "NULL, a vector, a matrix with a column for each factor, or list(u = ), since A is symmetric"
+  } else {
+    "NULL or list(u = , v = ), since A is not symmetric"
+  }
+  found <- if (is.list(x) && !is.object(x)) {
+    sprintf("a list with names %s", quote_text(paste(names(x), collapse = ", ")))
+  } else {
+    describe(x)
+  }
+  abort_input(arg, expected, found, call)
 }
 
 #' Check the loadings of one side

@@ -32,27 +32,27 @@
 #'
 #'   With [noise_fixed()] and [noise_moments()] there is no ladder, but 30 EM steps and a climb of
 #'   the loadings, in turns with the rule. Of a symmetric matrix, no entry of a factor may be
-#'   larger than 4 times the largest entry that counts: without its diagonal, one row by itself would
-#'   fit the better the larger its loading. The work is done in units of a power of two near the
-#'   root mean square of `A`, so that results do not depend on its scale: `nmu(2^k * A)` gives the
-#'   same bits in `u`.
+#'   larger than 4 times the largest entry that counts: without its diagonal, one row by itself
+#'   would fit the better the larger its loading. The work is done in units of a power of two near
+#'   the root mean square of `A`, so that results do not depend on its scale: `nmu(2^k * A)` gives
+#'   the same bits in `u`.
 #'
 #' @section The refit: With `refine = TRUE` all loadings, \eqn{\lambda} and \eqn{\sigma} climb
 #'   together from the factors that deflation found. Where the likelihood determines them, as
 #'   with groups that overlap, this settles in some tens of steps, and its end is taken if no
-#'   factor was lost and the mean flatness has not fallen by more than 0.01. Where it does not settle
-#'   in 500 steps, as with the branches of a tree, of which there are more than their covariance
-#'   has dimensions, the factors are not determined by the likelihood: then the flattest factors
-#'   that the climb came by, its start among them, are kept, and their weights, \eqn{\lambda} and
-#'   \eqn{\sigma} are refitted. The element `refit` of the fit says which.
+#'   factor was lost and the mean flatness has not fallen by more than 0.01. Where it does not
+#'   settle in 500 steps, as with the branches of a tree, of which there are more than their
+#'   covariance has dimensions, the factors are not determined by the likelihood: then the flattest
+#'   factors that the climb came by, its start among them, are kept, and their weights,
+#'   \eqn{\lambda} and \eqn{\sigma} are refitted. The element `refit` of the fit says which.
 #'
 #' @section The number of factors: With `K = NULL` deflation goes on until a factor is null or three
 #'   more than the best number so far have been looked at, or `K_max` of [nmu_control()] is reached.
 #'   A number of factors is rated by a Bayesian information criterion, the log-likelihood minus
-#'   \eqn{\frac12 \log N}{log(N)/2} for each loading above a thousandth of the largest, along the path
-#'   and, with `refine = TRUE`, after a joint refit. The two may peak at different numbers; the one
-#'   whose factors are flatter on average stands. Where there is nothing to find, one null factor is
-#'   returned. The element `candidates` has all values.
+#'   \eqn{\frac12 \log N}{log(N)/2} for each loading above a thousandth of the largest, along the
+#'   path and, with `refine = TRUE`, after a joint refit. The two may peak at different numbers; the
+#'   one whose factors are flatter on average stands. Where there is nothing to find, one null
+#'   factor is returned. The element `candidates` has all values.
 #'
 #' @section Certified underapproximation: With `underapprox = TRUE` the strict limit
 #'   \eqn{\sigma \to 0} is solved instead, as by Gillis and Glineur (2010): factors whose sum is at
@@ -96,15 +96,16 @@
 #'
 #' @return An object of class `nmu`, a list with
 #'
-#'   * `d`: numeric vector with a weight for each factor; `u`: matrix with a row for each row of `A`,
-#'     `v`: matrix with a row for each column (the same as `u` where symmetric); both have a column
-#'     for each factor, `"k1"`, `"k2"` ..., of unit norm or zero, and carry the dimnames of `A`;
+#'   * `d`: numeric vector with a weight for each factor; `u`: matrix with a row for each row of
+#'     `A`, `v`: matrix with a row for each column (the same as `u` where symmetric); both have a
+#'     column for each factor, `"k1"`, `"k2"` ..., of unit norm or zero, and carry the dimnames of
+#'     `A`;
 #'   * `lambda`, `sigma`, `loglik`: estimates and log-likelihood of the model with all
 #'     factors. Where symmetric, the log-likelihood is half the sum over the matrix, since
 #'     each pair is seen twice;
 #'   * `path`: data frame with a row for each factor as deflation found it: `factor`, `d`, `lambda`,
-#'     `sigma`, `loglik` after it was found, `iterations`, `status` (as in [nmu_em()], `"null"` where
-#'     nothing was left for it, `"stalled"` where no step gained more though the slope said
+#'     `sigma`, `loglik` after it was found, `iterations`, `status` (as in [nmu_em()], `"null"`
+#'     where nothing was left for it, `"stalled"` where no step gained more though the slope said
 #'     that one should, or `"fixed"`), `bound` (`"none"`, `"sigma"` where \eqn{\sigma} is at its
 #'     least value, `"lambda"` where \eqn{\lambda\sigma} is at its largest and \eqn{b} has all but
 #'     vanished; see [noise_mle()]), `rung`, the step of the ladder that was kept, and the standard
@@ -124,7 +125,8 @@
 #'   * `status`: `"converged"` where all factors were converged, null or fixed; else that of the
 #'     last factor that was not; `converged`: `TRUE` or `FALSE`;
 #'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `ignore_diag`,
-#'     `K` (factors found), `noise`, `control`, `call`, and `A` unless `control` says not to keep it.
+#'     `K` (factors found), `noise`, `control`, `call`, and `A` unless `control` says not to keep
+#'     it.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not
 #'   as described, `nmu_error_core` where the core cannot go on, and `nmu_error_interrupted`
@@ -135,10 +137,10 @@
 #'   `nmu_message_bound` says so.
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
-#'   the deflation. N. Gillis and F. Glineur (2010), Using underapproximations for sparse nonnegative
-#'   matrix factorization, *Pattern Recognition* 43, 1676-1687,
-#'   \doi{10.1016/j.patcog.2009.09.013}, for underapproximation. D. C. Liu and J. Nocedal (1989), On the
-#'   limited memory BFGS method for large scale optimization, *Mathematical Programming* 45,
+#'   the deflation. N. Gillis and F. Glineur (2010), Using underapproximations for sparse
+#'   nonnegative matrix factorization, *Pattern Recognition* 43, 1676-1687,
+#'   \doi{10.1016/j.patcog.2009.09.013}, for underapproximation. D. C. Liu and J. Nocedal (1989), On
+#'   the limited memory BFGS method for large scale optimization, *Mathematical Programming* 45,
 #'   503-528, for the climb. Ladder, flatness and refit are ours.
 #'
 #' @seealso [nmu_em_estlambda()] for one factor with more of its details, [nmu_methods] for
@@ -211,8 +213,8 @@ nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = F
 #' @return The certificate: a list of numbers.
 #' @noRd
 certify <- function(A, factors, options, call) {
-  options <- c(options[c("symmetric", "ignore_diag", "missing", "threads")], list(factors = factors))
-  core_value(core_certificate(A, options), call)
+  options <- options[c("symmetric", "ignore_diag", "missing", "threads")]
+  core_value(core_certificate(A, c(options, list(factors = factors))), call)
 }
 
 #' Check how many factors are asked for

@@ -120,7 +120,8 @@ check_ladder <- function(ladder, call) {
     abort_input("ladder", "NULL or increasing positive numbers", describe(ladder), call)
   }
   ladder <- as.double(ladder)
-  if (!all(is.finite(ladder)) || any(ladder < 0.001 | ladder > 1000) || is.unsorted(ladder, strictly = TRUE)) {
+  in_range <- all(is.finite(ladder)) && all(ladder >= 0.001 & ladder <= 1000)
+  if (!in_range || is.unsorted(ladder, strictly = TRUE)) {
     found <- paste(format(utils::head(ladder, 5), digits = 4), collapse = ", ")
     abort_input("ladder", "increasing numbers from 0.001 to 1000", found, call)
   }
@@ -169,11 +170,12 @@ print.nmu_noise <- function(x, ...) {
     notebook = "lambda = 1/mean, sigma = sd of the residual, after each round"
   )
   settings <- unclass(x)[-1]
+  texts <- vapply(settings, setting_text, "")
   cli::cat_line(
     c(
       sprintf("<nmu_noise> %s", x$rule),
       sprintf("  %s", what[[x$rule]]),
-      sprintf("  %s", paste(names(settings), "=", vapply(settings, setting_text, ""), collapse = ", "))
+      sprintf("  %s", paste(names(settings), "=", texts, collapse = ", "))
     )
   )
   invisible(x)

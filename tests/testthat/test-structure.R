@@ -1,4 +1,4 @@
-# Covariance of normal features with the loadings given, a column a factor, and noise of unit variance
+# Covariance of normal features with the loadings given, a column a factor, and unit noise
 covariance <- function(loadings, sd, features = 1000) {
   scores <- matrix(rnorm(features * ncol(loadings), sd = sd), features)
   Y <- tcrossprod(loadings, scores) + matrix(rnorm(nrow(loadings) * features), nrow(loadings))

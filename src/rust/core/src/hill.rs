@@ -37,7 +37,6 @@ impl Hill<'_> {
             let columns = factor.v.iter().flatten();
             match free {
                 Free::Loadings => theta.extend(factor.u.iter().chain(columns).map(|loading| weight.sqrt() * loading)),
-                Free::Rows => theta.extend(factor.u.iter().map(|loading| weight * loading)),
                 Free::Weight => theta.push(weight),
             }
         }
@@ -60,7 +59,6 @@ impl Hill<'_> {
             let Factor { u, v, .. } = factor;
             factors.push(match free {
                 Free::Loadings => Factor { d: 1.0, u: take(u.len()), v: v.as_ref().map(|v| take(v.len())) },
-                Free::Rows => Factor { d: 1.0, u: take(u.len()), v: v.clone() },
                 Free::Weight => Factor { d: take(1)[0], ..factor.clone() },
             });
         }
@@ -81,7 +79,6 @@ impl Hill<'_> {
         for Part { factor, free } in self.parts {
             let (count, largest) = match free {
                 Free::Loadings => (factor.u.len() + factor.v.as_ref().map_or(0, Vec::len), self.settings.largest),
-                Free::Rows => (factor.u.len(), f64::INFINITY),
                 Free::Weight => (1, f64::INFINITY),
             };
             lower.resize(lower.len() + count, 0.0);
@@ -111,7 +108,7 @@ impl Hill<'_> {
                 continue;
             }
             size.resize(size.len() + factor.u.len(), largest(&factor.u));
-            if let (Free::Loadings, Some(v)) = (free, &factor.v) {
+            if let Some(v) = &factor.v {
                 size.resize(size.len() + v.len(), largest(v));
             }
         }
@@ -139,10 +136,6 @@ impl Hill<'_> {
                     let (rows, columns) = (least * square(factor.v()), least * square(&factor.u));
                     diagonal.extend(inverse_curvatures(&curvatures.rows, rows, 2.0 * precision));
                     diagonal.extend(inverse_curvatures(&curvatures.columns, columns, 2.0 * precision));
-                }
-                Free::Rows => {
-                    gradient.extend(products.rows.iter().map(|slope| precision * slope));
-                    diagonal.extend(inverse_curvatures(&curvatures.rows, least * square(factor.v()), precision));
                 }
                 Free::Weight => {
                     let share = if self.view.is_symmetric() { 0.5 * precision } else { precision };

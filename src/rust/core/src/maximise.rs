@@ -17,8 +17,6 @@ use crate::view::{Factor, View};
 pub enum Free {
     /// Its loadings, and so its weight.
     Loadings,
-    /// The loadings of the rows, and so its weight; of a general matrix only.
-    Rows,
     /// Its weight `d` alone.
     Weight,
 }
