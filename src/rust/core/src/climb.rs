@@ -9,10 +9,10 @@ mod refit;
 mod route;
 
 use crate::fit::{FactorFit, Method, Refit};
-use crate::maximise::Part;
 use crate::noise::{Estimator, Noise, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
+use crate::part::Part;
 use crate::start::{largest_start, Start};
 use crate::view::{Factor, View};
 use route::Route;

@@ -3,9 +3,9 @@
 use crate::choose::{chosen, criterion, goes_on, Candidate};
 use crate::fit::{FactorFit, Method, Refit, Status};
 use crate::flatness::mean_flatness;
-use crate::maximise::{Free, Part};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
+use crate::part::{Free, Part};
 use crate::start::Start;
 use crate::storage::Storage;
 use crate::view::{Factor, View};

@@ -1,10 +1,10 @@
 //! What the fit of one factor is, whichever method made it.
 
-use crate::maximise::Part;
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
+use crate::part::Part;
 use crate::start::Start;
 use crate::view::{Factor, View};
 

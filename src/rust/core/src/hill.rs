@@ -5,13 +5,26 @@
 //! `uᵀ(x − b̄) v / σ²` and `Σ m_ij u_i² v_j² / σ²`, halved where the matrix is symmetric: one sweep yields them all.
 
 use crate::ascent::{Evaluation, Limits, Metric};
-use crate::maximise::{Free, Part, Settings};
 use crate::noise::likelihood::Slopes;
-use crate::noise::Noise;
+use crate::noise::{Bounds, Noise};
 use crate::parallel::Threads;
+use crate::part::{Free, Part};
 use crate::pass::{joint_sweep, sweep, Depth, Margins, Model, Question, Sums, Sweep};
 use crate::vector::dot;
 use crate::view::{Factor, View};
+
+/// How long to climb, and what may move.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The bounds within which λ and σ climb as well; `None` holds them fixed.
+    pub bounds: Option<Bounds>,
+    /// The largest loading `√d u`.
+    pub largest: f64,
+    /// Stop where the gain an entry and the scaled projected gradient are at most this.
+    pub tolerance: f64,
+    /// The most iterations.
+    pub iterations: usize,
+}
 
 /// A hill over coordinates: what is free of each factor, rows before columns; and then, where they climb, `log λσ` and
 /// `log σ`.

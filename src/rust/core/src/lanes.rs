@@ -11,8 +11,7 @@
 //! | `E[b²]/σ²` | `P/D` | `1 + z b̄/σ` |
 //! | `1/Φ(z)` | `√(2π) e^{z²/2} N/D` | `N/D` |
 
-use crate::normal::SQRT_TAU;
-use crate::tail::{DENSITY, P, Q};
+use crate::tail::{DENSITY, P, Q, SQRT_TAU};
 use pulp::bytemuck::{cast, cast_slice};
 use pulp::Simd;
 

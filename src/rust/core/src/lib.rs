@@ -23,7 +23,7 @@
 //! | algorithms | [`deflate`] (factor after factor, and all refitted; [`choose`] their number), [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`), [`certify`] (strict underapproximation), [`start`] (leading singular pair), [`fit`] (what they return) |
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
-//! | what is swept | [`view`] (a matrix minus factors), [`storage`] (how it is held) |
+//! | what is swept | [`view`] (a matrix minus factors), [`part`] (a factor that climbs), [`storage`] (how it is held) |
 //! | estimators | [`noise`] |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
 //! | services | [`parallel`], [`observe`], [`error`], `vector` |
@@ -51,6 +51,7 @@ pub mod noise;
 pub mod normal;
 pub mod observe;
 pub mod parallel;
+pub mod part;
 pub mod pass;
 pub mod project;
 pub mod scan;

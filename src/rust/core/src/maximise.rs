@@ -4,44 +4,16 @@
 
 use crate::ascent::climb;
 use crate::fit::{Status, Trace};
+pub use crate::hill::Settings;
+
 use crate::hill::Hill;
-use crate::noise::{Bounds, Noise};
+use crate::noise::Noise;
 use crate::observe::Observer;
 use crate::parallel::Threads;
+use crate::part::Part;
 use crate::pass::Sums;
 use crate::vector::norm;
 use crate::view::{Factor, View};
-
-/// What of a factor may move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Free {
-    /// Its loadings, and so its weight.
-    Loadings,
-    /// Its weight `d` alone.
-    Weight,
-}
-
-/// A factor that climbs.
-#[derive(Clone, Debug)]
-pub struct Part {
-    /// The factor at the start.
-    pub factor: Factor,
-    /// What of it may move.
-    pub free: Free,
-}
-
-/// How long to climb, and what may move.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// The bounds within which λ and σ climb as well; `None` holds them fixed.
-    pub bounds: Option<Bounds>,
-    /// The largest loading `√d u`.
-    pub largest: f64,
-    /// Stop where the gain an entry and the scaled projected gradient are at most this.
-    pub tolerance: f64,
-    /// The most iterations.
-    pub iterations: usize,
-}
 
 /// Where a climb ended.
 pub struct Fit {

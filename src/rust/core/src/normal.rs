@@ -17,8 +17,7 @@ use crate::lanes::{self, DENSITY_LIMIT};
 use crate::tail::tail;
 use pulp::Scalar;
 
-/// `√(2π)`.
-pub const SQRT_TAU: f64 = 2.506_628_274_631_000_5;
+pub use crate::tail::SQRT_TAU;
 /// `½ log(2π)`.
 pub const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
 

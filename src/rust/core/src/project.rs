@@ -7,10 +7,11 @@
 
 use crate::error::Error;
 use crate::fit::Status;
-use crate::maximise::{maximise, Free, Part, Settings};
+use crate::maximise::{maximise, Settings};
 use crate::noise::Noise;
 use crate::observe::Observer;
 use crate::parallel::Threads;
+use crate::part::{Free, Part};
 use crate::storage::{Dense, Masked};
 use crate::view::{Factor, View};
 

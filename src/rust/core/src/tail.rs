@@ -4,6 +4,9 @@
 //! 2e-17 in `G = Q/(aQ + P)`. All coefficients are positive, so no sum cancels; their common factor, near
 //! `2^-400`, keeps `aQ + P` finite up to `a = 5e35`.
 
+/// `√(2π)`.
+pub const SQRT_TAU: f64 = 2.506_628_274_631_000_5;
+
 /// The numerator `P`, in ascending powers of `a`.
 pub(crate) const P: [f64; 12] = [
     1.5873046741488764e-113,

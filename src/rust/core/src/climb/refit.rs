@@ -9,11 +9,12 @@ use super::route::{residual_sums, Route};
 use super::{Climb, Rule};
 use crate::fit::{Refit, Status, Top};
 use crate::flatness::mean_flatness;
-use crate::maximise::{Fit, Free, Part};
+use crate::maximise::Fit;
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
+use crate::part::{Free, Part};
 use crate::view::{Factor, View};
 
 /// The most steps: a climb that has not settled by then is on a ridge.
@@ -41,18 +42,8 @@ impl Climb<'_> {
         let mut route = Route::new(&rest, self.tolerance, self.iterations, threads, observer);
         let bounds = self.bounds(&route);
         let fit = route.climb_noise(&[], self.first_noise(&route), bounds);
-        Refit {
-            log_likelihood: fit.log_likelihood(),
-            count: fit.sums.count,
-            slopes: Slopes::new(&fit.sums, fit.noise),
-            noise: fit.noise,
-            bounds,
-            trace: route.trace,
-            status: fit.status,
-            settled: true,
-            top: Top { log_likelihood: fit.sums.log_likelihood(fit.noise), factors: factors.clone() },
-            factors,
-        }
+        let top = Top { log_likelihood: fit.log_likelihood(), factors: factors.clone() };
+        route.refit(factors.clone(), &fit, bounds, top)
     }
 
     /// Refits factors that were found one by one, from where they stand. Of those that are `Free::Weight` the loadings stay.
@@ -81,18 +72,7 @@ impl Climb<'_> {
         let (status, settled) = (fit.status, fit.status == Status::Converged && keeps(&fit.factors, &found));
         let (factors, fit) =
             if settled { (fit.factors.clone(), fit) } else { route.weighed(flattest.1, noise, bounds) };
-        Refit {
-            log_likelihood: fit.log_likelihood(),
-            count: fit.sums.count,
-            slopes: Slopes::new(&fit.sums, fit.noise),
-            noise: fit.noise,
-            bounds,
-            trace: route.trace,
-            factors,
-            status,
-            settled,
-            top,
-        }
+        Refit { status, settled, ..route.refit(factors, &fit, bounds, top) }
     }
 
     /// Where λ and σ start, or what they are.
@@ -113,6 +93,22 @@ impl Climb<'_> {
 }
 
 impl Route<'_, '_, '_> {
+    /// What was found, with the status of the last climb.
+    fn refit(self, factors: Vec<Factor>, fit: &Fit, bounds: Option<Bounds>, top: Top) -> Refit {
+        Refit {
+            factors,
+            noise: fit.noise,
+            bounds,
+            log_likelihood: fit.log_likelihood(),
+            count: fit.sums.count,
+            slopes: Slopes::new(&fit.sums, fit.noise),
+            trace: self.trace,
+            status: fit.status,
+            settled: true,
+            top,
+        }
+    }
+
     /// λ and σ under which nothing that the factors leave is far out.
     fn moderate_noise(&self, factors: &[Factor], bounds: &Bounds) -> Noise {
         let rest = self.view.minus(factors);

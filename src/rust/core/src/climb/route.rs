@@ -2,11 +2,12 @@
 
 use crate::em;
 use crate::fit::{FactorFit, Status, Trace};
-use crate::maximise::{maximise, Fit, Free, Part, Settings};
+use crate::maximise::{maximise, Fit, Settings};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Estimator, Noise, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
+use crate::part::{Free, Part};
 use crate::pass::{product, sweep, Depth, Model, Question, Sums};
 use crate::start::Start;
 use crate::vector::dot;

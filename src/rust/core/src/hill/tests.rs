@@ -2,9 +2,10 @@
 #![allow(clippy::expect_used)]
 
 use super::Hill;
-use crate::maximise::{Free, Part, Settings};
+use crate::maximise::Settings;
 use crate::noise::{Bounds, Noise};
 use crate::parallel::Threads;
+use crate::part::{Free, Part};
 use crate::storage::{Dense, Masked, Storage};
 use crate::view::{Factor, View};
 

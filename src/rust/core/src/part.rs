@@ -1,0 +1,21 @@
+//! A factor that climbs, and what of it may move.
+
+use crate::view::Factor;
+
+/// What of a factor may move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Free {
+    /// Its loadings, and so its weight.
+    Loadings,
+    /// Its weight `d` alone.
+    Weight,
+}
+
+/// A factor that climbs.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The factor at the start.
+    pub factor: Factor,
+    /// What of it may move.
+    pub free: Free,
+}
