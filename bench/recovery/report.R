@@ -20,9 +20,9 @@ summary_table <- function(scores, settings) {
       `worst factor` = number(min(group$worst_cosine), "%.4f"),
       loglik = number(mean(group$loglik), "%.1f"),
       seconds = number(mean(group$seconds), "%.2f"),
-      error = number(mean(group$relative_error), "%.4f"),
+      error = number(mean(group$relative_error), "%.3g"),
       violated = number(100 * max(group$violation_share), "%.2f %%"),
-      `largest violation` = number(max(group$largest_violation), "%.4f"),
+      `largest violation` = number(max(group$largest_violation), "%.2g"),
       check.names = FALSE
     )
   })

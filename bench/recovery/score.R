@@ -2,8 +2,6 @@
 
 # All that is said of one fit: `row`, its line of the table, and `factors`, a row a true factor
 score_fit <- function(fit, data, seconds) {
-  low_rank <- fitted(fit)
-  above <- low_rank - data$A
   size <- max(abs(data$A))
   matched <- if (!is.null(data$truth)) {
     as.data.frame(match_factors(fit, data$truth, side = data$side))
@@ -16,11 +14,11 @@ score_fit <- function(fit, data, seconds) {
       worst_cosine = if (is.null(matched)) NA else min(matched$cosine),
       loglik = fit$loglik,
       seconds = seconds,
-      relative_error = norm(above, "F") / norm(data$A, "F"),
-      # share of the entries that the factors exceed by more than rounding
-      violation_share = mean(above > 1e-9 * size),
+      relative_error = fit$certificate$error,
+      # share of the entries not below zero that the factors exceed
+      violation_share = fit$certificate$share,
       # and by how much at most, as a share of the largest entry
-      largest_violation = max(above, 0) / size
+      largest_violation = fit$certificate$largest_violation / size
     ),
     factors = matched
   )

@@ -109,6 +109,14 @@ test_that("the number of factors is explained", {
   expect_identical(c(none$K, none$d), c(1, 0))
 })
 
+test_that("the number of factors is not held back where they are not groups", {
+  set.seed(17)
+  smooth <- matrix(rexp(180), 60) %*% matrix(rexp(120), 3)
+  noise <- matrix(rexp(2400, 5) + rnorm(2400, sd = 0.1), 60)
+  expect_identical(suppressMessages(nmu(smooth + noise, K = NULL))$K, 3L)
+  expect_identical(suppressMessages(nmu(Harman74.cor$cov, K = NULL))$K, 4L)
+})
+
 test_that("a fit is continued where it ended", {
   set.seed(14)
   for (A in list(sim_tree(n = 10)[, ], matrix(rexp(150), 15))) {

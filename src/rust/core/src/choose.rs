@@ -18,6 +18,8 @@ pub struct Candidate {
 
 /// The factors that are looked at beyond the best numbers so far.
 const PATIENCE: usize = 3;
+/// The mean flatness above which factors are groups.
+const GROUPS: f64 = 0.9;
 /// The share of the largest loading below which a loading counts as zero.
 const NEGLIGIBLE: f64 = 1e-3;
 
@@ -46,18 +48,18 @@ fn peaks(candidates: &[Candidate]) -> (usize, usize) {
     (peak(|candidate| candidate.path), peak(|candidate| candidate.joint))
 }
 
-/// Of the two numbers the one whose factors are flatter: refits explain a tree by fewer factors than it has branches, but
-/// by mixtures of them.
+/// The number after refits, unless the path has more factors that are groups, and flatter: refits explain a tree by fewer
+/// factors than it has branches, but by mixtures of them.
 pub(crate) fn chosen(candidates: &[Candidate]) -> usize {
     let (path, joint) = peaks(candidates);
-    if joint == 0 || path == 0 {
-        return path.max(joint);
+    if joint == 0 || path <= joint {
+        return if joint == 0 { path } else { joint };
     }
-    let flatter = candidates[joint - 1].joint_flatness > candidates[path - 1].path_flatness;
-    if flatter {
-        joint
-    } else {
+    let flatness = candidates[path - 1].path_flatness;
+    if flatness > GROUPS.max(candidates[joint - 1].joint_flatness) {
         path
+    } else {
+        joint
     }
 }
 
