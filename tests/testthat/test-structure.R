@@ -21,7 +21,7 @@ test_that("planted structure is found, its number of factors given or not", {
     set.seed(seed)
     settings <- list(
       tree = list(truth = balanced_tree(40), sd = 2, least = 0.97),
-      groups = list(truth = matrix(rbinom(1000, 1, 0.1), 100), sd = 1, least = 0.99),
+      groups = list(truth = matrix(rbinom(1000, 1, 0.1), 100), sd = 1, least = 0.98),
       apart = list(truth = indicator(rep(1:4, each = 40)), sd = 2, least = 0.999)
     )
     for (setting in settings) {
