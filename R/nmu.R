@@ -40,11 +40,12 @@
 #' @section The refit: With `refine = TRUE` all loadings, \eqn{\lambda} and \eqn{\sigma} climb
 #'   together from the factors that deflation found. Where the likelihood determines them, as
 #'   with groups that overlap, this settles in some tens of steps, and its end is taken if no
-#'   factor was lost and the mean flatness has not fallen by more than 0.01. Where it does not
-#'   settle in 500 steps, as with the branches of a tree, of which there are more than their
-#'   covariance has dimensions, the factors are not determined by the likelihood: then the flattest
-#'   factors that the climb came by, its start among them, are kept, and their weights,
-#'   \eqn{\lambda} and \eqn{\sigma} are refitted. The element `refit` of the fit says which.
+#'   factor was lost and, where the factors were groups (a mean flatness of 0.9 or more), that has
+#'   not fallen by more than 0.01. Where it does not settle in 500 steps, as with the branches of a
+#'   tree, of which there are more than their covariance has dimensions, the factors are not
+#'   determined by the likelihood: then those of deflation stand or, where they were groups, the
+#'   flattest that the climb came by; their weights, \eqn{\lambda} and \eqn{\sigma} are refitted.
+#'   The element `refit` of the fit says which.
 #'
 #' @section The number of factors: With `K = NULL` deflation goes on until a factor is null or three
 #'   more than the best number so far have been looked at, or `K_max` of [nmu_control()] is reached.

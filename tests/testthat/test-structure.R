@@ -195,3 +195,19 @@ test_that("a certified underapproximation exceeds nothing, and says so", {
   expect_refused(nmu(general, K = NULL, underapprox = TRUE), "underapprox")
   expect_refused(nmu(general, init = fit, K = 3, underapprox = TRUE), "underapprox")
 })
+
+test_that("loadings that are no groups are fitted by their likelihood", {
+  for (seed in 1:5) {
+    set.seed(seed)
+    u <- runif(60, 0, sqrt(2))
+    noise <- matrix(rexp(3600, 2) + rnorm(3600, sd = 0.2), 60)
+    noise[lower.tri(noise)] <- t(noise)[lower.tri(noise)]
+    A <- tcrossprod(u) + noise
+    fit <- nmu(A)
+    expect_true(fit$refit$settled)
+    expect_gt(match_factors(fit, u)$cosine, 0.995)
+    expect_lt(abs(log(fit$lambda / 2)), 0.1)
+    one_climb <- nmu(A, noise = noise_mle(ladder = NULL), refine = FALSE)
+    expect_close(fit$loglik, one_climb$loglik, 1e-6)
+  }
+})

@@ -1,5 +1,6 @@
 //! How many factors: those whose criterion is best, of the factors as deflation found them and of all refitted together.
 
+use crate::flatness::GROUPS;
 use crate::view::Factor;
 
 /// What speaks for a number of factors: a Bayesian information criterion, the log-likelihood minus half the log of the
@@ -18,8 +19,6 @@ pub struct Candidate {
 
 /// The factors that are looked at beyond the best numbers so far.
 const PATIENCE: usize = 3;
-/// The mean flatness above which factors are groups.
-const GROUPS: f64 = 0.9;
 /// The share of the largest loading below which a loading counts as zero.
 const NEGLIGIBLE: f64 = 1e-3;
 

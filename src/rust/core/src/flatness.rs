@@ -2,6 +2,9 @@
 
 use crate::view::Factor;
 
+/// The mean flatness above which factors are groups.
+pub(crate) const GROUPS: f64 = 0.9;
+
 /// The largest squared cosine between the loadings and the indicator of a set of them, between 0 and 1; of a general matrix
 /// the geometric mean of both sides. Zero loadings have 0.
 pub(crate) fn flatness(factor: &Factor) -> f64 {

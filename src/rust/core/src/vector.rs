@@ -30,6 +30,7 @@ pub(crate) fn norm(x: &[f64]) -> f64 {
 }
 
 /// `y ← y + a x`.
+#[inline(always)]
 pub(crate) fn add_scaled(y: &mut [f64], a: f64, x: &[f64]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y += a * x;

@@ -87,6 +87,9 @@ impl<'a> View<'a> {
     }
 
     /// The entries of a column in `rows`, as [`Storage::column`] gives them, scaled and minus the factors.
+    ///
+    /// Inlined, so that a pass compiles it for its own instruction set.
+    #[inline(always)]
     pub(crate) fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut Buffer) -> &'b [f64] {
         let length = rows.len();
         let Buffer { raw, residual } = buffer;

@@ -8,7 +8,7 @@
 use super::route::{residual_sums, Route};
 use super::{Climb, Rule};
 use crate::fit::{Refit, Status, Top};
-use crate::flatness::mean_flatness;
+use crate::flatness::{mean_flatness, GROUPS};
 use crate::maximise::Fit;
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
@@ -60,10 +60,12 @@ impl Climb<'_> {
         let mut route = Route::new(view, self.tolerance, self.iterations.min(MOST_STEPS), threads, observer);
         let bounds = self.bounds(&route);
         let found: Vec<Factor> = parts.iter().map(|part| part.factor.clone()).collect();
+        // Of factors that are no groups the shape tells nothing, and those found stand where a climb does not settle.
+        let groups = mean_flatness(&found) >= GROUPS;
         let mut flattest = (mean_flatness(&found), found.clone());
         let mut watch = |factors: &[Factor]| {
             let flat = mean_flatness(factors);
-            if flat > flattest.0 {
+            if groups && flat > flattest.0 {
                 flattest = (flat, factors.to_vec());
             }
         };
@@ -136,9 +138,11 @@ impl Route<'_, '_, '_> {
 /// How much flatness a refit may cost.
 const FLATNESS_SLACK: f64 = 0.01;
 
-/// Whether a refit keeps what was found: as many factors, and about as flat.
+/// Whether a refit keeps what was found: as many factors and, where these were groups, about as flat.
 fn keeps(refitted: &[Factor], found: &[Factor]) -> bool {
-    count(refitted) >= count(found) && mean_flatness(refitted) >= mean_flatness(found) - FLATNESS_SLACK
+    let before = mean_flatness(found);
+    let flat = before < GROUPS || mean_flatness(refitted) >= before - FLATNESS_SLACK;
+    flat && count(refitted) >= count(found)
 }
 
 /// The factors that are not null.
