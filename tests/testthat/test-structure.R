@@ -205,7 +205,7 @@ test_that("loadings that are no groups are fitted by their likelihood", {
     A <- tcrossprod(u) + noise
     fit <- nmu(A)
     expect_true(fit$refit$settled)
-    expect_gt(match_factors(fit, u)$cosine, 0.995)
+    expect_gt(match_factors(fit, cbind(u))$cosine, 0.995)
     expect_lt(abs(log(fit$lambda / 2)), 0.1)
     one_climb <- nmu(A, noise = noise_mle(ladder = NULL), refine = FALSE)
     expect_close(fit$loglik, one_climb$loglik, 1e-6)

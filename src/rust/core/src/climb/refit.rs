@@ -2,8 +2,8 @@
 //!
 //! Where the likelihood determines the factors, as with groups that overlap, a climb of all loadings settles within some tens
 //! of steps. Where it does not, as with the branches of a tree, of which there are more than their covariance has
-//! dimensions, it would go on along a ridge for ever, and away from anything with a meaning: then the flattest factors that
-//! it came by are kept.
+//! dimensions, it would go on along a ridge for ever, and away from anything with a meaning: then the factors that were
+//! found stand or, where they were groups, the flattest that the climb came by.
 
 use super::route::{residual_sums, Route};
 use super::{Climb, Rule};
