@@ -8,6 +8,7 @@ use crate::fit::Status;
 use crate::observe::{Observer, Progress};
 use crate::pass::Sums;
 use crate::vector::{add_scaled, dot};
+use std::ops::ControlFlow;
 
 /// What is known at a point.
 pub(crate) struct Evaluation {
@@ -80,13 +81,13 @@ const HALVINGS: usize = 40;
 /// The relative rounding of a value.
 const ROUNDING: f64 = 1e-14;
 
-/// Climbs from `theta` to a point, with the sums there, telling `accepted` of every step. `size` is the scale that moves are measured by.
+/// Climbs from `theta` to a point, with the sums there, telling `accepted` of every step, which may refuse to go on. `size` is the scale that moves are measured by.
 pub(crate) fn climb(
     theta: Vec<f64>,
     limits: &Limits,
     mut evaluate: impl FnMut(&[f64]) -> Evaluation,
     size: impl Fn(&[f64]) -> Vec<f64>,
-    mut accepted: impl FnMut(&[f64], f64),
+    mut accepted: impl FnMut(&[f64], f64) -> ControlFlow<()>,
     observer: &mut Observer,
 ) -> (Vec<f64>, Sums, Status) {
     let mut theta = confine(theta.into_iter(), limits);
@@ -106,7 +107,9 @@ pub(crate) fn climb(
             memory.remove(0);
         }
         (theta, here) = (next, there);
-        accepted(&theta, here.value);
+        if accepted(&theta, here.value).is_break() {
+            return (theta, here.sums, Status::Refused);
+        }
         if observer(Progress { factor: 0, iteration }).is_break() {
             return (theta, here.sums, Status::Interrupted);
         }

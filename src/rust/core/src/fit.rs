@@ -17,6 +17,8 @@ pub enum Status {
     Stalled,
     /// It was still moving when its iterations were used up.
     Maxiter,
+    /// It was losing what had been found, or had lost it.
+    Refused,
     /// Nothing is left for a factor: its loadings are zero.
     Null,
     /// The estimator found no positive λ and σ.

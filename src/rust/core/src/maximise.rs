@@ -14,6 +14,7 @@ use crate::part::Part;
 use crate::pass::Sums;
 use crate::vector::norm;
 use crate::view::{Factor, View};
+use std::ops::ControlFlow;
 
 /// Where a climb ended.
 pub struct Fit {
@@ -43,15 +44,22 @@ impl Fit {
     }
 }
 
-/// Climbs from factors, λ and σ; `view` is the matrix minus the factors that are held. After every step `watch` sees the
-/// factors, with loadings of any norm.
+/// Sees the factors after every step, with loadings of any norm. `Break` refuses to go on.
+pub type Watch<'a> = dyn FnMut(&[Factor]) -> ControlFlow<()> + 'a;
+
+/// Lets a climb go on.
+pub fn unwatched(_: &[Factor]) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Climbs from factors, λ and σ; `view` is the matrix minus the factors that are held.
 pub fn maximise(
     view: &View,
     parts: &[Part],
     noise: Noise,
     settings: &Settings,
     threads: Threads,
-    watch: &mut dyn FnMut(&[Factor]),
+    watch: &mut Watch,
     observer: &mut Observer,
 ) -> Fit {
     let noise = settings.bounds.map_or(noise, |bounds| bounds.clamp(noise));
@@ -66,8 +74,8 @@ pub fn maximise(
         },
         |theta| hill.size(theta),
         |theta, log_likelihood| {
-            watch(&hill.factors_at(theta));
             trace.push(Trace { log_likelihood, noise: hill.noise_at(theta), stage: 1 });
+            watch(&hill.factors_at(theta))
         },
         observer,
     );

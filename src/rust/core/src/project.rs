@@ -7,7 +7,7 @@
 
 use crate::error::Error;
 use crate::fit::Status;
-use crate::maximise::{maximise, Settings};
+use crate::maximise::{maximise, unwatched, Settings};
 use crate::noise::Noise;
 use crate::observe::Observer;
 use crate::parallel::Threads;
@@ -65,7 +65,7 @@ pub fn project(
             Part { factor, free: Free::Weight }
         };
         let parts: Vec<Part> = columns.iter().map(part).collect();
-        let fit = maximise(&view, &parts, noise, &settings, Threads::new(1), &mut |_| {}, observer);
+        let fit = maximise(&view, &parts, noise, &settings, Threads::new(1), &mut unwatched, observer);
         let loadings = fit.factors.iter().map(|factor| factor.d).collect();
         found.push(Projection { loadings, status: fit.status });
         if fit.status == Status::Interrupted {

@@ -11,7 +11,7 @@ use common::problems::{problem, tree, Data, KINDS};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::em;
 use nmu_core::fit::{FactorFit, Method, Status, Trace};
-use nmu_core::maximise::{maximise, Fit, Settings};
+use nmu_core::maximise::{maximise, unwatched, Fit, Settings};
 use nmu_core::noise::likelihood::Slopes;
 use nmu_core::noise::{Bounds, Moments, Noise, Shares};
 use nmu_core::parallel::Threads;
@@ -59,7 +59,7 @@ fn em(view: &View, noise: Noise) -> Vec<Trace> {
 
 /// Where a climb from one factor ends.
 fn top(view: &View, part: Part, noise: Noise, settings: &Settings) -> Fit {
-    maximise(view, &[part], noise, settings, Threads::new(1), &mut |_| {}, &mut |_| ControlFlow::Continue(()))
+    maximise(view, &[part], noise, settings, Threads::new(1), &mut unwatched, &mut |_| ControlFlow::Continue(()))
 }
 
 /// The largest fall from one step to the next where λ and σ are free or stay.

@@ -31,6 +31,7 @@ fn status_name(status: Status) -> &'static str {
         Status::Converged => "converged",
         Status::Maxiter => "maxiter",
         Status::Stalled => "stalled",
+        Status::Refused => "refused",
         Status::Null => "null",
         Status::Noise => "lambda",
         Status::Interrupted => "interrupted",

@@ -9,13 +9,14 @@ use super::route::{residual_sums, Route};
 use super::{Climb, Rule};
 use crate::fit::{Refit, Status, Top};
 use crate::flatness::{mean_flatness, GROUPS};
-use crate::maximise::Fit;
+use crate::maximise::{unwatched, Fit};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
 use crate::view::{Factor, View};
+use std::ops::ControlFlow;
 
 /// The most steps: a climb that has not settled by then is on a ridge.
 const MOST_STEPS: usize = 500;
@@ -33,7 +34,7 @@ impl Climb<'_> {
         let bounds = self.bounds(&route);
         let noise = self.first_noise(&route);
         let parts: Vec<Part> = factors.into_iter().map(|factor| Part { factor, free: Free::Weight }).collect();
-        route.climb_all(&parts, noise, bounds, &mut |_| {}).factors
+        route.climb_all(&parts, noise, bounds, &mut unwatched).factors
     }
 
     /// λ and σ by the rule, with all factors as they are.
@@ -62,16 +63,22 @@ impl Climb<'_> {
         let found: Vec<Factor> = parts.iter().map(|part| part.factor.clone()).collect();
         // Of factors that are no groups the shape tells nothing, and those found stand where a climb does not settle.
         let groups = mean_flatness(&found) >= GROUPS;
-        let mut flattest = (mean_flatness(&found), found.clone());
+        let before = mean_flatness(&found);
+        let mut flattest = (before, found.clone());
         let mut watch = |factors: &[Factor]| {
             let flat = mean_flatness(factors);
             if groups && flat > flattest.0 {
                 flattest = (flat, factors.to_vec());
             }
+            if groups && flat < before - MOST_LOSS {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
         };
         let fit = route.climb_all(parts, noise, bounds, &mut watch);
         let top = Top { log_likelihood: fit.log_likelihood(), factors: fit.factors.clone() };
-        let (status, settled) = (fit.status, fit.status == Status::Converged && keeps(&fit.factors, &found));
+        let settled = fit.status == Status::Converged && keeps(&fit.factors, &found);
+        let status = if fit.status == Status::Converged && !settled { Status::Refused } else { fit.status };
         let (factors, fit) =
             if settled { (fit.factors.clone(), fit) } else { route.weighed(flattest.1, noise, bounds) };
         Refit { status, settled, ..route.refit(factors, &fit, bounds, top) }
@@ -126,7 +133,7 @@ impl Route<'_, '_, '_> {
         let weight = |factor: &Factor| Part { factor: factor.clone(), free: Free::Weight };
         let parts: Vec<Part> = factors.iter().map(weight).collect();
         let noise = bounds.map_or(noise, |bounds| self.moderate_noise(&factors, &bounds));
-        let fit = self.climb_all(&parts, noise, bounds, &mut |_| {});
+        let fit = self.climb_all(&parts, noise, bounds, &mut unwatched);
         if count(&fit.factors) == count(&factors) {
             return (fit.factors.clone(), fit);
         }
@@ -135,6 +142,8 @@ impl Route<'_, '_, '_> {
     }
 }
 
+/// The loss of flatness at which a climb is given up: it does not come back.
+const MOST_LOSS: f64 = 0.03;
 /// How much flatness a refit may cost.
 const FLATNESS_SLACK: f64 = 0.01;
 

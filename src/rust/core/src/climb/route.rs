@@ -2,7 +2,7 @@
 
 use crate::em;
 use crate::fit::{FactorFit, Status, Trace};
-use crate::maximise::{maximise, Fit, Settings};
+use crate::maximise::{maximise, unwatched, Fit, Settings, Watch};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Estimator, Noise, Shares};
 use crate::observe::Observer;
@@ -84,23 +84,17 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
     /// Climbs in the loadings and, where there are bounds, in λ and σ.
     pub(super) fn climb(&mut self, factor: &Factor, noise: Noise, bounds: Option<Bounds>) -> Fit {
         let part = Part { factor: factor.clone(), free: Free::Loadings };
-        self.climb_all(&[part], noise, bounds, &mut |_| {})
+        self.climb_all(&[part], noise, bounds, &mut unwatched)
     }
 
     /// Climbs with all the factors given, which are shown to `watch` after every step.
-    pub(super) fn climb_all(
-        &mut self,
-        parts: &[Part],
-        noise: Noise,
-        bounds: Option<Bounds>,
-        watch: &mut dyn FnMut(&[Factor]),
-    ) -> Fit {
+    pub(super) fn climb_all(&mut self, parts: &[Part], noise: Noise, bounds: Option<Bounds>, watch: &mut Watch) -> Fit {
         self.maximise(self.view, parts, noise, bounds, watch)
     }
 
     /// Climbs in λ and σ alone, where there are bounds.
     pub(super) fn climb_noise(&mut self, factors: &[Factor], noise: Noise, bounds: Option<Bounds>) -> Fit {
-        self.maximise(&self.view.minus(factors), &[], noise, bounds, &mut |_| {})
+        self.maximise(&self.view.minus(factors), &[], noise, bounds, &mut unwatched)
     }
 
     fn maximise(
@@ -109,7 +103,7 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
         parts: &[Part],
         noise: Noise,
         bounds: Option<Bounds>,
-        watch: &mut dyn FnMut(&[Factor]),
+        watch: &mut Watch,
     ) -> Fit {
         let settings = Settings { bounds, ..self.settings };
         let mut fit = maximise(view, parts, noise, &settings, self.threads, watch, self.observer);
