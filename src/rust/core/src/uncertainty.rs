@@ -32,7 +32,7 @@ pub struct StandardErrors {
 
 /// The standard errors of factors of `view`, in one sweep.
 pub fn standard_errors(view: &View, factors: &[Factor], noise: Noise, threads: Threads) -> Vec<StandardErrors> {
-    let found = joint_sweep(view, factors, noise, 1.0 / noise.lambda, threads);
+    let found = joint_sweep(view, factors, noise, true, threads);
     let corners = if view.is_symmetric() { corners(&view.minus(factors), noise) } else { Vec::new() };
     let share = if view.is_symmetric() { 0.5 } else { 1.0 };
     let error = |loading: f64, curvature: f64| {

@@ -1,6 +1,6 @@
 //! The pass for several factors at once: what they leave is worked out once, and then multiplied with the loadings of each.
 //!
-//! The residual of a few columns at a time is written down, so that the products are those of matrices.
+//! The residual of a few columns at a time is written down, so that all products are those of matrices.
 
 use super::line::{level, Kernel, Line};
 use super::tile::{cut, diagonal_part, Tile};
@@ -9,6 +9,7 @@ use crate::noise::Noise;
 use crate::parallel::Threads;
 use crate::view::{Buffer, Factor, View};
 use faer::linalg::matmul::matmul;
+use faer::reborrow::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -23,34 +24,51 @@ pub(crate) struct Panels {
 pub(crate) struct JointSweep {
     /// `(x − b̄) v_k` and `(x − b̄)ᵀ u_k`.
     pub(crate) products: Panels,
-    /// `Σ_j m_ij v_jk²` and `Σ_i m_ij u_ik²`.
+    /// `Σ_j m_ij v_jk²` and `Σ_i m_ij u_ik²`; zero where not asked for.
     pub(crate) curvatures: Panels,
     /// The sums over the entries.
     pub(crate) sums: Sums,
 }
 
 /// The columns whose residuals are written down at a time.
-const WIDTH: usize = 32;
+const WIDTH: usize = 8;
 
-/// Sweeps over `view` minus `factors`.
-pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, shift: f64, threads: Threads) -> JointSweep {
-    let rest = view.minus(factors);
+/// Sweeps over `view` minus `factors`, with curvatures in each loading where `curved`.
+pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, curved: bool, threads: Threads) -> JointSweep {
+    let shift = 1.0 / noise.lambda;
     let loadings =
         |of: &dyn Fn(&Factor) -> &[f64], length| Mat::from_fn(length, factors.len(), |i, k| of(&factors[k])[i]);
     let u = loadings(&|factor| &factor.u, view.nrow());
     let v = loadings(&|factor| factor.v(), view.ncol());
     let squares = |x: &Mat<f64>| Mat::from_fn(x.nrows(), x.ncols(), |i, k| x[(i, k)] * x[(i, k)]);
     let (u_squared, v_squared) = (squares(&u), squares(&v));
+    let weighted = Mat::from_fn(v.nrows(), v.ncols(), |i, k| factors[k].d * v[(i, k)]);
     let arch = Arch::new();
     let tiles = cut(view);
     let parts = threads.map(tiles.len(), |index| {
         let tile = tiles[index].clone();
         let products = Weights { u: u.as_ref(), v: v.as_ref() };
-        let curvatures = Weights { u: u_squared.as_ref(), v: v_squared.as_ref() };
+        let curvatures = curved.then(|| Weights { u: u_squared.as_ref(), v: v_squared.as_ref() });
         if view.has_missing() {
-            arch.dispatch(JointPass::<true> { view: &rest, noise, shift, tile, products, curvatures })
+            arch.dispatch(JointPass::<true> {
+                view,
+                weighted: weighted.as_ref(),
+                noise,
+                shift,
+                tile,
+                products,
+                curvatures,
+            })
         } else {
-            arch.dispatch(JointPass::<false> { view: &rest, noise, shift, tile, products, curvatures })
+            arch.dispatch(JointPass::<false> {
+                view,
+                weighted: weighted.as_ref(),
+                noise,
+                shift,
+                tile,
+                products,
+                curvatures,
+            })
         }
     });
     let count = factors.len();
@@ -101,11 +119,13 @@ struct Weights<'a> {
 /// The pass over one tile of what the factors leave.
 struct JointPass<'a, const MASKED: bool> {
     view: &'a View<'a>,
+    /// `d_k v_k`.
+    weighted: MatRef<'a, f64>,
     noise: Noise,
     shift: f64,
     tile: Tile,
     products: Weights<'a>,
-    curvatures: Weights<'a>,
+    curvatures: Option<Weights<'a>>,
 }
 
 impl<const MASKED: bool> WithSimd for JointPass<'_, MASKED> {
@@ -113,7 +133,7 @@ impl<const MASKED: bool> WithSimd for JointPass<'_, MASKED> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> JointSweep {
-        let Self { view, noise, shift, tile, products: weights, curvatures: squares } = self;
+        let Self { view, weighted, noise, shift, tile, products: weights, curvatures: squares } = self;
         let symmetric = view.is_symmetric();
         let mut kernel = Kernel::<S, { level::CURVATURE }, MASKED>::new(simd, noise, shift);
         let factors = weights.u.ncols();
@@ -122,28 +142,40 @@ impl<const MASKED: bool> WithSimd for JointPass<'_, MASKED> {
         let nothing = vec![0.0; tile.rows.len()];
         let mut diagonal = Vec::new();
         let mut buffer = Buffer::new(tile.rows.len());
+        let mut room = [(); 3].map(|()| Mat::<f64>::zeros(tile.rows.len(), WIDTH));
         for first in tile.columns.clone().step_by(WIDTH) {
             let panel = first..(first + WIDTH).min(tile.columns.end);
             let rows = if symmetric { 0..panel.end } else { tile.rows.clone() };
-            let mut rest = Mat::<f64>::zeros(rows.len(), panel.len());
-            let mut curved = Mat::<f64>::zeros(rows.len(), panel.len());
+            let [mut left, mut rest, mut curved] =
+                room.each_mut().map(|room| room.as_mut().submatrix_mut(0, 0, rows.len(), panel.len()));
+            rest.fill(0.0);
+            curved.fill(0.0);
             for (index, column) in panel.clone().enumerate() {
-                let entries = view.column(column, if symmetric { 0..column + 1 } else { rows.clone() }, &mut buffer);
+                let read = if symmetric { 0..column + 1 } else { rows.clone() };
+                let entries = view.column(column, read, &mut buffer);
+                slice(left.rb_mut(), index)[..entries.len()].copy_from_slice(entries);
+            }
+            let (u, v) = (weights.u.subrows(rows.start, rows.len()), weighted.subrows(panel.start, panel.len()));
+            matmul(left.rb_mut(), Accum::Add, u, v.transpose(), -1.0, Par::Seq);
+            for (index, column) in panel.clone().enumerate() {
+                let entries = &*slice(left.rb_mut(), index);
                 let above = if symmetric { column } else { rows.len() };
-                diagonal.extend(entries[above..].first());
+                diagonal.extend(entries.get(column).filter(|_| symmetric));
                 kernel.line(Line {
                     entries: &entries[..above],
                     loadings: &nothing[..above],
                     weights: &nothing[..above],
-                    products: rest.col_as_slice_mut(index),
-                    curvatures: curved.col_as_slice_mut(index),
+                    products: slice(rest.rb_mut(), index),
+                    curvatures: slice(curved.rb_mut(), index),
                     loading: 0.0,
                     weight: 1.0,
                 });
             }
             let place = first - tile.columns.start..panel.end - tile.columns.start;
-            multiply(&mut products, rest.as_ref(), weights, &rows, &panel, place.clone());
-            multiply(&mut curvatures, curved.as_ref(), squares, &rows, &panel, place);
+            multiply(&mut products, rest.rb(), weights, &rows, &panel, place.clone());
+            if let Some(squares) = squares {
+                multiply(&mut curvatures, curved.rb(), squares, &rows, &panel, place);
+            }
         }
         let mut sums = kernel.sums();
         if symmetric {
@@ -151,13 +183,21 @@ impl<const MASKED: bool> WithSimd for JointPass<'_, MASKED> {
             for (index, column) in tile.columns.clone().enumerate() {
                 for factor in 0..factors {
                     products.columns[(index, factor)] += part.products.rows[index] * weights.u[(column, factor)];
-                    curvatures.columns[(index, factor)] += part.curvatures.rows[index] * squares.u[(column, factor)];
+                    if let Some(squares) = squares {
+                        curvatures.columns[(index, factor)] +=
+                            part.curvatures.rows[index] * squares.u[(column, factor)];
+                    }
                 }
             }
             sums.add(&part.sums, 0.5);
         }
         JointSweep { products, curvatures, sums }
     }
+}
+
+/// A column of a panel, whose columns are contiguous.
+fn slice(panel: MatMut<'_, f64>, index: usize) -> &mut [f64] {
+    panel.col_mut(index).try_as_col_major_mut().map_or(&mut [], |column| column.as_slice_mut())
 }
 
 /// Adds `panel · v` and `panelᵀ · u`, the panel's columns standing at `place` in the tile.
