@@ -53,8 +53,8 @@
 #'   \eqn{\frac12 \log N}{log(N)/2} for each loading above a thousandth of the largest, along the
 #'   path and, with `refine = TRUE`, after a joint refit. The two may peak at different
 #'   numbers. That of the refit stands, unless the path has more factors, and these are flatter on
-#'   average and groups (a mean flatness above 0.9): a refit explains a tree by fewer factors than it
-#'   has branches, but by mixtures of them. Where there is nothing to find, one null factor is
+#'   average and groups (a mean flatness above 0.9): a refit explains a tree by fewer factors than
+#'   it has branches, but by mixtures of them. Where there is nothing to find, one null factor is
 #'   returned. The element `candidates` has all values.
 #'
 #' @section Certified underapproximation: With `underapprox = TRUE` the strict limit
