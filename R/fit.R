@@ -81,8 +81,9 @@ deflated_model <- function(found, given, chosen) {
     colnames(given$fixed$u) %||% sprintf("f%d", seq_along(given$fixed$d)),
     given$earlier$labels, new_labels(length(found$new$d), given)
   )
-  refit <- found$refit
-  factors <- if (is.null(refit)) new else refit$factors
+  # where nothing was added nor refitted, the model is the earlier one
+  refit <- found$refit %||% if (length(found$new$d) == 0) given$earlier$refit
+  factors <- refit$factors %||% new
   factor <- found$trace$factor
   iteration <- stats::ave(factor, factor, FUN = seq_along)
   trace <- data.frame(factor = factor + known, iteration = iteration, found$trace$trace)

@@ -43,7 +43,7 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
       rows <- init$trace$factor %in% init$path$factor[whole]
       list(
         path = init$path[whole, ], trace = init$trace[rows, ],
-        labels = colnames(init$u)[whole], nobs = init$nobs
+        labels = colnames(init$u)[whole], nobs = init$nobs, refit = init$refit
       )
     }
   )

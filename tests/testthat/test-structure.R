@@ -126,6 +126,14 @@ test_that("a fit is continued where it ended", {
     same <- setdiff(names(whole), "call")
     expect_identical(unclass(continued)[same], unclass(whole)[same])
     expect_identical(quiet(K = 2, init = quiet(K = 2))$u, quiet(K = 2)$u)
+    refined <- suppressMessages(nmu(A, K = 2))
+    same <- c("u", "d", "loglik")
+    expect_identical(unclass(quiet(K = 2, init = refined))[same], unclass(refined)[same])
+    for (again in list(quiet(K = 2, init = refined), suppressMessages(nmu(A, 2, init = refined)))) {
+      if (refined$refit$settled) expect_close(again$loglik, refined$loglik, 1e-6)
+      density <- demg(residuals(again), again$lambda, again$sigma, log = TRUE)
+      expect_close(sum(density) / if (again$symmetric) 2 else 1, again$loglik, 1e-9)
+    }
     expect_refused(quiet(K = 1, init = quiet(K = 2)), "K")
     expect_refused(nmu(A[-1, -1], K = 3, init = quiet(K = 2)), "init")
   }

@@ -71,7 +71,7 @@ impl Method for Climb<'_> {
         &self,
         view: &View,
         parts: &[Part],
-        noise: Noise,
+        noise: Option<Noise>,
         threads: Threads,
         observer: &mut Observer,
     ) -> Option<Refit> {

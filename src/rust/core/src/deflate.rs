@@ -151,9 +151,9 @@ impl Search<'_> {
         self.fixed.iter().chain(&self.kept).chain(self.fits[..count].iter().map(|fit| &fit.factor))
     }
 
-    /// All of them refitted, where that is wanted and there is more to move than one factor.
+    /// All of them refitted, where that is wanted.
     fn refit(&self, count: usize, observer: &mut Observer) -> Option<Refit> {
-        let noise = self.fits[..count].last()?.noise;
+        let noise = self.fits[..count].last().map(|fit| fit.noise);
         let free = |index: usize| if index < self.fixed.len() { Free::Weight } else { Free::Loadings };
         let parts = self.factors(count).enumerate();
         let parts: Vec<Part> =

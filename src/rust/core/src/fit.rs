@@ -102,9 +102,9 @@ pub trait Method {
         factors
     }
 
-    /// Refits factors that were found one by one, from where they stand, with λ and σ from `noise`; `None` where the method
-    /// has no way to do so.
-    fn refit(&self, _: &View, _: &[Part], _: Noise, _: Threads, _: &mut Observer) -> Option<Refit> {
+    /// Refits factors that were found one by one, from where they stand, with λ and σ from `noise`, if that is
+    /// known; `None` where the method has no way to do so.
+    fn refit(&self, _: &View, _: &[Part], _: Option<Noise>, _: Threads, _: &mut Observer) -> Option<Refit> {
         None
     }
 }

@@ -49,18 +49,22 @@ impl Climb<'_> {
 
     /// Refits factors that were found one by one, from where they stand. Of those that are `Free::Weight` the loadings stay.
     ///
-    /// `view` is the matrix minus factors that are no part of this, and `noise` where λ and σ start.
+    /// `view` is the matrix minus factors that are no part of this, and `noise` where λ and σ start, if that is known.
     pub(super) fn refit_all(
         &self,
         view: &View,
         parts: &[Part],
-        noise: Noise,
+        noise: Option<Noise>,
         threads: Threads,
         observer: &mut Observer,
     ) -> Refit {
         let mut route = Route::new(view, self.tolerance, self.iterations.min(MOST_STEPS), threads, observer);
         let bounds = self.bounds(&route);
         let found: Vec<Factor> = parts.iter().map(|part| part.factor.clone()).collect();
+        let noise = noise.unwrap_or_else(|| match bounds {
+            Some(bounds) => route.moderate_noise(&found, &bounds),
+            None => self.first_noise(&route),
+        });
         // Of factors that are no groups the shape tells nothing, and those found stand where a climb does not settle.
         let groups = mean_flatness(&found) >= GROUPS;
         let before = mean_flatness(&found);
