@@ -24,7 +24,7 @@
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
 //! | what is swept | [`view`] (a matrix minus factors), [`part`] (a factor that climbs), [`storage`] (how it is held) |
-//! | estimators | [`noise`] |
+//! | estimators | [`noise`], [`prior`] (of nonnegative loadings; empirical Bayes) |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
 //! | services | [`parallel`], [`observe`], [`error`], `vector` |
 //!
@@ -53,6 +53,7 @@ pub mod observe;
 pub mod parallel;
 pub mod part;
 pub mod pass;
+pub mod prior;
 pub mod project;
 pub mod scan;
 pub mod start;

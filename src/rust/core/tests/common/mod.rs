@@ -1,7 +1,9 @@
 //! Test matrices, and the pass written out entry by entry.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod brute;
 pub mod problems;
+pub mod quadrature;
 
 use nmu_core::normal::truncated;
 use nmu_core::pass::Model;

@@ -1,0 +1,33 @@
+//! The exponential prior.
+
+use super::component::Component;
+use super::estimated::Estimated;
+use super::slab::Slab;
+use super::{check_positive, point_exponential, Family, Observations, Prior};
+use crate::error::Error;
+
+/// `g(w) = rate exp(−rate w)`: the log marginal is the density of the exponentially modified Gaussian ([`crate::emg`]).
+///
+/// Where no positive mean is likelier than 0, the rate ends at a bound beyond which nothing would change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exponential {
+    rate: Option<f64>,
+}
+
+impl Exponential {
+    /// The family with its rate given, positive, or to be estimated.
+    pub fn new(rate: Option<f64>) -> Result<Self, Error> {
+        check_positive("the rate", rate)?;
+        Ok(Self { rate })
+    }
+}
+
+impl Family for Exponential {
+    fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
+        let rate = self.rate.unwrap_or_else(|| {
+            let slab = Slab { observations, weight: Some(1.0) };
+            (-point_exponential::best_log_mean(slab).at).exp()
+        });
+        Box::new(Estimated::new([(1.0, Component::Exponential { rate })], vec![("rate", vec![rate])]))
+    }
+}

@@ -1,0 +1,102 @@
+//! Marginal likelihood of a 0 with probability `1 − π` and a slab otherwise, the weight `π` maximised at each slab.
+//!
+//! Against a zero alone, with `r_i = ℓ_i(slab) − log N(x_i | 0, s_i²)`, the log-likelihood is `Σ log(1 − π + π exp r_i)`, concave
+//! in `π`. Where `π` is at its best, it adds nothing to the slope in the slab's parameters, which is `Σ γ_i ∂ℓ_i` with the
+//! posterior probability `γ_i` of the slab. So two parameters need a search over one.
+
+use super::component::{Component, Explained};
+use super::search::{crossing, highest, Point};
+use super::Observations;
+
+/// The weight, given or left to be maximised, and what it is for.
+#[derive(Clone, Copy)]
+pub(super) struct Slab<'a, 'b> {
+    pub(super) observations: &'a Observations<'b>,
+    pub(super) weight: Option<f64>,
+}
+
+impl Slab<'_, '_> {
+    /// The best scale of `unit`, whose own scale is 1, among those that `knots` tell apart (as logs), with its weight. Of what
+    /// comes with it, the second is the slope in the log of the width.
+    pub(super) fn best_scale(&self, unit: Component, knots: &[f64]) -> Point<(f64, f64)> {
+        let look = |log_scale: f64| self.look(log_scale, unit.scaled(log_scale.exp()));
+        let mut best = highest(knots, look);
+        if best.with.0 == 0.0 && knots.len() > 1 {
+            // A slab without weight may have any scale.
+            best.at = self.observations.least_deviation().ln();
+        }
+        best
+    }
+
+    fn look(&self, at: f64, slab: Component) -> Point<(f64, f64)> {
+        let explained: Vec<Explained> = self.observations.iter().map(|(x, s)| slab.explain(x, s)).collect();
+        let weight = self.weight.unwrap_or_else(|| best_weight(&explained));
+        let (log_weight, log_rest) = (weight.ln(), (-weight).ln_1p());
+        let (mut value, mut slope, mut width_slope) = (0.0, 0.0, 0.0);
+        for ((x, s), slab) in self.observations.iter().zip(&explained) {
+            let zero = Component::Zero.explain(x, s).log_marginal + log_rest;
+            let odds = log_weight - log_rest + slab.log_ratio;
+            // Both logs are of the same sum; the one that starts from the larger term is exact.
+            value += if odds > 0.0 {
+                log_weight + slab.log_marginal + (-odds).exp().ln_1p()
+            } else {
+                zero + odds.exp().ln_1p()
+            };
+            let share = 1.0 / (1.0 + (-odds).exp());
+            slope += share * slab.scale_slope;
+            width_slope += share * slab.width_slope;
+        }
+        Point { at, value, slope, with: (weight, width_slope) }
+    }
+}
+
+/// The `π` at which `Σ log(1 − π + π exp r_i)` is largest.
+///
+/// Its slope `Σ 1/(π + 1/(exp r_i − 1))` falls, and between 0 and 1 it is finite whatever the `r_i` are.
+fn best_weight(explained: &[Explained]) -> f64 {
+    let offsets: Vec<f64> = explained.iter().map(|part| 1.0 / part.log_ratio.exp_m1()).collect();
+    let look = |at: f64| {
+        let slope = offsets.iter().map(|offset| 1.0 / (at + offset)).sum();
+        Point { at, value: 0.0, slope, with: () }
+    };
+    // At the ends the slope may be infinite, and its form above loses the sign.
+    let end = |at: f64, slope: f64| Point { at, value: 0.0, slope, with: () };
+    let none = end(0.0, explained.iter().map(|part| part.log_ratio.exp_m1()).sum());
+    let all = end(1.0, explained.iter().map(|part| -(-part.log_ratio).exp_m1()).sum());
+    if none.slope <= 0.0 {
+        0.0
+    } else if all.slope >= 0.0 {
+        1.0
+    } else {
+        crossing(none, all, look).at
+    }
+}
+
+/// Below this share of the least `s`, a scale's only effect is a slope that no longer changes its sign.
+const SMALL: f64 = 1e-3;
+
+/// A scale of this share of what could be told from 0 is as good as 0.
+const NONE: f64 = 1e-12;
+
+/// What a scan may cost; beyond, it is coarser.
+const MOST_KNOTS: usize = 400;
+
+/// Rising logs of scales up to `largest`, `step(scale)` apart, whose first is as good as 0.
+pub(super) fn knots(observations: &Observations, largest: f64, step: impl Fn(f64) -> f64) -> Vec<f64> {
+    let small = SMALL * observations.least_deviation();
+    let mut stretch = 1.0;
+    loop {
+        let mut knots = vec![largest.ln()];
+        let mut scale = largest;
+        while scale > small && knots.len() <= MOST_KNOTS {
+            scale *= (-stretch * step(scale)).exp();
+            knots.push(scale.ln());
+        }
+        if knots.len() <= MOST_KNOTS {
+            knots.push((NONE * observations.least_scale().min(scale)).ln());
+            knots.reverse();
+            return knots;
+        }
+        stretch *= 1.5;
+    }
+}

@@ -1,0 +1,140 @@
+//! Posteriors of a normal mean by numerical integration of likelihood times prior.
+
+use nmu_core::normal::{truncated, HALF_LOG_TAU};
+
+/// A component of a prior by its log-density, or the point mass at 0.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    Zero,
+    Flat,
+    Exponential { rate: f64 },
+    Normal { mean: f64, sd: f64 },
+}
+
+/// What was integrated; the variance is about the mean.
+#[derive(Clone, Copy, Debug)]
+pub struct Moments {
+    pub mean: f64,
+    pub second: f64,
+    pub variance: f64,
+    pub zero: f64,
+    pub log_marginal: f64,
+}
+
+impl Part {
+    fn log_density(&self, w: f64) -> f64 {
+        match *self {
+            Self::Zero | Self::Flat => 0.0,
+            Self::Exponential { rate } => rate.ln() - rate * w,
+            Self::Normal { mean, sd } => {
+                -0.5 * ((w - mean) / sd).powi(2) - HALF_LOG_TAU - sd.ln() - truncated(mean / sd).log_mass
+            }
+        }
+    }
+
+    fn integrate(&self, x: f64, s: f64) -> Moments {
+        let log_normal = |w: f64| -0.5 * ((x - w) / s).powi(2) - HALF_LOG_TAU - s.ln();
+        if let Self::Zero = self {
+            return Moments { mean: 0.0, second: 0.0, variance: 0.0, zero: 1.0, log_marginal: log_normal(0.0) };
+        }
+        let log = |w: f64| log_normal(w) + self.log_density(w);
+        let panels = panels(&log, s);
+        let peak = panels.iter().map(|&(from, _)| log(from)).fold(f64::NEG_INFINITY, f64::max);
+        let integral = |f: &dyn Fn(f64) -> f64| -> f64 {
+            panels.iter().map(|&(from, to)| legendre(from, to, |w| f(w) * (log(w) - peak).exp())).sum()
+        };
+        let mass = integral(&|_| 1.0);
+        let mean = integral(&|w| w) / mass;
+        Moments {
+            mean,
+            second: integral(&|w| w * w) / mass,
+            variance: integral(&|w| (w - mean).powi(2)) / mass,
+            zero: 0.0,
+            log_marginal: peak + mass.ln(),
+        }
+    }
+}
+
+/// The posterior under a mixture of weighted parts.
+pub fn posterior(parts: &[(f64, Part)], x: f64, s: f64) -> Moments {
+    let moments: Vec<(f64, Moments)> = parts
+        .iter()
+        .filter(|(weight, _)| *weight > 0.0)
+        .map(|(weight, part)| (*weight, part.integrate(x, s)))
+        .collect();
+    let largest = moments.iter().map(|(_, part)| part.log_marginal).fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = moments.iter().map(|(weight, part)| weight * (part.log_marginal - largest).exp()).sum();
+    let average = |of: &dyn Fn(&Moments) -> f64| -> f64 {
+        moments.iter().map(|(weight, part)| weight * (part.log_marginal - largest).exp() * of(part)).sum::<f64>()
+            / total
+    };
+    let mean = average(&|part| part.mean);
+    Moments {
+        mean,
+        second: average(&|part| part.second),
+        variance: average(&|part| part.variance + (part.mean - mean).powi(2)),
+        zero: average(&|part| part.zero),
+        log_marginal: largest + total.ln(),
+    }
+}
+
+/// Panels over which a log-concave function on `[0, ∞)` falls slowly, as far as it matters.
+fn panels(log: &dyn Fn(f64) -> f64, scale: f64) -> Vec<(f64, f64)> {
+    let mut end = 1e-6 * scale;
+    while log(2.0 * end) > log(end) {
+        end *= 2.0;
+    }
+    let (mut from, mut to) = (0.0, 2.0 * end);
+    for _ in 0..200 {
+        let (left, right) = (from + 0.382 * (to - from), from + 0.618 * (to - from));
+        if log(left) < log(right) {
+            from = left;
+        } else {
+            to = right;
+        }
+    }
+    let mode = if log(0.0) >= log(to) { 0.0 } else { to };
+    let mut panels = Vec::new();
+    for side in [-1.0, 1.0] {
+        let mut width = 1e-9 * (scale + mode);
+        while log((mode + side * width).max(0.0)) > log(mode) - 1.0 && mode + side * width > 0.0 {
+            width *= 2.0;
+        }
+        let mut at = mode;
+        while log(at) > log(mode) - 60.0 && (side > 0.0 || at > 0.0) {
+            let next = (at + 0.5 * side * width).max(0.0);
+            panels.push(if side > 0.0 { (at, next) } else { (next, at) });
+            at = next;
+        }
+    }
+    panels
+}
+
+/// Gauss and Legendre's rule with 20 points.
+fn legendre(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
+    const COUNT: usize = 20;
+    thread_local! {
+        static RULE: Vec<(f64, f64)> = rule(COUNT);
+    }
+    let (middle, half) = (0.5 * (from + to), 0.5 * (to - from));
+    RULE.with(|rule| rule.iter().map(|(node, weight)| half * weight * f(middle + half * node)).sum())
+}
+
+/// Nodes and weights, by Newton's method on the polynomial.
+fn rule(count: usize) -> Vec<(f64, f64)> {
+    let pair = |index: usize| {
+        let mut x = (std::f64::consts::PI * (index as f64 + 0.75) / (count as f64 + 0.5)).cos();
+        let mut slope = 0.0;
+        for _ in 0..20 {
+            let (mut before, mut here) = (1.0, x);
+            for degree in 2..=count {
+                let degree = degree as f64;
+                (before, here) = (here, ((2.0 * degree - 1.0) * x * here - (degree - 1.0) * before) / degree);
+            }
+            slope = count as f64 * (x * here - before) / (x * x - 1.0);
+            x -= here / slope;
+        }
+        (x, 2.0 / ((1.0 - x * x) * slope * slope))
+    };
+    (0..count).map(pair).collect()
+}

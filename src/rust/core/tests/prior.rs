@@ -1,0 +1,177 @@
+//! Posteriors under every family, against numerical integration.
+#![allow(clippy::expect_used)]
+
+mod common;
+
+use common::quadrature::{posterior, Part};
+use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, Observations, PointExponential, Prior, Shape};
+
+/// The prior of a family whose hyperparameters are all given.
+fn given(family: impl Family) -> Box<dyn Prior> {
+    family.estimate(&Observations::new(&[1.0], &[1.0]).expect("one observation"))
+}
+
+/// Every family at several hyperparameters, with the same prior in parts.
+fn priors() -> Vec<(Box<dyn Prior>, Vec<(f64, Part)>)> {
+    let mut priors: Vec<(Box<dyn Prior>, Vec<(f64, Part)>)> = vec![(Box::new(Flat), vec![(1.0, Part::Flat)])];
+    for rate in [0.01, 0.3, 1.0, 8.0, 100.0] {
+        let part = Part::Exponential { rate };
+        priors.push((given(Exponential::new(Some(rate)).expect("a rate")), vec![(1.0, part)]));
+        for weight in [1e-6, 0.3, 0.999] {
+            let family = PointExponential::new(Some(weight), Some(rate)).expect("in range");
+            priors.push((given(family), vec![(1.0 - weight, Part::Zero), (weight, part)]));
+        }
+    }
+    for mean in [0.1, 1.0, 5.0, 35.0] {
+        for ratio in [1e-3, 0.02, 0.5, 3.0] {
+            for weight in [1e-3, 0.5, 1.0] {
+                let family = Binary::new(Some(weight), Some(mean), Some(ratio)).expect("in range");
+                let part = Part::Normal { mean, sd: ratio * mean };
+                priors.push((given(family), vec![(1.0 - weight, Part::Zero), (weight, part)]));
+            }
+        }
+    }
+    let (scales, weights) = ([0.0, 0.03, 1.0, 2.0, 60.0], [0.4, 0.2, 0.1, 0.25, 0.05]);
+    for shape in [Shape::HalfNormal, Shape::Exponential] {
+        let part = |scale: f64| match shape {
+            _ if scale == 0.0 => Part::Zero,
+            Shape::HalfNormal => Part::Normal { mean: 0.0, sd: scale },
+            Shape::Exponential => Part::Exponential { rate: 1.0 / scale },
+        };
+        for from in [0, 1] {
+            let (scales, weights) = (&scales[from..], &weights[from..]);
+            let family = Mixture::new(shape, Some(scales.to_vec()), Some(weights.to_vec())).expect("in range");
+            let total: f64 = weights.iter().sum();
+            let parts = weights.iter().map(|weight| weight / total).zip(scales.iter().map(|&scale| part(scale)));
+            priors.push((given(family), parts.collect()));
+        }
+    }
+    priors
+}
+
+const POINTS: [f64; 15] = [-40.0, -12.0, -5.0, -2.0, -0.7, -1e-3, 0.0, 1e-3, 0.4, 1.0, 2.5, 5.0, 8.0, 15.0, 40.0];
+
+#[test]
+fn posteriors_are_what_integration_finds() {
+    let mut worst = [0.0_f64; 5];
+    for (prior, parts) in priors() {
+        for x in POINTS {
+            let (found, exact) = (prior.posterior(x, 1.0), posterior(&parts, x, 1.0));
+            // A log is as exact as what it is of.
+            let pairs = [
+                (found.mean, exact.mean, 1e-300),
+                (found.second, exact.second, 1e-300),
+                (found.variance, exact.variance, 1e-300),
+                (found.zero, exact.zero, 1e-300),
+                (found.log_marginal, exact.log_marginal, 1.0),
+            ];
+            for (worst, (found, exact, least)) in worst.iter_mut().zip(pairs) {
+                let error = (found - exact).abs() / exact.abs().max(least);
+                assert!(error < 1e-10, "{found:e}, not {exact:e}, at {x} under {parts:?}: {found:?} {exact:?}");
+                *worst = worst.max(error);
+            }
+        }
+    }
+    println!("worst relative errors: {worst:?}");
+}
+
+#[test]
+fn the_divergence_is_that_of_posterior_and_prior() {
+    for (prior, parts) in priors() {
+        for x in POINTS {
+            let found = prior.posterior(x, 1.0).divergence(x, 1.0);
+            let exact = posterior(&parts, x, 1.0);
+            let expected = -0.5 * ((x - exact.mean).powi(2) + exact.variance) - nmu_core::normal::HALF_LOG_TAU;
+            assert!((found - (expected - exact.log_marginal)).abs() < 1e-11 * (1.0 + x * x), "{x}, {parts:?}");
+            // That of proper priors is never negative.
+            assert!(matches!(parts[0].1, Part::Flat) || found > -1e-12 * (1.0 + x * x), "{found:e} at {x}, {parts:?}");
+        }
+    }
+}
+
+/// All of a posterior in units of `unit`.
+fn in_units(found: nmu_core::prior::Posterior, unit: f64) -> [f64; 5] {
+    let marginal = found.log_marginal + unit.ln();
+    [found.mean / unit, found.second / unit / unit, found.variance / unit / unit, found.zero, marginal]
+}
+
+#[test]
+fn posteriors_have_the_units_of_the_data() {
+    for unit in [1e-100, 1e-7, 1e100] {
+        let pairs: [(Box<dyn Family>, Box<dyn Family>); 3] = [
+            (
+                Box::new(PointExponential::new(Some(0.3), Some(2.0)).expect("in range")),
+                Box::new(PointExponential::new(Some(0.3), Some(2.0 / unit)).expect("in range")),
+            ),
+            (
+                Box::new(Binary::new(Some(0.3), Some(2.0), Some(0.1)).expect("in range")),
+                Box::new(Binary::new(Some(0.3), Some(2.0 * unit), Some(0.1)).expect("in range")),
+            ),
+            (
+                Box::new(Mixture::new(Shape::HalfNormal, Some(vec![0.5, 2.0]), Some(vec![0.5; 2])).expect("in range")),
+                Box::new(
+                    Mixture::new(Shape::HalfNormal, Some(vec![0.5 * unit, 2.0 * unit]), Some(vec![3.0; 2]))
+                        .expect("in range"),
+                ),
+            ),
+        ];
+        let one = Observations::new(&[1.0], &[1.0]).expect("one observation");
+        for (plain, scaled) in pairs {
+            let (plain, scaled) = (plain.estimate(&one), scaled.estimate(&one));
+            for x in POINTS {
+                let expected = in_units(plain.posterior(x, 1.3), 1.0);
+                let found = in_units(scaled.posterior(x * unit, 1.3 * unit), unit);
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!((found - expected).abs() <= 1e-11 * expected.abs(), "{found:e}, {expected:e} at {x}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn far_out_everything_stays_finite() {
+    for (prior, parts) in priors() {
+        for s in [1e-150, 1e-5, 1.0, 1e5, 1e150] {
+            for ratio in [-1e140, -1e20, -1e5, -1.0, 0.0, 1.0, 1e5, 1e20, 1e140] {
+                let x: f64 = ratio * s;
+                if x.abs() > 1e150 {
+                    continue;
+                }
+                let found = prior.posterior(x, s);
+                let all = [found.mean, found.second, found.variance, found.zero, found.log_marginal];
+                assert!(all.iter().all(|value| value.is_finite()), "{found:?} at {x:e}, {s:e}, {parts:?}");
+                assert!(found.mean >= 0.0 && found.variance >= 0.0 && (0.0..=1.0).contains(&found.zero));
+            }
+        }
+    }
+}
+
+#[test]
+fn far_below_zero_the_odds_of_a_zero_keep_their_digits() {
+    // The exponential's marginal there is the tail of the Mills ratio, κ M(a) against φ(0): odds of κ/a, nearly.
+    let prior = given(PointExponential::new(Some(0.5), Some(1.0)).expect("in range"));
+    for x in [-1e5_f64, -1e8, -1e12] {
+        let odds = (1.0 - prior.posterior(x, 1.0).zero) / prior.posterior(x, 1.0).zero;
+        let a = 1.0 - x;
+        let expected = (1.0 - 1.0 / (a * a)) / a;
+        assert!((odds / expected - 1.0).abs() < 1e-16 / expected + 1e-13, "{odds:e}, {expected:e}");
+    }
+}
+
+#[test]
+fn what_is_out_of_range_is_refused() {
+    assert!(Exponential::new(Some(0.0)).is_err() && Exponential::new(Some(f64::NAN)).is_err());
+    assert!(PointExponential::new(Some(1.1), None).is_err() && PointExponential::new(None, Some(-1.0)).is_err());
+    assert!(Binary::new(Some(-0.1), None, None).is_err() && Binary::new(None, Some(0.0), None).is_err());
+    assert!(Binary::new(None, None, Some(f64::INFINITY)).is_err());
+    let mixture = |scales: Option<&[f64]>, weights: Option<&[f64]>| {
+        Mixture::new(Shape::HalfNormal, scales.map(<[f64]>::to_vec), weights.map(<[f64]>::to_vec))
+    };
+    assert!(mixture(None, None).is_ok() && mixture(Some(&[0.0, 1.0]), Some(&[2.0, 0.0])).is_ok());
+    assert!(mixture(Some(&[]), None).is_err() && mixture(Some(&[-1.0]), None).is_err());
+    assert!(mixture(Some(&[1.0]), Some(&[0.0])).is_err() && mixture(Some(&[1.0]), Some(&[1.0, 1.0])).is_err());
+    assert!(mixture(Some(&[1.0]), Some(&[-1.0])).is_err() && mixture(None, Some(&[1.0])).is_err());
+    assert!(Observations::new(&[], &[]).is_err() && Observations::new(&[1.0], &[]).is_err());
+    assert!(Observations::new(&[f64::NAN], &[1.0]).is_err() && Observations::new(&[1.0], &[0.0]).is_err());
+}
