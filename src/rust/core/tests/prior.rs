@@ -4,6 +4,8 @@
 mod common;
 
 use common::quadrature::{posterior, Part};
+use nmu_core::normal::HALF_LOG_TAU;
+use nmu_core::prior::component::Component;
 use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, Observations, PointExponential, Prior, Shape};
 
 /// The prior of a family whose hyperparameters are all given.
@@ -11,9 +13,12 @@ fn given(family: impl Family) -> Box<dyn Prior> {
     family.estimate(&Observations::new(&[1.0], &[1.0]).expect("one observation"))
 }
 
+/// A prior, and the same in parts.
+type InParts = (Box<dyn Prior>, Vec<(f64, Part)>);
+
 /// Every family at several hyperparameters, with the same prior in parts.
-fn priors() -> Vec<(Box<dyn Prior>, Vec<(f64, Part)>)> {
-    let mut priors: Vec<(Box<dyn Prior>, Vec<(f64, Part)>)> = vec![(Box::new(Flat), vec![(1.0, Part::Flat)])];
+fn priors() -> Vec<InParts> {
+    let mut priors: Vec<InParts> = vec![(Box::new(Flat), vec![(1.0, Part::Flat)])];
     for rate in [0.01, 0.3, 1.0, 8.0, 100.0] {
         let part = Part::Exponential { rate };
         priors.push((given(Exponential::new(Some(rate)).expect("a rate")), vec![(1.0, part)]));
@@ -81,7 +86,7 @@ fn the_divergence_is_that_of_posterior_and_prior() {
         for x in POINTS {
             let found = prior.posterior(x, 1.0).divergence(x, 1.0);
             let exact = posterior(&parts, x, 1.0);
-            let expected = -0.5 * ((x - exact.mean).powi(2) + exact.variance) - nmu_core::normal::HALF_LOG_TAU;
+            let expected = -0.5 * ((x - exact.mean).powi(2) + exact.variance) - HALF_LOG_TAU;
             assert!((found - (expected - exact.log_marginal)).abs() < 1e-11 * (1.0 + x * x), "{x}, {parts:?}");
             // That of proper priors is never negative.
             assert!(matches!(parts[0].1, Part::Flat) || found > -1e-12 * (1.0 + x * x), "{found:e} at {x}, {parts:?}");
@@ -160,18 +165,26 @@ fn far_below_zero_the_odds_of_a_zero_keep_their_digits() {
 }
 
 #[test]
-fn what_is_out_of_range_is_refused() {
-    assert!(Exponential::new(Some(0.0)).is_err() && Exponential::new(Some(f64::NAN)).is_err());
-    assert!(PointExponential::new(Some(1.1), None).is_err() && PointExponential::new(None, Some(-1.0)).is_err());
-    assert!(Binary::new(Some(-0.1), None, None).is_err() && Binary::new(None, Some(0.0), None).is_err());
-    assert!(Binary::new(None, None, Some(f64::INFINITY)).is_err());
-    let mixture = |scales: Option<&[f64]>, weights: Option<&[f64]>| {
-        Mixture::new(Shape::HalfNormal, scales.map(<[f64]>::to_vec), weights.map(<[f64]>::to_vec))
-    };
-    assert!(mixture(None, None).is_ok() && mixture(Some(&[0.0, 1.0]), Some(&[2.0, 0.0])).is_ok());
-    assert!(mixture(Some(&[]), None).is_err() && mixture(Some(&[-1.0]), None).is_err());
-    assert!(mixture(Some(&[1.0]), Some(&[0.0])).is_err() && mixture(Some(&[1.0]), Some(&[1.0, 1.0])).is_err());
-    assert!(mixture(Some(&[1.0]), Some(&[-1.0])).is_err() && mixture(None, Some(&[1.0])).is_err());
-    assert!(Observations::new(&[], &[]).is_err() && Observations::new(&[1.0], &[]).is_err());
-    assert!(Observations::new(&[f64::NAN], &[1.0]).is_err() && Observations::new(&[1.0], &[0.0]).is_err());
+fn slopes_are_those_of_the_marginal_and_both_of_its_forms_agree() {
+    const STEP: f64 = 1e-5;
+    for x in POINTS {
+        for (mean, sd) in [(0.0, 0.01), (0.0, 3.0), (1.0, 0.02), (1.0, 0.5), (20.0, 1.0), (2.0, 5.0)] {
+            for component in [Component::normal(mean, sd), Component::Exponential { rate: 1.0 / (mean + sd) }] {
+                let found = component.explain(x, 0.7);
+                let log_zero = -0.5 * (x / 0.7).powi(2) - HALF_LOG_TAU;
+                let form = (found.log_marginal - log_zero - found.log_ratio).abs();
+                assert!(form < 1e-14 * log_zero.abs().max(found.log_marginal.abs()), "{form:e} at {x}, {component:?}");
+                let at = |step: f64| component.scaled(step.exp()).explain(x, 0.7).log_marginal;
+                let slope = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+                let error = (slope - found.scale_slope).abs();
+                assert!(error < 1e-6 * (1.0 + x * x), "{slope}, {} at {x}, {component:?}", found.scale_slope);
+                if let Component::Normal(_) = component {
+                    let at = |step: f64| Component::normal(mean, sd * step.exp()).explain(x, 0.7).log_marginal;
+                    let slope = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+                    let error = (slope - found.width_slope).abs();
+                    assert!(error < 1e-6 * (1.0 + x * x), "{slope}, {} at {x}, {component:?}", found.width_slope);
+                }
+            }
+        }
+    }
 }

@@ -16,10 +16,11 @@
 //!                ∂ℓ/∂ log τ = (qd + ph)² − p² h B − q² + (m/τ) h(m/τ)
 //! ```
 //!
-//! The slopes are the expected slopes of `log g` under the posterior (R. A. Fisher's identity), simplified until nothing
-//! large cancels. Two forms of `ℓ` are kept. Where `x` is far out and a component explains it, `ℓ` is moderate, and
-//! `ℓ − log N₀` is huge; where it is not explained, `ℓ` is huge, and `ℓ − log N₀` is moderate and all that tells components
-//! apart. Each is computed by itself, since `−½d² − ½z² = −½t² − ½(m/τ)²` exactly (and `κ²/2 − κt = ½z² − ½t²`).
+//! The slopes are the expected slopes of `log g` under the posterior (R. A. Fisher's identity), simplified until
+//! nothing large cancels. Two forms of `ℓ` are kept. Where `x` is far out and a component explains it, `ℓ` is
+//! moderate, and `ℓ − log N₀` is huge; where it is not explained, `ℓ` is huge, and `ℓ − log N₀` is moderate and all
+//! that tells components apart. Each is computed by itself, since `−½d² − ½z² = −½t² − ½(m/τ)²` exactly (and
+//! `κ²/2 − κt = ½z² − ½t²`).
 
 use crate::emg;
 use crate::noise::Noise;

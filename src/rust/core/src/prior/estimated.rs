@@ -5,14 +5,15 @@ use super::{Hyperparameter, Posterior, Prior};
 
 /// `g = Σ π_k g_k`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Estimated {
+pub(super) struct Estimated {
     parts: Vec<(f64, Component)>,
     hyperparameters: Vec<Hyperparameter>,
 }
 
 impl Estimated {
-    /// The mixture of `parts`, pairs of a weight `π_k` and a component; the weights sum to 1, and parts without any are dropped.
-    pub fn new(parts: impl IntoIterator<Item = (f64, Component)>, hyperparameters: Vec<Hyperparameter>) -> Self {
+    /// The mixture of `parts`, pairs of a weight `π_k` and a component; the weights sum to 1, and parts without any
+    /// are dropped.
+    pub(super) fn new(parts: impl IntoIterator<Item = (f64, Component)>, hyperparameters: Vec<Hyperparameter>) -> Self {
         Self { parts: parts.into_iter().filter(|(weight, _)| *weight > 0.0).collect(), hyperparameters }
     }
 
@@ -20,15 +21,11 @@ impl Estimated {
     pub(super) fn with_zero(weight: f64, slab: Component, hyperparameters: Vec<Hyperparameter>) -> Self {
         Self::new([(1.0 - weight, Component::Zero), (weight, slab)], hyperparameters)
     }
-
-    /// The weights and components.
-    pub fn parts(&self) -> &[(f64, Component)] {
-        &self.parts
-    }
 }
 
 impl Prior for Estimated {
-    /// With `p_k ∝ π_k exp ℓ_k`: moments `Σ p_k E_k`, and variance `Σ p_k (Var_k + (E_k[w] − E[w])²)`, a sum of positive terms.
+    /// With `p_k ∝ π_k exp ℓ_k`: moments `Σ p_k E_k`, and variance `Σ p_k (Var_k + (E_k[w] − E[w])²)`, a sum of
+    /// positive terms.
     fn posterior(&self, x: f64, s: f64) -> Posterior {
         let explained: Vec<Explained> = self.parts.iter().map(|(_, component)| component.explain(x, s)).collect();
         let (best, mut shares) = relative_marginals(&explained);
@@ -39,15 +36,12 @@ impl Prior for Estimated {
             shares.iter().zip(&explained).map(|(share, explained)| share * of(explained)).sum()
         };
         let mean = average(&|part| part.mean);
-        let is_zero = |((share, (_, component)), sum): ((&f64, &(f64, Component)), f64)| match component {
-            Component::Zero => sum + share,
-            _ => sum,
-        };
+        let zeros = shares.iter().zip(&self.parts).filter(|(_, (_, component))| *component == Component::Zero);
         Posterior {
             mean,
             second: average(&|part| part.second),
             variance: average(&|part| part.variance + (part.mean - mean) * (part.mean - mean)),
-            zero: shares.iter().zip(&self.parts).fold(0.0, |sum, part| is_zero((part, sum))),
+            zero: zeros.fold(0.0, |sum, (share, _)| sum + share),
             log_marginal: best + total.ln() - s.ln(),
         }
     }
@@ -59,7 +53,8 @@ impl Prior for Estimated {
 
 /// The largest `ℓ_k` (in units of `s`), and `exp(ℓ_k − largest)` for each component.
 ///
-/// Differences are taken of that form of `ℓ` in which the best component's is the smaller, so that they keep the most digits.
+/// Differences are taken of that form of `ℓ` in which the best component's is the smaller, so that they keep the most
+/// digits.
 pub(super) fn relative_marginals(explained: &[Explained]) -> (f64, Vec<f64>) {
     let largest = |of: &dyn Fn(&Explained) -> f64| explained.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
     let marginal = largest(&|part| part.log_marginal);

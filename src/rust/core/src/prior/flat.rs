@@ -5,8 +5,8 @@ use crate::normal::truncated;
 
 /// `g(w) = 1` for `w ≥ 0`.
 ///
-/// The posterior is `N(x, s²)` truncated to `[0, ∞)`, and the log marginal `log Φ(x/s)`; since `g` is not a density, it may be
-/// compared only among flat priors.
+/// The posterior is `N(x, s²)` truncated to `[0, ∞)`, and the log marginal `log Φ(x/s)`; since `g` is not a density,
+/// it may be compared only among flat priors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flat;
 

@@ -27,8 +27,8 @@ impl Shape {
     }
 }
 
-/// `g = Σ weight_k g_k`, with `g_k` of one shape and different scales, among them 0, the point mass (M. Stephens 2017, False
-/// discovery rates: a new deal, *Biostatistics* 18, 275-294).
+/// `g = Σ weight_k g_k`, with `g_k` of one shape and different scales, among them 0, the point mass (M. Stephens 2017,
+/// False discovery rates: a new deal, *Biostatistics* 18, 275-294).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mixture {
     shape: Shape,
@@ -37,8 +37,8 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// The family with its scales given, or a grid that spans the data; with scales, their weights may be given, too, and are
-    /// made to sum to 1.
+    /// The family with its scales given, or a grid that spans the data; with scales, their weights may be given, too,
+    /// and are made to sum to 1.
     pub fn new(shape: Shape, scales: Option<Vec<f64>>, weights: Option<Vec<f64>>) -> Result<Self, Error> {
         let number = scales.as_ref().map_or(0, Vec::len);
         if scales.is_some() && number == 0 {

@@ -9,9 +9,9 @@
 //! divergence      KL(q ‖ g) = E_q[log N(x | w, s²)] − ℓ(x, s)
 //! ```
 //!
-//! A [`Family`] is a set of priors; the hyperparameters that it is not given maximise `Σ ℓ(x_i, s_i)`, and what comes out
-//! is a [`Prior`]. (J. Willwerscheid and M. Stephens 2021, ebnm: an R package for solving the empirical Bayes normal means
-//! problem using a variety of prior families, arXiv:2110.00152.)
+//! A [`Family`] is a set of priors; the hyperparameters that it is not given maximise `Σ ℓ(x_i, s_i)`, and what comes
+//! out is a [`Prior`]. (J. Willwerscheid and M. Stephens 2021, ebnm: an R package for solving the empirical Bayes
+//! normal means problem using a variety of prior families, arXiv:2110.00152.)
 //!
 //! | family | `g` | hyperparameters |
 //! |---|---|---|
@@ -22,12 +22,12 @@
 //! | [`Mixture`] | `Σ π_k g_k`, half-normals or exponentials | scales, `π_k` |
 //!
 //! `N₊` is truncated to `[0, ∞)`. All but the first are mixtures of the components in [`component`], put together in
-//! [`estimated`]. To add a family, implement [`Family`] in a file of its own; a prior that is no such mixture implements
+//! `estimated`. To add a family, implement [`Family`] in a file of its own; a prior that is no such mixture implements
 //! [`Prior`], too.
 
 mod binary;
 pub mod component;
-pub mod estimated;
+mod estimated;
 mod exponential;
 mod flat;
 mod mixture;

@@ -41,9 +41,9 @@ impl Family for PointExponential {
 
 /// The log of the best mean of an exponential slab, with its weight.
 ///
-/// The best mean is `Σ γ_i E[w_i]/Σ γ_i`, an average of posterior means under the exponential. None of them exceeds that under
-/// the flat prior, so neither does the best mean. The likelihood changes slowly with its log, so knots a factor of 2 apart
-/// tell its hills from each other.
+/// The best mean is `Σ γ_i E[w_i]/Σ γ_i`, an average of posterior means under the exponential. None of them exceeds
+/// that under the flat prior, so neither does the best mean. The likelihood changes slowly with its log, so knots a
+/// factor of 2 apart tell its hills from each other.
 pub(super) fn best_log_mean(slab: Slab) -> Point<(f64, f64)> {
     let flat = slab.observations.iter().map(|(x, s)| s * truncated(x / s).mean);
     let knots = knots(slab.observations, flat.fold(0.0, f64::max), |_| LN_2);

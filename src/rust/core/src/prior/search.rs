@@ -1,6 +1,7 @@
 //! The largest value of a function of one variable that may have several hills, by its slope.
 //!
-//! Values tell the top of a hill only to half of their digits; where the slope crosses 0 is known to almost all of them.
+//! Values tell the top of a hill only to half of their digits; where the slope crosses 0 is known to almost all of
+//! them.
 
 /// What is known at one place.
 #[derive(Clone, Copy, Debug)]
@@ -12,8 +13,8 @@ pub(super) struct Point<T> {
     pub(super) with: T,
 }
 
-/// The highest of the two ends and of all the tops that rising `knots` tell apart: a slope that is positive at one and not
-/// at the next has a top between them. Of equals, the leftmost.
+/// The highest of the two ends and of all the tops that rising `knots` tell apart: a slope that is positive at one and
+/// not at the next has a top between them. Of equals, the leftmost.
 pub(super) fn highest<T: Copy>(knots: &[f64], mut look: impl FnMut(f64) -> Point<T>) -> Point<T> {
     let mut left = look(knots[0]);
     let mut best = left;
@@ -42,7 +43,8 @@ const MAX_STEPS: usize = 200;
 ///
 /// Inverse quadratic interpolation where that is safe, and bisection elsewhere (T. R. Chandrupatla 1997, A new hybrid
 /// quadratic/bisection algorithm for finding the zero of a nonlinear function without using derivatives, *Advances in
-/// Engineering Software* 28, 145-149). The bracket always has a positive slope on its left: a jump upwards is not taken.
+/// Engineering Software* 28, 145-149). The bracket always has a positive slope on its left: a jump upwards is not
+/// taken.
 pub(super) fn crossing<T: Copy>(left: Point<T>, right: Point<T>, mut look: impl FnMut(f64) -> Point<T>) -> Point<T> {
     let (mut newest, mut other) = (left, right);
     let mut share = 0.5_f64;
@@ -62,8 +64,8 @@ pub(super) fn crossing<T: Copy>(left: Point<T>, right: Point<T>, mut look: impl 
     newest
 }
 
-/// The way from the newest point to the other side of the bracket after which a parabola through three points crosses 0,
-/// where it is monotone.
+/// The way from the newest point to the other side of the bracket after which a parabola through three points crosses
+/// 0, where it is monotone.
 fn interpolate<T>(newest: Point<T>, other: Point<T>, oldest: Point<T>) -> Option<f64> {
     let place = (newest.at - other.at) / (oldest.at - other.at);
     let height = (newest.slope - other.slope) / (oldest.slope - other.slope);

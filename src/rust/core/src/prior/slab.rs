@@ -1,8 +1,9 @@
 //! Marginal likelihood of a 0 with probability `1 − π` and a slab otherwise, the weight `π` maximised at each slab.
 //!
-//! Against a zero alone, with `r_i = ℓ_i(slab) − log N(x_i | 0, s_i²)`, the log-likelihood is `Σ log(1 − π + π exp r_i)`, concave
-//! in `π`. Where `π` is at its best, it adds nothing to the slope in the slab's parameters, which is `Σ γ_i ∂ℓ_i` with the
-//! posterior probability `γ_i` of the slab. So two parameters need a search over one.
+//! Against a zero alone, with `r_i = ℓ_i(slab) − log N(x_i | 0, s_i²)`, the log-likelihood is
+//! `Σ log(1 − π + π exp r_i)`, concave in `π`. Where `π` is at its best, it adds nothing to the slope in the slab's
+//! parameters, which is `Σ γ_i ∂ℓ_i` with the posterior probability `γ_i` of the slab. So two parameters need a search
+//! over one.
 
 use super::component::{Component, Explained};
 use super::search::{crossing, highest, Point};
@@ -16,8 +17,8 @@ pub(super) struct Slab<'a, 'b> {
 }
 
 impl Slab<'_, '_> {
-    /// The best scale of `unit`, whose own scale is 1, among those that `knots` tell apart (as logs), with its weight. Of what
-    /// comes with it, the second is the slope in the log of the width.
+    /// The best scale of `unit`, whose own scale is 1, among those that `knots` tell apart (as logs), with its weight.
+    /// Of what comes with it, the second is the slope in the log of the width.
     pub(super) fn best_scale(&self, unit: Component, knots: &[f64]) -> Point<(f64, f64)> {
         let look = |log_scale: f64| self.look(log_scale, unit.scaled(log_scale.exp()));
         let mut best = highest(knots, look);
@@ -89,7 +90,7 @@ pub(super) fn knots(observations: &Observations, largest: f64, step: impl Fn(f64
         let mut knots = vec![largest.ln()];
         let mut scale = largest;
         while scale > small && knots.len() <= MOST_KNOTS {
-            scale *= (-stretch * step(scale)).exp();
+            scale = (scale * (-stretch * step(scale)).exp()).max(0.5 * small);
             knots.push(scale.ln());
         }
         if knots.len() <= MOST_KNOTS {

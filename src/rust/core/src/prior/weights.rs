@@ -6,12 +6,12 @@
 //! f(π) = Σ π_k − mean log (Lπ)_i,   ∂f/∂π_k = 1 − g_k,   g_k = mean L_ik/(Lπ)_i,   H = mean L_i L_iᵀ/(Lπ)_i²
 //! ```
 //!
-//! whose minimum has `Σ π_k = 1` of itself, and `1 − g_k ≥ 0`, 0 where `π_k > 0` (Y. Kim, P. Carbonetto, M. Stephens and
-//! M. Anitescu 2020, A fast algorithm for maximum likelihood estimation of mixture proportions using sequential quadratic
-//! programming, *Journal of Computational and Graphical Statistics* 29, 261-273). EM would need thousands of steps on a
-//! fine grid; a primal and dual interior-point method needs some twenty, each a system of equations in the weights.
-//! Since `f` is convex, a step of EM from weights that sum to 1 is `π_k g_k`, and the mean log-likelihood is within
-//! `max g_k − 1` of its maximum: that is the stopping rule.
+//! whose minimum has `Σ π_k = 1` of itself, and `1 − g_k ≥ 0`, 0 where `π_k > 0` (Y. Kim, P. Carbonetto, M. Stephens
+//! and M. Anitescu 2020, A fast algorithm for maximum likelihood estimation of mixture proportions using sequential
+//! quadratic programming, *Journal of Computational and Graphical Statistics* 29, 261-273). EM would need thousands of
+//! steps on a fine grid; a primal and dual interior-point method needs some twenty, each a system of equations in the
+//! weights. Since `f` is convex, a step of EM from weights that sum to 1 is `π_k g_k`, and the mean log-likelihood is
+//! within `max g_k − 1` of its maximum: that is the stopping rule.
 
 /// The mean log-likelihood is at most this far from its maximum.
 const GAP: f64 = 1e-11;

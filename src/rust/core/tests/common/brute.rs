@@ -29,8 +29,8 @@ impl Axis {
     }
 }
 
-/// The best point and its value: of the whole grid, refined from the three best points by ever smaller steps along the axes
-/// and, of two, across.
+/// The best point and its value: of the whole grid, refined from the two best points by ever smaller steps along the
+/// axes and, of two, across.
 pub fn highest(axes: &[Axis], function: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f64) {
     let at = |shares: &[f64]| -> Vec<f64> { axes.iter().zip(shares).map(|(axis, share)| axis.value(*share)).collect() };
     let total: usize = axes.iter().map(|axis| axis.count).product();
@@ -45,7 +45,7 @@ pub fn highest(axes: &[Axis], function: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f6
         })
         .collect();
     grid.sort_by(|a, b| b.0.total_cmp(&a.0));
-    grid.truncate(3);
+    grid.truncate(2);
     let refined = grid.into_iter().map(|(mut best, mut shares)| {
         let mut step = 1.0 / axes.iter().map(|axis| axis.count - 1).min().unwrap_or(1) as f64;
         while step > 1e-8 {

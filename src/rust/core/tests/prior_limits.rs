@@ -1,0 +1,117 @@
+//! Estimates of hyperparameters in other units, from degenerate data and from nothing but noise; what is refused.
+#![allow(clippy::expect_used)]
+
+mod common;
+
+use common::means::data_sets;
+use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, Observations, PointExponential, Shape};
+
+/// Every family with nothing given.
+fn families() -> Vec<Box<dyn Family>> {
+    vec![
+        Box::new(Flat),
+        Box::new(Exponential::new(None).expect("a family")),
+        Box::new(PointExponential::new(None, None).expect("a family")),
+        Box::new(Binary::new(None, None, Some(0.02)).expect("a family")),
+        Box::new(Binary::new(None, None, None).expect("a family")),
+        Box::new(Mixture::new(Shape::HalfNormal, None, None).expect("a family")),
+        Box::new(Mixture::new(Shape::Exponential, None, None).expect("a family")),
+    ]
+}
+
+#[test]
+fn estimates_have_the_units_of_the_data() {
+    for (x, s) in data_sets().into_iter().take(9) {
+        let data = Observations::new(&x, &s).expect("lengths agree");
+        for family in families() {
+            let plain = family.estimate(&data);
+            for unit in [1e-100, 1e-7, 1e100] {
+                let scaled = |values: &[f64]| -> Vec<f64> { values.iter().map(|value| unit * value).collect() };
+                let (x, s) = (scaled(&x), scaled(&s));
+                let moved = family.estimate(&Observations::new(&x, &s).expect("lengths agree"));
+                let values = plain.hyperparameters().into_iter().zip(moved.hyperparameters());
+                for ((name, expected), (_, found)) in values {
+                    let power = match name {
+                        "rate" => 1.0 / unit,
+                        "location" | "scales" => unit,
+                        _ => 1.0,
+                    };
+                    for (expected, found) in expected.iter().zip(found) {
+                        let error = (found / power - expected).abs();
+                        assert!(
+                            error <= 1e-10 * expected.abs().max(1e-3),
+                            "{name} of {family:?}: {expected}, off by {error:e}"
+                        );
+                    }
+                }
+                for ((x, s), (moved_x, moved_s)) in data.iter().zip(x.into_iter().zip(s)) {
+                    let (expected, found) = (plain.posterior(x, s).mean, moved.posterior(moved_x, moved_s).mean / unit);
+                    assert!(
+                        (found - expected).abs() <= 1e-10 * expected.max(1e-3),
+                        "{found}, {expected} of {family:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn degenerate_data_have_estimates() {
+    let sets: [(&[f64], &[f64]); 12] = [
+        (&[-1.0, -2.0, -0.5], &[1.0, 1.0, 2.0]),
+        (&[0.0, 0.0, 0.0], &[1.0, 1.0, 1.0]),
+        (&[-1e5, -1e6], &[1.0, 1e-3]),
+        (&[2.0, 2.0, 2.0], &[0.1, 0.1, 0.1]),
+        (&[2.0, 2.0, 2.0], &[1e-9, 1e-9, 1e-9]),
+        (&[3.0], &[1.0]),
+        (&[0.1], &[1.0]),
+        (&[-1.0], &[1.0]),
+        (&[0.0, 1.0, 2.0, 3.0], &[1e-8, 1e-8, 1e-8, 1e-8]),
+        (&[0.0, 1.0, -1.0, 3.0], &[1e-150, 1.0, 1e-3, 1e10]),
+        (&[1e10, -1e10, 3.0, 1e-10], &[1.0, 1.0, 1.0, 1e-10]),
+        (&[1e150, 2e150, -1e150, 0.0], &[1e149, 1e149, 1e149, 1e149]),
+    ];
+    for (x, s) in sets {
+        let data = Observations::new(x, s).expect("lengths agree");
+        for family in families() {
+            let prior = family.estimate(&data);
+            let known = prior.hyperparameters();
+            assert!(known.iter().all(|(_, values)| values.iter().all(|value| value.is_finite())), "{known:?} {x:?}");
+            assert!(prior.log_likelihood(&data).is_finite(), "{known:?} {x:?}");
+            for (x, s) in data.iter() {
+                let found = prior.posterior(x, s);
+                assert!(found.mean.is_finite() && found.mean >= 0.0 && found.variance >= 0.0, "{found:?} {known:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_signal_all_is_zero() {
+    let data = Observations::new(&[-1.0, -2.0, -0.5, 0.0], &[1.0, 1.0, 2.0, 0.5]).expect("lengths agree");
+    for family in families().into_iter().skip(2) {
+        let prior = family.estimate(&data);
+        let zero = prior.posterior(-1.0, 1.0).zero;
+        assert!((zero - 1.0).abs() < 1e-9, "{zero} of {:?}", prior.hyperparameters());
+    }
+    let prior = Exponential::new(None).expect("a family").estimate(&data);
+    assert!(prior.posterior(1.0, 1.0).mean < 1e-9);
+}
+
+#[test]
+fn what_is_out_of_range_is_refused() {
+    assert!(Exponential::new(Some(0.0)).is_err() && Exponential::new(Some(f64::NAN)).is_err());
+    assert!(PointExponential::new(Some(1.1), None).is_err() && PointExponential::new(None, Some(-1.0)).is_err());
+    assert!(Binary::new(Some(-0.1), None, None).is_err() && Binary::new(None, Some(0.0), None).is_err());
+    assert!(Binary::new(None, None, Some(f64::INFINITY)).is_err());
+    let mixture = |scales: Option<&[f64]>, weights: Option<&[f64]>| {
+        Mixture::new(Shape::HalfNormal, scales.map(<[f64]>::to_vec), weights.map(<[f64]>::to_vec))
+    };
+    assert!(mixture(None, None).is_ok() && mixture(Some(&[0.0, 1.0]), Some(&[2.0, 0.0])).is_ok());
+    assert!(mixture(Some(&[]), None).is_err() && mixture(Some(&[-1.0]), None).is_err());
+    assert!(mixture(Some(&[1.0]), Some(&[0.0])).is_err() && mixture(Some(&[1.0]), Some(&[1.0, 1.0])).is_err());
+    assert!(mixture(Some(&[1.0]), Some(&[-1.0])).is_err() && mixture(None, Some(&[1.0])).is_err());
+    assert!(Observations::new(&[], &[]).is_err() && Observations::new(&[1.0], &[]).is_err());
+    assert!(Observations::new(&[f64::NAN], &[1.0]).is_err() && Observations::new(&[1.0], &[0.0]).is_err());
+}
