@@ -41,7 +41,7 @@
 #'   together from the factors that deflation found. Where the likelihood determines them, as
 #'   with groups that overlap, this settles in some tens of steps, and its end is taken if no
 #'   factor was lost and, where the factors were groups (a mean flatness of 0.9 or more), that has
-#'   not fallen by more than 0.01. Where it does not settle in 500 steps, as with the branches of a
+#'   not fallen by more than 0.01. Where it does not settle in 400 steps, as with the branches of a
 #'   tree, of which there are more than their covariance has dimensions, the factors are not
 #'   determined by the likelihood: then those of deflation stand or, where they were groups, the
 #'   flattest that the climb came by; their weights, \eqn{\lambda} and \eqn{\sigma} are refitted.

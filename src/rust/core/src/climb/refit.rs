@@ -19,7 +19,7 @@ use crate::view::{Factor, View};
 use std::ops::ControlFlow;
 
 /// The most steps: a climb that has not settled by then is on a ridge.
-const MOST_STEPS: usize = 500;
+const MOST_STEPS: usize = 400;
 
 impl Climb<'_> {
     /// The weights of factors whose loadings are given, with λ and σ by the rule.
