@@ -217,6 +217,10 @@ check_entries <- function(scan, call, missing = FALSE, arg = "A") {
     expected <- sprintf("at most %g in size in every entry (rescale it)", largest_size)
     abort_input(arg, expected, sprintf("an entry of size %g", scan$max_abs), call)
   }
+  if (scan$max_abs > 0 && scan$max_abs < 1 / largest_size) {
+    expected <- sprintf("zero, or at least %g in its largest entry (rescale it)", 1 / largest_size)
+    abort_input(arg, expected, sprintf("no entry larger than %g in size", scan$max_abs), call)
+  }
 }
 
 #' The largest size of an entry, of lambda, sigma and their inverses: sums of squares stay finite

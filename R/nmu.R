@@ -68,7 +68,8 @@
 #'   copies of `A`. Every fit, of either kind, has a `certificate`.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers,
-#'   with at least one row and one column, and at most 1e150 in size in every entry. `NA` entries
+#'   with at least one row and one column, at most 1e150 in size in every entry, and at least 1e-150
+#'   in one, if not zero. `NA` entries
 #'   are missing data and left out of the likelihood ([noise_notebook()] refuses them); NaN and
 #'   infinite ones are refused. Dense matrices of the Matrix package are converted; its sparse
 #'   ones are refused.

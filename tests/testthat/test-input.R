@@ -208,3 +208,14 @@ test_that("a matrix behind a wrapper is not copied at the boundary", {
   Rprofmem(NULL)
   expect_length(readLines(copies), 0)
 })
+
+test_that("matrices of a size that arithmetic cannot bear are refused", {
+  for (verb in verbs) {
+    expect_refused(verb(A * 1e160), "A")
+    expect_refused(verb(A * 1e-160), "A")
+  }
+  for (scale in c(1e-140, 1e140)) {
+    fit <- suppressMessages(nmu(A * scale))
+    expect_true(all(is.finite(c(fit$d, fit$u, fit$lambda, fit$sigma, fit$loglik))))
+  }
+})
