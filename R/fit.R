@@ -107,6 +107,8 @@ deflated_model <- function(found, given, chosen) {
 #' @noRd
 certified_model <- function(found) {
   model <- found$model
+  # only lambda and sigma were fitted by likelihood
+  model$settled <- NA
   K <- length(model$factors$d)
   unknown <- rep(NA_real_, K)
   path <- data.frame(

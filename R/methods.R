@@ -14,7 +14,7 @@
 #' * `print()`: the fit, invisibly.
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
 #'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `loglik`,
-#'   `nobs` and `status`. The share of a factor is
+#'   `nobs`, `status`, `certificate` and `refit` (of `nmu` fits). The share of a factor is
 #'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need not add
 #'   up to that of all of them. The support is the number of entries of `u` or `v` that are
 #'   not zero.
@@ -124,7 +124,7 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
   table <- data.frame(
     factor = colnames(factors$u),
     d = factors$d,
-    share = if (is.null(A)) NA_real_ else factors$d^2 / norm(A, "F")^2,
+    share = if (is.null(A)) NA_real_ else factors$d^2 / norm(replace(A, is.na(A), 0), "F")^2,
     support_u = support_size(factors$u),
     support_v = support_size(factors$v)
   )
@@ -140,7 +140,9 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
         NA_real_
       },
       nobs = object$nobs,
-      status = object$status
+      status = object$status,
+      certificate = object$certificate,
+      refit = object$refit[c("settled", "status")]
     ),
     class = "summary.nmu_fit"
   )
@@ -154,8 +156,44 @@ print.summary.nmu_fit <- function(x, ...) {
   print(x$factors, digits = 4, row.names = FALSE)
   cli::cat_line(noise_text(x))
   cli::cat_line(sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)))
-  cli::cat_line(status_text(x$status))
+  cli::cat_line(c(certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)))
   invisible(x)
+}
+
+#' A certificate as text
+#' @param certificate That of a fit, or `NULL`.
+#' @return One string, or `NULL`.
+#' @noRd
+certificate_text <- function(certificate) {
+  if (is.null(certificate)) {
+    return(NULL)
+  }
+  above <- if (certificate$violated == 0) {
+    "no entry exceeded"
+  } else {
+    sprintf(
+      "%s %% of the entries exceeded, by at most %s", signif_text(100 * certificate$share),
+      signif_text(certificate$largest_violation)
+    )
+  }
+  sprintf("relative error = %s, %s", signif_text(certificate$error), above)
+}
+
+#' How a joint refit went, as text
+#' @param refit A list of `settled` and `status`, or `NULL`.
+#' @return One string, or `NULL`.
+#' @noRd
+refit_text <- function(refit) {
+  if (is.null(refit$settled)) {
+    return(NULL)
+  }
+  if (is.na(refit$settled)) {
+    "certified underapproximation"
+  } else if (refit$settled) {
+    "factors refitted together"
+  } else {
+    sprintf("factors not determined by the likelihood (refit: %s)", refit$status)
+  }
 }
 
 #' @rdname nmu_methods

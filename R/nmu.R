@@ -119,7 +119,9 @@
 #'   * `trace`: data frame with a row for each iteration: `factor`, `iteration`, `stage` (within
 #'     which the log-likelihood never falls), `loglik`, `lambda`, `sigma`;
 #'   * `refit`: `NULL`, or a list about the joint refit: `lambda`, `sigma`, `loglik`, `status`,
-#'     `settled` (was its end taken?), `bound`, `se_log_lambda`, `se_log_sigma`, `trace`;
+#'     `settled` (was its end taken? `NA` of a certified underapproximation, of which only
+#'     \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood), `bound`, `se_log_lambda`,
+#'     `se_log_sigma`, `trace`;
 #'   * `candidates`: `NULL`, or, where `K = NULL`, a data frame with a row for each `K` looked at:
 #'     the criterion and the mean flatness along the path and after a joint refit (`NaN` without);
 #'   * `certificate`: a list that compares the factors' sum with `A`: `largest_violation`, by how
