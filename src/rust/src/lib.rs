@@ -9,7 +9,7 @@ use convert::{
     pair_lengths, projection_list, scan_list, seed, tail, Matrix, Options,
 };
 use extendr_api::prelude::*;
-use nmu_core::deflate::{deflate, Problem};
+use nmu_core::deflate::deflate;
 use nmu_core::noise::Noise;
 use nmu_core::project::{project, Rows};
 use nmu_core::{certify, em, emg, expectation, scan, start, truncated, uncertainty, view::View};
@@ -63,8 +63,7 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
         // The notebook's λ and σ are in the units of the matrix, and it stays in them.
         let notebook = options.text("rule")? == "notebook";
         let scale = if notebook { 1.0 } else { options.scale()? };
-        let symmetric = options.flag("symmetric")?;
-        let problem = Problem { storage: storage.as_ref(), symmetric, scale };
+        let problem = options.problem(storage.as_ref(), scale)?;
         let observer = &mut interrupt::observer();
         let plan = options.plan(scale)?;
         let found = if notebook {
@@ -86,7 +85,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<List, String> {
     guarded(|| {
         let storage = a.storage(&options)?;
         let (threads, scale) = (options.threads()?, options.scale()?);
-        let problem = Problem { storage: storage.as_ref(), symmetric: options.flag("symmetric")?, scale };
+        let problem = options.problem(storage.as_ref(), scale)?;
         let observer = &mut interrupt::observer();
         let settings = options.certify()?;
         let found = certify::underapproximate(&problem, &settings, threads, observer).map_err(|e| e.to_string())?;
@@ -104,7 +103,7 @@ fn core_certificate(a: Robj, options: List) -> Result<List, String> {
     let options = Options::new(options);
     guarded(|| {
         let storage = a.storage(&options)?;
-        let problem = Problem { storage: storage.as_ref(), symmetric: options.flag("symmetric")?, scale: 1.0 };
+        let problem = options.problem(storage.as_ref(), 1.0)?;
         let factors = options.factors("factors", 1.0)?;
         Ok(certificate_list(&certify::certificate(&problem, &factors, options.threads()?)))
     })
@@ -134,9 +133,9 @@ fn core_standard_errors(a: Robj, options: List) -> Result<List, String> {
     guarded(|| {
         let storage = a.storage(&options)?;
         let (scale, threads) = (options.scale()?, options.threads()?);
-        let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?).in_units(scale);
+        let problem = options.problem(storage.as_ref(), scale)?;
         let factors = options.factors("factors", scale)?;
-        let errors = uncertainty::standard_errors(&view, &factors, options.noise(scale)?, threads);
+        let errors = uncertainty::standard_errors(&problem.view(&[]), &factors, options.noise(scale)?, threads);
         Ok(errors_list(&errors, scale))
     })
 }

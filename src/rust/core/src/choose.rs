@@ -51,11 +51,11 @@ fn peaks(candidates: &[Candidate]) -> (usize, usize) {
 /// factors than it has branches, but by mixtures of them.
 pub(crate) fn chosen(candidates: &[Candidate]) -> usize {
     let (path, joint) = peaks(candidates);
-    if joint == 0 || path <= joint {
-        return if joint == 0 { path } else { joint };
+    if joint == 0 {
+        return path;
     }
-    let flatness = candidates[path - 1].path_flatness;
-    if flatness > GROUPS.max(candidates[joint - 1].joint_flatness) {
+    let groups = |path: &Candidate| path.path_flatness > GROUPS.max(candidates[joint - 1].joint_flatness);
+    if path > joint && groups(&candidates[path - 1]) {
         path
     } else {
         joint

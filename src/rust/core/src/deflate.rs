@@ -94,18 +94,25 @@ pub fn deflate(
             search.end(refit, Vec::new())
         }
         Count::AtMost(limit) => {
-            let mut candidates = Vec::new();
+            let (mut candidates, mut refits) = (Vec::new(), Vec::new());
             while search.fits.len() < limit && goes_on(&candidates) {
                 match search.next(starts.next(), observer) {
                     Next::Ended => return search.end(None, candidates),
                     Next::Null => break,
-                    Next::Found => candidates.push(search.candidate(observer)),
+                    Next::Found => {
+                        let refit = search.refit(search.fits.len(), observer);
+                        candidates.push(search.candidate(refit.as_ref()));
+                        refits.push(refit);
+                    }
                 }
             }
             // Where there is nothing, one null factor says so.
             let count = chosen(&candidates).max(1).min(search.fits.len());
             search.fits.truncate(count);
-            let refit = search.refit(count, observer);
+            // The refit is known, unless the observer ended the last one: then this one ends likewise and says so.
+            let interrupted = |refit: &Refit| refit.status == Status::Interrupted;
+            let known = count <= refits.len() && !refits.iter().flatten().any(interrupted);
+            let refit = if known { refits.swap_remove(count - 1) } else { search.refit(count, observer) };
             search.end(refit, candidates)
         }
     }
@@ -162,14 +169,14 @@ impl Search<'_> {
         self.refine.then(|| self.method.refit(&view, &parts, noise, self.threads, observer)).flatten()
     }
 
-    /// What speaks for the number of factors so far.
-    fn candidate(&self, observer: &mut Observer) -> Candidate {
+    /// What speaks for the number of factors so far, of which `refit` is the refit.
+    fn candidate(&self, refit: Option<&Refit>) -> Candidate {
         let count = self.fits.len();
         let factors: Vec<Factor> = self.factors(count).cloned().collect();
         let last = &self.fits[count - 1];
-        let top = self.refit(count, observer).map(|refit| refit.top);
-        let joint =
-            top.map(|top| (criterion(top.log_likelihood, last.count, &top.factors), mean_flatness(&top.factors)));
+        let joint = refit
+            .map(|refit| &refit.top)
+            .map(|top| (criterion(top.log_likelihood, last.count, &top.factors), mean_flatness(&top.factors)));
         let (joint, joint_flatness) = joint.unwrap_or((f64::NAN, f64::NAN));
         Candidate {
             path: criterion(last.log_likelihood, last.count, &factors),

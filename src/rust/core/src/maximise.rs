@@ -4,8 +4,6 @@
 
 use crate::ascent::climb;
 use crate::fit::{Status, Trace};
-pub use crate::hill::Settings;
-
 use crate::hill::Hill;
 use crate::noise::Noise;
 use crate::observe::Observer;
@@ -15,6 +13,8 @@ use crate::pass::Sums;
 use crate::vector::norm;
 use crate::view::{Factor, View};
 use std::ops::ControlFlow;
+
+pub use crate::hill::Settings;
 
 /// Where a climb ended.
 pub struct Fit {

@@ -18,6 +18,7 @@ use crate::tail::tail;
 use pulp::Scalar;
 
 pub use crate::tail::SQRT_TAU;
+
 /// `½ log(2π)`.
 pub const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
 

@@ -3,13 +3,14 @@
 use extendr_api::prelude::*;
 use nmu_core::certify;
 use nmu_core::climb::{Climb, Rule};
-use nmu_core::deflate::{Count, Plan};
+use nmu_core::deflate::{Count, Plan, Problem};
 use nmu_core::em::Settings;
 use nmu_core::noise::{Moments, Noise, Notebook, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::project::Stop;
 use nmu_core::scan::power_of_two_near;
 use nmu_core::start::Start;
+use nmu_core::storage::Storage;
 use nmu_core::view::Factor;
 
 /// The list of options that R sends, read by name.
@@ -86,6 +87,11 @@ impl Options {
     pub(crate) fn certify(&self) -> Result<certify::Settings, String> {
         let settings = certify::Settings::new(self.count_of("K")?);
         Ok(if self.flag("refine")? { settings } else { certify::Settings { rounds: 0, exchanges: 0, ..settings } })
+    }
+
+    /// The matrix in `storage`, in units in which its entries are multiplied by `scale`.
+    pub(crate) fn problem<'a>(&self, storage: &'a dyn Storage, scale: f64) -> Result<Problem<'a>, String> {
+        Ok(Problem { storage, symmetric: self.flag("symmetric")?, scale })
     }
 
     /// What to look for and what is known, in units in which entries are multiplied by `scale`.

@@ -4,7 +4,7 @@ use super::unit;
 use crate::deflate::Problem;
 use crate::parallel::Threads;
 use crate::vector::add_scaled;
-use crate::view::{Buffer, Factor, View};
+use crate::view::{Buffer, Factor};
 
 /// How a low-rank part `W = Σ_k d_k u_k v_kᵀ` compares with its matrix over the observed entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,7 +28,7 @@ pub struct Certificate {
 /// `W_ij` is `((0 + (d_1 v_j1) u_i1) + (d_2 v_j2) u_i2) + …` in doubles, and `A_ij` the entry times the problem's scale,
 /// in whose units the factors are.
 pub fn certificate(problem: &Problem, factors: &[Factor], threads: Threads) -> Certificate {
-    let unit = unit(&view(problem), threads);
+    let unit = unit(&problem.view(&[]), threads);
     let parts = over_strips(problem, factors, threads, |tally: &mut Tally, used, entries, sums| {
         if used == factors.len() {
             observed(entries, sums).for_each(|(entry, sum)| tally.add(entry, sum, unit));
@@ -41,7 +41,7 @@ pub fn certificate(problem: &Problem, factors: &[Factor], threads: Threads) -> C
 
 /// `‖A − W‖/‖A‖` with the first factor, the first two, and so on.
 pub(super) fn errors(problem: &Problem, factors: &[Factor], threads: Threads) -> Vec<f64> {
-    let unit = unit(&view(problem), threads);
+    let unit = unit(&problem.view(&[]), threads);
     let square = |entries: &[f64], sums: &[f64]| -> f64 {
         observed(entries, sums).map(|(entry, sum)| ((entry - sum) / unit).powi(2)).sum()
     };
@@ -88,7 +88,7 @@ fn over_strips<T: Default + Send>(
     threads: Threads,
     take: impl Fn(&mut T, usize, &[f64], &[f64]) + Sync,
 ) -> Vec<T> {
-    let view = view(problem);
+    let view = problem.view(&[]);
     threads.map(view.ncol().div_ceil(STRIP), |strip| {
         let mut result = T::default();
         let mut buffer = Buffer::new(view.nrow());
@@ -107,11 +107,6 @@ fn over_strips<T: Default + Send>(
         }
         result
     })
-}
-
-/// The matrix in the units of its factors.
-fn view<'a>(problem: &Problem<'a>) -> View<'a> {
-    View::new(problem.storage, &[], problem.symmetric).in_units(problem.scale)
 }
 
 /// The observed entries and the sums there.

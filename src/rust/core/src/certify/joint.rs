@@ -9,6 +9,7 @@
 //! `ρ‖x − x₀‖²` that makes it definite; `x₀` is the row as it was. The result is scaled until it is feasible, and taken if
 //! it is better than `x₀`.
 
+use crate::vector::add_scaled;
 use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};
 
@@ -70,7 +71,7 @@ fn is_free(bounds: &[f64], loadings: &[f64]) -> bool {
 fn error(bounds: &[f64], other: &[&[f64]], row: &[f64]) -> f64 {
     let mut rest = bounds.to_vec();
     for (loadings, &weight) in other.iter().zip(row).filter(|(_, &weight)| weight > 0.0) {
-        crate::vector::add_scaled(&mut rest, -weight, loadings);
+        add_scaled(&mut rest, -weight, loadings);
     }
     rest.iter().filter(|value| !value.is_nan()).map(|value| value * value).sum()
 }
@@ -139,7 +140,7 @@ impl Programme {
                 let step = (excess / curvatures[index]).max(-multipliers[index]);
                 if step != 0.0 {
                     multipliers[index] += step;
-                    move_by(&mut x, -step, &directions[index]);
+                    add_scaled(&mut x, -step, &directions[index]);
                     worst = worst.max(step.abs() * curvatures[index]);
                 }
             }
@@ -163,7 +164,7 @@ impl Programme {
     fn unconstrained(&self, start: &[f64]) -> Vec<f64> {
         let mut right: Vec<f64> = start.iter().map(|value| self.held * value).collect();
         for (index, &bound) in self.bounds.iter().enumerate() {
-            move_by(&mut right, bound, self.row(index));
+            add_scaled(&mut right, bound, self.row(index));
         }
         self.times_inverse(&right)
     }
@@ -192,8 +193,4 @@ impl Programme {
 
 fn inner(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
-}
-
-fn move_by(x: &mut [f64], step: f64, direction: &[f64]) {
-    x.iter_mut().zip(direction).for_each(|(x, direction)| *x += step * direction);
 }

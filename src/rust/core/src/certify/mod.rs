@@ -97,7 +97,7 @@ pub fn underapproximate(
     threads: Threads,
     observer: &mut Observer,
 ) -> Result<Vec<Certified>, Error> {
-    let view = View::new(problem.storage, &[], problem.symmetric).in_units(problem.scale);
+    let view = problem.view(&[]);
     let unit = unit(&view, threads);
     let margin = 4.0 * (settings.count as f64 + 8.0) * f64::EPSILON;
     let bounds = bounds(&view.in_units(problem.scale / unit), margin)?;
@@ -137,14 +137,12 @@ pub fn underapproximate(
 
 /// The factor of a pair, in units of the matrix.
 fn factor(pair: Pair, unit: f64, symmetric: bool) -> Factor {
-    let Pair { u, v } = pair;
-    let (length, width) = (norm(&u), norm(&v));
-    if length == 0.0 || width == 0.0 {
-        let zero = |loadings: Vec<f64>| vec![0.0; loadings.len()];
-        return Factor { d: 0.0, u: zero(u), v: (!symmetric).then(|| zero(v)) };
+    let Pair { mut u, mut v } = pair;
+    if norm(&u) == 0.0 || norm(&v) == 0.0 {
+        u.fill(0.0);
+        v.fill(0.0);
     }
-    let unit_norm = |loadings: Vec<f64>, norm: f64| loadings.into_iter().map(|loading| loading / norm).collect();
-    Factor { d: length * width * unit, u: unit_norm(u, length), v: (!symmetric).then(|| unit_norm(v, width)) }
+    Factor { d: unit, u, v: (!symmetric).then_some(v) }.normalised()
 }
 
 /// The factors with how they were found.

@@ -5,7 +5,7 @@
 //! dimensions, it would go on along a ridge for ever, and away from anything with a meaning: then the factors that were
 //! found stand or, where they were groups, the flattest that the climb came by.
 
-use super::route::{residual_sums, Route};
+use super::route::{moment_noise, residual_sums, Route};
 use super::{Climb, Rule};
 use crate::fit::{Refit, Status, Top};
 use crate::flatness::{mean_flatness, GROUPS};
@@ -65,24 +65,30 @@ impl Climb<'_> {
             Some(bounds) => route.moderate_noise(&found, &bounds),
             None => self.first_noise(&route),
         });
-        // Of factors that are no groups the shape tells nothing, and those found stand where a climb does not settle.
-        let groups = mean_flatness(&found) >= GROUPS;
         let before = mean_flatness(&found);
         let mut flattest = (before, found.clone());
         let mut watch = |factors: &[Factor]| {
+            // Of factors that are no groups the shape tells nothing, and those found stand where a climb does not settle.
+            if before < GROUPS {
+                return ControlFlow::Continue(());
+            }
             let flat = mean_flatness(factors);
-            if groups && flat > flattest.0 {
+            if flat > flattest.0 {
                 flattest = (flat, factors.to_vec());
             }
-            if groups && flat < before - MOST_LOSS {
-                return ControlFlow::Break(());
+            if flat < before - MOST_LOSS {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
-            ControlFlow::Continue(())
         };
         let fit = route.climb_all(parts, noise, bounds, &mut watch);
         let top = Top { log_likelihood: fit.log_likelihood(), factors: fit.factors.clone() };
-        let settled = fit.status == Status::Converged && keeps(&fit.factors, &found);
-        let status = if fit.status == Status::Converged && !settled { Status::Refused } else { fit.status };
+        // As many factors and, where these were groups, about as flat.
+        let flat = before < GROUPS || mean_flatness(&fit.factors) >= before - FLATNESS_SLACK;
+        let kept = flat && count(&fit.factors) >= count(&found);
+        let status = if fit.status == Status::Converged && !kept { Status::Refused } else { fit.status };
+        let settled = status == Status::Converged;
         let (factors, fit) =
             if settled { (fit.factors.clone(), fit) } else { route.weighed(flattest.1, noise, bounds) };
         Refit { status, settled, ..route.refit(factors, &fit, bounds, top) }
@@ -125,10 +131,7 @@ impl Route<'_, '_, '_> {
     /// λ and σ under which nothing that the factors leave is far out.
     fn moderate_noise(&self, factors: &[Factor], bounds: &Bounds) -> Noise {
         let rest = self.view.minus(factors);
-        let sums = residual_sums(&rest, &Factor::zero(&rest), self.threads);
-        let mean = sums.residual_mean();
-        let sigma = sums.residual_variance().sqrt().hypot(mean.min(0.0));
-        bounds.clamp(Noise { lambda: 1.0 / mean.max(0.0), sigma })
+        bounds.clamp(moment_noise(&residual_sums(&rest, &Factor::zero(&rest), self.threads), 1.0))
     }
 
     /// Factors with the most likely weights, λ and σ; where that would leave one of them without weight, with their own.
@@ -150,13 +153,6 @@ impl Route<'_, '_, '_> {
 const MOST_LOSS: f64 = 0.03;
 /// How much flatness a refit may cost.
 const FLATNESS_SLACK: f64 = 0.01;
-
-/// Whether a refit keeps what was found: as many factors and, where these were groups, about as flat.
-fn keeps(refitted: &[Factor], found: &[Factor]) -> bool {
-    let before = mean_flatness(found);
-    let flat = before < GROUPS || mean_flatness(refitted) >= before - FLATNESS_SLACK;
-    flat && count(refitted) >= count(found)
-}
 
 /// The factors that are not null.
 fn count(factors: &[Factor]) -> usize {

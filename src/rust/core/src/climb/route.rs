@@ -29,7 +29,7 @@ const SAME_NOISE: f64 = 1e-8;
 pub(super) struct Route<'a, 'b, 'c> {
     pub(super) view: &'a View<'a>,
     /// What every climb has in common; its bounds are another one's each time.
-    pub(super) settings: Settings,
+    settings: Settings,
     /// The sums over the view before the factor is taken out: its mean and variance are those of its entries.
     initial: Sums,
     pub(super) threads: Threads,
@@ -57,10 +57,9 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
         shares.bounds(self.initial.residual_variance().sqrt(), LEAST_SIGMA)
     }
 
-    /// λ = 1/mean and a small σ. What is negative on average can only be noise.
+    /// λ = 1/mean and a small σ.
     pub(super) fn first_noise(&self, bounds: &Bounds) -> Noise {
-        let (mean, sd) = (self.initial.residual_mean(), self.initial.residual_variance().sqrt());
-        bounds.clamp(Noise { lambda: 1.0 / mean.max(0.0), sigma: FIRST_SIGMA * sd.hypot(mean.min(0.0)) })
+        bounds.clamp(moment_noise(&self.initial, FIRST_SIGMA))
     }
 
     /// The sums over what a factor leaves.
@@ -152,6 +151,12 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
 fn same_noise(one: Noise, other: Noise) -> bool {
     let close = |x: f64, y: f64| (x - y).abs() <= SAME_NOISE * y.abs();
     close(one.lambda, other.lambda) && close(one.sigma, other.sigma)
+}
+
+/// λ = 1/mean and σ a share of the residual's spread: what is negative on average can only be noise.
+pub(super) fn moment_noise(sums: &Sums, share: f64) -> Noise {
+    let (mean, sd) = (sums.residual_mean(), sums.residual_variance().sqrt());
+    Noise { lambda: 1.0 / mean.max(0.0), sigma: share * sd.hypot(mean.min(0.0)) }
 }
 
 /// The sums over what a factor leaves of a view, for the moments of the residual.

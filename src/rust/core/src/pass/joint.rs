@@ -40,35 +40,25 @@ pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, curved:
         |of: &dyn Fn(&Factor) -> &[f64], length| Mat::from_fn(length, factors.len(), |i, k| of(&factors[k])[i]);
     let u = loadings(&|factor| &factor.u, view.nrow());
     let v = loadings(&|factor| factor.v(), view.ncol());
-    let squares = |x: &Mat<f64>| Mat::from_fn(x.nrows(), x.ncols(), |i, k| x[(i, k)] * x[(i, k)]);
-    let (u_squared, v_squared) = (squares(&u), squares(&v));
     let weighted = Mat::from_fn(v.nrows(), v.ncols(), |i, k| factors[k].d * v[(i, k)]);
+    let square = |x: &Mat<f64>| Mat::from_fn(x.nrows(), x.ncols(), |i, k| x[(i, k)] * x[(i, k)]);
+    let squares = curved.then(|| (square(&u), square(&v)));
+    let task = Task {
+        view,
+        weighted: weighted.as_ref(),
+        noise,
+        shift,
+        products: Weights { u: u.as_ref(), v: v.as_ref() },
+        curvatures: squares.as_ref().map(|(u, v)| Weights { u: u.as_ref(), v: v.as_ref() }),
+    };
     let arch = Arch::new();
     let tiles = cut(view);
     let parts = threads.map(tiles.len(), |index| {
-        let tile = tiles[index].clone();
-        let products = Weights { u: u.as_ref(), v: v.as_ref() };
-        let curvatures = curved.then(|| Weights { u: u_squared.as_ref(), v: v_squared.as_ref() });
+        let (task, tile) = (&task, tiles[index].clone());
         if view.has_missing() {
-            arch.dispatch(JointPass::<true> {
-                view,
-                weighted: weighted.as_ref(),
-                noise,
-                shift,
-                tile,
-                products,
-                curvatures,
-            })
+            arch.dispatch(JointPass::<true> { task, tile })
         } else {
-            arch.dispatch(JointPass::<false> {
-                view,
-                weighted: weighted.as_ref(),
-                noise,
-                shift,
-                tile,
-                products,
-                curvatures,
-            })
+            arch.dispatch(JointPass::<false> { task, tile })
         }
     });
     let count = factors.len();
@@ -116,16 +106,21 @@ struct Weights<'a> {
     v: MatRef<'a, f64>,
 }
 
-/// The pass over one tile of what the factors leave.
-struct JointPass<'a, const MASKED: bool> {
+/// What the pass over every tile is made of.
+struct Task<'a> {
     view: &'a View<'a>,
     /// `d_k v_k`.
     weighted: MatRef<'a, f64>,
     noise: Noise,
     shift: f64,
-    tile: Tile,
     products: Weights<'a>,
     curvatures: Option<Weights<'a>>,
+}
+
+/// The pass over one tile of what the factors leave.
+struct JointPass<'a, const MASKED: bool> {
+    task: &'a Task<'a>,
+    tile: Tile,
 }
 
 impl<const MASKED: bool> WithSimd for JointPass<'_, MASKED> {
@@ -133,7 +128,8 @@ impl<const MASKED: bool> WithSimd for JointPass<'_, MASKED> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> JointSweep {
-        let Self { view, weighted, noise, shift, tile, products: weights, curvatures: squares } = self;
+        let Self { task, tile } = self;
+        let Task { view, weighted, noise, shift, products: weights, curvatures: squares } = *task;
         let symmetric = view.is_symmetric();
         let mut kernel = Kernel::<S, { level::CURVATURE }, MASKED>::new(simd, noise, shift);
         let factors = weights.u.ncols();
