@@ -272,63 +272,6 @@ check_symmetric <- function(symmetric, scan, A, call) {
   symmetric
 }
 
-#' Check the start given by the user
-#'
-#' @param init `NULL`, a vector (symmetric only), a list of vectors, or an earlier fit.
-#' @param A The matrix.
-#' @param symmetric Is it treated as symmetric?
-#' @param call The user's call.
-#' @return A list of `u` and `v`, each a double vector or `NULL`, scaled to maximum 1.
-#' @noRd
-check_init <- function(init, A, symmetric, call) {
-  if (is.null(init)) {
-    return(list(u = NULL, v = NULL))
-  }
-  if (inherits(init, "nmu_fit")) {
-    init <- list(u = init$u, v = init$v %||% init$u)[if (symmetric) "u" else c("u", "v")]
-  } else if (symmetric && is.numeric(init)) {
-    init <- list(u = init)
-  }
-  needed <- if (symmetric) "u" else c("u", "v")
-  if (!is.list(init) || length(init) != length(needed) || !setequal(names(init), needed)) {
-    expected <- if (symmetric) {
-      "NULL, a vector, list(u = ) or an earlier fit, since A is symmetric"
-    } else {
-      "NULL, list(u = , v = ) or an earlier fit, since A is not symmetric"
-    }
-    found <- if (is.list(init)) {
-      sprintf("a list with names %s", quote_text(paste(names(init), collapse = ", ")))
-    } else {
-      describe(init)
-    }
-    abort_input("init", expected, found, call)
-  }
-  list(
-    u = check_start(init$u, "init$u", nrow(A), call),
-    v = if (!symmetric) check_start(init$v, "init$v", ncol(A), call)
-  )
-}
-
-#' Check one starting vector
-#'
-#' @inheritParams checks
-#' @param size The length it must have.
-#' @return `x` as a double vector, divided by its maximum.
-#' @noRd
-check_start <- function(x, arg, size, call) {
-  if (!is.numeric(x) || is.object(x) || length(x) != size) {
-    abort_input(arg, sprintf("a numeric vector of length %d", size), describe(x), call)
-  }
-  if (!all(is.finite(x)) || any(x < 0)) {
-    found <- sprintf("%d negative or not finite", sum(!is.finite(x) | x < 0))
-    abort_input(arg, "finite and nonnegative in every entry", found, call)
-  }
-  if (max(x) <= 0) {
-    abort_input(arg, "positive in at least one entry", "zeros only", call)
-  }
-  as.double(x) / max(x)
-}
-
 #' Check a choice among a few words; case matters, the beginning of a word is enough
 #'
 #' @inheritParams checks

@@ -68,12 +68,7 @@ subset_certificate <- function(fit) {
   if (is.null(fit$A)) {
     return(NULL)
   }
-  options <- list(
-    symmetric = fit$symmetric, ignore_diag = fit$ignore_diag, missing = anyNA(fit$A),
-    threads = fit$control$threads
-  )
-  factors <- list(d = fit$d, u = fit$u, v = if (!fit$symmetric) fit$v)
-  certify(fit$A, factors, options, quote(fit[i]))
+  core_value(core_certificate(fit$A, fit_problem(fit, anyNA(fit$A))), quote(fit[i]))
 }
 
 #' The features that weigh most in each factor

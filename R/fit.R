@@ -262,6 +262,21 @@ low_rank <- function(factors) {
   tcrossprod(factors$u * rep(factors$d, each = nrow(factors$u)), factors$v)
 }
 
+#' A fit as the core takes it: its factors, and how the matrix was read
+#'
+#' @param fit An object of class `nmu_fit`.
+#' @param missing May entries of the matrix be NA?
+#' @return A list of options.
+#' @noRd
+fit_problem <- function(fit, missing) {
+  factors <- fit_factors(fit)
+  list(
+    factors = list(d = factors$d, u = factors$u, v = if (!fit$symmetric) factors$v),
+    symmetric = fit$symmetric, ignore_diag = isTRUE(fit$ignore_diag), missing = missing,
+    threads = fit$control$threads
+  )
+}
+
 #' The data of a fit
 #'
 #' @param fit An object of class `nmu_fit`.

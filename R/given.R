@@ -65,10 +65,10 @@ check_loadings <- function(x, arg, A, symmetric, call) {
   } else if (symmetric && is.numeric(x)) {
     x <- list(u = x)
   }
-  needed <- if (symmetric) "u" else c("u", "v")
-  if (!is.list(x) || length(x) != length(needed) || !setequal(names(x), needed)) {
-    abort_loadings(x, arg, symmetric, call)
-  }
+  check_sides(x, arg, symmetric, call, c(
+    "NULL, a vector, a matrix with a column for each factor, or list(u = )",
+    "NULL or list(u = , v = )"
+  ))
   u <- check_side(x$u, paste0(arg, "$u"), nrow(A), call)
   v <- if (!symmetric) check_side(x$v, paste0(arg, "$v"), ncol(A), call)
   if (!is.null(v) && ncol(v) != ncol(u)) {
@@ -78,16 +78,21 @@ check_loadings <- function(x, arg, A, symmetric, call) {
   list(d = rep(0, ncol(u)), u = u, v = v)
 }
 
-#' Refuse what are no loadings
+#' Refuse what is no list of the sides that a matrix has
 #'
 #' @inheritParams check_loadings
-#' @return Never.
+#' @param choices What is accepted where A is symmetric, and where it is not.
+#' @return Nothing of use.
 #' @noRd
-abort_loadings <- function(x, arg, symmetric, call) {
+check_sides <- function(x, arg, symmetric, call, choices) {
+  needed <- if (symmetric) "u" else c("u", "v")
+  if (is.list(x) && length(x) == length(needed) && setequal(names(x), needed)) {
+    return(invisible())
+  }
   expected <- if (symmetric) {
-    "NULL, a vector, a matrix with a column for each factor, or list(u = ), since A is symmetric"
+    paste0(choices[1], ", since A is symmetric")
   } else {
-    "NULL or list(u = , v = ), since A is not symmetric"
+    paste0(choices[2], ", since A is not symmetric")
   }
   found <- if (is.list(x) && !is.object(x)) {
     sprintf("a list with names %s", quote_text(paste(names(x), collapse = ", ")))
@@ -114,4 +119,50 @@ check_side <- function(x, arg, size, call) {
     column / sqrt(sum(column^2))
   })
   matrix(unlist(columns), size, dimnames = list(NULL, if (is.matrix(x)) colnames(x)))
+}
+
+#' Check the start given by the user
+#'
+#' @param init `NULL`, a vector (symmetric only), a list of vectors, or an earlier fit.
+#' @param A The matrix.
+#' @param symmetric Is it treated as symmetric?
+#' @param call The user's call.
+#' @return A list of `u` and `v`, each a double vector or `NULL`, scaled to maximum 1.
+#' @noRd
+check_init <- function(init, A, symmetric, call) {
+  if (is.null(init)) {
+    return(list(u = NULL, v = NULL))
+  }
+  if (inherits(init, "nmu_fit")) {
+    init <- list(u = init$u, v = init$v %||% init$u)[if (symmetric) "u" else c("u", "v")]
+  } else if (symmetric && is.numeric(init)) {
+    init <- list(u = init)
+  }
+  check_sides(init, "init", symmetric, call,
+    c("NULL, a vector, list(u = ) or an earlier fit", "NULL, list(u = , v = ) or an earlier fit")
+  )
+  list(
+    u = check_start(init$u, "init$u", nrow(A), call),
+    v = if (!symmetric) check_start(init$v, "init$v", ncol(A), call)
+  )
+}
+
+#' Check one starting vector
+#'
+#' @inheritParams checks
+#' @param size The length it must have.
+#' @return `x` as a double vector, divided by its maximum.
+#' @noRd
+check_start <- function(x, arg, size, call) {
+  if (!is.numeric(x) || is.object(x) || length(x) != size) {
+    abort_input(arg, sprintf("a numeric vector of length %d", size), describe(x), call)
+  }
+  if (!all(is.finite(x)) || any(x < 0)) {
+    found <- sprintf("%d negative or not finite", sum(!is.finite(x) | x < 0))
+    abort_input(arg, "finite and nonnegative in every entry", found, call)
+  }
+  if (max(x) <= 0) {
+    abort_input(arg, "positive in at least one entry", "zeros only", call)
+  }
+  as.double(x) / max(x)
 }

@@ -200,7 +200,8 @@ nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = F
     found <- core_value(core_deflate(A, c(options, given[c("fixed", "kept", "starts")])), call)
     deflated_model(found, given, chosen = K$choose)
   }
-  model$certificate <- certify(A, model[c("d", "u", "v")], options, call)
+  factors <- list(factors = model[c("d", "u", "v")])
+  model$certificate <- core_value(core_certificate(A, c(options, factors)), call)
   fit <- new_nmu(model, A, symmetric, ignore_diag, noise = noise, control = control, call = call)
   signal_status(fit, call)
   signal_bounds(fit)
@@ -208,19 +209,6 @@ nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = F
     rlang::inform(format(fit), class = "nmu_message")
   }
   fit
-}
-
-#' Compare factors with the matrix, entry by entry
-#'
-#' @param A The matrix.
-#' @param factors A list of `d`, `u` and `v`, which is `NULL` where symmetric.
-#' @param options A list with `symmetric`, `ignore_diag`, `missing` and `threads`.
-#' @param call The user's call.
-#' @return The certificate: a list of numbers.
-#' @noRd
-certify <- function(A, factors, options, call) {
-  options <- options[c("symmetric", "ignore_diag", "missing", "threads")]
-  core_value(core_certificate(A, c(options, list(factors = factors))), call)
 }
 
 #' Check how many factors are asked for

@@ -56,13 +56,10 @@ standard_errors <- function(fit, A = NULL) {
     abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call)
   }
   factors <- fit_factors(fit)
-  options <- list(
-    factors = list(d = factors$d, u = factors$u, v = if (!fit$symmetric) factors$v),
-    lambda = fit$lambda, sigma = fit$sigma, symmetric = fit$symmetric,
-    ignore_diag = isTRUE(fit$ignore_diag), missing = scan$missing > 0,
-    rms = fit$sigma, # the unit in which the core works
-    threads = fit$control$threads
-  )
+  options <- c(fit_problem(fit, scan$missing > 0), list(
+    lambda = fit$lambda, sigma = fit$sigma,
+    rms = fit$sigma # the unit in which the core works
+  ))
   errors <- lapply(core_value(core_standard_errors(A, options), call), function(values) {
     replace(values, is.nan(values), NA)
   })
