@@ -206,7 +206,8 @@ test_that("a matrix behind a wrapper is not copied at the boundary", {
   Rprofmem(copies <- tempfile(), threshold = 1e6)
   core_scan(B)
   Rprofmem(NULL)
-  expect_length(readLines(copies), 0)
+  # R also notes when its heap grows by a page for small things; only vectors have a size.
+  expect_length(grep("^[0-9]", readLines(copies), value = TRUE), 0)
 })
 
 test_that("matrices of a size that arithmetic cannot bear are refused", {
