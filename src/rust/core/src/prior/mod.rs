@@ -77,9 +77,14 @@ impl Posterior {
 pub type Hyperparameter = (&'static str, Vec<f64>);
 
 /// A prior `g` of `w ≥ 0`, with nothing left to estimate.
-pub trait Prior: Debug + Sync {
+pub trait Prior: Debug {
     /// What `x ~ N(w, s²)` with `s > 0` says of `w`.
     fn posterior(&self, x: f64, s: f64) -> Posterior;
+
+    /// That of each pair: what fits ask for, so that a prior whose every answer is costly can give all at once.
+    fn posteriors(&self, observations: &Observations) -> Vec<Posterior> {
+        observations.iter().map(|(x, s)| self.posterior(x, s)).collect()
+    }
 
     /// The hyperparameters, given or estimated.
     fn hyperparameters(&self) -> Vec<Hyperparameter>;
