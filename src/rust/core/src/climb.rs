@@ -5,10 +5,12 @@
 //! them up a ladder of ratios `λσ`.
 
 mod ladder;
+mod priors;
 mod refit;
 mod route;
 
-use crate::fit::{FactorFit, Method, Refit};
+use crate::bayes::Stage;
+use crate::fit::{FactorFit, Method, Refit, Status};
 use crate::noise::{Estimator, Noise, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
@@ -31,6 +33,8 @@ pub enum Rule<'a> {
 pub struct Climb<'a> {
     /// How λ and σ are found.
     pub rule: Rule<'a>,
+    /// The priors of the loadings, one stage after another; none where they are to be likeliest.
+    pub schedule: Vec<Stage<'a>>,
     /// Stop where the gain an entry and the scaled projected gradient are at most this.
     pub tolerance: f64,
     /// The most iterations of a climb.
@@ -43,24 +47,12 @@ const EM_STEPS: usize = 30;
 impl Method for Climb<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
         let start = start.unwrap_or_else(|| largest_start(view, threads));
-        let mut route = Route::new(view, self.tolerance, self.iterations, threads, observer);
-        match &self.rule {
-            Rule::Fixed(noise) => {
-                let factor = route.em_steps(&start, *noise, EM_STEPS);
-                let fit = route.climb(&factor, *noise, None);
-                route.end(fit.only(), &fit, None)
-            }
-            Rule::Likelihood(shares, ladder) => {
-                let bounds = route.bounds(shares);
-                route.up_the_ladder(&start, ladder, bounds)
-            }
-            Rule::Alternate(estimator, shares) => {
-                let bounds = route.bounds(shares);
-                let noise = route.first_noise(&bounds);
-                let factor = route.em_steps(&start, noise, EM_STEPS);
-                route.take_turns(&factor, noise, *estimator, bounds)
-            }
+        let fit = self.likeliest(view, &start, threads, observer);
+        let ended = matches!(fit.status, Status::Interrupted | Status::Noise | Status::Null);
+        if self.schedule.is_empty() || ended {
+            return fit;
         }
+        self.with_priors(view, fit, threads, observer)
     }
 
     fn weights(&self, view: &View, factors: Vec<Factor>, threads: Threads, observer: &mut Observer) -> Vec<Factor> {
@@ -75,6 +67,36 @@ impl Method for Climb<'_> {
         threads: Threads,
         observer: &mut Observer,
     ) -> Option<Refit> {
-        (!parts.is_empty()).then(|| self.refit_all(view, parts, noise, threads, observer))
+        (!parts.is_empty()).then(|| {
+            if self.schedule.is_empty() {
+                self.refit_all(view, parts, noise, threads, observer)
+            } else {
+                self.refit_with_priors(view, parts, noise, threads, observer)
+            }
+        })
+    }
+}
+
+impl Climb<'_> {
+    /// A factor without priors.
+    fn likeliest(&self, view: &View, start: &Start, threads: Threads, observer: &mut Observer) -> FactorFit {
+        let mut route = Route::new(view, self.tolerance, self.iterations, threads, observer);
+        match &self.rule {
+            Rule::Fixed(noise) => {
+                let factor = route.em_steps(start, *noise, EM_STEPS);
+                let fit = route.climb(&factor, *noise, None);
+                route.end(fit.only(), &fit, None)
+            }
+            Rule::Likelihood(shares, ladder) => {
+                let bounds = route.bounds(shares);
+                route.up_the_ladder(start, ladder, bounds)
+            }
+            Rule::Alternate(estimator, shares) => {
+                let bounds = route.bounds(shares);
+                let noise = route.first_noise(&bounds);
+                let factor = route.em_steps(start, noise, EM_STEPS);
+                route.take_turns(&factor, noise, *estimator, bounds)
+            }
+        }
     }
 }

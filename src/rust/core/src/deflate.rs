@@ -69,6 +69,28 @@ pub struct Deflation {
     pub candidates: Vec<Candidate>,
 }
 
+impl Deflation {
+    /// The bound of the evidence after each new factor; NaN where there are no priors, and from a factor on that has none.
+    pub fn elbos(&self) -> Vec<f64> {
+        elbos(&self.fits)
+    }
+}
+
+/// What the loadings of all factors so far cost is taken off the log-likelihood.
+fn elbos(fits: &[FactorFit]) -> Vec<f64> {
+    let (mut spread, mut divergence) = (0.0, 0.0);
+    let bound = |fit: &FactorFit| {
+        spread += fit.spread;
+        divergence += match &fit.beliefs {
+            Some(beliefs) => beliefs.divergence(),
+            None if fit.status == Status::Null => 0.0,
+            None => f64::NAN,
+        };
+        fit.log_likelihood - spread / (2.0 * fit.noise.sigma * fit.noise.sigma) - divergence
+    };
+    fits.iter().map(bound).collect()
+}
+
 /// Takes factors out of a matrix, in the order in which they are found.
 ///
 /// It ends early where λ and σ can no longer be estimated or the observer says so; that last factor is kept.
@@ -174,12 +196,15 @@ impl Search<'_> {
         let count = self.fits.len();
         let factors: Vec<Factor> = self.factors(count).cloned().collect();
         let last = &self.fits[count - 1];
-        let joint = refit
-            .map(|refit| &refit.top)
-            .map(|top| (criterion(top.log_likelihood, last.count, &top.factors), mean_flatness(&top.factors)));
+        // Where there are priors the bound weighs a factor by itself, without a penalty.
+        let bound = elbos(&self.fits)[count - 1];
+        let joint = refit.map(|refit| {
+            let penalised = || criterion(refit.top.log_likelihood, last.count, &refit.top.factors);
+            (if bound.is_nan() { penalised() } else { refit.elbo }, mean_flatness(&refit.top.factors))
+        });
         let (joint, joint_flatness) = joint.unwrap_or((f64::NAN, f64::NAN));
         Candidate {
-            path: criterion(last.log_likelihood, last.count, &factors),
+            path: if bound.is_nan() { criterion(last.log_likelihood, last.count, &factors) } else { bound },
             path_flatness: mean_flatness(&factors),
             joint,
             joint_flatness,

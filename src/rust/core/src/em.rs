@@ -66,6 +66,7 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
             let moved = state.step(noise);
             let sums = state.sums.filter(|_| settings.trace);
             trace.push(Trace {
+                elbo: f64::NAN,
                 log_likelihood: sums.map_or(f64::NAN, |sums| sums.log_likelihood(noise)),
                 noise,
                 stage: round,
@@ -118,6 +119,9 @@ impl Method for Settings<'_> {
             rung: None,
             log_likelihood,
             count: sums.count,
+            ends: Vec::new(),
+            beliefs: None,
+            spread: 0.0,
             slopes: None,
             trace,
             status,

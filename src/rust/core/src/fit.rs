@@ -1,5 +1,6 @@
 //! What the fit of one factor is, whichever method made it.
 
+use crate::bayes::Beliefs;
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
@@ -32,6 +33,8 @@ pub enum Status {
 pub struct Trace {
     /// The log-likelihood after the iteration; NaN where it was not asked for.
     pub log_likelihood: f64,
+    /// The bound of the evidence after the iteration; NaN where there are no priors.
+    pub elbo: f64,
     /// The λ and σ of the iteration.
     pub noise: Noise,
     /// The stage of the fit that it belongs to, from 1. Within a stage nothing but the iterations moves anything.
@@ -52,6 +55,12 @@ pub struct FactorFit {
     pub log_likelihood: f64,
     /// The number of entries that it is a sum over.
     pub count: f64,
+    /// The ends of all rungs, where it climbed a ladder.
+    pub ends: Vec<Factor>,
+    /// What is believed of the loadings, where they have priors.
+    pub beliefs: Option<Beliefs>,
+    /// The variance of the factor, summed over the entries; 0 where it is known for certain.
+    pub spread: f64,
     /// The slopes of the log-likelihood in log λ and log σ, where they were looked at.
     pub slopes: Option<Slopes>,
     /// A value an iteration.
@@ -80,6 +89,10 @@ pub struct Refit {
     pub status: Status,
     /// Whether its end was taken; if not, the flattest factors that it came by were.
     pub settled: bool,
+    /// What is believed of the loadings of those factors that are not fixed, where they have priors.
+    pub beliefs: Vec<Beliefs>,
+    /// The bound of the evidence; NaN where there are no priors.
+    pub elbo: f64,
     /// The end of the climb, taken or not.
     pub top: Top,
 }

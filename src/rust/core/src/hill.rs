@@ -9,7 +9,7 @@ use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
-use crate::pass::{joint_sweep, sweep, Depth, Margins, Model, Question, Sums, Sweep};
+use crate::pass::slopes;
 use crate::vector::dot;
 use crate::view::{Factor, View};
 
@@ -20,6 +20,9 @@ pub struct Settings {
     pub bounds: Option<Bounds>,
     /// The largest loading `√d u`.
     pub largest: f64,
+    /// `V`, the variance of the low-rank part summed over the entries, where that is not known for certain: the value is
+    /// then a bound of the log-likelihood, less by `V/(2σ²)`.
+    pub spread: f64,
     /// Stop where the gain an entry and the scaled projected gradient are at most this.
     pub tolerance: f64,
     /// The most iterations.
@@ -133,7 +136,7 @@ impl Hill<'_> {
     pub(crate) fn evaluate(&self, theta: &[f64]) -> Evaluation {
         let noise = self.noise_at(theta);
         let factors = self.factors_at(theta);
-        let (slopes, sums) = self.sweep(&factors, noise);
+        let (slopes, sums) = slopes(self.view, &factors, noise, self.threads);
         let precision = 1.0 / (noise.sigma * noise.sigma);
         // By Cramér and Rao the mean curvature is no less than 1/Var[x], in units of 1/σ².
         let ratio = noise.lambda * noise.sigma;
@@ -159,37 +162,18 @@ impl Hill<'_> {
                 }
             }
         }
+        let blur = 0.5 * precision * self.settings.spread;
         let mut pair = None;
         if self.settings.bounds.is_some() {
-            let slopes = Slopes::new(&sums, noise).in_ratio();
+            let mut slopes = Slopes::new(&sums, noise).in_ratio();
+            slopes.gradient[1] += 2.0 * blur;
+            slopes.hessian[2] -= 4.0 * blur;
             let [first, _, second] = slopes.hessian;
             gradient.extend(slopes.gradient);
             diagonal.extend([first, second].map(|curvature| 1.0 / curvature.abs().max(LEAST_CURVATURE * sums.count)));
             pair = Some(slopes.hessian);
         }
-        Evaluation { value: sums.log_likelihood(noise), gradient, metric: Metric { diagonal, pair }, sums }
-    }
-
-    /// Products and curvatures of each factor. A single one has a sweep of its own, in which nothing is written down.
-    fn sweep(&self, factors: &[Factor], noise: Noise) -> (Vec<(Margins, Margins)>, Sums) {
-        let shift = 1.0 / noise.lambda;
-        let nothing = Factor::zero(self.view);
-        if let [factor] = if factors.is_empty() { std::slice::from_ref(&nothing) } else { factors } {
-            let question =
-                Question { row_weights: &factor.u, column_weights: factor.v(), shift, depth: Depth::Curvature };
-            let Sweep { products, curvatures, sums } =
-                sweep(self.view, Model { factor, noise }, &question, self.threads);
-            return (vec![(products, curvatures)], sums);
-        }
-        // The mean curvature stands in for that of each loading: it is all but as good a guide, at half the cost.
-        let found = joint_sweep(self.view, factors, noise, false, self.threads);
-        let mean = found.sums.curvature / found.sums.count;
-        let slopes = factors.iter().enumerate().map(|(index, factor)| {
-            let side = |length: usize, other: &[f64]| vec![mean * dot(other, other); length];
-            let columns = factor.v.as_ref().map_or(Vec::new(), |v| side(v.len(), &factor.u));
-            (found.products.of(index), Margins { rows: side(factor.u.len(), factor.v()), columns })
-        });
-        (slopes.collect(), found.sums)
+        Evaluation { value: sums.log_likelihood(noise) - blur, gradient, metric: Metric { diagonal, pair }, sums }
     }
 }
 

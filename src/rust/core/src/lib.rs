@@ -34,6 +34,7 @@
 #![deny(missing_docs)]
 
 mod ascent;
+pub mod bayes;
 pub mod certify;
 pub mod choose;
 pub mod climb;

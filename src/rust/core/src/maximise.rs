@@ -74,7 +74,7 @@ pub fn maximise(
         },
         |theta| hill.size(theta),
         |theta, log_likelihood| {
-            trace.push(Trace { log_likelihood, noise: hill.noise_at(theta), stage: 1 });
+            trace.push(Trace { log_likelihood, elbo: f64::NAN, noise: hill.noise_at(theta), stage: 1 });
             watch(&hill.factors_at(theta))
         },
         observer,

@@ -54,7 +54,7 @@ pub fn project(
     observer: &mut Observer,
 ) -> Result<Vec<Projection>, Error> {
     let Stop { tolerance, iterations } = stop;
-    let settings = Settings { bounds: None, largest: f64::INFINITY, tolerance, iterations };
+    let settings = Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance, iterations };
     let length = columns.first().map_or(1, Vec::len);
     let mut found = Vec::new();
     for row in rows.values.chunks(length) {

@@ -111,6 +111,16 @@ impl<'a> View<'a> {
     }
 }
 
+impl View<'_> {
+    /// Writes 1 where an entry of a column is observed, and NaN where it is missing.
+    pub(crate) fn observed(&self, column: usize, rows: Range<usize>, ones: &mut [f64]) {
+        let mut room = vec![0.0; rows.len()];
+        for (one, entry) in ones.iter_mut().zip(self.storage.column(column, rows, &mut room)) {
+            *one = if entry.is_nan() { f64::NAN } else { 1.0 };
+        }
+    }
+}
+
 /// Room for one column, reused from column to column.
 pub(crate) struct Buffer {
     raw: Vec<f64>,

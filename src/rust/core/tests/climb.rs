@@ -46,7 +46,7 @@ fn with_view<T>(data: &Data, work: impl FnOnce(&View) -> T) -> T {
 }
 
 fn climb(view: &View, rule: Rule) -> FactorFit {
-    let climb = Climb { rule, tolerance: 1e-8, iterations: 5000 };
+    let climb = Climb { rule, schedule: Vec::new(), tolerance: 1e-8, iterations: 5000 };
     climb.fit(view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
@@ -127,7 +127,7 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
         let nothing = Factor { d: 0.0, u: vec![0.0; SIZE], v: Some(vec![0.0; SIZE]) };
         let nothing = Part { factor: nothing, free: Free::Loadings };
         let bounds = Some(Bounds { sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
-        let settings = Settings { bounds, largest: f64::INFINITY, tolerance: 1e-8, iterations: 1000 };
+        let settings = Settings { bounds, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
         let start = Noise { lambda: 1.0, sigma: 0.3 };
         let fit = top(&view, nothing, start, &settings);
         assert_eq!(fit.status, Status::Converged, "seed {seed}");
@@ -152,7 +152,8 @@ fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
                 em::Settings { noise, estimator: None, rounds: 1, iterations: 30, tolerance: 0.0, trace: false };
             let start = leading_start(view, Threads::new(1));
             let begun = em::iterate(view, start, &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).factor;
-            let settings = Settings { bounds: None, largest: f64::INFINITY, tolerance: 1e-8, iterations: 1000 };
+            let settings =
+                Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
             let fit = top(view, Part { factor: begun, free: Free::Loadings }, noise, &settings);
             assert!(fit.log_likelihood() >= near, "seed {seed}: below EM");
             sweeps += 30 + fit.sweeps;

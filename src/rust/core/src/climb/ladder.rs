@@ -26,15 +26,17 @@ impl Route<'_, '_, '_> {
         let mut factor = self.em_steps(start, noise, EM_STEPS);
         let mut sums = self.sums(&factor);
         let mut best: Option<Best> = None;
+        let mut ends = Vec::with_capacity(ladder.len());
         for &rung in ladder {
             if factor.d == 0.0 {
                 factor = self.bare(start);
                 sums = self.sums(&factor);
             }
-            let rungs = Bounds { least_ratio: rung, largest_ratio: bounds.largest_ratio.max(rung), ..bounds };
+            let rungs = bounds.at_least(rung);
             let fit = self.climb(&factor, suited(noise, &sums, rung), Some(rungs));
             (factor, noise, sums) = (fit.only(), fit.noise, fit.sums);
             let flat = flatness(&factor);
+            ends.push(factor.clone());
             if best.as_ref().is_none_or(|best| flat > best.flatness) {
                 best = Some(Best { flatness: flat, rung, factor: factor.clone(), noise, status: fit.status });
             }
@@ -49,7 +51,7 @@ impl Route<'_, '_, '_> {
         let fit = self.climb_noise(std::slice::from_ref(&factor), noise, Some(bounds));
         let found = self.end(factor, &fit, Some(bounds));
         let settled = status == Status::Converged || fit.status == Status::Interrupted;
-        FactorFit { rung: Some(rung), status: if settled { found.status } else { status }, ..found }
+        FactorFit { rung: Some(rung), ends, status: if settled { found.status } else { status }, ..found }
     }
 }
 

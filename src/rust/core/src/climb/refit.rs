@@ -95,7 +95,7 @@ impl Climb<'_> {
     }
 
     /// Where λ and σ start, or what they are.
-    fn first_noise(&self, route: &Route) -> Noise {
+    pub(super) fn first_noise(&self, route: &Route) -> Noise {
         match &self.rule {
             Rule::Fixed(noise) => *noise,
             Rule::Likelihood(shares, _) | Rule::Alternate(_, shares) => route.first_noise(&route.bounds(shares)),
@@ -103,7 +103,7 @@ impl Climb<'_> {
     }
 
     /// The bounds of λ and σ, where they climb.
-    fn bounds(&self, route: &Route) -> Option<Bounds> {
+    pub(super) fn bounds(&self, route: &Route) -> Option<Bounds> {
         match &self.rule {
             Rule::Likelihood(shares, _) => Some(route.bounds(shares)),
             Rule::Fixed(_) | Rule::Alternate(..) => None,
@@ -124,6 +124,8 @@ impl Route<'_, '_, '_> {
             trace: self.trace,
             status: fit.status,
             settled: true,
+            beliefs: Vec::new(),
+            elbo: f64::NAN,
             top,
         }
     }
@@ -155,6 +157,6 @@ const MOST_LOSS: f64 = 0.03;
 const FLATNESS_SLACK: f64 = 0.01;
 
 /// The factors that are not null.
-fn count(factors: &[Factor]) -> usize {
+pub(super) fn count(factors: &[Factor]) -> usize {
     factors.iter().filter(|factor| factor.d > 0.0).count()
 }

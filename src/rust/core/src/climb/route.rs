@@ -29,11 +29,11 @@ const SAME_NOISE: f64 = 1e-8;
 pub(super) struct Route<'a, 'b, 'c> {
     pub(super) view: &'a View<'a>,
     /// What every climb has in common; its bounds are another one's each time.
-    settings: Settings,
+    pub(super) settings: Settings,
     /// The sums over the view before the factor is taken out: its mean and variance are those of its entries.
     initial: Sums,
     pub(super) threads: Threads,
-    observer: &'b mut Observer<'c>,
+    pub(super) observer: &'b mut Observer<'c>,
     pub(super) trace: Vec<Trace>,
     stage: usize,
 }
@@ -48,7 +48,7 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
     ) -> Self {
         let initial = residual_sums(view, &Factor::zero(view), threads);
         let largest = if view.is_symmetric() { (MOST_SHARE * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
-        let settings = Settings { bounds: None, largest, tolerance, iterations };
+        let settings = Settings { bounds: None, largest, spread: 0.0, tolerance, iterations };
         Self { view, settings, initial, threads, observer, trace: Vec::new(), stage: 0 }
     }
 
@@ -137,6 +137,9 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
         FactorFit {
             log_likelihood: fit.log_likelihood(),
             count: fit.sums.count,
+            ends: Vec::new(),
+            beliefs: None,
+            spread: 0.0,
             slopes: Some(Slopes::new(&fit.sums, fit.noise)),
             noise: fit.noise,
             bounds,

@@ -29,7 +29,8 @@ fn parts(free: &[Free], nrow: usize, ncol: Option<usize>) -> Vec<Part> {
 fn slopes_are_differences(storage: &dyn Storage, symmetric: bool, free: &[Free]) {
     let view = View::new(storage, &[], symmetric);
     let parts = parts(free, storage.nrow(), (!symmetric).then(|| storage.ncol()));
-    let settings = Settings { bounds: Some(BOUNDS), largest: f64::INFINITY, tolerance: 0.0, iterations: 1 };
+    let settings =
+        Settings { bounds: Some(BOUNDS), largest: f64::INFINITY, spread: 0.0, tolerance: 0.0, iterations: 1 };
     let noise = Noise { lambda: 1.3, sigma: 0.4 };
     let hill = Hill { view: &view, parts: &parts, noise, settings: &settings, threads: Threads::new(1) };
     let theta = hill.start();
@@ -80,7 +81,7 @@ fn several_factors_are_as_likely_as_one_and_the_rest_taken_out() {
     let values: Vec<f64> = numbers(600, 0.3).iter().map(|x| 3.0 * x).collect();
     let dense = Dense::from_columns(&values, 30, 20).expect("lengths agree");
     let all = parts(&[Free::Loadings; 3], 30, Some(20));
-    let settings = Settings { bounds: None, largest: f64::INFINITY, tolerance: 0.0, iterations: 1 };
+    let settings = Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 0.0, iterations: 1 };
     let noise = Noise { lambda: 2.0, sigma: 0.3 };
     let value = |parts: &[Part], taken: &[Part]| {
         let taken: Vec<Factor> = taken.iter().map(|part| part.factor.clone()).collect();

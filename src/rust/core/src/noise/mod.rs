@@ -53,6 +53,11 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The same with a least ratio of `ratio`.
+    pub(crate) fn at_least(&self, ratio: f64) -> Self {
+        Self { least_ratio: ratio, largest_ratio: self.largest_ratio.max(ratio), ..*self }
+    }
+
     /// The nearest λ and σ within the bounds: σ first, and then λ.
     pub fn clamp(&self, noise: Noise) -> Noise {
         let sigma = noise.sigma.max(self.sigma);

@@ -7,11 +7,13 @@
 
 mod joint;
 mod line;
+mod slopes;
 mod sums;
 mod tally;
 mod tile;
 
 pub(crate) use joint::joint_sweep;
+pub(crate) use slopes::slopes;
 pub use sums::Sums;
 
 use crate::noise::Noise;

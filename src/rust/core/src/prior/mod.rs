@@ -16,6 +16,7 @@
 //! | family | `g` | hyperparameters |
 //! |---|---|---|
 //! | [`Flat`] | `1` on `w ≥ 0`, improper | none |
+//! | [`Maximum`] | none: `w` is where the likelihood is largest | none |
 //! | [`Exponential`] | `Exp(rate)` | rate |
 //! | [`PointExponential`] | `(1 − π) δ₀ + π Exp(rate)` | `π`, rate |
 //! | [`Binary`] | `(1 − π) δ₀ + π N₊(μ, (ρμ)²)` | `π`, `μ`, `ρ` |
@@ -30,6 +31,7 @@ pub mod component;
 mod estimated;
 mod exponential;
 mod flat;
+mod maximum;
 mod mixture;
 mod observations;
 mod point_exponential;
@@ -40,6 +42,7 @@ mod weights;
 pub use binary::Binary;
 pub use exponential::Exponential;
 pub use flat::Flat;
+pub use maximum::Maximum;
 pub use mixture::{Mixture, Shape};
 pub use observations::Observations;
 pub use point_exponential::PointExponential;

@@ -1,0 +1,90 @@
+//! What is believed of loadings: the product of the `q(w_i)`.
+
+use crate::prior::{Hyperparameter, Maximum, Observations, Prior};
+use crate::view::Factor;
+use std::rc::Rc;
+
+/// What is believed of the loadings `w` on one side of a factor.
+#[derive(Clone, Debug)]
+pub struct Belief {
+    /// The prior, its hyperparameters estimated.
+    pub(super) prior: Rc<dyn Prior>,
+    /// The normal-means problem whose posterior this is.
+    pub(super) problem: Means,
+    /// `E[w]`.
+    pub mean: Vec<f64>,
+    /// `Var[w]`.
+    pub variance: Vec<f64>,
+    /// `P(w = 0)`.
+    pub zero: Vec<f64>,
+    /// `Σ KL(q(w_i) ‖ g)`.
+    pub divergence: f64,
+}
+
+/// A normal-means problem: values and their standard deviations.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Means {
+    pub(super) x: Vec<f64>,
+    pub(super) s: Vec<f64>,
+}
+
+impl Means {
+    /// For a prior to be estimated from, or a posterior to be taken; `None` where it makes no sense, since the other
+    /// side of the factor has vanished.
+    pub(super) fn observations(&self) -> Option<Observations<'_>> {
+        Observations::new(&self.x, &self.s).ok()
+    }
+}
+
+impl Belief {
+    /// The posterior of a problem under a prior.
+    pub(super) fn new(prior: Rc<dyn Prior>, problem: Means) -> Option<Self> {
+        let observations = problem.observations()?;
+        let posteriors = prior.posteriors(&observations);
+        let divergences = posteriors.iter().zip(observations.iter()).map(|(q, (x, s))| q.divergence(x, s));
+        let divergence = divergences.sum();
+        let of = |value: fn(&crate::prior::Posterior) -> f64| posteriors.iter().map(value).collect();
+        let (mean, variance, zero) = (of(|q| q.mean), of(|q| q.variance), of(|q| q.zero));
+        Some(Self { prior, problem, mean, variance, zero, divergence })
+    }
+
+    /// Loadings that are known for certain.
+    pub(super) fn certain(mean: Vec<f64>) -> Self {
+        let problem = Means { x: mean.clone(), s: vec![1.0; mean.len()] };
+        let zero = mean.iter().map(|mean| if *mean > 0.0 { 0.0 } else { 1.0 }).collect();
+        Self { prior: Rc::new(Maximum), problem, variance: vec![0.0; mean.len()], mean, zero, divergence: 0.0 }
+    }
+
+    /// The hyperparameters of the prior.
+    pub fn hyperparameters(&self) -> Vec<Hyperparameter> {
+        self.prior.hyperparameters()
+    }
+}
+
+/// What is believed of a factor.
+#[derive(Clone, Debug)]
+pub struct Beliefs {
+    /// Its loadings on the rows.
+    pub rows: Belief,
+    /// Those on the columns; `None` where the matrix is symmetric and they are those of the rows.
+    pub columns: Option<Belief>,
+}
+
+impl Beliefs {
+    /// A factor that is known for certain, its weight shared out evenly.
+    pub(super) fn certain(factor: &Factor) -> Self {
+        let root = factor.d.max(0.0).sqrt();
+        let side = |loadings: &Vec<f64>| Belief::certain(loadings.iter().map(|loading| root * loading).collect());
+        Self { rows: side(&factor.u), columns: factor.v.as_ref().map(side) }
+    }
+
+    /// The factor of the means, its loadings of any norm.
+    pub(super) fn mean(&self) -> Factor {
+        Factor { d: 1.0, u: self.rows.mean.clone(), v: self.columns.as_ref().map(|columns| columns.mean.clone()) }
+    }
+
+    /// What it costs in the bound.
+    pub fn divergence(&self) -> f64 {
+        self.rows.divergence + self.columns.as_ref().map_or(0.0, |columns| columns.divergence)
+    }
+}

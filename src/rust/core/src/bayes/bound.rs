@@ -1,0 +1,111 @@
+//! The bound at some beliefs, and where each loading would go from there.
+
+use super::belief::{Belief, Beliefs, Means};
+use crate::noise::Noise;
+use crate::parallel::Threads;
+use crate::pass::{product, slopes, Margins, Sums};
+use crate::storage::Storage;
+use crate::vector::dot;
+use crate::view::{Factor, View};
+use std::ops::Range;
+
+/// What the bound is of: a matrix minus what is certain.
+pub(super) struct Target<'a> {
+    pub(super) view: &'a View<'a>,
+    pub(super) threads: Threads,
+}
+
+/// The bound at some beliefs.
+#[derive(Clone)]
+pub(super) struct Standing {
+    pub(super) beliefs: Vec<Beliefs>,
+    pub(super) noise: Noise,
+    /// The sums of the sweep at the means.
+    pub(super) sums: Sums,
+    /// `V`, the variance of the low-rank part summed over the entries.
+    pub(super) spread: f64,
+    /// The bound.
+    pub(super) elbo: f64,
+    /// The best problems for the rows and for the columns of each factor, with all else held.
+    pub(super) best: Vec<(Means, Option<Means>)>,
+}
+
+/// A row of which nothing is seen gets a standard deviation of this many times the largest of the others.
+const UNSEEN: f64 = 1e6;
+
+impl Target<'_> {
+    /// The bound, by one sweep.
+    pub(super) fn standing(&self, beliefs: Vec<Beliefs>, noise: Noise) -> Standing {
+        let means: Vec<Factor> = beliefs.iter().map(Beliefs::mean).collect();
+        let (found, sums) = slopes(self.view, &means, noise, self.threads);
+        let (mut spread, mut best) = (0.0, Vec::with_capacity(beliefs.len()));
+        for (beliefs, (products, _)) in beliefs.iter().zip(&found) {
+            let (rows, columns) = (&beliefs.rows, beliefs.columns.as_ref());
+            let other = columns.unwrap_or(rows);
+            let certain = self.over_observed(&squares(&rows.mean), &squares(&other.mean));
+            let unsure = self.over_observed(&rows.variance, &other.variance);
+            // Var[w y] = Var[w] E[y²] + E[w]² Var[y], a sum of positive terms.
+            let seconds: Vec<f64> = certain.rows.iter().zip(&unsure.rows).map(|(a, b)| a + b).collect();
+            spread += dot(&rows.variance, &seconds) + dot(&squares(&rows.mean), &unsure.rows);
+            let side = |belief: &Belief, products: &[f64], certain: &[f64], unsure: &[f64]| -> Means {
+                let seconds: Vec<f64> = certain.iter().zip(unsure).map(|(a, b)| a + b).collect();
+                problem(belief, products, certain, &seconds, noise.sigma)
+            };
+            best.push((
+                side(rows, &products.rows, &certain.rows, &unsure.rows),
+                columns.map(|columns| side(columns, &products.columns, &certain.columns, &unsure.columns)),
+            ));
+        }
+        if self.view.is_symmetric() {
+            spread *= 0.5;
+        }
+        let costs: f64 = beliefs.iter().map(Beliefs::divergence).sum();
+        let elbo = sums.log_likelihood(noise) - spread / (2.0 * noise.sigma * noise.sigma) - costs;
+        Standing { beliefs, noise, sums, spread, elbo, best }
+    }
+
+    /// `Σ_j q_j` over the observed entries of each row, and `Σ_i p_i` over those of each column.
+    fn over_observed(&self, p: &[f64], q: &[f64]) -> Margins {
+        if self.view.has_missing() {
+            let ones = Ones(self.view);
+            return product(&View::new(&ones, &[], self.view.is_symmetric()), p, q, self.threads);
+        }
+        let columns = if self.view.is_symmetric() { Vec::new() } else { vec![p.iter().sum(); q.len()] };
+        Margins { rows: vec![q.iter().sum(); p.len()], columns }
+    }
+}
+
+/// `x` and `s` for one side, from its products with `x − b̄`, and the squares and second moments of the other side.
+fn problem(belief: &Belief, products: &[f64], squares: &[f64], seconds: &[f64], sigma: f64) -> Means {
+    let largest = seconds.iter().copied().fold(0.0, f64::max);
+    let seen = |second: f64| second.max(largest / (UNSEEN * UNSEEN));
+    let x = products.iter().zip(&belief.mean).zip(squares.iter().zip(seconds));
+    let x = x.map(|((product, mean), (square, second))| (product + mean * square) / seen(*second)).collect();
+    Means { x, s: seconds.iter().map(|second| sigma / seen(*second).sqrt()).collect() }
+}
+
+fn squares(x: &[f64]) -> Vec<f64> {
+    x.iter().map(|x| x * x).collect()
+}
+
+/// 1 where an entry is observed.
+struct Ones<'a>(&'a View<'a>);
+
+impl Storage for Ones<'_> {
+    fn nrow(&self) -> usize {
+        self.0.nrow()
+    }
+
+    fn ncol(&self) -> usize {
+        self.0.ncol()
+    }
+
+    fn has_missing(&self) -> bool {
+        true
+    }
+
+    fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
+        self.0.observed(column, rows, buffer);
+        buffer
+    }
+}

@@ -1,0 +1,235 @@
+//! The climb of the bound: in each round the hyperparameters, then the beliefs, then λ and σ.
+
+use super::belief::{Belief, Beliefs, Means};
+use super::bound::{Standing, Target};
+use crate::fit::{Status, Trace};
+use crate::maximise::{maximise, unwatched, Settings};
+use crate::noise::{Bounds, Estimator, Noise};
+use crate::observe::{Observer, Progress};
+use crate::parallel::Threads;
+use crate::part::{Free, Part};
+use crate::pass::Sums;
+use crate::prior::{Family, Prior};
+use crate::view::{Factor, View};
+use std::rc::Rc;
+
+/// The priors of one stage of a schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'a> {
+    /// That of the loadings of the rows.
+    pub rows: &'a dyn Family,
+    /// That of the loadings of the columns, where the matrix is not symmetric.
+    pub columns: &'a dyn Family,
+}
+
+/// How λ and σ follow the beliefs.
+#[derive(Clone, Copy)]
+pub enum Noises<'a> {
+    /// They are held.
+    Held,
+    /// They climb the bound, within bounds of their own.
+    Climb(Bounds),
+    /// A rule gives them after each stage.
+    Rule(&'a dyn Estimator, Bounds),
+}
+
+/// Where a climb of the bound ended.
+pub struct Believed {
+    /// What is believed of each factor.
+    pub beliefs: Vec<Beliefs>,
+    /// The factors of the means, of unit norm; zero where a prior took a factor away.
+    pub factors: Vec<Factor>,
+    /// The fixed factors, with their weights.
+    pub fixed: Vec<Factor>,
+    /// λ and σ.
+    pub noise: Noise,
+    /// The sums of a sweep at the means.
+    pub sums: Sums,
+    /// The variance of the factors, summed over the entries.
+    pub spread: f64,
+    /// The bound.
+    pub elbo: f64,
+    /// A value a step.
+    pub trace: Vec<Trace>,
+    /// Why it ended.
+    pub status: Status,
+}
+
+/// The most rounds of a stage.
+const MOST_ROUNDS: usize = 30;
+/// The most steps of the beliefs in a round.
+const MOST_STEPS: usize = 30;
+/// The first share of the way to their best problems that beliefs take: W is a product of two of them, and both move.
+const FIRST_SHARE: f64 = 0.5;
+/// How far they may overshoot: where `b` takes part of every residual, the way is longer than it looks.
+const LARGEST_SHARE: f64 = 4.0;
+/// The share below which no step is worth a sweep.
+const LEAST_SHARE: f64 = 1e-3;
+/// What a step that was taken makes of the share, and one that was not.
+const LONGER: f64 = 1.5;
+const SHORTER: f64 = 0.5;
+
+/// Climbs the bound from factors that are known for certain, through the stages of a schedule in turn.
+///
+/// `view` is the matrix minus what stays as it is; of the `fixed` factors the weights climb with λ and σ.
+#[allow(clippy::too_many_arguments)]
+pub fn believe(
+    view: &View,
+    factors: &[Factor],
+    fixed: &[Factor],
+    schedule: &[Stage],
+    noise: Noise,
+    noises: Noises,
+    settings: &Settings,
+    threads: Threads,
+    observer: &mut Observer,
+) -> Believed {
+    let start = factors.iter().map(Beliefs::certain).collect();
+    let mut climber =
+        Climber { view, fixed: fixed.to_vec(), noises, settings, threads, observer, trace: Vec::new(), stage: 0 };
+    let mut standing = climber.standing(start, noise);
+    let mut status = Status::Converged;
+    for stage in schedule {
+        (standing, status) = climber.run(standing, stage);
+        if status == Status::Interrupted {
+            break;
+        }
+    }
+    let Standing { beliefs, noise, sums, spread, elbo, .. } = standing;
+    let factors = beliefs.iter().map(|beliefs| beliefs.mean().normalised()).collect();
+    Believed { beliefs, factors, fixed: climber.fixed, noise, sums, spread, elbo, trace: climber.trace, status }
+}
+
+struct Climber<'a, 'b, 'c> {
+    view: &'a View<'a>,
+    fixed: Vec<Factor>,
+    noises: Noises<'a>,
+    settings: &'a Settings,
+    threads: Threads,
+    observer: &'b mut Observer<'c>,
+    trace: Vec<Trace>,
+    stage: usize,
+}
+
+impl Climber<'_, '_, '_> {
+    fn standing(&self, beliefs: Vec<Beliefs>, noise: Noise) -> Standing {
+        Target { view: &self.view.minus(&self.fixed), threads: self.threads }.standing(beliefs, noise)
+    }
+
+    /// One stage. Its first priors are taken whatever they cost: until then nothing was believed that could be compared.
+    fn run(&mut self, start: Standing, stage: &Stage) -> (Standing, Status) {
+        self.stage += 1;
+        let tolerance = self.settings.tolerance * start.sums.count;
+        let mut standing = self.renewed(&start, stage, 1.0);
+        let mut share = FIRST_SHARE;
+        for round in 0..MOST_ROUNDS {
+            let before = standing.elbo;
+            if round > 0 {
+                let trials = [share, 0.0].into_iter().map(|share| self.renewed(&standing, stage, share));
+                if let Some(better) = trials.into_iter().find(|trial| trial.elbo > standing.elbo) {
+                    standing = better;
+                }
+            }
+            for _ in 0..MOST_STEPS {
+                let Some(next) = self.step(&standing, &mut share) else { break };
+                let gain = next.elbo - standing.elbo;
+                standing = next;
+                if self.tell(&standing) {
+                    return (standing, Status::Interrupted);
+                }
+                if gain <= tolerance {
+                    break;
+                }
+            }
+            standing = self.noise_step(standing);
+            if self.tell(&standing) {
+                return (standing, Status::Interrupted);
+            }
+            if standing.elbo - before <= tolerance && round > 0 {
+                return (standing, Status::Converged);
+            }
+        }
+        (standing, Status::Maxiter)
+    }
+
+    /// Notes a step; whether the observer ends the climb.
+    fn tell(&mut self, standing: &Standing) -> bool {
+        let Standing { noise, elbo, sums, .. } = standing;
+        let log_likelihood = sums.log_likelihood(*noise);
+        self.trace.push(Trace { log_likelihood, elbo: *elbo, noise: *noise, stage: self.stage });
+        (self.observer)(Progress { factor: 0, iteration: self.trace.len() }).is_break()
+    }
+
+    /// The beliefs after a share of the way to their best problems, under priors that are estimated there.
+    fn renewed(&self, standing: &Standing, stage: &Stage, share: f64) -> Standing {
+        let renew = |belief: &Belief, best: &Means, family: &dyn Family| {
+            let problem = part_of_the_way(&belief.problem, best, share);
+            let prior = problem.observations().map(|observations| Rc::from(family.estimate(&observations)));
+            believed(prior, problem)
+        };
+        let beliefs = standing.beliefs.iter().zip(&standing.best).map(|(beliefs, (rows, columns))| Beliefs {
+            rows: renew(&beliefs.rows, rows, stage.rows),
+            columns: beliefs
+                .columns
+                .as_ref()
+                .zip(columns.as_ref())
+                .map(|(side, best)| renew(side, best, stage.columns)),
+        });
+        self.standing(beliefs.collect(), standing.noise)
+    }
+
+    /// The longest step, of those tried, after which the bound is higher.
+    fn step(&self, standing: &Standing, share: &mut f64) -> Option<Standing> {
+        while *share >= LEAST_SHARE {
+            let go = |belief: &Belief, best: &Means| {
+                believed(Some(Rc::clone(&belief.prior)), part_of_the_way(&belief.problem, best, *share))
+            };
+            let beliefs = standing.beliefs.iter().zip(&standing.best).map(|(beliefs, (rows, columns))| Beliefs {
+                rows: go(&beliefs.rows, rows),
+                columns: beliefs.columns.as_ref().zip(columns.as_ref()).map(|(side, best)| go(side, best)),
+            });
+            let next = self.standing(beliefs.collect(), standing.noise);
+            if next.elbo > standing.elbo {
+                *share = (LONGER * *share).min(LARGEST_SHARE);
+                return Some(next);
+            }
+            *share *= SHORTER;
+        }
+        *share = FIRST_SHARE;
+        None
+    }
+
+    /// λ, σ and the weights of the fixed factors, with the beliefs held.
+    fn noise_step(&mut self, standing: Standing) -> Standing {
+        let means: Vec<Factor> = standing.beliefs.iter().map(Beliefs::mean).collect();
+        let rest = self.view.minus(&means);
+        let (bounds, noise) = match self.noises {
+            Noises::Climb(bounds) => (Some(bounds), standing.noise),
+            Noises::Held => (None, standing.noise),
+            Noises::Rule(estimator, bounds) => {
+                (None, estimator.estimate(&standing.sums, &bounds).unwrap_or(standing.noise))
+            }
+        };
+        if bounds.is_none() && self.fixed.is_empty() {
+            return if noise == standing.noise { standing } else { self.standing(standing.beliefs, noise) };
+        }
+        let weight = |factor: &Factor| Part { factor: factor.clone(), free: Free::Weight };
+        let parts: Vec<Part> = self.fixed.iter().map(weight).collect();
+        let settings = Settings { bounds, spread: standing.spread, ..*self.settings };
+        let fit = maximise(&rest, &parts, noise, &settings, self.threads, &mut unwatched, self.observer);
+        self.fixed = fit.factors;
+        self.standing(standing.beliefs, fit.noise)
+    }
+}
+
+/// Between what a belief is the posterior of and the best problem for it.
+fn part_of_the_way(problem: &Means, best: &Means, share: f64) -> Means {
+    let x = problem.x.iter().zip(&best.x).map(|(x, best)| x + share * (best - x)).collect();
+    Means { x, s: best.s.clone() }
+}
+
+/// The posterior, or a certain zero where there is none.
+fn believed(prior: Option<Rc<dyn Prior>>, problem: Means) -> Belief {
+    let nothing = vec![0.0; problem.x.len()];
+    prior.and_then(|prior| Belief::new(prior, problem)).unwrap_or_else(|| Belief::certain(nothing))
+}

@@ -1,0 +1,176 @@
+//! Priors on the loadings: from where the likelihood leads, the bound of the evidence is climbed.
+//!
+//! Every end of the ladder is a start, and the one with the highest bound is kept: under one prior, and one least ratio
+//! `λσ`, the bound says what the shape had to say without. The ratio is held at or above 1 while loadings move. Were it
+//! free, `b` could take all that a flat factor leaves above itself, and factors would keep below the data at the cost of
+//! any structure; λ and σ are estimated freely in the end.
+
+use super::refit::count;
+use super::route::Route;
+use super::{Climb, Rule};
+use crate::bayes::{believe, Beliefs, Believed, Noises};
+use crate::fit::{FactorFit, Refit, Status, Top, Trace};
+use crate::maximise::{maximise, unwatched, Fit, Settings};
+use crate::noise::likelihood::Slopes;
+use crate::noise::{Bounds, Noise};
+use crate::observe::Observer;
+use crate::parallel::Threads;
+use crate::part::{Free, Part};
+use crate::view::{Factor, View};
+
+/// The least `λσ` while loadings move.
+const RUNG: f64 = 1.0;
+
+impl Climb<'_> {
+    /// A factor under the schedule of priors, from the likeliest ones. It is null where the bound says that the matrix is
+    /// better off without it.
+    pub(super) fn with_priors(
+        &self,
+        view: &View,
+        fit: FactorFit,
+        threads: Threads,
+        observer: &mut Observer,
+    ) -> FactorFit {
+        let settings = Route::new(view, self.tolerance, self.iterations, threads, observer).settings;
+        let mut level = Level { climb: self, view, bounds: fit.bounds, settings, threads, observer };
+        let starts = if fit.ends.is_empty() { std::slice::from_ref(&fit.factor) } else { &fit.ends };
+        let Some(found) = level.best(starts, fit.noise) else { return fit };
+        let nothing = level.noise(&[], found.noise, 0.0, level.rungs());
+        let mut trace = fit.trace;
+        trace.extend(after(trace.last(), &found.trace));
+        let Believed { mut beliefs, mut factors, noise, spread, elbo, status, .. } = found;
+        let null = factors[0].d == 0.0 || elbo <= nothing.log_likelihood();
+        if null && status != Status::Interrupted {
+            let Fit { noise, sums, .. } = level.noise(&[], nothing.noise, 0.0, level.bounds);
+            let (log_likelihood, slopes) = (sums.log_likelihood(noise), Some(Slopes::new(&sums, noise)));
+            return FactorFit {
+                factor: Factor::zero(view),
+                noise,
+                log_likelihood,
+                slopes,
+                trace,
+                status: Status::Null,
+                ..fit
+            };
+        }
+        let Fit { noise, sums, .. } = level.noise(&factors, noise, spread, level.bounds);
+        FactorFit {
+            factor: factors.swap_remove(0),
+            log_likelihood: sums.log_likelihood(noise),
+            slopes: Some(Slopes::new(&sums, noise)),
+            beliefs: Some(beliefs.swap_remove(0)),
+            noise,
+            spread,
+            trace,
+            status: if fit.status == Status::Converged { status } else { fit.status },
+            ..fit
+        }
+    }
+
+    /// All factors under the last priors of the schedule, from where they stand.
+    pub(super) fn refit_with_priors(
+        &self,
+        view: &View,
+        parts: &[Part],
+        noise: Option<Noise>,
+        threads: Threads,
+        observer: &mut Observer,
+    ) -> Refit {
+        let of = |free: Free| parts.iter().filter(move |part| part.free == free).map(|part| part.factor.clone());
+        let (fixed, factors): (Vec<Factor>, Vec<Factor>) = (of(Free::Weight).collect(), of(Free::Loadings).collect());
+        let route = Route::new(view, self.tolerance, self.iterations, threads, observer);
+        let bounds = self.bounds(&route);
+        let noise = noise.unwrap_or_else(|| self.first_noise(&route));
+        let settings = route.settings;
+        let mut level = Level { climb: self, view, bounds, settings, threads, observer };
+        let last = self.schedule.len() - 1;
+        let found = level.climb_bound(&factors, &fixed, noise, last);
+        let Believed { beliefs, factors: refitted, fixed: weighed, noise, spread, trace, status, .. } = found;
+        let all: Vec<Factor> = weighed.into_iter().chain(refitted).collect();
+        let Fit { noise, sums, .. } = level.noise(&all, noise, spread, level.bounds);
+        let log_likelihood = sums.log_likelihood(noise);
+        let top = Top { factors: all.clone(), log_likelihood };
+        let lost = count(&all) < count(&fixed) + count(&factors);
+        if lost && status != Status::Interrupted {
+            let found = fixed.into_iter().chain(factors).collect();
+            let settled = self.settle(view, found, threads, observer);
+            return Refit { status: Status::Refused, settled: false, top, ..settled };
+        }
+        let divergence: f64 = beliefs.iter().map(Beliefs::divergence).sum();
+        Refit {
+            factors: all,
+            noise,
+            bounds,
+            log_likelihood,
+            count: sums.count,
+            slopes: Slopes::new(&sums, noise),
+            trace,
+            status,
+            settled: status == Status::Converged,
+            beliefs,
+            elbo: log_likelihood - spread / (2.0 * noise.sigma * noise.sigma) - divergence,
+            top,
+        }
+    }
+}
+
+/// A view on which the bound is climbed.
+struct Level<'a, 'b, 'c> {
+    climb: &'a Climb<'a>,
+    view: &'a View<'a>,
+    bounds: Option<Bounds>,
+    settings: Settings,
+    threads: Threads,
+    observer: &'b mut Observer<'c>,
+}
+
+impl Level<'_, '_, '_> {
+    /// What is believed from the best of some starts.
+    fn best(&mut self, starts: &[Factor], noise: Noise) -> Option<Believed> {
+        let mut best: Option<Believed> = None;
+        for start in starts {
+            let found = self.climb_bound(std::slice::from_ref(start), &[], noise, 0);
+            let interrupted = found.status == Status::Interrupted;
+            if best.as_ref().is_none_or(|best| found.elbo > best.elbo) {
+                best = Some(found);
+            }
+            if interrupted {
+                break;
+            }
+        }
+        best
+    }
+
+    /// Through the schedule from its stage `first` on.
+    fn climb_bound(&mut self, factors: &[Factor], fixed: &[Factor], noise: Noise, first: usize) -> Believed {
+        let rungs = self.rungs();
+        let noise = rungs.map_or(noise, |rungs| rungs.clamp(noise));
+        let noises = match (&self.climb.rule, rungs) {
+            (Rule::Likelihood(..), Some(bounds)) => Noises::Climb(bounds),
+            (Rule::Alternate(estimator, _), Some(bounds)) => Noises::Rule(*estimator, bounds),
+            _ => Noises::Held,
+        };
+        let schedule = &self.climb.schedule[first..];
+        believe(self.view, factors, fixed, schedule, noise, noises, &self.settings, self.threads, self.observer)
+    }
+
+    /// λ and σ with the factors held, and what they leave.
+    fn noise(&mut self, factors: &[Factor], noise: Noise, spread: f64, bounds: Option<Bounds>) -> Fit {
+        let bounds = bounds.filter(|_| matches!(self.climb.rule, Rule::Likelihood(..)));
+        let settings = Settings { bounds, spread, ..self.settings };
+        let rest = self.view.minus(factors);
+        maximise(&rest, &[], noise, &settings, self.threads, &mut unwatched, self.observer)
+    }
+
+    /// The bounds while loadings move: those of a climb have a least ratio.
+    fn rungs(&self) -> Option<Bounds> {
+        let climbs = matches!(self.climb.rule, Rule::Likelihood(..));
+        self.bounds.map(|bounds| if climbs { bounds.at_least(RUNG) } else { bounds })
+    }
+}
+
+/// A trace whose stages follow another.
+fn after<'a>(last: Option<&Trace>, trace: &'a [Trace]) -> impl Iterator<Item = Trace> + 'a {
+    let known = last.map_or(0, |last| last.stage);
+    trace.iter().map(move |row| Trace { stage: known + row.stage, ..*row })
+}

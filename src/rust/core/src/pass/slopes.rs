@@ -1,0 +1,35 @@
+//! The slopes and curvatures of the log-likelihood in the loadings of one factor, or of several.
+
+use super::{joint_sweep, sweep, Depth, Margins, Model, Question, Sums, Sweep};
+use crate::noise::Noise;
+use crate::parallel::Threads;
+use crate::vector::dot;
+use crate::view::{Factor, View};
+
+/// For each of `factors` the products of `x − b̄` with its loadings, and the curvatures in each of them. Without any
+/// factor, the sums alone.
+///
+/// A single factor has a sweep of its own, in which nothing is written down. For several, the mean curvature stands in
+/// for that of each loading: it is all but as good a guide, at half the cost.
+pub(crate) fn slopes(
+    view: &View,
+    factors: &[Factor],
+    noise: Noise,
+    threads: Threads,
+) -> (Vec<(Margins, Margins)>, Sums) {
+    let nothing = Factor::zero(view);
+    if let [factor] = if factors.is_empty() { std::slice::from_ref(&nothing) } else { factors } {
+        let shift = 1.0 / noise.lambda;
+        let question = Question { row_weights: &factor.u, column_weights: factor.v(), shift, depth: Depth::Curvature };
+        let Sweep { products, curvatures, sums } = sweep(view, Model { factor, noise }, &question, threads);
+        return (vec![(products, curvatures)], sums);
+    }
+    let found = joint_sweep(view, factors, noise, false, threads);
+    let mean = found.sums.curvature / found.sums.count;
+    let slopes = factors.iter().enumerate().map(|(index, factor)| {
+        let side = |length: usize, other: &[f64]| vec![mean * dot(other, other); length];
+        let columns = factor.v.as_ref().map_or(Vec::new(), |v| side(v.len(), &factor.u));
+        (found.products.of(index), Margins { rows: side(factor.u.len(), factor.v()), columns })
+    });
+    (slopes.collect(), found.sums)
+}
