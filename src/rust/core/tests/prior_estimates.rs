@@ -12,8 +12,8 @@ fn estimate(family: impl Family, data: &Observations) -> Box<dyn Prior> {
 }
 
 fn value(prior: &dyn Prior, name: &str) -> f64 {
-    let (_, values) = prior.hyperparameters().into_iter().find(|(known, _)| *known == name).expect("a hyperparameter");
-    values[0]
+    let known = prior.hyperparameters().into_iter().find(|known| known.name == name).expect("a hyperparameter");
+    known.values[0]
 }
 
 /// Checks one family: no point of the axes may be better than what it estimates by more than rounding.
@@ -89,7 +89,7 @@ fn gap(data: &Observations, prior: &dyn Prior, shape: Shape) -> f64 {
             |(x, s): (f64, f64)| (alone.posterior(x, s).log_marginal - prior.posterior(x, s).log_marginal).exp();
         data.iter().map(ratio).sum::<f64>() / data.iter().count() as f64
     };
-    parts[0].1.iter().map(|&scale| gain(scale)).fold(0.0, f64::max) - 1.0
+    parts[0].values.iter().map(|&scale| gain(scale)).fold(0.0, f64::max) - 1.0
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn weights_of_a_grid_are_as_likely_as_can_be() {
         for shape in [Shape::HalfNormal, Shape::Exponential] {
             for scales in [None, Some(vec![0.1, 1.0, 5.0]), Some((0..60).map(|k| 0.01 * 1.12_f64.powi(k)).collect())] {
                 let prior = estimate(Mixture::new(shape, scales, None).expect("scales"), &data);
-                let weights = &prior.hyperparameters()[1].1;
+                let weights = &prior.hyperparameters()[1].values;
                 assert!(
                     (weights.iter().sum::<f64>() - 1.0).abs() < 1e-12 && weights.iter().all(|weight| *weight >= 0.0)
                 );
@@ -140,7 +140,7 @@ fn planted_hyperparameters_are_found() {
         let (x, s) = simulate(seed + 30, COUNT, 0.1, 0.4, |_, normal| 3.0 * normal.abs());
         let data = Observations::new(&x, &s).expect("lengths agree");
         let family = Mixture::new(Shape::HalfNormal, Some(vec![0.0, 3.0, 30.0]), None).expect("scales");
-        let weights = estimate(family, &data).hyperparameters()[1].1.clone();
+        let weights = estimate(family, &data).hyperparameters()[1].values.clone();
         near(weights[0], 0.6, 0.8 / root);
         near(weights[1], 0.4, 0.8 / root);
     }

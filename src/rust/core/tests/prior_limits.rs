@@ -30,14 +30,16 @@ fn estimates_have_the_units_of_the_data() {
                 let (x, s) = (scaled(&x), scaled(&s));
                 let moved = family.estimate(&Observations::new(&x, &s).expect("lengths agree"));
                 let values = plain.hyperparameters().into_iter().zip(moved.hyperparameters());
-                for ((name, expected), (_, found)) in values {
-                    let power = match name {
-                        "rate" => 1.0 / unit,
-                        "location" | "scales" => unit,
-                        _ => 1.0,
+                for (expected, found) in values {
+                    let (name, in_unit) = (&expected.name, unit.powi(expected.power));
+                    let power = match name.as_ref() {
+                        "rate" => -1,
+                        "location" | "scales" => 1,
+                        _ => 0,
                     };
-                    for (expected, found) in expected.iter().zip(found) {
-                        let error = (found / power - expected).abs();
+                    assert_eq!(expected.power, power, "{name} of {family:?}");
+                    for (expected, found) in expected.values.iter().zip(found.values) {
+                        let error = (found / in_unit - expected).abs();
                         assert!(
                             error <= 1e-10 * expected.abs().max(1e-3),
                             "{name} of {family:?}: {expected}, off by {error:e}"
@@ -77,7 +79,7 @@ fn degenerate_data_have_estimates() {
         for family in families() {
             let prior = family.estimate(&data);
             let known = prior.hyperparameters();
-            assert!(known.iter().all(|(_, values)| values.iter().all(|value| value.is_finite())), "{known:?} {x:?}");
+            assert!(known.iter().all(|known| known.values.iter().all(|value| value.is_finite())), "{known:?} {x:?}");
             assert!(prior.log_likelihood(&data).is_finite(), "{known:?} {x:?}");
             for (x, s) in data.iter() {
                 let found = prior.posterior(x, s);

@@ -4,7 +4,7 @@ use super::component::Component;
 use super::estimated::Estimated;
 use super::search::{highest, Point};
 use super::slab::{knots, Slab};
-use super::{check_positive, check_probability, Family, Observations, Prior};
+use super::{check_positive, check_probability, Family, Hyperparameter, Observations, Prior};
 use crate::error::Error;
 use std::f64::consts::LN_2;
 
@@ -81,7 +81,11 @@ impl Family for Binary {
             }
         };
         let location = self.location.unwrap_or_else(|| log_location.exp());
-        let hyperparameters = vec![("weight", vec![weight]), ("location", vec![location]), ("ratio", vec![ratio])];
+        let hyperparameters = vec![
+            Hyperparameter::new("weight", vec![weight], 0),
+            Hyperparameter::new("location", vec![location], 1),
+            Hyperparameter::new("ratio", vec![ratio], 0),
+        ];
         Box::new(Estimated::with_zero(weight, Component::normal(location, ratio * location), hyperparameters))
     }
 }

@@ -3,7 +3,7 @@
 use super::component::Component;
 use super::estimated::Estimated;
 use super::slab::Slab;
-use super::{check_positive, point_exponential, Family, Observations, Prior};
+use super::{check_positive, point_exponential, Family, Hyperparameter, Observations, Prior};
 use crate::error::Error;
 
 /// `g(w) = rate exp(−rate w)`: the log marginal is the density of the exponentially modified Gaussian ([`crate::emg`]).
@@ -28,6 +28,9 @@ impl Family for Exponential {
             let slab = Slab { observations, weight: Some(1.0) };
             (-point_exponential::best_log_mean(slab).at).exp()
         });
-        Box::new(Estimated::new([(1.0, Component::Exponential { rate })], vec![("rate", vec![rate])]))
+        Box::new(Estimated::new(
+            [(1.0, Component::Exponential { rate })],
+            vec![Hyperparameter::new("rate", vec![rate], -1)],
+        ))
     }
 }

@@ -3,7 +3,7 @@
 use super::component::Component;
 use super::estimated::{relative_marginals, Estimated};
 use super::weights::best_weights;
-use super::{Family, Observations, Prior};
+use super::{Family, Hyperparameter, Observations, Prior};
 use crate::error::Error;
 use std::f64::consts::SQRT_2;
 
@@ -79,7 +79,9 @@ impl Family for Mixture {
         let weights = self.weights.clone().unwrap_or_else(|| self.best_weights(observations, &scales));
         let parts: Vec<_> =
             weights.iter().copied().zip(scales.iter().map(|&scale| self.shape.component(scale))).collect();
-        Box::new(Estimated::new(parts, vec![("scales", scales), ("weights", weights)]))
+        let hyperparameters =
+            vec![Hyperparameter::new("scales", scales, 1), Hyperparameter::new("weights", weights, 0)];
+        Box::new(Estimated::new(parts, hyperparameters))
     }
 }
 

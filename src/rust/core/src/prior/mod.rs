@@ -49,6 +49,7 @@ pub use point_exponential::PointExponential;
 
 use crate::error::Error;
 use crate::normal::HALF_LOG_TAU;
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 /// What is known of one `w` after its `x` was seen.
@@ -76,8 +77,22 @@ impl Posterior {
     }
 }
 
-/// One or more values of a hyperparameter, under its name.
-pub type Hyperparameter = (&'static str, Vec<f64>);
+/// One or more values of a hyperparameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hyperparameter {
+    /// What it is called.
+    pub name: Cow<'static, str>,
+    /// Its values.
+    pub values: Vec<f64>,
+    /// The power of the unit of `w` that they are in: those of the prior of `c·w` are `values · c^power`.
+    pub power: i32,
+}
+
+impl Hyperparameter {
+    fn new(name: &'static str, values: Vec<f64>, power: i32) -> Self {
+        Self { name: Cow::Borrowed(name), values, power }
+    }
+}
 
 /// A prior `g` of `w ≥ 0`, with nothing left to estimate.
 pub trait Prior: Debug {

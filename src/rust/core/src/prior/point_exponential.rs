@@ -4,7 +4,7 @@ use super::component::Component;
 use super::estimated::Estimated;
 use super::search::Point;
 use super::slab::{knots, Slab};
-use super::{check_positive, check_probability, Family, Observations, Prior};
+use super::{check_positive, check_probability, Family, Hyperparameter, Observations, Prior};
 use crate::error::Error;
 use crate::normal::truncated;
 use std::f64::consts::LN_2;
@@ -34,7 +34,8 @@ impl Family for PointExponential {
         };
         let (weight, _) = best.with;
         let rate = self.rate.unwrap_or_else(|| (-best.at).exp());
-        let hyperparameters = vec![("weight", vec![weight]), ("rate", vec![rate])];
+        let hyperparameters =
+            vec![Hyperparameter::new("weight", vec![weight], 0), Hyperparameter::new("rate", vec![rate], -1)];
         Box::new(Estimated::with_zero(weight, Component::Exponential { rate }, hyperparameters))
     }
 }
