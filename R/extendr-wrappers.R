@@ -32,6 +32,10 @@ core_project <- function(a, options) .Call(wrap__core_project, a, options)
 #' @noRd
 core_standard_errors <- function(a, options) .Call(wrap__core_standard_errors, a, options)
 
+#' The normal-means problem: a prior's hyperparameters, and the posterior of each observation.
+#' @noRd
+core_normal_means <- function(x, s, options) .Call(wrap__core_normal_means, x, s, options)
+
 #' Moments of the normal truncated to the positive half line.
 #' @noRd
 core_truncnorm_moments <- function(mean, sd) .Call(wrap__core_truncnorm_moments, mean, sd)

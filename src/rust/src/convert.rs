@@ -1,14 +1,17 @@
 //! Between R objects and the core's terms: the only files that name R's types.
 
+mod custom;
 mod lists;
 mod matrix;
 mod options;
+mod prior;
 
 pub(crate) use lists::{
     certificate_list, certified_list, deflation_list, em_list, errors_list, projection_list, scan_list,
 };
 pub(crate) use matrix::Matrix;
 pub(crate) use options::Options;
+pub(crate) use prior::{normal_means_list, Priors};
 
 use extendr_api::prelude::*;
 use nmu_core::emg::Side;

@@ -29,6 +29,11 @@ const PERIOD: Duration = Duration::from_millis(100);
 /// An observer that ends a fit when the user interrupts it. R tells of an interrupt once, and a fit has several stages:
 /// having heard of one, the observer ends each of them.
 pub(crate) fn observer() -> impl FnMut(Progress) -> ControlFlow<()> {
+    observer_or(|| false)
+}
+
+/// The same, which also ends a fit once `lost`: when nothing that it finds would be of use.
+pub(crate) fn observer_or(lost: impl Fn() -> bool) -> impl FnMut(Progress) -> ControlFlow<()> {
     let mut last = Instant::now();
     let mut stopped = false;
     move |_| {
@@ -36,7 +41,7 @@ pub(crate) fn observer() -> impl FnMut(Progress) -> ControlFlow<()> {
             last = Instant::now();
             stopped = interrupted();
         }
-        if stopped {
+        if stopped || lost() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

@@ -6,11 +6,12 @@ mod interrupt;
 
 use convert::{
     certificate_list, certified_list, deflation_list, em_list, errors_list, fill, guarded, logs_or_values,
-    pair_lengths, projection_list, scan_list, seed, tail, Matrix, Options,
+    normal_means_list, pair_lengths, projection_list, scan_list, seed, tail, Matrix, Options,
 };
 use extendr_api::prelude::*;
 use nmu_core::deflate::deflate;
 use nmu_core::noise::Noise;
+use nmu_core::prior::Observations;
 use nmu_core::project::{project, Rows};
 use nmu_core::{certify, em, emg, expectation, scan, start, truncated, uncertainty, view::View};
 
@@ -140,6 +141,21 @@ fn core_standard_errors(a: Robj, options: List) -> Result<List, String> {
     })
 }
 
+/// The normal-means problem: a prior's hyperparameters, and the posterior of each observation.
+/// @noRd
+#[extendr]
+fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<List, String> {
+    guarded(|| {
+        let observations = Observations::new(x, s).map_err(|error| error.to_string())?;
+        let priors = Options::new(options).priors("prior", 1.0)?;
+        let family = priors.families.last().ok_or("no prior was given")?;
+        let prior = family.estimate(&observations);
+        let posteriors = prior.posteriors(&observations);
+        priors.check()?;
+        Ok(normal_means_list(prior.as_ref(), &posteriors))
+    })
+}
+
 /// Moments of the normal truncated to the positive half line.
 /// @noRd
 #[extendr]
@@ -199,6 +215,7 @@ extendr_module! {
     fn core_certificate;
     fn core_project;
     fn core_standard_errors;
+    fn core_normal_means;
     fn core_truncnorm_moments;
     fn core_truncnorm_draws;
     fn core_demg;

@@ -1,5 +1,6 @@
 //! What R asks for.
 
+use super::Priors;
 use extendr_api::prelude::*;
 use nmu_core::certify;
 use nmu_core::climb::{Climb, Rule};
@@ -21,7 +22,7 @@ impl Options {
         Self(list)
     }
 
-    fn get<T>(&self, name: &str) -> Result<T, String>
+    pub(super) fn get<T>(&self, name: &str) -> Result<T, String>
     where
         T: TryFrom<Robj>,
     {
@@ -73,6 +74,11 @@ impl Options {
     /// When a climb stops.
     pub(crate) fn stop(&self) -> Result<Stop, String> {
         Ok(Stop { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+    }
+
+    /// The priors of a schedule, in units in which what they are for is multiplied by `unit`: `sqrt(scale)` of loadings.
+    pub(crate) fn priors(&self, name: &str, unit: f64) -> Result<Priors, String> {
+        Priors::new(&self.get::<List>(name)?, unit)
     }
 
     fn shares(&self) -> Result<Shares, String> {

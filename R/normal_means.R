@@ -1,0 +1,134 @@
+#' The normal-means problem, by empirical Bayes
+#'
+#' Of quantities \eqn{w_i \ge 0}{w_i >= 0} drawn from a prior \eqn{g}, one sees
+#' \eqn{x_i \sim N(w_i, s_i^2)}{x_i ~ N(w_i, s_i^2)}. Estimates those hyperparameters of \eqn{g}
+#' that are not given by maximising the marginal likelihood, and returns the posterior of each
+#' \eqn{w_i}. The loadings of a factor, given all else, are such a problem, and so is the remainder
+#' \eqn{b} given the factors, with an exponential prior and \eqn{s = \sigma}{s = sigma}.
+#'
+#' @param x Numeric vector of finite observations.
+#' @param s One positive, finite number, or one for each of `x`: their standard deviations.
+#' @param prior A prior such as [prior_point_exponential()], or its name (`"flat"`,
+#'   `"exponential"`, `"point_exponential"`, `"binary"`, `"mixture"`).
+#'
+#' @return An object of class `nmu_normal_means`, a list with
+#'   * `prior`: the prior, its hyperparameters filled in;
+#'   * `posterior`: a data frame with a row for each of `x`: `mean`, `sd` and `second` (mean of the
+#'     square) of \eqn{w_i}; `zero`, the probability that \eqn{w_i = 0}, which is both the local
+#'     zero rate and, since no \eqn{w_i} is negative, the local false sign rate; and `log_marginal`,
+#'     the log of the density of \eqn{x_i} with \eqn{w_i} integrated out. Row names are the names of
+#'     `x`;
+#'   * `loglik`: the sum of `log_marginal`. With `prior_flat()`, which is no density, it is the
+#'     sum of \eqn{\log \Phi(x_i / s_i)}{log Phi(x_i/s_i)}, and not to be compared with that of other
+#'     priors;
+#'   * `x` and `s`.
+#'
+#' @section Errors: Class `nmu_error_input` where an argument is not as described,
+#'   `nmu_error_prior` where a function of [prior_custom()] failed.
+#'
+#' @source J. Willwerscheid and M. Stephens (2021), ebnm: an R package for solving the empirical
+#'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152.
+#'
+#' @seealso [prior] for the families and their hyperparameters.
+#'
+#' @examples
+#' set.seed(1)
+#' w <- c(rep(0, 80), rexp(20, 1 / 5))
+#' x <- rnorm(100, w)
+#' found <- normal_means(x, 1, "point_exponential")
+#' found
+#'
+#' # nearer to the truth than the observations are
+#' mean((found$posterior$mean - w)^2)
+#' mean((pmax(x, 0) - w)^2)
+#' @export
+normal_means <- function(x, s, prior) {
+  call <- match.call()
+  observations <- check_observations(x, s, call)
+  priors <- check_priors(prior, "prior", call)
+  if (length(priors) > 1) {
+    abort_input("prior", "one prior", sprintf("%d of them", length(priors)), call)
+  }
+  record <- new.env(parent = emptyenv())
+  options <- list(prior = core_priors(priors, record))
+  found <- core_normal_means(observations$x, observations$s, options)
+  new_normal_means(prior_value(found, record, call), priors[[1]], record$g, x, observations$s)
+}
+
+#' Check the observations of a normal-means problem
+#'
+#' @inheritParams normal_means
+#' @param call The user's call.
+#' @return A list of `x` and `s`, double vectors of one length.
+#' @noRd
+check_observations <- function(x, s, call) {
+  values <- check_numeric_vector(x, "x", call)
+  s <- check_numeric_vector(s, "s", call)
+  if (length(values) == 0) {
+    abort_input("x", "a numeric vector of length one or more", describe(x), call)
+  }
+  bad <- !is.finite(values) | abs(values) > largest_size
+  if (any(bad)) {
+    abort_input("x", "finite, and at most 1e+150 in size", format(values[bad][1]), call)
+  }
+  if (length(s) != length(values) && length(s) != 1) {
+    expected <- sprintf("one number, or one for each of the %d in x", length(values))
+    abort_input("s", expected, describe(s), call)
+  }
+  bad <- !(is.finite(s) & s >= 1 / largest_size & s <= largest_size)
+  if (any(bad)) {
+    abort_input("s", "positive and finite (1e-150 to 1e+150)", format(s[bad][1]), call)
+  }
+  list(x = values, s = rep_len(s, length(values)))
+}
+
+#' Make the answer of a normal-means problem
+#'
+#' @param found What the core found.
+#' @param prior The prior as it was given.
+#' @param g What a prior written in R estimated.
+#' @param x,s The observations.
+#' @return An object of class `nmu_normal_means`.
+#' @noRd
+new_normal_means <- function(found, prior, g, x, s) {
+  if (prior$family == "custom") {
+    prior$g <- g
+  } else {
+    prior[names(found$hyperparameters)] <- found$hyperparameters
+  }
+  posterior <- data.frame(
+    mean = found$mean, sd = sqrt(found$var), second = found$second, zero = found$zero,
+    log_marginal = found$log_marginal, row.names = unique_names(x)
+  )
+  structure(
+    list(prior = prior, posterior = posterior, loglik = sum(posterior$log_marginal), x = x, s = s),
+    class = "nmu_normal_means"
+  )
+}
+
+#' Names of a vector that can be those of rows
+#' @param x A vector.
+#' @return Its names where they are all there and different, or else `NULL`.
+#' @noRd
+unique_names <- function(x) {
+  labels <- names(x)
+  if (!anyNA(labels) && !anyDuplicated(labels)) labels
+}
+
+#' @rdname normal_means
+#' @param ... Not used.
+#' @method print nmu_normal_means
+#' @export
+print.nmu_normal_means <- function(x, ...) {
+  posterior <- x$posterior
+  cli::cat_line(sprintf("<nmu_normal_means> %d observations", nrow(posterior)))
+  cli::cat_line("prior: ", sub("^<nmu_prior> ", "", format(x$prior)[1]))
+  cli::cat_line(format(x$prior)[-1])
+  cli::cat_line(sprintf(
+    "posterior mean %s, sd %s; %d probably zero",
+    paste(signif_text(range(posterior$mean)), collapse = " to "),
+    paste(signif_text(range(posterior$sd)), collapse = " to "), sum(posterior$zero > 0.5)
+  ))
+  cli::cat_line(sprintf("log-likelihood %s", signif_text(x$loglik)))
+  invisible(x)
+}

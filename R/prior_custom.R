@@ -1,0 +1,236 @@
+#' A prior written in R
+#'
+#' Makes a prior of two functions, so that a family that the package does not have can be tried. It
+#' is the slow path: each iteration of a fit calls R for each factor and side, and what the functions
+#' do is done in R. A prior that proves its worth belongs in the core.
+#'
+#' The functions see \eqn{x_i \sim N(w_i, s_i^2)}{x_i ~ N(w_i, s_i^2)} with
+#' \eqn{w_i \ge 0}{w_i >= 0}, in the units of \eqn{w = \sqrt{d}\,u}{w = sqrt(d) u}, as in
+#' [prior]. A fit calls `estimate` and then `posterior` in turns, always from R's main thread. If `x`
+#' and `s` are multiplied by a constant, the prior that `estimate` finds should be scaled with them:
+#' results then do not depend on the units of `A`. [check_prior()] looks at that and more.
+#'
+#' @param estimate Function of `x` and `s`, two numeric vectors of one length, that returns the
+#'   hyperparameters that maximise the marginal likelihood: any R object but `NULL`, called `g`
+#'   from then on. Numbers in it by name (a list such as `list(rate = 2)`, or a named vector) are
+#'   reported as hyperparameters.
+#' @param posterior Function of `x`, `s` and `g` that returns a data frame or a list with these
+#'   numeric vectors, as long as `x`:
+#'   * `mean`: the posterior mean of each \eqn{w_i}, zero or larger;
+#'   * one of `var`, `sd` and `second`: the posterior variance, the standard deviation, or
+#'     the mean of \eqn{w_i^2}. Where the standard deviation is small beside the mean, `second` has
+#'     lost the digits of the variance;
+#'   * `log_marginal`: the log of the density of each \eqn{x_i} with \eqn{w_i} integrated out;
+#'   * `zero` (may be left out: zeros): the posterior probability that \eqn{w_i = 0}.
+#' @param density `NULL`, or a function of `w`, a vector, and `g`, that returns the density of the prior
+#'   at each `w` above zero, and the probability of zero where `w` is zero. Only [check_prior()] uses
+#'   it, to hold `posterior` against quadrature.
+#' @param g `NULL` (`estimate` is called), or what `estimate` would return: hyperparameters that are
+#'   known.
+#' @param name One string: the name that is printed.
+#'
+#' @return An object of classes `nmu_prior_custom` and `nmu_prior`.
+#'
+#' @section Errors: Class `nmu_error_input` where an argument is not as described. Where `estimate` or
+#'   `posterior` fails during a fit, or returns something else, or a number that is not finite, the
+#'   fit ends with an error of class `nmu_error_prior`, whose `parent` is the original error; one of
+#'   class `nmu_error_interrupted` where the user interrupted a function.
+#'
+#' @source J. Willwerscheid and M. Stephens (2021), ebnm: an R package for solving the empirical
+#'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152; the idea that a
+#'   fit takes any function that solves this problem.
+#'
+#' @seealso [prior] for the families that the package has.
+#'
+#' @examples
+#' # the exponential prior: a truncated normal posterior, and the density of demg()
+#' posterior <- function(x, s, g) {
+#'   moments <- truncnorm_moments(x - g$rate * s^2, s)
+#'   data.frame(
+#'     mean = moments$mean, var = moments$var,
+#'     log_marginal = demg(x, g$rate, s, log = TRUE)
+#'   )
+#' }
+#' estimate <- function(x, s) {
+#'   loss <- function(log_rate) -sum(demg(x, exp(log_rate), s, log = TRUE))
+#'   list(rate = exp(optimize(loss, c(-10, 10), tol = 1e-8)$minimum))
+#' }
+#' prior <- prior_custom(estimate, posterior, name = "exponential in R")
+#' prior
+#' normal_means(c(0.5, 2, 4), 1, prior)
+#' @export
+prior_custom <- function(estimate, posterior, density = NULL, g = NULL, name = "custom") {
+  call <- match.call()
+  check_function(estimate, "estimate", call)
+  check_function(posterior, "posterior", call)
+  check_optional(check_function, density, "density", call)
+  if (!is.character(name) || length(name) != 1 || is.na(name)) {
+    abort_input("name", "one string", describe(name), call)
+  }
+  new_prior("custom", list(
+    name = name, estimate = estimate, posterior = posterior, density = density, g = g
+  ))
+}
+
+#' Check that an argument is a function
+#' @inheritParams checks
+#' @return `x`.
+#' @noRd
+check_function <- function(x, arg, call) {
+  if (!is.function(x)) {
+    abort_input(arg, "a function", describe(x), call)
+  }
+  x
+}
+
+#' Priors as the core takes them
+#'
+#' The core must not see an error of R. Functions of the user are wrapped so that they never throw;
+#' what went wrong is kept in `record`, from where `prior_value()` raises it.
+#'
+#' @param priors A list of objects of class `nmu_prior`.
+#' @param record An environment.
+#' @return A list of plain lists.
+#' @noRd
+core_priors <- function(priors, record) {
+  lapply(priors, function(prior) {
+    if (prior$family != "custom") {
+      return(unclass(prior))
+    }
+    list(
+      family = "custom",
+      estimate = guard(record, prior$name, function(x, s) {
+        record$g <- prior$g %||% prior$estimate(x, s)
+        if (is.null(record$g)) {
+          stop("estimate() returned NULL.", call. = FALSE)
+        }
+        list(g = record$g, numbers = hyperparameters_of(record$g))
+      }),
+      posterior = guard(record, prior$name, function(x, s, g) {
+        posterior_columns(prior$posterior(x, s, g), length(x))
+      })
+    )
+  })
+}
+
+#' Wrap a function so that it never throws
+#'
+#' @inheritParams core_priors
+#' @param name Name of the prior.
+#' @param work The function.
+#' @return A function that returns `list(ok, err)`, one of them `NULL`.
+#' @noRd
+guard <- function(record, name, work) {
+  failed <- function(condition) {
+    record$condition <- condition
+    list(ok = NULL, err = "a function of the prior failed")
+  }
+  function(...) {
+    # stays where the function is left in another way than by an error, such as the restart "abort"
+    record$name <- name
+    answer <- tryCatch(
+      list(ok = work(...), err = NULL),
+      error = failed, interrupt = failed
+    )
+    if (is.null(answer$err)) {
+      record$name <- NULL
+    }
+    answer
+  }
+}
+
+#' Take the value out of what the core returned, where it may have called functions of the user
+#'
+#' @inheritParams core_value
+#' @inheritParams core_priors
+#' @return `result$ok`.
+#' @noRd
+prior_value <- function(result, record, call) {
+  if (is.null(result$err) || is.null(record$name)) {
+    return(core_value(result, call))
+  }
+  name <- record$name
+  condition <- record$condition
+  if (inherits(condition, "interrupt")) {
+    abort_nmu("The prior {.val {name}} was interrupted.", kind = "interrupted", call = call)
+  }
+  more <- if (is.null(condition)) c(x = "One of its functions was left without an answer.")
+  abort_nmu(
+    c("The prior {.val {name}} could not be used.", more),
+    kind = "prior", call = call, parent = condition
+  )
+}
+
+#' The numbers in hyperparameters, by name
+#'
+#' @param g What a function `estimate` returned.
+#' @return A named list of numeric vectors.
+#' @noRd
+hyperparameters_of <- function(g) {
+  g <- if (is.numeric(g) || is.list(g)) as.list(unclass(g)) else list()
+  named <- nzchar(names(g) %||% character(length(g)))
+  lapply(Filter(function(value) is.numeric(value) && !is.object(value), g[named]), as.double)
+}
+
+#' Check what a function `posterior` returned
+#'
+#' @param answer What it returned.
+#' @param count Number of observations.
+#' @return A list of `mean`, `var`, `zero` and `log_marginal`, finite double vectors.
+#' @noRd
+posterior_columns <- function(answer, count) {
+  fail <- function(...) stop(sprintf(...), call. = FALSE)
+  if (!is.list(answer)) {
+    fail("posterior() must return a data frame or a list, not %s.", describe(answer))
+  }
+  column <- function(name, least = -Inf, most = Inf) {
+    values <- answer[[name]]
+    if (!is.numeric(values) || is.object(values) || length(values) != count) {
+      fail(
+        "posterior() must return %d numbers in \"%s\", not %s.", count, name, describe(values)
+      )
+    }
+    bad <- !(is.finite(values) & values >= least & values <= most)
+    if (any(bad)) {
+      range <- c(
+        "finite", if (least > -Inf) sprintf("at least %g", least),
+        if (most < Inf) sprintf("at most %g", most)
+      )
+      fail(
+        "posterior() must return numbers in \"%s\" that are %s; number %d is %s.", name,
+        paste(range, collapse = ", "), which(bad)[1], format(values[bad][1], digits = 15)
+      )
+    }
+    as.double(values)
+  }
+  mean <- column("mean", least = 0)
+  spread <- Filter(function(name) !is.null(answer[[name]]), c("var", "sd", "second"))
+  var <- switch(c(spread, "none")[1],
+    var = column("var", least = 0),
+    sd = column("sd", least = 0)^2,
+    second = second_to_var(column("second", least = 0), mean, fail),
+    none = fail("posterior() must return one of \"var\", \"sd\" and \"second\".")
+  )
+  list(
+    mean = mean, var = var,
+    zero = if (is.null(answer$zero)) double(count) else column("zero", least = 0, most = 1),
+    log_marginal = column("log_marginal")
+  )
+}
+
+#' The variance from the second moment
+#'
+#' @param second,mean Moments.
+#' @param fail Function that raises an error.
+#' @return The variance; zero where rounding would make it negative.
+#' @noRd
+second_to_var <- function(second, mean, fail) {
+  bad <- second < mean^2 * (1 - 1e-12)
+  if (any(bad)) {
+    fail(
+      "posterior() must return numbers in \"second\" that are at least mean^2; number %d is not.",
+      which(bad)[1]
+    )
+  }
+  pmax(second - mean^2, 0)
+}

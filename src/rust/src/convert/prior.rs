@@ -1,0 +1,91 @@
+//! Priors, and what they say.
+
+use super::custom::{CustomFamily, Failure};
+use super::Options;
+use extendr_api::prelude::*;
+use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, PointExponential, Posterior, Prior, Shape};
+
+/// The priors of a schedule. R's errors cannot pass through the core: where one of its functions failed, what the core
+/// found is of no use, and [`Priors::check`] says why.
+pub(crate) struct Priors {
+    pub(crate) families: Vec<Box<dyn Family>>,
+    failure: Failure,
+}
+
+impl Priors {
+    /// Takes a list of priors, in units in which what they are for is multiplied by `unit`.
+    pub(crate) fn new(list: &List, unit: f64) -> Result<Self, String> {
+        let failure = Failure::default();
+        let family = |prior: Robj| {
+            let list = List::try_from(prior).map_err(|_| "a prior is not a list".to_string())?;
+            family(&Options::new(list), unit, &failure)
+        };
+        let families = list.values().map(family).collect::<Result<_, String>>()?;
+        Ok(Self { families, failure })
+    }
+
+    /// The first failure of a function of R, if there was one.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.failure.check()
+    }
+}
+
+fn family(options: &Options, unit: f64, failure: &Failure) -> Result<Box<dyn Family>, String> {
+    let number = |name: &str| options.get::<Option<f64>>(name);
+    // The rate is in units of 1/w, the location and scales in units of w.
+    let rate = || number("rate").map(|rate| rate.map(|rate| rate / unit));
+    let location = || number("location").map(|location| location.map(|location| location * unit));
+    let told = |error: nmu_core::error::Error| error.to_string();
+    Ok(match options.text("family")?.as_str() {
+        "flat" => Box::new(Flat),
+        "exponential" => Box::new(Exponential::new(rate()?).map_err(told)?),
+        "point_exponential" => Box::new(PointExponential::new(number("weight")?, rate()?).map_err(told)?),
+        "binary" => Box::new(Binary::new(number("weight")?, location()?, number("ratio")?).map_err(told)?),
+        "mixture" => {
+            let scales: Option<Vec<f64>> = options.get("scales")?;
+            let scales = scales.map(|scales| scales.iter().map(|scale| scale * unit).collect());
+            Box::new(Mixture::new(shape(&options.text("shape")?)?, scales, options.get("weights")?).map_err(told)?)
+        }
+        "custom" => Box::new(CustomFamily {
+            estimate: options.get("estimate")?,
+            posterior: options.get("posterior")?,
+            unit,
+            failure: failure.clone(),
+        }),
+        other => return Err(format!("there is no prior {other}")),
+    })
+}
+
+fn shape(name: &str) -> Result<Shape, String> {
+    match name {
+        "half_normal" => Ok(Shape::HalfNormal),
+        "exponential" => Ok(Shape::Exponential),
+        other => Err(format!("there is no shape {other}")),
+    }
+}
+
+/// The hyperparameters by name, in the units of R; the core's are those of `unit` times what the prior is for.
+pub(crate) fn hyperparameter_list(prior: &dyn Prior, unit: f64) -> List {
+    let (names, values): (Vec<String>, Vec<Vec<f64>>) = prior
+        .hyperparameters()
+        .into_iter()
+        .map(|known| {
+            let scale = unit.powi(known.power);
+            (known.name.into_owned(), known.values.iter().map(|value| value / scale).collect())
+        })
+        .unzip();
+    List::from_names_and_values(names, values).unwrap_or_default()
+}
+
+/// A prior and what it says of each observation.
+pub(crate) fn normal_means_list(prior: &dyn Prior, posteriors: &[Posterior]) -> List {
+    let column = |of: fn(&Posterior) -> f64| posteriors.iter().map(of).collect::<Vec<f64>>();
+    list!(
+        hyperparameters = hyperparameter_list(prior, 1.0),
+        mean = column(|posterior| posterior.mean),
+        second = column(|posterior| posterior.second),
+        var = column(|posterior| posterior.variance),
+        zero = column(|posterior| posterior.zero),
+        log_marginal = column(|posterior| posterior.log_marginal)
+    )
+}
