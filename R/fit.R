@@ -84,6 +84,12 @@ deflated_model <- function(found, given, chosen) {
   # where nothing was added nor refitted, the model is the earlier one
   refit <- found$refit %||% if (length(found$new$d) == 0) given$earlier$refit
   factors <- refit$factors %||% new
+  size <- c(nrow(factors$u), nrow(factors$v))
+  posterior <- if (!is.null(refit$beliefs)) {
+    posterior_model(refit$beliefs, length(found$fixed$d), size)
+  } else {
+    posterior_model(found$beliefs, known, size)
+  }
   factor <- found$trace$factor
   iteration <- stats::ave(factor, factor, FUN = seq_along)
   trace <- data.frame(factor = factor + known, iteration = iteration, found$trace$trace)
@@ -92,7 +98,8 @@ deflated_model <- function(found, given, chosen) {
     labels = labels,
     path = data.frame(factor = seq_len(nrow(path)), path, row.names = NULL),
     trace = rbind(given$earlier$trace[names(trace)], trace),
-    refit = refit[setdiff(names(refit), "factors")],
+    refit = refit[setdiff(names(refit), c("factors", "beliefs"))],
+    posterior = posterior %||% if (length(found$new$d) == 0) given$earlier$posterior,
     candidates = if (chosen) {
       data.frame(K = known + seq_along(found$candidates$path), found$candidates)
     },
@@ -114,13 +121,14 @@ certified_model <- function(found) {
   path <- data.frame(
     factor = seq_len(K), d = model$factors$d, lambda = unknown, sigma = unknown, loglik = unknown,
     iterations = found$iterations, status = found$status, bound = rep("none", K), rung = unknown,
-    se_log_lambda = unknown, se_log_sigma = unknown, error = found$error
+    elbo = unknown, se_log_lambda = unknown, se_log_sigma = unknown, error = found$error
   )
   list(
     d = model$factors$d, u = model$factors$u, v = model$factors$v,
     labels = factor_names(K), path = path,
     trace = data.frame(factor = integer(), iteration = integer(), lapply(model$trace, `[`, 0)),
-    refit = model[setdiff(names(model), "factors")], candidates = NULL, nobs = found$nobs
+    refit = model[setdiff(names(model), c("factors", "beliefs"))], candidates = NULL,
+    nobs = found$nobs
   )
 }
 
@@ -164,7 +172,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
     dimnames(model$v) <- list(labels$v, model$labels)
   }
   path <- model$path
-  for (column in c("rung", "se_log_lambda", "se_log_sigma")) {
+  for (column in c("rung", "elbo", "se_log_lambda", "se_log_sigma")) {
     path[[column]][is.nan(path[[column]])] <- NA
   }
   final <- model$refit %||% path[K, ]
@@ -176,6 +184,8 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
     lambda = final$lambda,
     sigma = final$sigma,
     loglik = final$loglik,
+    elbo = if (is.finite(final$elbo)) final$elbo,
+    posterior = name_posterior(model$posterior, labels, model$labels),
     path = path,
     trace = data.frame(model$trace, row.names = NULL),
     refit = refit_summary(model$refit),
@@ -187,6 +197,8 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
     symmetric = symmetric,
     ignore_diag = ignore_diag,
     K = K,
+    prior = model$prior,
+    prior_v = model$prior_v,
     noise = noise,
     control = control,
     call = call

@@ -43,7 +43,8 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
       rows <- init$trace$factor %in% init$path$factor[whole]
       list(
         path = init$path[whole, ], trace = init$trace[rows, ],
-        labels = colnames(init$u)[whole], nobs = init$nobs, refit = init$refit
+        labels = colnames(init$u)[whole], nobs = init$nobs, refit = init$refit,
+        posterior = init$posterior
       )
     }
   )

@@ -169,11 +169,13 @@
 #' # factors that stay below the data, for certain
 #' nmu(tree, K = 6, underapprox = TRUE)$certificate
 #' @export
-nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = FALSE,
-                refine = TRUE, underapprox = FALSE, init = NULL, fixed = NULL,
-                control = nmu_control()) {
+nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = prior,
+                symmetric = NULL, ignore_diag = FALSE, refine = TRUE, underapprox = FALSE,
+                init = NULL, fixed = NULL, control = nmu_control()) {
   call <- match.call()
   A <- as_storage(A, call)
+  prior <- check_priors(prior, "prior", call)
+  prior_v <- check_priors(prior_v, "prior_v", call)
   noise <- check_noise(noise, call)
   control <- check_control(control, call)
   K <- check_number_of_factors(K, A, noise, control, call)
@@ -184,6 +186,7 @@ nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = F
   check_entries(scan, call, missing = noise$rule != "notebook")
   check_observed(A, scan, ignore_diag, noise, call)
   symmetric <- check_symmetric(symmetric, scan, A, call)
+  schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox, call)
   given <- check_given(init, fixed, A, symmetric, noise, call)
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
   control$maxiter <- control$maxiter %||% if (noise$rule == "notebook") 100L else 1000L
@@ -197,11 +200,15 @@ nmu <- function(A, K = 1, noise = noise_mle(), symmetric = NULL, ignore_diag = F
     certified_model(core_value(core_underapproximate(A, options), call))
   } else {
     options$K <- check_room(K, given, call)
-    found <- core_value(core_deflate(A, c(options, given[c("fixed", "kept", "starts")])), call)
+    record <- new.env(parent = emptyenv())
+    options <- c(options, given[c("fixed", "kept", "starts")], core_schedule(schedule, record))
+    found <- prior_value(core_deflate(A, options), record, call)
     deflated_model(found, given, chosen = K$choose)
   }
   factors <- list(factors = model[c("d", "u", "v")])
   model$certificate <- core_value(core_certificate(A, c(options, factors)), call)
+  model$prior <- prior
+  model$prior_v <- if (symmetric) prior else prior_v
   fit <- new_nmu(model, A, symmetric, ignore_diag, noise = noise, control = control, call = call)
   signal_status(fit, call)
   signal_bounds(fit)

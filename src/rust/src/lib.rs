@@ -65,14 +65,18 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
         let notebook = options.text("rule")? == "notebook";
         let scale = if notebook { 1.0 } else { options.scale()? };
         let problem = options.problem(storage.as_ref(), scale)?;
-        let observer = &mut interrupt::observer();
+        let unit = scale.sqrt();
+        let (rows, columns) = (options.priors("prior", unit)?, options.priors("prior_v", unit)?);
+        let observer = &mut interrupt::observer_or(|| rows.failed() || columns.failed());
         let plan = options.plan(scale)?;
         let found = if notebook {
             let estimator = a.notebook();
             deflate(&problem, plan, &options.settings(&estimator)?, threads, observer)
         } else {
-            deflate(&problem, plan, &options.climb(scale)?, threads, observer)
+            deflate(&problem, plan, &options.climb(scale, rows.with(&columns))?, threads, observer)
         };
+        rows.check()?;
+        columns.check()?;
         Ok(deflation_list(&found, scale))
     })
 }
@@ -91,7 +95,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<List, String> {
         let settings = options.certify()?;
         let found = certify::underapproximate(&problem, &settings, threads, observer).map_err(|e| e.to_string())?;
         let factors = found.iter().map(|certified| certified.factor.clone()).collect();
-        let model = options.climb(scale)?.settle(&problem.view(&[]), factors, threads, observer);
+        let model = options.climb(scale, Vec::new())?.settle(&problem.view(&[]), factors, threads, observer);
         Ok(certified_list(&found, &model, scale))
     })
 }

@@ -1,5 +1,6 @@
 //! What R is told.
 
+use super::prior::beliefs_list;
 use extendr_api::prelude::*;
 use nmu_core::certify::{Certificate, Certified};
 use nmu_core::choose::Candidate;
@@ -90,12 +91,14 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64) -> List {
     list!(
         fixed = factor_list(&fixed, scale),
         new = factor_list(&new, scale),
+        beliefs = beliefs_list(&fits.iter().map(|fit| fit.beliefs.as_ref()).collect::<Vec<_>>(), scale),
         nobs = count,
         path = list!(
             d = of_fits(&|fit| fit.factor.d / scale),
             lambda = of_fits(&|fit| fit.noise.lambda * scale),
             sigma = of_fits(&|fit| fit.noise.sigma / scale),
             loglik = of_fits(&|fit| fit.log_likelihood + fit.count * unit),
+            elbo = found.elbos().iter().map(|elbo| elbo + count * unit).collect::<Vec<_>>(),
             iterations = fits.iter().map(|fit| fit.trace.len() as i32).collect::<Vec<_>>(),
             status = names(|fit| status_name(fit.status)),
             bound = names(|fit| bound_name(fit.bounds, fit.noise)),
@@ -126,6 +129,8 @@ fn refit_list(refit: &Refit, scale: f64) -> List {
         lambda = refit.noise.lambda * scale,
         sigma = refit.noise.sigma / scale,
         loglik = refit.log_likelihood + refit.count * scale.ln(),
+        elbo = refit.elbo + refit.count * scale.ln(),
+        beliefs = beliefs_list(&refit.beliefs.iter().map(Some).collect::<Vec<_>>(), scale),
         status = status_name(refit.status),
         settled = refit.settled,
         bound = bound_name(refit.bounds, refit.noise),
@@ -173,6 +178,7 @@ fn trace_list<'a>(rows: impl Iterator<Item = &'a Trace>, count: f64, scale: f64)
     list!(
         stage = rows.iter().map(|row| row.stage as i32).collect::<Vec<_>>(),
         loglik = of_rows(&|row| row.log_likelihood + count * scale.ln()),
+        elbo = of_rows(&|row| row.elbo + count * scale.ln()),
         lambda = of_rows(&|row| row.noise.lambda * scale),
         sigma = of_rows(&|row| row.noise.sigma / scale)
     )

@@ -2,6 +2,7 @@
 
 use super::Priors;
 use extendr_api::prelude::*;
+use nmu_core::bayes::Stage;
 use nmu_core::certify;
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{Count, Plan, Problem};
@@ -50,14 +51,14 @@ impl Options {
     }
 
     /// The settings of a climb of the likelihood, in units in which entries are multiplied by `scale`.
-    pub(crate) fn climb(&self, scale: f64) -> Result<Climb<'static>, String> {
+    pub(crate) fn climb<'a>(&self, scale: f64, schedule: Vec<Stage<'a>>) -> Result<Climb<'a>, String> {
         let rule = match self.text("rule")?.as_str() {
             "mle" => Rule::Likelihood(self.shares()?, self.get("ladder")?),
             "moments" => Rule::Alternate(&Moments, self.shares()?),
             "fixed" => Rule::Fixed(self.noise(scale)?),
             other => return Err(format!("there is no rule {other}")),
         };
-        Ok(Climb { rule, tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+        Ok(Climb { rule, schedule, tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
     }
 
     /// λ and σ, in units in which entries are multiplied by `scale`.

@@ -3,7 +3,8 @@
 use super::custom::{CustomFamily, Failure};
 use super::Options;
 use extendr_api::prelude::*;
-use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, PointExponential, Posterior, Prior, Shape};
+use nmu_core::bayes::{Belief, Beliefs, Stage};
+use nmu_core::prior::{Binary, Exponential, Family, Flat, Maximum, Mixture, PointExponential, Posterior, Prior, Shape};
 
 /// The priors of a schedule. R's errors cannot pass through the core: where one of its functions failed, what the core
 /// found is of no use, and [`Priors::check`] says why.
@@ -24,6 +25,17 @@ impl Priors {
         Ok(Self { families, failure })
     }
 
+    /// The stages of a schedule, of which these are the priors of the rows.
+    pub(crate) fn with<'a>(&'a self, columns: &'a Self) -> Vec<Stage<'a>> {
+        let pairs = self.families.iter().zip(&columns.families);
+        pairs.map(|(rows, columns)| Stage { rows: rows.as_ref(), columns: columns.as_ref() }).collect()
+    }
+
+    /// Whether a function of R failed.
+    pub(crate) fn failed(&self) -> bool {
+        self.failure.check().is_err()
+    }
+
     /// The first failure of a function of R, if there was one.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.failure.check()
@@ -38,6 +50,7 @@ fn family(options: &Options, unit: f64, failure: &Failure) -> Result<Box<dyn Fam
     let told = |error: nmu_core::error::Error| error.to_string();
     Ok(match options.text("family")?.as_str() {
         "flat" => Box::new(Flat),
+        "maximum" => Box::new(Maximum),
         "exponential" => Box::new(Exponential::new(rate()?).map_err(told)?),
         "point_exponential" => Box::new(PointExponential::new(number("weight")?, rate()?).map_err(told)?),
         "binary" => Box::new(Binary::new(number("weight")?, location()?, number("ratio")?).map_err(told)?),
@@ -87,5 +100,43 @@ pub(crate) fn normal_means_list(prior: &dyn Prior, posteriors: &[Posterior]) -> 
         var = column(|posterior| posterior.variance),
         zero = column(|posterior| posterior.zero),
         log_marginal = column(|posterior| posterior.log_marginal)
+    )
+}
+
+/// What is believed of the loadings of each factor, in units of the norm of their means, in which R has them.
+pub(crate) fn beliefs_list(beliefs: &[Option<&Beliefs>], scale: f64) -> Robj {
+    if beliefs.iter().all(Option::is_none) {
+        return ().into();
+    }
+    let side = |of: fn(&Beliefs) -> Option<&Belief>| {
+        let factor = |beliefs: &Option<&Beliefs>| -> Robj {
+            beliefs
+                .and_then(|beliefs| of(beliefs).map(|belief| belief_list(belief, beliefs, scale).into()))
+                .unwrap_or_default()
+        };
+        List::from_values(beliefs.iter().map(factor))
+    };
+    list!(rows = side(|beliefs| Some(&beliefs.rows)), columns = side(|beliefs| beliefs.columns.as_ref())).into()
+}
+
+fn belief_list(belief: &Belief, beliefs: &Beliefs, scale: f64) -> List {
+    let norm = belief.norm();
+    let deviation = |variance: &f64| if norm > 0.0 { variance.sqrt() / norm } else { 0.0 };
+    // Each side of a factor has the root of its weight as norm: only the product of the two is determined.
+    let even = (norm
+        * beliefs.columns.as_ref().map_or(norm, |columns| {
+            if std::ptr::eq(columns, belief) {
+                beliefs.rows.norm()
+            } else {
+                columns.norm()
+            }
+        }))
+    .sqrt();
+    let unit = if even > 0.0 { scale.sqrt() * norm / even } else { scale.sqrt() };
+    list!(
+        sd = belief.variance.iter().map(deviation).collect::<Vec<f64>>(),
+        zero = belief.zero.clone(),
+        hyperparameters = hyperparameter_list(belief.prior(), unit),
+        divergence = belief.divergence
     )
 }

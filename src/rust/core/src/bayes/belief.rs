@@ -1,6 +1,7 @@
 //! What is believed of loadings: the product of the `q(w_i)`.
 
-use crate::prior::{Hyperparameter, Maximum, Observations, Prior};
+use crate::prior::{Maximum, Observations, Prior};
+use crate::vector::norm;
 use crate::view::Factor;
 use std::rc::Rc;
 
@@ -55,9 +56,14 @@ impl Belief {
         Self { prior: Rc::new(Maximum), problem, variance: vec![0.0; mean.len()], mean, zero, divergence: 0.0 }
     }
 
-    /// The hyperparameters of the prior.
-    pub fn hyperparameters(&self) -> Vec<Hyperparameter> {
-        self.prior.hyperparameters()
+    /// The prior, its hyperparameters estimated.
+    pub fn prior(&self) -> &dyn Prior {
+        self.prior.as_ref()
+    }
+
+    /// The norm of the means.
+    pub fn norm(&self) -> f64 {
+        norm(&self.mean)
     }
 }
 
