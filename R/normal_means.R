@@ -19,8 +19,8 @@
 #'     the log of the density of \eqn{x_i} with \eqn{w_i} integrated out. Row names are the names of
 #'     `x`;
 #'   * `loglik`: the sum of `log_marginal`. With `prior_flat()`, which is no density, it is the
-#'     sum of \eqn{\log \Phi(x_i / s_i)}{log Phi(x_i/s_i)}, and not to be compared with that of other
-#'     priors;
+#'     sum of \eqn{\log \Phi(x_i / s_i)}{log Phi(x_i/s_i)}, and not to be compared with that of
+#'     other priors;
 #'   * `x` and `s`.
 #'
 #' @section Errors: Class `nmu_error_input` where an argument is not as described,
@@ -49,17 +49,28 @@ normal_means <- function(x, s, prior) {
   if (length(priors) > 1) {
     abort_input("prior", "one prior", sprintf("%d of them", length(priors)), call)
   }
+  solve_normal_means(observations$x, observations$s, priors[[1]], call)
+}
+
+#' Solve a normal-means problem whose parts have been checked
+#'
+#' @param x,s The observations, of one length.
+#' @param prior An object of class `nmu_prior`.
+#' @param call The user's call.
+#' @return An object of class `nmu_normal_means`.
+#' @noRd
+solve_normal_means <- function(x, s, prior, call) {
   record <- new.env(parent = emptyenv())
-  options <- list(prior = core_priors(priors, record))
-  found <- core_normal_means(observations$x, observations$s, options)
-  new_normal_means(prior_value(found, record, call), priors[[1]], record$g, x, observations$s)
+  options <- list(prior = core_priors(list(prior), record))
+  found <- core_normal_means(as.double(x), as.double(s), options)
+  new_normal_means(prior_value(found, record, call), prior, record$g, x, s)
 }
 
 #' Check the observations of a normal-means problem
 #'
 #' @inheritParams normal_means
 #' @param call The user's call.
-#' @return A list of `x` and `s`, double vectors of one length.
+#' @return A list of `x` and `s`, double vectors of one length; `x` has the names it was given.
 #' @noRd
 check_observations <- function(x, s, call) {
   values <- check_numeric_vector(x, "x", call)
@@ -79,7 +90,7 @@ check_observations <- function(x, s, call) {
   if (any(bad)) {
     abort_input("s", "positive and finite (1e-150 to 1e+150)", format(s[bad][1]), call)
   }
-  list(x = values, s = rep_len(s, length(values)))
+  list(x = stats::setNames(values, names(x)), s = rep_len(s, length(values)))
 }
 
 #' Make the answer of a normal-means problem

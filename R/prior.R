@@ -25,9 +25,9 @@
 #'
 #' The likelihood of a prior with a point at zero may have several hills. The estimates are those of
 #' the highest of them: the likelihood is scanned along the scale before it is climbed. Where no
-#' positive \eqn{w} is likelier than 0, a weight that is estimated is 0 and an exponential's rate ends
-#' at a bound beyond which nothing would change. Weights of a mixture are a concave problem, and found
-#' to within 1e-11 of the best mean log-likelihood.
+#' positive \eqn{w} is likelier than 0, a weight that is estimated is 0 and an exponential's rate
+#' ends at a bound beyond which nothing would change. Weights of a mixture are a concave problem,
+#' and found to within 1e-11 of the best mean log-likelihood.
 #'
 #' @param rate `NULL` (estimated), or one positive number: the inverse of the mean of the
 #'   exponential, in units of 1/`w`.
@@ -54,9 +54,9 @@
 #' @source J. Willwerscheid and M. Stephens (2021), ebnm: an R package for solving the empirical
 #'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152.
 #'
-#'   Y. Liu, P. Carbonetto, J. Willwerscheid, S. Oakes, K. Macleod and M. Stephens (2025), Dissecting
-#'   tumor transcriptional heterogeneity from single-cell RNA-seq data by generalized binary
-#'   covariance decomposition, *Nature Genetics* 57, for `prior_binary()`.
+#'   Y. Liu, P. Carbonetto, J. Willwerscheid, S. Oakes, K. Macleod and M. Stephens (2025),
+#'   Dissecting tumor transcriptional heterogeneity from single-cell RNA-seq data by generalized
+#'   binary covariance decomposition, *Nature Genetics* 57, for `prior_binary()`.
 #'
 #'   M. Stephens (2017), False discovery rates: a new deal, *Biostatistics* 18, 275-294, for
 #'   `prior_mixture()` and its grid.
@@ -137,7 +137,8 @@ prior_mixture <- function(shape = c("half_normal", "exponential"), scales = NULL
 #' @return An object of class `nmu_prior`.
 #' @noRd
 new_prior <- function(family, settings) {
-  structure(c(list(family = family), settings), class = c(paste0("nmu_prior_", family), "nmu_prior"))
+  classes <- c(paste0("nmu_prior_", family), "nmu_prior")
+  structure(c(list(family = family), settings), class = classes)
 }
 
 #' Check a setting that may be left to be estimated

@@ -1,14 +1,14 @@
 #' A prior written in R
 #'
 #' Makes a prior of two functions, so that a family that the package does not have can be tried. It
-#' is the slow path: each iteration of a fit calls R for each factor and side, and what the functions
-#' do is done in R. A prior that proves its worth belongs in the core.
+#' is the slow path: each iteration of a fit calls R for each factor and side, and what the
+#' functions do is done in R. A prior that proves its worth belongs in the core.
 #'
 #' The functions see \eqn{x_i \sim N(w_i, s_i^2)}{x_i ~ N(w_i, s_i^2)} with
 #' \eqn{w_i \ge 0}{w_i >= 0}, in the units of \eqn{w = \sqrt{d}\,u}{w = sqrt(d) u}, as in
-#' [prior]. A fit calls `estimate` and then `posterior` in turns, always from R's main thread. If `x`
-#' and `s` are multiplied by a constant, the prior that `estimate` finds should be scaled with them:
-#' results then do not depend on the units of `A`. [check_prior()] looks at that and more.
+#' [prior]. A fit calls `estimate` and then `posterior` in turns, always from R's main thread. If
+#' `x` and `s` are multiplied by a constant, the prior that `estimate` finds should be scaled with
+#' them: results then do not depend on the units of `A`. [check_prior()] looks at that and more.
 #'
 #' @param estimate Function of `x` and `s`, two numeric vectors of one length, that returns the
 #'   hyperparameters that maximise the marginal likelihood: any R object but `NULL`, called `g`
@@ -22,19 +22,19 @@
 #'     lost the digits of the variance;
 #'   * `log_marginal`: the log of the density of each \eqn{x_i} with \eqn{w_i} integrated out;
 #'   * `zero` (may be left out: zeros): the posterior probability that \eqn{w_i = 0}.
-#' @param density `NULL`, or a function of `w`, a vector, and `g`, that returns the density of the prior
-#'   at each `w` above zero, and the probability of zero where `w` is zero. Only [check_prior()] uses
-#'   it, to hold `posterior` against quadrature.
+#' @param density `NULL`, or a function of `w`, a vector, and `g`, that returns the density of the
+#'   prior at each `w` above zero, and the probability of zero where `w` is zero. Only
+#'   [check_prior()] uses it, to hold `posterior` against quadrature.
 #' @param g `NULL` (`estimate` is called), or what `estimate` would return: hyperparameters that are
 #'   known.
 #' @param name One string: the name that is printed.
 #'
 #' @return An object of classes `nmu_prior_custom` and `nmu_prior`.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described. Where `estimate` or
-#'   `posterior` fails during a fit, or returns something else, or a number that is not finite, the
-#'   fit ends with an error of class `nmu_error_prior`, whose `parent` is the original error; one of
-#'   class `nmu_error_interrupted` where the user interrupted a function.
+#' @section Errors: Class `nmu_error_input` where an argument is not as described. Where `estimate`
+#'   or `posterior` fails during a fit, or returns something else, or a number that is not finite,
+#'   the fit ends with an error of class `nmu_error_prior`, whose `parent` is the original error;
+#'   one of class `nmu_error_interrupted` where the user interrupted a function.
 #'
 #' @source J. Willwerscheid and M. Stephens (2021), ebnm: an R package for solving the empirical
 #'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152; the idea that a
@@ -106,8 +106,8 @@ core_priors <- function(priors, record) {
         }
         list(g = record$g, numbers = hyperparameters_of(record$g))
       }),
-      posterior = guard(record, prior$name, function(x, s, g) {
-        posterior_columns(prior$posterior(x, s, g), length(x))
+      posterior = guard(record, prior$name, function(x, s, found) {
+        posterior_columns(prior$posterior(x, s, found$g), length(x))
       })
     )
   })

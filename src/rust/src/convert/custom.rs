@@ -88,15 +88,16 @@ impl fmt::Debug for CustomPrior {
 }
 
 impl CustomPrior {
-    fn part(&self, name: &str) -> Result<Robj, String> {
-        let found = List::try_from(&self.found).map_err(|_| "the prior is not a list".to_string())?;
-        Options::new(found).get(name)
+    /// The numbers among what was found, by name.
+    fn numbers(&self) -> Option<List> {
+        Options::new(List::try_from(&self.found).ok()?).get("numbers").ok()
     }
 
     fn ask(&self, observations: &Observations) -> Result<Vec<Posterior>, String> {
         let (x, s) = in_units(observations, self.unit);
         let count = x.len();
-        let arguments = pairlist!(x = x, s = s, g = self.part("g")?);
+        // A call would evaluate a `g` that is an expression; the list around it stays as it is.
+        let arguments = pairlist!(x = x, s = s, found = self.found.clone());
         let answer = self.failure.call(&self.posterior, arguments).ok_or("no answer")?;
         let answer = Options::new(List::try_from(answer).map_err(|_| "the posterior is not a list".to_string())?);
         let column = |name: &str| -> Result<Vec<f64>, String> {
@@ -139,7 +140,7 @@ impl Prior for CustomPrior {
     }
 
     fn hyperparameters(&self) -> Vec<Hyperparameter> {
-        let numbers = self.part("numbers").ok().and_then(|numbers| List::try_from(numbers).ok());
+        let numbers = self.numbers();
         let known = numbers.iter().flat_map(|list| list.iter());
         known
             .map(|(name, values)| Hyperparameter {
