@@ -1,0 +1,205 @@
+#' The checks of a prior
+#'
+#' Each returns the largest error that it finds.
+#'
+#' @param posterior Function of `x` and `s` that returns the posterior under the prior that was
+#'   estimated.
+#' @param data A list of `x` and `s`, from which it was estimated.
+#' @param prior The prior as it was given.
+#' @param known The prior that was estimated.
+#' @param found What `solve_normal_means()` found.
+#' @param solve Function of `x`, `s` and a prior that solves a normal-means problem.
+#' @param density What `prior_density()` returned.
+#' @return One number.
+#' @name prior_checks
+#' @noRd
+check_range <- function(posterior, data) {
+  far <- c(1e-3, 1, 10, 30, 100, 1000)
+  z <- c(-rev(far), 0, far)
+  broken <- vapply(range(data$s), function(s) {
+    answer <- posterior(s * z, rep(s, length(z)))
+    legal <- Reduce(`&`, lapply(answer, is.finite)) & answer$mean >= 0 & answer$sd >= 0 &
+      answer$zero >= 0 & answer$zero <= 1
+    sum(!legal)
+  }, 0)
+  as.double(sum(broken))
+}
+
+#' @rdname prior_checks
+#' @noRd
+check_moments <- function(known, found) {
+  answer <- if (known$family == "custom") {
+    known$posterior(as.double(found$x), found$s, known$g)
+  } else {
+    found$posterior
+  }
+  # Of a prior written in R, what it gave; the others follow from that.
+  var <- answer$var %||% if (!is.null(answer$sd)) answer$sd^2
+  if (is.null(var) || is.null(answer$second)) {
+    return(0)
+  }
+  both <- c(
+    relative_error(answer$mean^2 + var, answer$second, found$s^2),
+    if (!is.null(answer$sd)) relative_error(answer$sd^2, var, found$s^2)
+  )
+  max(both)
+}
+
+#' @rdname prior_checks
+#' @noRd
+check_mean <- function(posterior, data) {
+  check_slope(posterior, data, "log_marginal", function(x, s, answer) (answer$mean - x) / s^2)
+}
+
+#' @rdname prior_checks
+#' @noRd
+check_variance <- function(posterior, data) {
+  # in units of s
+  check_slope(posterior, data, "mean", function(x, s, answer) answer$sd^2 / s^2, function(s) s)
+}
+
+#' Check that one function of x is the slope of another
+#'
+#' @inheritParams prior_checks
+#' @param column The other: a column of the posterior.
+#' @param slope Function of `x`, `s` and the posterior.
+#' @param unit Function of `s`: the unit of the column.
+#' @return The largest difference between a change of the column and the integral of its slope.
+#' @noRd
+check_slope <- function(posterior, data, column, slope, unit = function(s) 1) {
+  errors <- vapply(unique(stats::quantile(data$s, c(0, 0.5, 1), type = 1)), function(s) {
+    x <- grid_of(data, s, 13)
+    change <- diff(posterior(x, rep(s, length(x)))[[column]])
+    along <- function(x) {
+      s <- rep(s, length(x))
+      slope(x, s, posterior(x, s))
+    }
+    integral <- mapply(function(from, to) adaptive_integral(along, from, to), x[-13], x[-1])
+    max(abs(change - integral) / pmax(abs(change), unit(s)))
+  }, 0)
+  max(errors)
+}
+
+#' Where a posterior is looked at
+#'
+#' @inheritParams prior_checks
+#' @param s A standard deviation.
+#' @param count Number of points.
+#' @return Values of x that span the observations.
+#' @noRd
+grid_of <- function(data, s, count) {
+  seq(min(data$x, 0) - 4 * s, max(data$x, 0) + 4 * s, length.out = count)
+}
+
+#' @rdname prior_checks
+#' @noRd
+check_quadrature <- function(posterior, data, density) {
+  errors <- vapply(unique(stats::quantile(data$s, c(0, 0.5, 1), type = 1)), function(s) {
+    x <- grid_of(data, s, 25)
+    answer <- posterior(x, rep(s, length(x)))
+    expected <- as.data.frame(t(mapply(
+      quadrature_posterior, x, s, answer$mean, answer$sd, MoreArgs = list(density = density)
+    )))
+    max(
+      abs(answer$log_marginal - expected$log_marginal) / pmax(abs(expected$log_marginal), 1),
+      relative_error(answer$mean, expected$mean, s),
+      relative_error(answer$sd^2, expected$var, s^2),
+      abs(answer$zero - expected$zero)
+    )
+  }, 0)
+  max(errors)
+}
+
+#' @rdname prior_checks
+#' @noRd
+check_estimate <- function(prior, found, solve) {
+  others <- moved_priors(prior, found$prior)
+  if (length(others) == 0) {
+    return(NULL)
+  }
+  gains <- vapply(others, function(other) {
+    # a hyperparameter may have been moved out of its range
+    tryCatch(
+      suppressWarnings(solve(found$x, found$s, other)$loglik) - found$loglik,
+      nmu_error = function(condition) -Inf
+    )
+  }, 0)
+  max(gains, 0) / length(found$x)
+}
+
+#' @rdname prior_checks
+#' @noRd
+check_units <- function(prior, found, solve) {
+  errors <- vapply(c(2^-20, 1e3), function(unit) {
+    moved <- solve(unit * found$x, unit * found$s, prior)
+    shift <- moved$posterior$log_marginal - found$posterior$log_marginal
+    # a density of x is in units of 1/x; that of an improper prior need not be
+    min(abs(mean(shift + log(unit))), abs(mean(shift)))
+  }, 0)
+  max(errors)
+}
+
+#' Is nothing known of a prior's scale?
+#' @param prior An object of class `nmu_prior`.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+is_free <- function(prior) {
+  all(vapply(c("rate", "location", "scales", "g"), function(name) is.null(prior[[name]]), TRUE))
+}
+
+#' Priors next to the one that was estimated
+#'
+#' @inheritParams prior_checks
+#' @return A list of priors; in each, one number that was estimated is another.
+#' @noRd
+moved_priors <- function(prior, known) {
+  if (known$family == "custom") {
+    if (!is.null(prior$g)) {
+      return(list())
+    }
+    return(lapply(moved_lists(known$g), function(g) replace(known, "g", list(g))))
+  }
+  free <- setdiff(names(Filter(is.null, unclass(prior))), "scales")
+  settings <- unclass(known)[free]
+  # a weight and a ratio are sought up to 1, a ratio from 0.001
+  in_range <- function(settings) {
+    all(settings$weight <= 1, settings$ratio <= 1, settings$ratio >= 0.001)
+  }
+  lapply(Filter(in_range, moved_lists(settings)), function(settings) {
+    if (!is.null(settings$weights)) {
+      settings$weights <- settings$weights / sum(settings$weights)
+    }
+    known[names(settings)] <- settings
+    known
+  })
+}
+
+#' Lists that differ from one in a number
+#'
+#' @param values A named list or vector.
+#' @return A list of lists or vectors, a few for each number: moved by a factor, and by an absolute
+#'   amount where it is zero.
+#' @noRd
+moved_lists <- function(values) {
+  moves <- c(0.9, 0.99, 0.999, 1.001, 1.01, 1.1)
+  moved <- lapply(names(hyperparameters_of(values)), function(name) {
+    lapply(seq_along(values[[name]]), function(index) {
+      lapply(moves, function(move) {
+        old <- values[[name]][index]
+        values[[name]][index] <- if (old == 0) abs(move - 1) else move * old
+        values
+      })
+    })
+  })
+  unlist(unlist(moved, recursive = FALSE), recursive = FALSE)
+}
+
+#' The error relative to what is expected
+#'
+#' @param value,expected Nonnegative numbers.
+#' @param unit Their unit: what is far below it may be off by a share of it.
+#' @return The largest relative error.
+#' @noRd
+relative_error <- function(value, expected, unit) {
+  max(abs(value - expected) / pmax(abs(expected), 1e-6 * unit))
+}
