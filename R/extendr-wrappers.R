@@ -32,7 +32,8 @@ core_project <- function(a, options) .Call(wrap__core_project, a, options)
 #' @noRd
 core_standard_errors <- function(a, options) .Call(wrap__core_standard_errors, a, options)
 
-#' The normal-means problem: a prior's hyperparameters, and the posterior of each observation.
+#' The normal-means problem: a prior's hyperparameters, and the posterior of each observation. Observations are in
+#' units of the core, as in a fit: those of the prior times `unit`.
 #' @noRd
 core_normal_means <- function(x, s, options) .Call(wrap__core_normal_means, x, s, options)
 

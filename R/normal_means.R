@@ -61,7 +61,7 @@ normal_means <- function(x, s, prior) {
 #' @noRd
 solve_normal_means <- function(x, s, prior, call) {
   record <- new.env(parent = emptyenv())
-  options <- list(prior = core_priors(list(prior), record))
+  options <- list(prior = core_priors(list(prior), record), unit = 1)
   found <- core_normal_means(as.double(x), as.double(s), options)
   new_normal_means(prior_value(found, record, call), prior, record$g, x, s)
 }

@@ -120,3 +120,31 @@ test_that("arguments are refused", {
   expect_refused(prior_custom(mean, mean, density = 2), "density")
   expect_refused(prior_custom(mean, mean, name = 2), "name")
 })
+
+test_that("priors keep their units where the core, as in a fit, has others", {
+  priors <- list(
+    prior_flat(), prior_exponential(0.3), prior_point_exponential(0.2, 0.7), prior_binary(0.3, 5),
+    prior_mixture(scales = c(0, 2), weights = c(1, 1)), prior_point_exponential(), prior_binary(),
+    prior_mixture("exponential"), exponential_in_r(), exponential_in_r(g = list(rate = 0.3))
+  )
+  unit <- sqrt(2) * 1e-3
+  for (prior in priors) {
+    options <- list(prior = nmu:::core_priors(list(prior), new.env()), unit = unit)
+    found <- nmu:::core_normal_means(unit * data$x, unit * data$s, options)$ok
+    expected <- solve_with(prior)
+    expect_equal(found$mean / unit, expected$posterior$mean, tolerance = 1e-9)
+    expect_equal(found$second / unit^2, expected$posterior$second, tolerance = 1e-9)
+    expect_equal(sqrt(found$var) / unit, expected$posterior$sd, tolerance = 1e-9)
+    expect_equal(found$zero, expected$posterior$zero, tolerance = 1e-9)
+    unit_of_density <- if (prior$family == "flat") 1 else unit
+    expect_equal(
+      found$log_marginal + log(unit_of_density), expected$posterior$log_marginal,
+      tolerance = 1e-9
+    )
+    known <- nmu:::prior_settings(expected$prior)
+    for (name in names(found$hyperparameters)) {
+      expect_equal(found$hyperparameters[[name]], known[[name]], tolerance = 1e-7)
+    }
+    expect_setequal(names(found$hyperparameters), setdiff(names(known), "shape"))
+  }
+})

@@ -145,18 +145,21 @@ fn core_standard_errors(a: Robj, options: List) -> Result<List, String> {
     })
 }
 
-/// The normal-means problem: a prior's hyperparameters, and the posterior of each observation.
+/// The normal-means problem: a prior's hyperparameters, and the posterior of each observation. Observations are in
+/// units of the core, as in a fit: those of the prior times `unit`.
 /// @noRd
 #[extendr]
 fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<List, String> {
     guarded(|| {
         let observations = Observations::new(x, s).map_err(|error| error.to_string())?;
-        let priors = Options::new(options).priors("prior", 1.0)?;
+        let options = Options::new(options);
+        let unit = options.unit()?;
+        let priors = options.priors("prior", unit)?;
         let family = priors.families.last().ok_or("no prior was given")?;
         let prior = family.estimate(&observations);
         let posteriors = prior.posteriors(&observations);
         priors.check()?;
-        Ok(normal_means_list(prior.as_ref(), &posteriors))
+        Ok(normal_means_list(prior.as_ref(), &posteriors, unit))
     })
 }
 

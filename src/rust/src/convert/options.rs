@@ -77,6 +77,11 @@ impl Options {
         Ok(Stop { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
     }
 
+    /// What the quantities that a prior is for are multiplied by.
+    pub(crate) fn unit(&self) -> Result<f64, String> {
+        self.get("unit")
+    }
+
     /// The priors of a schedule, in units in which what they are for is multiplied by `unit`: `sqrt(scale)` of loadings.
     pub(crate) fn priors(&self, name: &str, unit: f64) -> Result<Priors, String> {
         Priors::new(&self.get::<List>(name)?, unit)

@@ -90,11 +90,11 @@ pub(crate) fn hyperparameter_list(prior: &dyn Prior, unit: f64) -> List {
     List::from_names_and_values(names, values).unwrap_or_default()
 }
 
-/// A prior and what it says of each observation.
-pub(crate) fn normal_means_list(prior: &dyn Prior, posteriors: &[Posterior]) -> List {
+/// A prior, in the units of R, and what it says of each observation, in those of the core.
+pub(crate) fn normal_means_list(prior: &dyn Prior, posteriors: &[Posterior], unit: f64) -> List {
     let column = |of: fn(&Posterior) -> f64| posteriors.iter().map(of).collect::<Vec<f64>>();
     list!(
-        hyperparameters = hyperparameter_list(prior, 1.0),
+        hyperparameters = hyperparameter_list(prior, unit),
         mean = column(|posterior| posterior.mean),
         second = column(|posterior| posterior.second),
         var = column(|posterior| posterior.variance),
