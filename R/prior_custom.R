@@ -34,7 +34,8 @@
 #' @section Errors: Class `nmu_error_input` where an argument is not as described. Where `estimate`
 #'   or `posterior` fails during a fit, or returns something else, or a number that is not finite,
 #'   the fit ends with an error of class `nmu_error_prior`, whose `parent` is the original error;
-#'   one of class `nmu_error_interrupted` where the user interrupted a function.
+#'   one of class `nmu_error_interrupted` where the user interrupted a function. Warnings of these
+#'   functions are given once the fit has ended, each once.
 #'
 #' @source J. Willwerscheid and M. Stephens (2021), ebnm: an R package for solving the empirical
 #'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152; the idea that a
@@ -86,7 +87,8 @@ check_function <- function(x, arg, call) {
 #' Priors as the core takes them
 #'
 #' The core must not see an error of R. Functions of the user are wrapped so that they never throw;
-#' what went wrong is kept in `record`, from where `prior_value()` raises it.
+#' what went wrong is kept in `record`, from where `prior_value()` raises it. So are warnings, each
+#' once: none of R's handlers hears of what is called from the core.
 #'
 #' @param priors A list of objects of class `nmu_prior`.
 #' @param record An environment.
@@ -125,11 +127,18 @@ guard <- function(record, name, work) {
     record$condition <- condition
     list(ok = NULL, err = "a function of the prior failed")
   }
+  warned <- function(condition) {
+    text <- paste0("w:", conditionMessage(condition))
+    if (!(text %in% names(record$warnings))) {
+      record$warnings[[text]] <- condition
+    }
+    tryInvokeRestart("muffleWarning")
+  }
   function(...) {
     # stays where the function is left in another way than by an error, such as the restart "abort"
     record$name <- name
     answer <- tryCatch(
-      list(ok = work(...), err = NULL),
+      list(ok = withCallingHandlers(work(...), warning = warned), err = NULL),
       error = failed, interrupt = failed
     )
     if (is.null(answer$err)) {
@@ -146,6 +155,7 @@ guard <- function(record, name, work) {
 #' @return `result$ok`.
 #' @noRd
 prior_value <- function(result, record, call) {
+  lapply(record$warnings, warning)
   if (is.null(result$err) || is.null(record$name)) {
     return(core_value(result, call))
   }

@@ -102,6 +102,24 @@ test_that("answers of the wrong shape or with wrong numbers end in a classed err
   })
 })
 
+test_that("warnings of a user's functions are heard, each once", {
+  prior <- exponential_in_r()
+  right <- prior$posterior
+  prior$posterior <- function(x, s, g) {
+    warning("first {x} %s")
+    warning("first {x} %s")
+    warning("second")
+    right(x, s, g)
+  }
+  heard <- character()
+  found <- withCallingHandlers(solve_with(prior), warning = function(condition) {
+    heard <<- c(heard, conditionMessage(condition))
+    invokeRestart("muffleWarning")
+  })
+  expect_identical(heard, c("first {x} %s", "second"))
+  expect_equal(found$posterior, solve_with("exponential")$posterior, tolerance = 1e-12)
+})
+
 test_that("after a failure, R is not called again", {
   calls <- 0
   prior <- exponential_in_r()
