@@ -171,10 +171,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
   if (!symmetric) {
     dimnames(model$v) <- list(labels$v, model$labels)
   }
-  path <- model$path
-  for (column in c("rung", "elbo", "se_log_lambda", "se_log_sigma")) {
-    path[[column]][is.nan(path[[column]])] <- NA
-  }
+  path <- known_values(model$path, c("rung", "elbo", "se_log_lambda", "se_log_sigma"))
   final <- model$refit %||% path[K, ]
   status <- if (identical(model$refit$status, "interrupted")) "interrupted" else path_status(path)
   fit <- list(
@@ -187,7 +184,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
     elbo = if (is.finite(final$elbo)) final$elbo,
     posterior = name_posterior(model$posterior, labels, model$labels),
     path = path,
-    trace = data.frame(model$trace, row.names = NULL),
+    trace = known_values(data.frame(model$trace, row.names = NULL), "elbo"),
     refit = refit_summary(model$refit),
     candidates = model$candidates,
     certificate = model$certificate,
@@ -209,6 +206,17 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
   validate_fit(structure(fit, class = c("nmu", "nmu_fit")))
 }
 
+#' Say NA of what the core does not know
+#'
+#' @param table A data frame.
+#' @param columns Names of its columns in which NaN stands for that.
+#' @return `table`.
+#' @noRd
+known_values <- function(table, columns) {
+  table[columns] <- lapply(table[columns], function(value) replace(value, is.nan(value), NA))
+  table
+}
+
 #' How all factors were refitted
 #'
 #' @param refit What the core said of it, or `NULL`.
@@ -218,7 +226,7 @@ refit_summary <- function(refit) {
   if (is.null(refit)) {
     return(NULL)
   }
-  refit$trace <- as.data.frame(refit$trace)
+  refit$trace <- known_values(as.data.frame(refit$trace), "elbo")
   refit
 }
 

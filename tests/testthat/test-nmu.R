@@ -42,18 +42,20 @@ test_that("the shape of a fit", {
   expect_identical(fit$A, A)
   expect_identical(
     names(fit$path), c(
-      "factor", "d", "lambda", "sigma", "loglik", "iterations", "status", "bound", "rung",
+      "factor", "d", "lambda", "sigma", "loglik", "elbo", "iterations", "status", "bound", "rung",
       "se_log_lambda", "se_log_sigma"
     )
   )
   expect_identical(fit$path$factor, 1:3)
   expect_identical(fit$path$d, fit$d)
   expect_identical(
-    names(fit$trace), c("factor", "iteration", "stage", "loglik", "lambda", "sigma")
+    names(fit$trace), c("factor", "iteration", "stage", "loglik", "elbo", "lambda", "sigma")
   )
   expect_identical(nrow(fit$trace), sum(fit$path$iterations))
   expect_identical(unique(as.integer(fit$trace$factor)), 1:3)
-  expect_false(anyNA(fit$trace))
+  # there are no priors
+  expect_true(all(is.na(fit$trace$elbo)))
+  expect_false(anyNA(fit$trace[names(fit$trace) != "elbo"]))
   expect_identical(c(fit$lambda, fit$sigma), c(fit$path$lambda[3], fit$path$sigma[3]))
   expect_identical(fit$loglik, fit$path$loglik[3])
   expect_identical(fit$converged, fit$status == "converged")
