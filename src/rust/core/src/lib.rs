@@ -20,7 +20,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | algorithms | [`deflate`] (factor after factor, and all refitted; [`choose`] their number), [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`), [`certify`] (strict underapproximation), [`start`] (leading singular pair), [`fit`] (what they return) |
+//! | algorithms | [`deflate`] (factor after factor, and all refitted; [`choose`] their number), [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`), [`bayes`] (priors on the loadings, a variational bound), [`certify`] (strict underapproximation), [`start`] (leading singular pair), [`fit`] (what they return) |
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
 //! | what is swept | [`view`] (a matrix minus factors), [`part`] (a factor that climbs), [`storage`] (how it is held) |

@@ -28,5 +28,8 @@ mod belief;
 mod bound;
 mod rounds;
 
+#[cfg(test)]
+mod tests;
+
 pub use belief::{Belief, Beliefs};
-pub use rounds::{believe, Believed, Noises, Stage};
+pub use rounds::{believe, Believed, Known, Noises, Stage, Way};

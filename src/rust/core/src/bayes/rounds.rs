@@ -33,6 +33,28 @@ pub enum Noises<'a> {
     Rule(&'a dyn Estimator, Bounds),
 }
 
+/// Where a climb of the bound begins.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The factors, for now known for certain.
+    pub factors: &'a [Factor],
+    /// Factors whose loadings stay, and whose weights climb with λ and σ.
+    pub fixed: &'a [Factor],
+    /// λ and σ.
+    pub noise: Noise,
+}
+
+/// How the bound is climbed.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// The priors, one stage after another.
+    pub schedule: &'a [Stage<'a>],
+    /// How λ and σ follow.
+    pub noises: Noises<'a>,
+    /// When to stop; its bounds and spread are not used.
+    pub settings: Settings,
+}
+
 /// Where a climb of the bound ended.
 pub struct Believed {
     /// What is believed of each factor.
@@ -69,27 +91,14 @@ const LEAST_SHARE: f64 = 1e-3;
 const LONGER: f64 = 1.5;
 const SHORTER: f64 = 0.5;
 
-/// Climbs the bound from factors that are known for certain, through the stages of a schedule in turn.
-///
-/// `view` is the matrix minus what stays as it is; of the `fixed` factors the weights climb with λ and σ.
-#[allow(clippy::too_many_arguments)]
-pub fn believe(
-    view: &View,
-    factors: &[Factor],
-    fixed: &[Factor],
-    schedule: &[Stage],
-    noise: Noise,
-    noises: Noises,
-    settings: &Settings,
-    threads: Threads,
-    observer: &mut Observer,
-) -> Believed {
-    let start = factors.iter().map(Beliefs::certain).collect();
-    let mut climber =
-        Climber { view, fixed: fixed.to_vec(), noises, settings, threads, observer, trace: Vec::new(), stage: 0 };
-    let mut standing = climber.standing(start, noise);
+/// Climbs the bound from what is known of `view`, through the stages of a schedule in turn.
+pub fn believe(view: &View, known: Known, way: Way, threads: Threads, observer: &mut Observer) -> Believed {
+    let start = known.factors.iter().map(Beliefs::certain).collect();
+    let fixed = known.fixed.to_vec();
+    let mut climber = Climber { view, fixed, way, threads, observer, trace: Vec::new(), stage: 0 };
+    let mut standing = climber.standing(start, known.noise);
     let mut status = Status::Converged;
-    for stage in schedule {
+    for stage in way.schedule {
         (standing, status) = climber.run(standing, stage);
         if status == Status::Interrupted {
             break;
@@ -103,8 +112,7 @@ pub fn believe(
 struct Climber<'a, 'b, 'c> {
     view: &'a View<'a>,
     fixed: Vec<Factor>,
-    noises: Noises<'a>,
-    settings: &'a Settings,
+    way: Way<'a>,
     threads: Threads,
     observer: &'b mut Observer<'c>,
     trace: Vec<Trace>,
@@ -119,7 +127,7 @@ impl Climber<'_, '_, '_> {
     /// One stage. Its first priors are taken whatever they cost: until then nothing was believed that could be compared.
     fn run(&mut self, start: Standing, stage: &Stage) -> (Standing, Status) {
         self.stage += 1;
-        let tolerance = self.settings.tolerance * start.sums.count;
+        let tolerance = self.way.settings.tolerance * start.sums.count;
         let mut standing = self.renewed(&start, stage, 1.0);
         let mut share = FIRST_SHARE;
         for round in 0..MOST_ROUNDS {
@@ -203,7 +211,7 @@ impl Climber<'_, '_, '_> {
     fn noise_step(&mut self, standing: Standing) -> Standing {
         let means: Vec<Factor> = standing.beliefs.iter().map(Beliefs::mean).collect();
         let rest = self.view.minus(&means);
-        let (bounds, noise) = match self.noises {
+        let (bounds, noise) = match self.way.noises {
             Noises::Climb(bounds) => (Some(bounds), standing.noise),
             Noises::Held => (None, standing.noise),
             Noises::Rule(estimator, bounds) => {
@@ -215,7 +223,7 @@ impl Climber<'_, '_, '_> {
         }
         let weight = |factor: &Factor| Part { factor: factor.clone(), free: Free::Weight };
         let parts: Vec<Part> = self.fixed.iter().map(weight).collect();
-        let settings = Settings { bounds, spread: standing.spread, ..*self.settings };
+        let settings = Settings { bounds, spread: standing.spread, ..self.way.settings };
         let fit = maximise(&rest, &parts, noise, &settings, self.threads, &mut unwatched, self.observer);
         self.fixed = fit.factors;
         self.standing(standing.beliefs, fit.noise)

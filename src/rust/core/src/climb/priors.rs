@@ -8,7 +8,7 @@
 use super::refit::count;
 use super::route::Route;
 use super::{Climb, Rule};
-use crate::bayes::{believe, Beliefs, Believed, Noises};
+use crate::bayes::{believe, Beliefs, Believed, Known, Noises, Way};
 use crate::fit::{FactorFit, Refit, Status, Top, Trace};
 use crate::maximise::{maximise, unwatched, Fit, Settings};
 use crate::noise::likelihood::Slopes;
@@ -150,8 +150,8 @@ impl Level<'_, '_, '_> {
             (Rule::Alternate(estimator, _), Some(bounds)) => Noises::Rule(*estimator, bounds),
             _ => Noises::Held,
         };
-        let schedule = &self.climb.schedule[first..];
-        believe(self.view, factors, fixed, schedule, noise, noises, &self.settings, self.threads, self.observer)
+        let way = Way { schedule: &self.climb.schedule[first..], noises, settings: self.settings };
+        believe(self.view, Known { factors, fixed, noise }, way, self.threads, self.observer)
     }
 
     /// λ and σ with the factors held, and what they leave.

@@ -1,0 +1,135 @@
+//! Fits with priors: the bound is one, it rises, and what it is made of is what it says.
+#![allow(clippy::expect_used)]
+
+mod common;
+
+use common::problems::{problem, Data, KINDS};
+use common::{generator, uniform};
+use faer::MatRef;
+use nmu_core::bayes::{believe, Believed, Known, Noises, Stage, Way};
+use nmu_core::emg::log_density;
+use nmu_core::maximise::Settings;
+use nmu_core::noise::{Bounds, Noise};
+use nmu_core::parallel::Threads;
+use nmu_core::prior::{Binary, Exponential, Family, Maximum, Mixture, PointExponential, Shape};
+use nmu_core::storage::Dense;
+use nmu_core::view::{Factor, View};
+use std::ops::ControlFlow;
+
+const SETTINGS: Settings =
+    Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 200 };
+
+fn fit(data: &Data, start: &[Factor], schedule: &[Stage], noise: Noise, noises: Noises, threads: usize) -> Believed {
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol)).expect("a matrix");
+    let view = View::new(&storage, &[], data.symmetric);
+    let observer = &mut |_| ControlFlow::Continue(());
+    let known = Known { factors: start, fixed: &[], noise };
+    believe(&view, known, Way { schedule, noises, settings: SETTINGS }, Threads::new(threads), observer)
+}
+
+/// Two factors at random.
+fn start(data: &Data, seed: u64) -> Vec<Factor> {
+    let random = &mut generator(seed);
+    let mut side = |length| uniform(random, length, 0.0, 1.0);
+    (0..2).map(|_| Factor { d: 0.7, u: side(data.nrow), v: (!data.symmetric).then(|| side(data.ncol)) }).collect()
+}
+
+fn families() -> Vec<Box<dyn Family>> {
+    vec![
+        Box::new(Maximum),
+        Box::new(Exponential::new(None).expect("a prior")),
+        Box::new(PointExponential::new(None, None).expect("a prior")),
+        Box::new(Binary::new(None, None, Some(0.05)).expect("a prior")),
+        Box::new(Mixture::new(Shape::HalfNormal, None, None).expect("a prior")),
+    ]
+}
+
+#[test]
+fn the_bound_never_falls_within_a_stage() {
+    for index in 0..4 * KINDS {
+        let data = problem(index);
+        let noise = data.noise(0.3);
+        let bounds = Bounds { sigma: 0.01 * noise.sigma, least_ratio: 1e-6, largest_ratio: 3.0 };
+        let families = families();
+        let rows = families[1 + index % 4].as_ref();
+        let columns = families[(index / 4) % 5].as_ref();
+        for noises in [Noises::Held, Noises::Climb(bounds)] {
+            let schedule = [Stage { rows: families[1].as_ref(), columns }, Stage { rows, columns }];
+            let found = fit(&data, &start(&data, index as u64), &schedule, noise, noises, 1);
+            assert!(found.elbo.is_finite(), "{} {index}", data.kind);
+            for pair in found.trace.windows(2).filter(|pair| pair[0].stage == pair[1].stage) {
+                let slack = 1e-11 * pair[0].elbo.abs();
+                assert!(pair[1].elbo >= pair[0].elbo - slack, "{} {index}: {pair:?}", data.kind);
+            }
+            let last = found.trace.last().expect("a trace").elbo;
+            assert_eq!(last, found.elbo, "{} {index}", data.kind);
+        }
+    }
+}
+
+#[test]
+fn the_bound_is_what_it_is_made_of() {
+    for index in [0, 3, 5, 7] {
+        let data = problem(index);
+        let families = families();
+        let stage = Stage { rows: families[2].as_ref(), columns: families[4].as_ref() };
+        let found = fit(&data, &start(&data, 1), &[stage], data.noise(0.4), Noises::Held, 1);
+        let sigma = found.noise.sigma;
+        let mut expected = 0.0;
+        for row in 0..data.nrow {
+            for column in 0..data.ncol {
+                let share = if data.symmetric { 0.5 } else { 1.0 };
+                let (mut low_rank, mut variance) = (0.0, 0.0);
+                for beliefs in &found.beliefs {
+                    let other = beliefs.columns.as_ref().unwrap_or(&beliefs.rows);
+                    let (w, y) = (beliefs.rows.mean[row], other.mean[column]);
+                    let (unsure, other) = (beliefs.rows.variance[row], other.variance[column]);
+                    low_rank += w * y;
+                    variance += unsure * (other + y * y) + w * w * other;
+                }
+                let x = data.values[column * data.nrow + row] - low_rank;
+                expected += share * (log_density(x, found.noise) - variance / (2.0 * sigma * sigma));
+            }
+        }
+        expected -= found.beliefs.iter().map(|beliefs| beliefs.divergence()).sum::<f64>();
+        assert!((found.elbo - expected).abs() <= 1e-10 * expected.abs(), "{index}: {} {expected}", found.elbo);
+    }
+}
+
+/// The evidence of a single entry, `∫∫ EMG(a − wy) g(w) g(y) dw dy`, by the midpoint rule on quantiles of `g`.
+#[test]
+fn the_bound_is_below_the_evidence() {
+    let noise = Noise { lambda: 1.5, sigma: 0.3 };
+    let (rate, other) = (0.8, 1.7);
+    let family = |rate| Exponential::new(Some(rate)).expect("a prior");
+    let (rows, columns) = (family(rate), family(other));
+    for a in [-0.5, 0.4, 2.0, 9.0] {
+        const POINTS: usize = 2000;
+        let quantile = |index: usize, rate: f64| -(-(index as f64 + 0.5) / POINTS as f64).ln_1p() / rate;
+        let mut evidence = 0.0;
+        for i in 0..POINTS {
+            for j in 0..POINTS {
+                evidence += log_density(a - quantile(i, rate) * quantile(j, other), noise).exp();
+            }
+        }
+        let evidence = (evidence / (POINTS * POINTS) as f64).ln();
+        let data = Data { kind: "one entry", structured: false, values: vec![a], nrow: 1, ncol: 1, symmetric: false };
+        let start = [Factor { d: 0.5, u: vec![1.0], v: Some(vec![1.0]) }];
+        let stage = Stage { rows: &rows, columns: &columns };
+        let found = fit(&data, &start, &[stage], noise, Noises::Held, 1);
+        assert!(found.elbo <= evidence + 1e-6, "{a}: {} {evidence}", found.elbo);
+    }
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let data = problem(1);
+    let families = families();
+    let stage = Stage { rows: families[3].as_ref(), columns: families[3].as_ref() };
+    let bounds = Bounds { sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 3.0 };
+    let of = |threads| {
+        let found = fit(&data, &start(&data, 2), &[stage], data.noise(0.3), Noises::Climb(bounds), threads);
+        (found.elbo, found.factors, found.noise)
+    };
+    assert_eq!(of(1), of(3));
+}
