@@ -29,7 +29,7 @@ pub enum Noises<'a> {
     Held,
     /// They climb the bound, within bounds of their own.
     Climb(Bounds),
-    /// A rule gives them after each stage.
+    /// A rule gives them after each round.
     Rule(&'a dyn Estimator, Bounds),
 }
 
