@@ -117,7 +117,8 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
   sigma <- check_positive(sigma, "sigma", call)
   maxiter <- check_count(maxiter, "maxiter", call)
   defaults <- list(
-    tol = 0, init = NULL, symmetric = NULL, keep_b = TRUE, trace = TRUE, control = nmu_control()
+    tol = 0, init = NULL, symmetric = NULL, keep_b = !is_sparse(A), trace = TRUE,
+    control = nmu_control()
   )
   extras <- check_extras(extras, defaults, call)
   control <- check_control(extras$control, call)

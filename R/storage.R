@@ -6,14 +6,11 @@
 #' @param A What the user gave.
 #' @param call The user's call.
 #' @param arg Name of the argument.
-#' @return A double matrix with the dimnames of `A`.
+#' @return A double matrix with the dimnames of `A`, or a `dgCMatrix`.
 #' @noRd
 as_storage <- function(A, call, arg = "A") {
   if (inherits(A, "sparseMatrix")) {
-    expected <- sprintf(
-      "a dense matrix, such as as.matrix(%s), since sparse ones are not supported yet", arg
-    )
-    abort_input(arg, expected, describe(A), call)
+    return(compressed_columns(A, call, arg))
   }
   if (is.data.frame(A)) {
     check_columns(A, call, arg)
@@ -37,6 +34,38 @@ as_storage <- function(A, call, arg = "A") {
     storage.mode(A) <- "double"
   }
   A
+}
+
+#' Bring a sparse matrix to compressed columns
+#'
+#' A `dgCMatrix` is passed on as it is, without a copy.
+#'
+#' @inheritParams as_storage
+#' @return A `dgCMatrix`.
+#' @noRd
+compressed_columns <- function(A, call, arg) {
+  if (any(dim(A) == 0)) {
+    found <- sprintf("a %d x %d matrix", nrow(A), ncol(A))
+    abort_input(arg, "a matrix with at least one row and one column", found, call)
+  }
+  if (!methods::is(A, "dgCMatrix")) {
+    for (class in c("dMatrix", "generalMatrix", "CsparseMatrix")) {
+      A <- methods::as(A, class)
+    }
+  }
+  valid <- methods::validObject(A, test = TRUE)
+  if (!isTRUE(valid)) {
+    abort_input(arg, "a valid sparse matrix", paste(valid, collapse = "; "), call)
+  }
+  A
+}
+
+#' Is a matrix sparse?
+#' @param A What `as_storage()` returned.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+is_sparse <- function(A) {
+  inherits(A, "sparseMatrix")
 }
 
 #' Refuse a data frame with columns that are not plain numbers

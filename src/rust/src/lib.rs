@@ -13,7 +13,7 @@ use nmu_core::deflate::deflate;
 use nmu_core::noise::Noise;
 use nmu_core::prior::Observations;
 use nmu_core::project::{project, Rows};
-use nmu_core::{certify, em, emg, expectation, scan, start, truncated, uncertainty, view::View};
+use nmu_core::{certify, em, emg, expectation, start, truncated, uncertainty, view::View};
 
 /// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
 /// @noRd
@@ -21,7 +21,7 @@ use nmu_core::{certify, em, emg, expectation, scan, start, truncated, uncertaint
 fn core_scan(a: Robj) -> Result<List, String> {
     guarded(|| {
         let a = Matrix::new(a)?;
-        Ok(scan_list(&scan::scan(a.values(), a.nrow)))
+        Ok(scan_list(&a.scan()?))
     })
 }
 
@@ -34,8 +34,8 @@ fn core_em(a: Robj, options: List) -> Result<List, String> {
     // Allocated before anything else: where R refuses the memory, nothing of ours is lost.
     let b = options.flag("keep_b")?.then(|| RMatrix::<f64>::new(a.nrow, a.ncol));
     guarded(|| {
-        let storage = a.dense()?;
-        let view = View::new(&storage, &[], options.flag("symmetric")?);
+        let storage = a.whole()?;
+        let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
         let threads = options.threads()?;
         let start = match options.start()? {
             Some(start) => start,
@@ -122,7 +122,7 @@ fn core_project(a: Robj, options: List) -> Result<List, String> {
     let options = Options::new(options);
     guarded(|| {
         let scale = options.scale()?;
-        let rows = Rows { values: a.values(), scale };
+        let rows = Rows { values: a.values()?, scale };
         let (columns, noise) = (options.columns(a.nrow)?, options.noise(scale)?);
         let found = project(rows, &columns, noise, options.stop()?, &mut interrupt::observer());
         found.map(|rows| projection_list(&rows, scale)).map_err(|error| error.to_string())

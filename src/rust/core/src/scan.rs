@@ -1,5 +1,6 @@
 //! One look at a matrix before anything is done with it.
 
+use crate::storage::{Sparse, Storage};
 use std::ops::Range;
 
 /// What a matrix holds.
@@ -46,6 +47,19 @@ pub fn scan(values: &[f64], nrow: usize) -> Scan {
     let slack = SYMMETRY_SLACK * f64::EPSILON * found.max_abs;
     found.symmetric = nrow.checked_mul(nrow) == Some(values.len()) && is_symmetric(values, nrow, slack);
     found
+}
+
+/// Scans a sparse matrix: what is not stored is zero.
+pub fn scan_sparse(matrix: &Sparse) -> Scan {
+    let stored = matrix.values();
+    let found = scan(stored, 0);
+    let count = matrix.nrow() as f64 * matrix.ncol() as f64;
+    // Of the finite entries, of which all zeros are some.
+    let finite = stored.iter().filter(|value| value.is_finite()).count() as f64;
+    let others = count - stored.len() as f64;
+    let share = if finite + others > 0.0 { finite / (finite + others) } else { 0.0 };
+    let slack = SYMMETRY_SLACK * f64::EPSILON * found.max_abs;
+    Scan { rms: found.rms * share.sqrt(), symmetric: matrix.is_symmetric(slack), ..found }
 }
 
 /// The root mean square, in units of a power of two near the largest entry so that no square over- or underflows.

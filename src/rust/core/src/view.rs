@@ -1,6 +1,6 @@
 //! A matrix minus the factors taken out of it so far. The matrix itself is never copied or changed.
 
-use crate::storage::Storage;
+use crate::storage::{Sparse, Storage};
 use crate::vector::add_scaled;
 use std::ops::Range;
 
@@ -54,6 +54,21 @@ impl<'a> View<'a> {
         'a: 'b,
     {
         View { fitted, ..*self }
+    }
+
+    /// The stored entries of the matrix itself, where all others are zero, and what they are to be multiplied by.
+    pub(crate) fn sparse(&self) -> Option<(&Sparse<'_>, f64)> {
+        self.storage.sparse().map(|stored| (stored, self.scale))
+    }
+
+    /// The factors of one fit that are taken out.
+    pub(crate) fn fitted(&self) -> &'a [Factor] {
+        self.fitted
+    }
+
+    /// All factors that are taken out.
+    pub(crate) fn taken(&self) -> impl Iterator<Item = &'a Factor> {
+        self.factors.iter().chain(self.fitted)
     }
 
     /// Whether entries may be missing.

@@ -66,6 +66,18 @@ fn nearly_binary_priors_are_as_likely_as_can_be() {
     println!("short of brute force by at most {worst:e} an observation");
 }
 
+/// So many that only a sample of them is scanned.
+#[test]
+fn those_of_many_observations_too() {
+    let (rate, location) = (Axis::log(1e-3, 1e4, 40), Axis::log(1e-3, 10.0, 90));
+    for (seed, weight) in [(1, 0.01), (2, 0.4), (3, 0.0)] {
+        let (x, s) = simulate(seed, 12_000, 0.3, weight, |_, normal| 2.0 + 0.04 * normal);
+        let data = Observations::new(&x, &s).expect("lengths agree");
+        check(&data, &[rate], |at| Box::new(PointExponential::new(None, at.map(|at| at[0])).expect("in range")));
+        check(&data, &[location], |at| Box::new(Binary::new(None, at.map(|at| at[0]), Some(0.02)).expect("in range")));
+    }
+}
+
 #[test]
 fn three_hyperparameters_at_once() {
     let mut worst = f64::NEG_INFINITY;

@@ -3,53 +3,108 @@
 use super::{extent, Options};
 use extendr_api::prelude::*;
 use nmu_core::noise::Notebook;
-use nmu_core::storage::{Dense, Masked, Storage};
+use nmu_core::scan::{scan, scan_sparse, Scan};
+use nmu_core::storage::{Dense, Masked, Sparse, Storage};
 
-/// A matrix of doubles that R holds.
+/// A matrix of doubles that R holds: a plain one, or one of class `dgCMatrix`.
 pub(crate) struct Matrix {
-    object: Robj,
+    held: Held,
     pub(crate) nrow: usize,
     pub(crate) ncol: usize,
 }
 
+/// How R holds it.
+enum Held {
+    Dense(Robj),
+    /// The slots `p`, `i` and `x`.
+    Sparse([Robj; 3]),
+}
+
 impl Matrix {
-    /// Takes R's object, which must be a matrix of doubles.
+    /// Takes R's object, which must be one of the two.
     pub(crate) fn new(object: Robj) -> Result<Self, String> {
+        let integers = |values: Robj| values.as_integer_vector().unwrap_or_default();
+        if let Some(dim) = object.get_attrib("Dim") {
+            let slot = |name: &str| object.get_attrib(name).ok_or_else(|| format!("the matrix has no slot {name}"));
+            let held = Held::Sparse([slot("p")?, slot("i")?, slot("x")?]);
+            return match integers(dim)[..] {
+                [nrow, ncol] => Ok(Self { held, nrow: extent(nrow), ncol: extent(ncol) }),
+                _ => Err("the sparse matrix has no dimensions".to_string()),
+            };
+        }
         let dim: Vec<i32> = object.dim().iter().flat_map(|dim| dim.iter().filter_map(Option::<i32>::from)).collect();
         match (&dim[..], object.rtype()) {
-            (&[nrow, ncol], Rtype::Doubles) => Ok(Self { nrow: extent(nrow), ncol: extent(ncol), object }),
+            (&[nrow, ncol], Rtype::Doubles) => {
+                Ok(Self { held: Held::Dense(object), nrow: extent(nrow), ncol: extent(ncol) })
+            }
             _ => Err("the core was given something that is not a matrix of doubles".to_string()),
         }
     }
 
-    /// The entries, column after column; nothing is copied.
-    pub(crate) fn values(&self) -> &[f64] {
+    /// The entries of a plain matrix, column after column; nothing is copied.
+    pub(crate) fn values(&self) -> Result<&[f64], String> {
+        let Held::Dense(object) = &self.held else { return Err("the core was given a sparse matrix".to_string()) };
         let length = self.nrow * self.ncol;
         if length == 0 {
-            return &[];
+            return Ok(&[]);
         }
         // SAFETY: the object is a vector of `length` doubles that `self` keeps alive, and nothing writes to it while R
         // waits for us. The writable pointer would make R copy a matrix that is behind a wrapper (ALTREP).
-        unsafe { std::slice::from_raw_parts(extendr_ffi::DATAPTR_RO(self.object.get()).cast(), length) }
+        Ok(unsafe { std::slice::from_raw_parts(extendr_ffi::DATAPTR_RO(object.get()).cast(), length) })
+    }
+
+    /// What is said of the matrix before a fit.
+    pub(crate) fn scan(&self) -> Result<Scan, String> {
+        Ok(match &self.held {
+            Held::Dense(_) => scan(self.values()?, self.nrow),
+            Held::Sparse(slots) => scan_sparse(&self.sparse(slots)?),
+        })
     }
 
     /// The core's storage over R's memory, without the entries or the diagonal that do not count.
     pub(crate) fn storage(&self, options: &Options) -> Result<Box<dyn Storage + '_>, String> {
-        let dense = self.dense()?;
-        Ok(match (options.flag("ignore_diag")?, options.flag("missing")?) {
-            (true, _) => Box::new(Masked::without_diagonal(dense)),
-            (false, true) => Box::new(Masked::new(dense)),
-            (false, false) => Box::new(dense),
+        let (hollow, missing) = (options.flag("ignore_diag")?, options.flag("missing")?);
+        Ok(match &self.held {
+            Held::Dense(_) => masked(self.dense()?, hollow, missing),
+            Held::Sparse(slots) => masked(self.sparse(slots)?, hollow, missing),
         })
     }
 
-    /// The core's dense storage over R's memory.
-    pub(crate) fn dense(&self) -> Result<Dense<'_>, String> {
-        Dense::from_columns(self.values(), self.nrow, self.ncol).map_err(|error| error.to_string())
+    /// The core's storage of all entries, none of which is missing.
+    pub(crate) fn whole(&self) -> Result<Box<dyn Storage + '_>, String> {
+        Ok(match &self.held {
+            Held::Dense(_) => Box::new(self.dense()?),
+            Held::Sparse(slots) => Box::new(self.sparse(slots)?),
+        })
+    }
+
+    fn dense(&self) -> Result<Dense<'_>, String> {
+        Dense::from_columns(self.values()?, self.nrow, self.ncol).map_err(|error| error.to_string())
+    }
+
+    fn sparse<'a>(&self, [starts, rows, values]: &'a [Robj; 3]) -> Result<Sparse<'a>, String> {
+        let of_wrong_type = || "a slot of the sparse matrix has the wrong type".to_string();
+        let starts = starts.as_integer_slice().ok_or_else(of_wrong_type)?;
+        let rows = rows.as_integer_slice().ok_or_else(of_wrong_type)?;
+        let values = values.as_real_slice().ok_or_else(of_wrong_type)?;
+        let sparse = Sparse::new(self.nrow, starts, rows, values).map_err(|error| error.to_string())?;
+        if sparse.ncol() == self.ncol {
+            Ok(sparse)
+        } else {
+            Err(format!("the sparse matrix has {} columns in its slot p, and not {}", sparse.ncol(), self.ncol))
+        }
     }
 
     /// The notebook's estimator for this matrix.
     pub(crate) fn notebook(&self) -> Notebook {
-        Notebook { entries: self.values().len() as f64 }
+        Notebook { entries: self.nrow as f64 * self.ncol as f64 }
+    }
+}
+
+fn masked<'a>(storage: impl Storage + 'a, hollow: bool, missing: bool) -> Box<dyn Storage + 'a> {
+    match (hollow, missing) {
+        (true, _) => Box::new(Masked::without_diagonal(storage)),
+        (false, true) => Box::new(Masked::new(storage)),
+        (false, false) => Box::new(storage),
     }
 }

@@ -1,6 +1,6 @@
 //! The proof, or what is missing from it: a fit's low-rank part against the matrix, entry by entry.
 
-use super::unit;
+use super::{sparse, unit};
 use crate::deflate::Problem;
 use crate::parallel::Threads;
 use crate::vector::add_scaled;
@@ -28,6 +28,10 @@ pub struct Certificate {
 /// `W_ij` is `((0 + (d_1 v_j1) u_i1) + (d_2 v_j2) u_i2) + …` in doubles, and `A_ij` the entry times the problem's scale,
 /// in whose units the factors are.
 pub fn certificate(problem: &Problem, factors: &[Factor], threads: Threads) -> Certificate {
+    if let Some(found) = problem.storage.sparse().and_then(|stored| sparse::certificate(stored, problem.scale, factors))
+    {
+        return found;
+    }
     let unit = unit(&problem.view(&[]), threads);
     let parts = over_strips(problem, factors, threads, |tally: &mut Tally, used, entries, sums| {
         if used == factors.len() {
@@ -124,7 +128,7 @@ fn ratio(part: f64, whole: f64) -> f64 {
 
 /// A certificate in the making.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     certificate: Certificate,
     /// `‖A − W‖²` and `‖A‖²`, in units whose squares do not overflow.
     rest: f64,
@@ -132,7 +136,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, entry: f64, sum: f64, unit: f64) {
+    pub(super) fn add(&mut self, entry: f64, sum: f64, unit: f64) {
         let found = &mut self.certificate;
         self.rest += ((entry - sum) / unit).powi(2);
         self.all += (entry / unit).powi(2);
@@ -157,7 +161,20 @@ impl Tally {
         self.all += other.all;
     }
 
-    fn finish(self) -> Certificate {
+    pub(super) fn largest_violation(&self) -> f64 {
+        self.certificate.largest_violation
+    }
+
+    /// Zeros, of which some are violated, at most by `worst`; `rest` is the sum of the squares there.
+    pub(super) fn add_zeros(&mut self, count: f64, violated: f64, worst: f64, rest: f64) {
+        let found = &mut self.certificate;
+        found.checked += count;
+        found.violated += violated;
+        found.largest_violation = found.largest_violation.max(worst);
+        self.rest += rest;
+    }
+
+    pub(super) fn finish(self) -> Certificate {
         let found = self.certificate;
         Certificate { share: ratio(found.violated, found.checked), error: ratio(self.rest, self.all).sqrt(), ..found }
     }

@@ -28,6 +28,7 @@ mod residual;
 mod row;
 mod search;
 mod side;
+mod sparse;
 mod symmetric;
 
 pub use certificate::{certificate, Certificate};

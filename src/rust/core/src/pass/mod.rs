@@ -5,12 +5,15 @@
 //! symmetric matrix each pair of entries is read once. The matrix is cut into tiles by its shape alone, and the tiles'
 //! results are added in their order, so that the bits do not depend on the number of threads.
 
+mod chebyshev;
 mod joint;
 mod line;
 mod slopes;
+mod sparse;
 mod sums;
 mod tally;
 mod tile;
+mod zeros;
 
 pub(crate) use joint::joint_sweep;
 pub(crate) use slopes::slopes;
@@ -97,6 +100,9 @@ pub fn sweep(view: &View, model: Model, question: &Question, threads: Threads) -
 }
 
 fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, threads: Threads) -> Sweep {
+    if let Some(found) = sparse::sweep::<LEVEL>(view, model, question, threads) {
+        return found;
+    }
     let arch = Arch::new();
     let tiles = cut(view);
     let parts = threads.map(tiles.len(), |index| {

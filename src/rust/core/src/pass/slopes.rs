@@ -24,6 +24,9 @@ pub(crate) fn slopes(
         let Sweep { products, curvatures, sums } = sweep(view, Model { factor, noise }, &question, threads);
         return (vec![(products, curvatures)], sums);
     }
+    if view.sparse().is_some() {
+        return by_one(view, factors, noise, threads);
+    }
     let found = joint_sweep(view, factors, noise, false, threads);
     let mean = found.sums.curvature / found.sums.count;
     let slopes = factors.iter().enumerate().map(|(index, factor)| {
@@ -32,4 +35,21 @@ pub(crate) fn slopes(
         (found.products.of(index), Margins { rows: side(factor.u.len(), factor.v()), columns })
     });
     (slopes.collect(), found.sums)
+}
+
+/// The same by a sweep a factor, the others taken out: of a matrix that is mostly zero each goes over its stored entries.
+fn by_one(view: &View, factors: &[Factor], noise: Noise, threads: Threads) -> (Vec<(Margins, Margins)>, Sums) {
+    let shift = 1.0 / noise.lambda;
+    let mut sums = None;
+    let slopes = (0..factors.len()).map(|index| {
+        let (before, rest) = factors.split_at(index);
+        let (factor, after) = (&rest[0], &rest[1..]);
+        let others: Vec<Factor> = view.fitted().iter().chain(before).chain(after).cloned().collect();
+        let question = Question { row_weights: &factor.u, column_weights: factor.v(), shift, depth: Depth::Curvature };
+        let found = sweep(&view.minus(&others), Model { factor, noise }, &question, threads);
+        sums.get_or_insert(found.sums);
+        (found.products, found.curvatures)
+    });
+    let slopes = slopes.collect();
+    (slopes, sums.unwrap_or(Sums::empty(shift)))
 }

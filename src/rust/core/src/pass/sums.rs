@@ -39,6 +39,9 @@ pub struct Sums {
     pub(crate) curvature_reach_squared: f64,
 }
 
+/// How many sums there are beside the extremes.
+pub(super) const SUMS: usize = 12;
+
 impl Sums {
     /// Sums over nothing.
     pub(super) fn empty(shift: f64) -> Self {
@@ -77,6 +80,52 @@ impl Sums {
         self.hazard_reach += weight * other.hazard_reach;
         self.curvature_reach += weight * other.curvature_reach;
         self.curvature_reach_squared += weight * other.curvature_reach_squared;
+    }
+
+    /// Takes off the sums of other entries, which were among these. The extremes stay.
+    pub(super) fn take(&mut self, other: &Self) {
+        let (minimum, maximum) = (self.minimum, self.maximum);
+        self.add(other, -1.0);
+        (self.minimum, self.maximum) = (minimum, maximum);
+    }
+
+    /// The sums as numbers, the extremes apart.
+    pub(super) fn values(&self) -> [f64; SUMS] {
+        [
+            self.count,
+            self.mean_b,
+            self.second_b,
+            self.square_rest,
+            self.first,
+            self.second,
+            self.log_kernel,
+            self.hazard,
+            self.curvature,
+            self.hazard_reach,
+            self.curvature_reach,
+            self.curvature_reach_squared,
+        ]
+    }
+
+    /// The sums from such numbers, without extremes.
+    pub(super) fn from_values(values: [f64; SUMS], shift: f64) -> Self {
+        let [count, mean_b, second_b, square_rest, first, second, log_kernel, hazard, curvature, hazard_reach, curvature_reach, curvature_reach_squared] =
+            values;
+        Self {
+            count,
+            mean_b,
+            second_b,
+            square_rest,
+            first,
+            second,
+            log_kernel,
+            hazard,
+            curvature,
+            hazard_reach,
+            curvature_reach,
+            curvature_reach_squared,
+            ..Self::empty(shift)
+        }
     }
 
     /// The mean of the residual.

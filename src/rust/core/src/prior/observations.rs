@@ -32,6 +32,19 @@ impl<'a> Observations<'a> {
         self.x.iter().copied().zip(self.s.iter().copied())
     }
 
+    /// At most `most` of the pairs, at even steps through all in the order of their `x`; `None` where there are no more
+    /// than that. The largest and the least are among them.
+    pub(super) fn sample(&self, most: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+        let count = self.x.len();
+        if count <= most {
+            return None;
+        }
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by(|&one, &other| self.x[one].total_cmp(&self.x[other]));
+        let chosen = (0..most).map(|index| order[index * (count - 1) / (most - 1)]);
+        Some(chosen.map(|index| (self.x[index], self.s[index])).unzip())
+    }
+
     /// The largest `x`.
     pub(super) fn largest(&self) -> f64 {
         self.x.iter().copied().fold(f64::NEG_INFINITY, f64::max)

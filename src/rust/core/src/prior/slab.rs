@@ -19,9 +19,19 @@ pub(super) struct Slab<'a, 'b> {
 impl Slab<'_, '_> {
     /// The best scale of `unit`, whose own scale is 1, among those that `knots` tell apart (as logs), with its weight.
     /// Of what comes with it, the second is the slope in the log of the width.
+    ///
+    /// Of many observations a sample is scanned, to see which hill is the highest; that one is climbed with all of them.
     pub(super) fn best_scale(&self, unit: Component, knots: &[f64]) -> Point<(f64, f64)> {
         let look = |log_scale: f64| self.look(log_scale, unit.scaled(log_scale.exp()));
-        let mut best = highest(knots, look);
+        let sample = if knots.len() > 1 { self.observations.sample(MOST_SCANNED) } else { None };
+        let near = sample.and_then(|(x, s)| {
+            let observations = &Observations::new(&x, &s).ok()?;
+            let few = Slab { observations, weight: self.weight };
+            let found = highest(knots, |log_scale| few.look(log_scale, unit.scaled(log_scale.exp())));
+            let place = knots.partition_point(|knot| *knot < found.at);
+            Some(place.saturating_sub(NEIGHBOURS)..(place + NEIGHBOURS).min(knots.len()))
+        });
+        let mut best = highest(&knots[near.unwrap_or(0..knots.len())], look);
         if best.with.0 == 0.0 && knots.len() > 1 {
             // A slab without weight may have any scale.
             best.at = self.observations.least_deviation().ln();
@@ -78,6 +88,12 @@ const SMALL: f64 = 1e-3;
 
 /// A scale of this share of what could be told from 0 is as good as 0.
 const NONE: f64 = 1e-12;
+
+/// The observations beyond which a sample of them is scanned.
+const MOST_SCANNED: usize = 4096;
+
+/// The knots on each side of the sample's best place that are looked at with all observations.
+const NEIGHBOURS: usize = 3;
 
 /// What a scan may cost; beyond, it is coarser.
 const MOST_KNOTS: usize = 400;

@@ -5,9 +5,11 @@
 
 mod dense;
 mod masked;
+mod sparse;
 
 pub use dense::Dense;
 pub use masked::Masked;
+pub use sparse::Sparse;
 
 use std::ops::Range;
 
@@ -22,6 +24,11 @@ pub trait Storage: Sync {
     /// Whether entries may be missing. Where none are, the pass does not look for them.
     fn has_missing(&self) -> bool {
         false
+    }
+
+    /// The stored entries, where all others are zero and none is missing: what a pass then goes over.
+    fn sparse(&self) -> Option<&Sparse<'_>> {
+        None
     }
 
     /// The entries of column `column` in `rows`: a slice of the storage itself where it holds them side by side,

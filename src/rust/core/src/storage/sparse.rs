@@ -1,0 +1,104 @@
+//! A matrix of which only some entries are stored, the others being zero, in compressed columns.
+
+use super::Storage;
+use crate::error::Error;
+use std::ops::Range;
+
+/// Compressed sparse columns over slices that somebody else holds: R's own vectors, whose indices are `i32`.
+///
+/// faer has a type for this, whose constructor panics where indices are not in order; here that is an error, and no other
+/// of its operations is needed.
+#[derive(Clone, Copy, Debug)]
+pub struct Sparse<'a> {
+    nrow: usize,
+    starts: &'a [i32],
+    rows: &'a [i32],
+    values: &'a [f64],
+}
+
+impl<'a> Sparse<'a> {
+    /// Column `j` has the entries `starts[j]..starts[j + 1]` of `rows` (from 0, rising within a column) and `values`.
+    pub fn new(nrow: usize, starts: &'a [i32], rows: &'a [i32], values: &'a [f64]) -> Result<Self, Error> {
+        let broken =
+            |what: &'static str, found: f64| Err(Error::Range { what, expected: "that of compressed columns", found });
+        let stored = values.len();
+        if rows.len() != stored {
+            return Err(Error::Length { what: "row indices", expected: stored, found: rows.len() });
+        }
+        if starts.first() != Some(&0) || starts.last().is_none_or(|last| usize::try_from(*last) != Ok(stored)) {
+            return broken("the last column's end", starts.last().map_or(f64::NAN, |last| f64::from(*last)));
+        }
+        if let Some(pair) = starts.windows(2).find(|pair| pair[0] > pair[1]) {
+            return broken("a column's end", f64::from(pair[1]));
+        }
+        let matrix = Self { nrow, starts, rows, values };
+        for column in 0..matrix.ncol() {
+            let (rows, _) = matrix.stored(column);
+            let in_order = rows.windows(2).all(|pair| pair[0] < pair[1]);
+            let inside = rows.first().is_none_or(|first| *first >= 0)
+                && rows.last().is_none_or(|last| usize::try_from(*last).is_ok_and(|last| last < nrow));
+            if !(in_order && inside) {
+                return broken("a row index", rows.last().map_or(f64::NAN, |last| f64::from(*last)));
+            }
+        }
+        Ok(matrix)
+    }
+
+    /// The rows and values of the stored entries of a column.
+    pub(crate) fn stored(&self, column: usize) -> (&'a [i32], &'a [f64]) {
+        let range = self.starts[column] as usize..self.starts[column + 1] as usize;
+        (&self.rows[range.clone()], &self.values[range])
+    }
+
+    /// The number of stored entries.
+    pub fn count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The values of all stored entries.
+    pub fn values(&self) -> &'a [f64] {
+        self.values
+    }
+
+    /// Whether the matrix is square and equals its transpose, to within a difference of `slack`. Each entry is looked up
+    /// in its mirror image's column; a stored zero equals one that is not stored.
+    pub(crate) fn is_symmetric(&self, slack: f64) -> bool {
+        let mirrored = |column: usize, row: i32, value: f64| {
+            let (rows, values) = self.stored(row as usize);
+            let mirror = rows.binary_search(&(column as i32)).map_or(0.0, |place| values[place]);
+            (value - mirror).abs() <= slack || value == mirror || (value.is_nan() && mirror.is_nan())
+        };
+        self.nrow == self.ncol()
+            && (0..self.ncol()).all(|column| {
+                let (rows, values) = self.stored(column);
+                rows.iter().zip(values).all(|(row, value)| mirrored(column, *row, *value))
+            })
+    }
+}
+
+impl Storage for Sparse<'_> {
+    fn nrow(&self) -> usize {
+        self.nrow
+    }
+
+    fn ncol(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn sparse(&self) -> Option<&Sparse<'_>> {
+        Some(self)
+    }
+
+    fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
+        buffer.fill(0.0);
+        let (stored, values) = self.stored(column);
+        let first = stored.partition_point(|row| (*row as usize) < rows.start);
+        for (row, value) in stored[first..].iter().zip(&values[first..]) {
+            match (*row as usize).checked_sub(rows.start).and_then(|place| buffer.get_mut(place)) {
+                Some(place) => *place = *value,
+                None => break,
+            }
+        }
+        buffer
+    }
+}

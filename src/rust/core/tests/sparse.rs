@@ -1,0 +1,203 @@
+//! The pass over a sparse matrix against that over the same matrix, dense.
+#![allow(clippy::expect_used)]
+
+mod common;
+
+use common::{close, generator, uniform};
+use faer::MatRef;
+use nmu_core::certify::{certificate, Certificate};
+use nmu_core::deflate::Problem;
+use nmu_core::noise::Noise;
+use nmu_core::parallel::Threads;
+use nmu_core::pass::{product, sweep, Depth, Model, Question, Sweep};
+use nmu_core::storage::{Dense, Sparse, Storage};
+use nmu_core::view::{Factor, View};
+use rand::Rng;
+
+/// A matrix by columns and its compressed columns.
+struct Both {
+    nrow: usize,
+    ncol: usize,
+    values: Vec<f64>,
+    starts: Vec<i32>,
+    rows: Vec<i32>,
+    stored: Vec<f64>,
+}
+
+impl Both {
+    fn new(nrow: usize, ncol: usize, symmetric: bool, seed: u64) -> Self {
+        let random = &mut generator(seed);
+        let mut values = vec![0.0; nrow * ncol];
+        for column in 0..ncol {
+            for row in 0..if symmetric { column + 1 } else { nrow } {
+                if random.random::<f64>() < 0.05 {
+                    values[column * nrow + row] = random.random_range(-0.3..3.0);
+                    if symmetric {
+                        values[row * nrow + column] = values[column * nrow + row];
+                    }
+                }
+            }
+        }
+        let (mut starts, mut rows, mut stored) = (vec![0], Vec::new(), Vec::new());
+        for column in 0..ncol {
+            for row in 0..nrow {
+                let value = values[column * nrow + row];
+                // Now and then a zero is stored as well.
+                if value != 0.0 || (row + 3 * column) % 97 == 0 {
+                    rows.push(row as i32);
+                    stored.push(value);
+                }
+            }
+            starts.push(rows.len() as i32);
+        }
+        Self { nrow, ncol, values, starts, rows, stored }
+    }
+
+    fn dense(&self) -> Dense<'_> {
+        Dense::new(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol)).expect("a matrix")
+    }
+
+    fn sparse(&self) -> Sparse<'_> {
+        Sparse::new(self.nrow, &self.starts, &self.rows, &self.stored).expect("a matrix")
+    }
+}
+
+/// Loadings of which `share` are not zero.
+fn loadings(length: usize, share: f64, seed: u64) -> Vec<f64> {
+    let random = &mut generator(seed);
+    let size = uniform(random, length, 0.0, 0.3);
+    size.into_iter().map(|x| if random.random::<f64>() < share { x } else { 0.0 }).collect()
+}
+
+fn factor(nrow: usize, ncol: Option<usize>, share: f64, seed: u64) -> Factor {
+    Factor { d: 1.7, u: loadings(nrow, share, seed), v: ncol.map(|ncol| loadings(ncol, share, seed + 1)) }
+}
+
+fn same(found: &Sweep, expected: &Sweep, what: &str) {
+    const TOLERANCE: f64 = 1e-11;
+    let pairs = [
+        (&found.products.rows, &expected.products.rows),
+        (&found.products.columns, &expected.products.columns),
+        (&found.curvatures.rows, &expected.curvatures.rows),
+        (&found.curvatures.columns, &expected.curvatures.columns),
+    ];
+    for (index, (found, expected)) in pairs.into_iter().enumerate() {
+        assert!(close(found, expected, TOLERANCE), "{what}, margin {index}");
+    }
+    let (noise, count) = (NOISE, expected.sums.count);
+    let sums = |sweep: &Sweep| {
+        let sums = sweep.sums;
+        let slopes = nmu_core::noise::likelihood::Slopes::new(&sums, noise);
+        vec![
+            sums.count,
+            sums.mean_b,
+            sums.second_b,
+            // On the diagonal of a dense symmetric matrix this is of x − b̄ at any depth.
+            if sweep.curvatures.rows.is_empty() { 0.0 } else { sums.square_rest },
+            sums.maximum,
+            sums.residual_mean() * sums.count,
+            sums.residual_variance() * sums.count,
+            sums.log_likelihood(noise),
+            slopes.gradient[0],
+            slopes.gradient[1],
+            slopes.hessian[0],
+            slopes.hessian[1],
+            slopes.hessian[2],
+        ]
+    };
+    for (index, (found, expected)) in sums(found).into_iter().zip(sums(expected)).enumerate() {
+        // Derivatives are differences of sums that are about as large as the number of entries.
+        let scale = expected.abs().max(count);
+        assert!((found - expected).abs() <= 1e-12 * scale, "{what}, sum {index}: {found} {expected}");
+    }
+}
+
+const NOISE: Noise = Noise { lambda: 2.0, sigma: 0.3 };
+
+#[test]
+fn a_sweep_is_that_of_the_dense_matrix() {
+    for symmetric in [true, false] {
+        let (nrow, ncol) = if symmetric { (400, 400) } else { (430, 350) };
+        let both = Both::new(nrow, ncol, symmetric, 5);
+        let (dense, sparse) = (both.dense(), both.sparse());
+        let columns = (!symmetric).then_some(ncol);
+        for taken in 0..3 {
+            for share in [1.0, 0.3, 0.0] {
+                let before: Vec<Factor> = (0..taken).map(|k| factor(nrow, columns, share, 20 + k)).collect();
+                let model = factor(nrow, columns, share, 10);
+                let (p, q) = (loadings(nrow, 0.8, 30), loadings(ncol, 0.8, 31));
+                let q = if symmetric { &p } else { &q };
+                for depth in [Depth::Expectation, Depth::Likelihood, Depth::Curvature] {
+                    let question = Question { row_weights: &p, column_weights: q, shift: 0.4, depth };
+                    let of = |storage: &dyn Storage, threads| {
+                        let view = View::new(storage, &before, symmetric).in_units(0.5);
+                        sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(threads))
+                    };
+                    let what = format!("symmetric {symmetric}, {taken} taken, share {share}, {depth:?}");
+                    let found = of(&sparse, 1);
+                    same(&found, &of(&dense, 1), &what);
+                    assert_eq!(found, of(&sparse, 3), "{what}");
+                }
+                let view = |storage| View::new(storage, &before, symmetric).in_units(0.5);
+                let of = |storage| product(&view(storage), &p, q, Threads::new(2));
+                let (found, expected) = (of(&sparse), of(&dense));
+                assert!(close(&found.rows, &expected.rows, 1e-12));
+                assert!(close(&found.columns, &expected.columns, 1e-12));
+            }
+        }
+    }
+}
+
+#[test]
+fn columns_are_those_of_the_dense_matrix() {
+    let both = Both::new(50, 30, false, 7);
+    let (dense, sparse) = (both.dense(), both.sparse());
+    assert_eq!((sparse.nrow(), sparse.ncol()), (50, 30));
+    for column in 0..30 {
+        for rows in [0..50, 0..1, 13..40, 49..50, 20..20] {
+            let (mut one, mut other) = (vec![7.0; rows.len()], vec![7.0; rows.len()]);
+            assert_eq!(sparse.column(column, rows.clone(), &mut one), dense.column(column, rows, &mut other));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_compressed_columns_is_refused() {
+    let of = |starts: &[i32], rows: &[i32], values: &[f64]| Sparse::new(3, starts, rows, values).is_ok();
+    assert!(of(&[0, 1, 3], &[2, 0, 1], &[1.0, 2.0, 3.0]));
+    assert!(of(&[0, 0, 0], &[], &[]));
+    for (starts, rows, values) in [
+        (&[0, 1, 3][..], &[2, 0][..], &[1.0, 2.0, 3.0][..]),
+        (&[0, 1, 2], &[2, 0, 1], &[1.0, 2.0, 3.0]),
+        (&[1, 1, 3], &[2, 0, 1], &[1.0, 2.0, 3.0]),
+        (&[0, 2, 1, 3], &[0, 1, 2], &[1.0, 2.0, 3.0]),
+        (&[0, 1, 3], &[2, 1, 0], &[1.0, 2.0, 3.0]),
+        (&[0, 1, 3], &[2, 1, 1], &[1.0, 2.0, 3.0]),
+        (&[0, 1, 3], &[3, 0, 1], &[1.0, 2.0, 3.0]),
+        (&[0, 1, 3], &[-1, 0, 1], &[1.0, 2.0, 3.0]),
+        (&[], &[], &[]),
+    ] {
+        assert!(!of(starts, rows, values), "{starts:?} {rows:?}");
+    }
+}
+
+#[test]
+fn the_certificate_is_that_of_the_dense_matrix() {
+    for symmetric in [true, false] {
+        let (nrow, ncol) = if symmetric { (120, 120) } else { (90, 140) };
+        let both = Both::new(nrow, ncol, symmetric, 11);
+        let (dense, sparse) = (both.dense(), both.sparse());
+        for count in 0..4 {
+            let factors: Vec<Factor> =
+                (0..count).map(|k| factor(nrow, (!symmetric).then_some(ncol), 0.3, 40 + 2 * k)).collect();
+            let of = |storage: &dyn Storage| {
+                certificate(&Problem { storage, symmetric, scale: 0.5 }, &factors, Threads::new(2))
+            };
+            let (found, expected) = (of(&sparse), of(&dense));
+            assert!((found.error - expected.error).abs() <= 1e-12, "{found:?} {expected:?}");
+            assert!((found.largest_violation - expected.largest_violation).abs() <= 1e-15, "{found:?} {expected:?}");
+            let counts = |found: Certificate| (found.violated, found.checked, found.negative, found.share);
+            assert_eq!(counts(found), counts(expected));
+        }
+    }
+}
