@@ -140,7 +140,7 @@ impl Hill<'_> {
         let precision = 1.0 / (noise.sigma * noise.sigma);
         // By Cramér and Rao the mean curvature is no less than 1/Var[x], in units of 1/σ².
         let ratio = noise.lambda * noise.sigma;
-        let least = ratio * ratio / (1.0 + ratio * ratio);
+        let least = ratio * ratio / (self.view.law().variance() + ratio * ratio);
         let square = |loadings: &[f64]| dot(loadings, loadings);
         let (mut gradient, mut diagonal) = (Vec::with_capacity(theta.len()), Vec::with_capacity(theta.len()));
         for ((part, factor), (products, curvatures)) in self.parts.iter().zip(&factors).zip(&slopes) {

@@ -121,6 +121,17 @@ pub(crate) fn density<S: Simd>(simd: S, a: S::f64s) -> S::f64s {
     halve(simd, Powers::new(simd, r).polynomial(simd, &DENSITY), k)
 }
 
+/// `e^{−y/2}/√(2π)` for `y ≥ 0`, at most [`DENSITY_LIMIT`]²: [`density`] at `√y`.
+#[inline(always)]
+pub(crate) fn falling<S: Simd>(simd: S, square: S::f64s) -> S::f64s {
+    let square = simd.min_f64s(square, simd.splat_f64s(DENSITY_LIMIT * DENSITY_LIMIT));
+    let round = simd.splat_f64s(ROUND);
+    let k = simd.sub_f64s(mul_add(simd, square, simd.splat_f64s(INVERSE_TWO_LN_2), round), round);
+    let r = mul_add(simd, k, simd.splat_f64s(-TWO_LN_2_HIGH), square);
+    let r = mul_add(simd, k, simd.splat_f64s(-TWO_LN_2_LOW), r);
+    halve(simd, Powers::new(simd, r).polynomial(simd, &DENSITY), k)
+}
+
 /// `1.5 · 2^52`: adding it rounds to a whole number, which then stands in the low bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// `1.5 · 2^31`: adding it rounds to a multiple of `2^{-21}`.
@@ -145,7 +156,7 @@ fn halve<S: Simd>(simd: S, value: S::f64s, k: S::f64s) -> S::f64s {
     cast(simd.sub_u32s(cast(value), shifted))
 }
 
-/// A product of many numbers `≥ 1`, a lane each, kept in range by moving its exponent aside: the logarithm of the
+/// A product of many positive numbers, a lane each, kept in range by moving its exponent aside: the logarithm of the
 /// whole costs one `log` a lane.
 pub(crate) struct LogProduct<S: Simd> {
     mantissa: S::f64s,
@@ -159,7 +170,7 @@ impl<S: Simd> LogProduct<S> {
         Self { mantissa: simd.splat_f64s(1.0), exponent: simd.splat_u32s(0) }
     }
 
-    /// Multiplies by `factor`, at least 1 and below `2^1022`.
+    /// Multiplies by `factor`, at least `2^-1022` and below `2^1022`.
     #[inline(always)]
     pub(crate) fn multiply(&mut self, simd: S, factor: S::f64s) {
         let bits: S::u64s = simd.transmute_u64s_f64s(simd.mul_f64s(self.mantissa, factor));

@@ -1,5 +1,6 @@
 //! A matrix minus the factors taken out of it so far. The matrix itself is never copied or changed.
 
+use crate::noise::Law;
 use crate::storage::{Sparse, Storage};
 use crate::vector::add_scaled;
 use std::ops::Range;
@@ -35,12 +36,13 @@ pub struct View<'a> {
     factors: &'a [Factor],
     fitted: &'a [Factor],
     symmetric: bool,
+    law: Law,
 }
 
 impl<'a> View<'a> {
     /// The matrix in `storage` minus `factors`. Of a symmetric matrix only the upper triangle is read.
     pub fn new(storage: &'a dyn Storage, factors: &'a [Factor], symmetric: bool) -> Self {
-        Self { storage, scale: 1.0, factors, fitted: &[], symmetric }
+        Self { storage, scale: 1.0, factors, fitted: &[], symmetric, law: Law::EXPONENTIAL }
     }
 
     /// The same view in other units: `c` times the matrix, minus the same factors, which are in these units already.
@@ -69,6 +71,16 @@ impl<'a> View<'a> {
     /// All factors that are taken out.
     pub(crate) fn taken(&self) -> impl Iterator<Item = &'a Factor> {
         self.factors.iter().chain(self.fitted)
+    }
+
+    /// The same view, its remainder under another law.
+    pub fn under(self, law: Law) -> Self {
+        Self { law, ..self }
+    }
+
+    /// The law of the remainder, its mean apart.
+    pub fn law(&self) -> &Law {
+        &self.law
     }
 
     /// Whether entries may be missing.

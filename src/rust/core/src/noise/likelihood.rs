@@ -7,6 +7,10 @@
 //! ∂s  = Σ (κ² − h r)          ∂l∂s = Σ (κ(1 − m) r − κB)
 //!                             ∂s∂s = Σ (2κ² − m r² − 2κh + h r)
 //! ```
+//!
+//! Under a mixture of laws `f = Σ π_k f_k` each entry has `∂ = Σ p_k ∂_k` and `∂∂ = Σ p_k (∂∂_k + ∂_k ∂_k) − ∂ ∂`, with the
+//! responsibilities `p_k` and the slopes `∂_k` of `log f_k`: those above at `κ r_k`; of the point mass `∂l = 0`,
+//! `∂s = t² − 1`, `∂s∂s = −2t²`. These the pass adds up itself.
 
 use super::Noise;
 use crate::pass::Sums;
@@ -23,6 +27,10 @@ pub struct Slopes {
 impl Slopes {
     /// The slopes at `noise`, from sums that were taken there with curvatures.
     pub fn new(sums: &Sums, noise: Noise) -> Self {
+        if let Some(mixed) = &sums.mixed {
+            let [l, s, ll, ls, ss] = mixed.slopes;
+            return Self { gradient: [l, s], hessian: [ll, ls, ss] };
+        }
         let kappa = noise.lambda * noise.sigma;
         let count = sums.count;
         let kappa_b = noise.lambda * sums.mean_b;

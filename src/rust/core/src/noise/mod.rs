@@ -3,16 +3,18 @@
 //! To add an estimator, implement [`Estimator`] in a file of its own. Maximum likelihood is not one of them: it climbs
 //! the same hill as the loadings, and [`crate::maximise`] takes both up together with the slopes in [`likelihood`].
 
+mod law;
 pub mod likelihood;
 mod moments;
 mod notebook;
 
+pub use law::{Law, MOST_COMPONENTS};
 pub use moments::Moments;
 pub use notebook::Notebook;
 
 use crate::pass::Sums;
 
-/// The two parameters of the residual: `b ~ Exp(λ)` (rate, so `E[b] = 1/λ`) and `e ~ N(0, σ²)`.
+/// The two parameters of the residual: `b ~ Exp(λ)` (rate, so `E[b] = 1/λ`, and so under any [`Law`]) and `e ~ N(0, σ²)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
     /// The rate of `b`, in units of `1/A`.

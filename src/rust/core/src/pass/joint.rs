@@ -55,10 +55,12 @@ pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, curved:
     let tiles = cut(view);
     let parts = threads.map(tiles.len(), |index| {
         let (task, tile) = (&task, tiles[index].clone());
-        if view.has_missing() {
-            arch.dispatch(JointPass::<true> { task, tile })
+        if !view.law().is_exponential() {
+            arch.dispatch(JointPass::<true, true> { task, tile })
+        } else if view.has_missing() {
+            arch.dispatch(JointPass::<true, false> { task, tile })
         } else {
-            arch.dispatch(JointPass::<false> { task, tile })
+            arch.dispatch(JointPass::<false, false> { task, tile })
         }
     });
     let count = factors.len();
@@ -118,12 +120,12 @@ struct Task<'a> {
 }
 
 /// The pass over one tile of what the factors leave.
-struct JointPass<'a, const MASKED: bool> {
+struct JointPass<'a, const MASKED: bool, const MIXED: bool> {
     task: &'a Task<'a>,
     tile: Tile,
 }
 
-impl<const MASKED: bool> WithSimd for JointPass<'_, MASKED> {
+impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, MIXED> {
     type Output = JointSweep;
 
     #[inline(always)]
@@ -131,7 +133,7 @@ impl<const MASKED: bool> WithSimd for JointPass<'_, MASKED> {
         let Self { task, tile } = self;
         let Task { view, weighted, noise, shift, products: weights, curvatures: squares } = *task;
         let symmetric = view.is_symmetric();
-        let mut kernel = Kernel::<S, { level::CURVATURE }, MASKED>::new(simd, noise, shift);
+        let mut kernel = Kernel::<S, { level::CURVATURE }, MASKED, MIXED>::new(simd, noise, view.law(), shift);
         let factors = weights.u.ncols();
         let mut products = Panels::zeros(tile.rows.len(), tile.columns.len(), factors);
         let mut curvatures = Panels::zeros(tile.rows.len(), tile.columns.len(), factors);

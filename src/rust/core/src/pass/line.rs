@@ -1,9 +1,10 @@
 //! The inner loop of the pass: a run of entries of one column, a register at a time.
 
+use super::mixed::{explain, MixedTally, Mixture};
 use super::tally::{Constants, Tally};
 use super::Sums;
 use crate::lanes::{mul_add, posterior};
-use crate::noise::Noise;
+use crate::noise::{Law, Noise};
 use pulp::Simd;
 
 /// How much the loop computes, as constants that the compiler can build each loop for.
@@ -42,11 +43,14 @@ pub(super) struct Totals {
     pub(super) curvature: f64,
 }
 
-/// The loop over lines and the sums it gathers. Only where `MASKED` does it look for missing entries, which are NaN.
-pub(super) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool> {
+/// The loop over lines and the sums it gathers. Only where `MASKED` does it look for missing entries, which are NaN, and
+/// only where `MIXED` is the law of `b` more than one exponential.
+pub(super) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
     simd: S,
     constants: Constants<S>,
     tally: Tally<S>,
+    mixture: Mixture,
+    mixed: MixedTally<S>,
 }
 
 /// What one register of entries yields: `a − b̄` (or `x − b̄`) and `m`.
@@ -55,23 +59,31 @@ struct Yield<S: Simd> {
     curvature: S::f64s,
 }
 
-impl<S: Simd, const LEVEL: u8, const MASKED: bool> Kernel<S, LEVEL, MASKED> {
+impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, LEVEL, MASKED, MIXED> {
     /// A kernel with empty sums; the residual's moments will be taken about `shift`.
     #[inline(always)]
-    pub(super) fn new(simd: S, noise: Noise, shift: f64) -> Self {
-        Self { simd, constants: Constants::new(simd, noise, shift), tally: Tally::new(simd) }
+    pub(super) fn new(simd: S, noise: Noise, law: &Law, shift: f64) -> Self {
+        let mixture = Mixture::new(law, noise);
+        let mut constants = Constants::new(simd, noise, shift);
+        if MIXED {
+            // The exponent of the log-likelihood is that of the slowest exponential.
+            constants.lambda_sigma = simd.splat_f64s(mixture.least());
+        }
+        Self { simd, constants, tally: Tally::new(simd), mixture, mixed: MixedTally::new(simd) }
     }
 
     /// The same kernel with empty sums.
     #[inline(always)]
     pub(super) fn fresh(&self) -> Self {
-        Self { simd: self.simd, constants: self.constants, tally: Tally::new(self.simd) }
+        let Self { simd, constants, mixture, .. } = *self;
+        Self { simd, constants, tally: Tally::new(simd), mixture, mixed: MixedTally::new(simd) }
     }
 
     /// The sums over all lines so far.
     #[inline(always)]
     pub(super) fn sums(&self) -> Sums {
-        self.tally.sums(self.simd, &self.constants)
+        let sums = self.tally.sums(self.simd, &self.constants);
+        Sums { mixed: MIXED.then(|| self.mixed.sums(self.simd)), ..sums }
     }
 
     /// Runs over a line.
@@ -130,7 +142,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool> Kernel<S, LEVEL, MASKED> {
     /// of all sums and yield 0.
     #[inline(always)]
     fn step(&mut self, entry: S::f64s, minus_explained: S::f64s, keep: Option<S::m64s>) -> Yield<S> {
-        let Self { simd, constants, tally } = self;
+        let Self { simd, constants, tally, mixture, mixed } = self;
         let simd = *simd;
         let zero = simd.splat_f64s(0.0);
         let keep = if MASKED {
@@ -149,23 +161,37 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool> Kernel<S, LEVEL, MASKED> {
         let residual = simd.add_f64s(entry, minus_explained);
         let scaled = simd.mul_f64s(residual, constants.inverse_sigma);
         let z = simd.sub_f64s(scaled, constants.lambda_sigma);
-        let b = posterior(simd, z);
         if MASKED {
             tally.add_observed(simd, kept(simd.splat_f64s(1.0)));
         }
         tally.add_residual(simd, constants, residual, keep);
-        tally.add_posterior(simd, kept(b.mean), kept(b.second));
-        if LEVEL >= level::LIKELIHOOD {
-            tally.add_likelihood(simd, constants, scaled, z, b.inverse_mass, keep);
-        }
-        let mut curvature = zero;
-        if LEVEL == level::CURVATURE {
-            curvature = kept(simd.mul_f64s(b.hazard, b.mean));
-            let reach = kept(simd.add_f64s(scaled, constants.lambda_sigma));
-            tally.add_slopes(simd, reach, kept(b.hazard), curvature);
-        }
+        let (mean, curvature) = if MIXED {
+            let slopes = LEVEL == level::CURVATURE;
+            let b = explain(simd, mixture, scaled, slopes);
+            tally.add_posterior(simd, kept(b.mean), kept(b.second));
+            if LEVEL >= level::LIKELIHOOD {
+                tally.add_likelihood(simd, constants, scaled, z, b.inverse_density, keep);
+                mixed.add(simd, mixture, &b, slopes, kept);
+            }
+            let curvature = if slopes { kept(b.curvature) } else { zero };
+            tally.add_curvature(simd, curvature);
+            (b.mean, curvature)
+        } else {
+            let b = posterior(simd, z);
+            tally.add_posterior(simd, kept(b.mean), kept(b.second));
+            if LEVEL >= level::LIKELIHOOD {
+                tally.add_likelihood(simd, constants, scaled, z, b.inverse_mass, keep);
+            }
+            let mut curvature = zero;
+            if LEVEL == level::CURVATURE {
+                curvature = kept(simd.mul_f64s(b.hazard, b.mean));
+                let reach = kept(simd.add_f64s(scaled, constants.lambda_sigma));
+                tally.add_slopes(simd, reach, kept(b.hazard), curvature);
+            }
+            (b.mean, curvature)
+        };
         let base = if LEVEL == level::CURVATURE { residual } else { entry };
-        let rest = mul_add(simd, b.mean, constants.minus_sigma, base);
+        let rest = mul_add(simd, mean, constants.minus_sigma, base);
         // EM puts what the model expects in the place of what is missing.
         let otherwise = if MASKED && LEVEL < level::CURVATURE { simd.sub_f64s(zero, minus_explained) } else { zero };
         let rest = keep.map_or(rest, |mask| simd.select_f64s(mask, rest, otherwise));

@@ -1,5 +1,7 @@
 //! The fused pass: one sweep over a matrix, from which every method takes what it needs.
 //!
+//! The posterior is that under λ, σ and the view's [`crate::noise::Law`].
+//!
 //! With `x = A − W` the residual and `b̄` its posterior mean of `b`, a sweep yields products of `A − b̄` or `x − b̄` with
 //! two weight vectors, [`Sums`] over the entries and, where asked, curvatures. `b̄` lives in registers only. Of a
 //! symmetric matrix each pair of entries is read once. The matrix is cut into tiles by its shape alone, and the tiles'
@@ -8,6 +10,7 @@
 mod chebyshev;
 mod joint;
 mod line;
+mod mixed;
 mod slopes;
 mod sparse;
 mod sums;
@@ -107,10 +110,13 @@ fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, 
     let tiles = cut(view);
     let parts = threads.map(tiles.len(), |index| {
         let tile = tiles[index].clone();
-        if view.has_missing() {
-            arch.dispatch(TilePass::<LEVEL, true> { view, model, question, tile })
+        // A mixture's loop looks for missing entries always: beside its cost that is nothing.
+        if LEVEL > level::PRODUCT && !view.law().is_exponential() {
+            arch.dispatch(TilePass::<LEVEL, true, true> { view, model, question, tile })
+        } else if view.has_missing() {
+            arch.dispatch(TilePass::<LEVEL, true, false> { view, model, question, tile })
         } else {
-            arch.dispatch(TilePass::<LEVEL, false> { view, model, question, tile })
+            arch.dispatch(TilePass::<LEVEL, false, false> { view, model, question, tile })
         }
     });
     let mut total = Sweep {

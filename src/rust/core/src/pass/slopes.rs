@@ -24,7 +24,7 @@ pub(crate) fn slopes(
         let Sweep { products, curvatures, sums } = sweep(view, Model { factor, noise }, &question, threads);
         return (vec![(products, curvatures)], sums);
     }
-    if view.sparse().is_some() {
+    if view.sparse().is_some() && view.law().is_exponential() {
         return by_one(view, factors, noise, threads);
     }
     let found = joint_sweep(view, factors, noise, false, threads);

@@ -7,7 +7,7 @@
 use super::line::{level, Kernel, Line};
 use super::zeros::zeros;
 use super::{margins, Margins, Model, Question, Sums, Sweep};
-use crate::noise::Noise;
+use crate::noise::{Law, Noise};
 use crate::parallel::Threads;
 use crate::storage::Sparse;
 use crate::vector::{add_scaled, dot};
@@ -28,6 +28,9 @@ pub(super) fn sweep<const LEVEL: u8>(
     threads: Threads,
 ) -> Option<Sweep> {
     let (stored, scale) = view.sparse()?;
+    if LEVEL > level::PRODUCT && !view.law().is_exponential() {
+        return None;
+    }
     let taken: Vec<&Factor> = view.taken().filter(|factor| factor.d != 0.0).collect();
     let Some(model) = model else { return Some(product(view, stored, scale, &taken, question, threads)) };
     let mut total = zeros::<LEVEL>(view, &taken, model, question, threads)?;
@@ -179,8 +182,8 @@ impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
 }
 
 #[inline(always)]
-fn kernel<S: Simd, const LEVEL: u8>(simd: S, noise: Noise, question: &Question) -> Kernel<S, LEVEL, false> {
-    Kernel::new(simd, noise, question.shift)
+fn kernel<S: Simd, const LEVEL: u8>(simd: S, noise: Noise, question: &Question) -> Kernel<S, LEVEL, false, false> {
+    Kernel::new(simd, noise, &Law::EXPONENTIAL, question.shift)
 }
 
 /// What belongs to the stored entries of a column, side by side; reused from column to column.

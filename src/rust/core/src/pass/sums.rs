@@ -1,5 +1,6 @@
 //! The sums over entries that a pass collects, and what follows from them.
 
+use super::mixed::Mixed;
 use crate::noise::Noise;
 
 /// Sums over the entries of the residual `x = A − W`; of a symmetric matrix each pair counts once, the diagonal half.
@@ -25,11 +26,11 @@ pub struct Sums {
     pub(super) first: f64,
     /// `Σ (x − shift)²`.
     pub(super) second: f64,
-    /// `Σ [λ²σ²/2 − λx + log Φ(z)]`, the log-likelihood but for `log λ`.
+    /// `Σ [λ²σ²/2 − λx + log Φ(z)]`, the log-likelihood but for `log λ`; under a mixture likewise.
     pub(super) log_kernel: f64,
     /// `Σ h`.
     pub(crate) hazard: f64,
-    /// `Σ m`, `m = h (z + h)`.
+    /// `Σ m`, `m = h (z + h)`; of a mixture `m = 1 − Var[b]/σ²`, which has none of the sums in `h` beside it.
     pub(crate) curvature: f64,
     /// `Σ h r` with the reach `r = x/σ + λσ`.
     pub(crate) hazard_reach: f64,
@@ -37,6 +38,8 @@ pub struct Sums {
     pub(crate) curvature_reach: f64,
     /// `Σ m r²`.
     pub(crate) curvature_reach_squared: f64,
+    /// What only a mixture has.
+    pub(crate) mixed: Option<Mixed>,
 }
 
 /// How many sums there are beside the extremes.
@@ -61,6 +64,7 @@ impl Sums {
             hazard_reach: 0.0,
             curvature_reach: 0.0,
             curvature_reach_squared: 0.0,
+            mixed: None,
         }
     }
 
@@ -80,6 +84,9 @@ impl Sums {
         self.hazard_reach += weight * other.hazard_reach;
         self.curvature_reach += weight * other.curvature_reach;
         self.curvature_reach_squared += weight * other.curvature_reach_squared;
+        if let Some(mixed) = &other.mixed {
+            self.mixed.get_or_insert(Mixed::NOTHING).add(mixed, weight);
+        }
     }
 
     /// Takes off the sums of other entries, which were among these. The extremes stay.
@@ -139,7 +146,7 @@ impl Sums {
         (self.second / self.count - offset * offset).max(0.0)
     }
 
-    /// The EMG log-likelihood of the residual.
+    /// The log-likelihood of the residual.
     pub fn log_likelihood(&self, noise: Noise) -> f64 {
         self.count * noise.lambda.ln() + self.log_kernel
     }

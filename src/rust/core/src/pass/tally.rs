@@ -130,6 +130,12 @@ impl<S: Simd> Tally<S> {
         self.inverse_mass.multiply(simd, inverse_mass);
     }
 
+    /// `m`, where nothing is asked of the derivatives in `h`.
+    #[inline(always)]
+    pub(super) fn add_curvature(&mut self, simd: S, m: S::f64s) {
+        self.curvature = simd.add_f64s(self.curvature, m);
+    }
+
     /// What the derivatives in log λ and log σ are made of, with the reach `r = t + λσ`: the sums of `h`, `m`, `h r`,
     /// `m r` and `m r²`.
     #[inline(always)]
@@ -163,6 +169,7 @@ impl<S: Simd> Tally<S> {
             hazard_reach: sum(self.hazard_reach),
             curvature_reach: sum(self.curvature_reach),
             curvature_reach_squared: sum(self.curvature_reach_squared),
+            mixed: None,
         }
     }
 }

@@ -62,14 +62,14 @@ impl Tile {
 }
 
 /// The pass over one tile, compiled for each instruction set.
-pub(super) struct TilePass<'a, const LEVEL: u8, const MASKED: bool> {
+pub(super) struct TilePass<'a, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
     pub(super) view: &'a View<'a>,
     pub(super) model: Option<Model<'a>>,
     pub(super) question: &'a Question<'a>,
     pub(super) tile: Tile,
 }
 
-impl<const LEVEL: u8, const MASKED: bool> WithSimd for TilePass<'_, LEVEL, MASKED> {
+impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePass<'_, LEVEL, MASKED, MIXED> {
     type Output = Sweep;
 
     #[inline(always)]
@@ -82,7 +82,7 @@ impl<const LEVEL: u8, const MASKED: bool> WithSimd for TilePass<'_, LEVEL, MASKE
         let loadings = model.map_or(row_weights, |model| &model.factor.u);
         let loading = |column: usize| model.map_or(0.0, |Model { factor, .. }| factor.d * factor.v()[column]);
 
-        let mut kernel = Kernel::<S, LEVEL, MASKED>::new(simd, noise, shift);
+        let mut kernel = Kernel::<S, LEVEL, MASKED, MIXED>::new(simd, noise, view.law(), shift);
         let mut products = tile.margins(true);
         let mut curvatures = tile.margins(LEVEL == level::CURVATURE);
         let mut diagonal = vec![0.0; if symmetric { tile.columns.len() } else { 0 }];
@@ -128,8 +128,8 @@ impl<const LEVEL: u8, const MASKED: bool> WithSimd for TilePass<'_, LEVEL, MASKE
 /// The sweep over diagonal entries with unit weights, of which `explained` is the part in W. The loop over a line wants
 /// one loading for all its entries, so it gets the residuals, and what it was not shown is given back after it.
 #[inline(always)]
-pub(super) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool>(
-    mut kernel: Kernel<S, LEVEL, MASKED>,
+pub(super) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool>(
+    mut kernel: Kernel<S, LEVEL, MASKED, MIXED>,
     entries: &[f64],
     explained: &[f64],
 ) -> Sweep {

@@ -9,6 +9,7 @@ use super::chebyshev::{fit, Series, POINTS};
 use super::line::{level, Kernel, Line, Totals};
 use super::sums::SUMS;
 use super::{margins, Margins, Model, Question, Sums, Sweep};
+use crate::noise::Law;
 use crate::parallel::Threads;
 use crate::view::{Factor, View};
 use pulp::{Arch, Simd, WithSimd};
@@ -273,7 +274,8 @@ impl<const LEVEL: u8> WithSimd for Row<'_, LEVEL> {
         }
         let mut products = vec![0.0; length];
         let mut curvatures = vec![0.0; if LEVEL == level::CURVATURE { length } else { 0 }];
-        let mut kernel = Kernel::<S, LEVEL, false>::new(simd, margin.model.noise, margin.shift);
+        let mut kernel =
+            Kernel::<S, LEVEL, false, false>::new(simd, margin.model.noise, &Law::EXPONENTIAL, margin.shift);
         let active = kernel.line(Line {
             entries: &entries,
             loadings,

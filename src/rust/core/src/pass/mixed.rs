@@ -1,0 +1,272 @@
+//! The posterior of `b` under a mixture, a register at a time: what [`crate::noise::Law`] says, without cancellation.
+//!
+//! In the reduced form `f(x) = λ e^{−E/2} P`, where `E` is `t²` to the left of `z_1 = 0` and `κ_1 (t + z_1)` to the right of it
+//! (of the slowest exponential, whose `z` is the largest), the terms of `P` are
+//!
+//! ```text
+//! π_k r_k √(2π) y_k / I_k   and   y_0 π_0 / κ,      y_k = φ(√(d_k (2 z_1⁺ − d_k))),   d_k = min(κ_k − κ_1, z_1⁺)
+//! ```
+//!
+//! with `I_k` the inverse mass of [`crate::lanes::posterior`], and `d_0 = z_1⁺`. No term overflows, and the slowest has no `y`
+//! of its own (it is `φ(0)`).
+
+use crate::lanes::{falling, mul_add, posterior, Posterior};
+use crate::noise::{Law, Noise, MOST_COMPONENTS};
+use crate::tail::SQRT_TAU;
+use pulp::Simd;
+
+/// The numbers that the loop needs of a law, in units of σ.
+#[derive(Clone, Copy)]
+pub(super) struct Mixture {
+    count: usize,
+    /// `κ_k`.
+    kappas: [f64; MOST_COMPONENTS],
+    /// `κ_k − κ_1`.
+    gaps: [f64; MOST_COMPONENTS],
+    /// `π_k r_k √(2π)`, of the first `π_1 r_1`.
+    factors: [f64; MOST_COMPONENTS],
+    /// `π_0/κ`.
+    atom: f64,
+}
+
+impl Mixture {
+    pub(super) fn new(law: &Law, noise: Noise) -> Self {
+        let kappa = noise.lambda * noise.sigma;
+        let nothing = [0.0; MOST_COMPONENTS];
+        let mut mixture = Self { count: 0, kappas: nothing, gaps: nothing, factors: nothing, atom: law.atom() / kappa };
+        let slowest = law.exponentials().next().map_or(1.0, |(_, rate)| rate);
+        for (index, (weight, rate)) in law.exponentials().enumerate() {
+            mixture.kappas[index] = kappa * rate;
+            mixture.gaps[index] = kappa * (rate - slowest);
+            mixture.factors[index] = weight * rate * if index == 0 { 1.0 } else { SQRT_TAU };
+            mixture.count += 1;
+        }
+        mixture
+    }
+
+    /// `κ_1`, the least.
+    pub(super) fn least(&self) -> f64 {
+        self.kappas[0]
+    }
+}
+
+/// What one register of entries says.
+pub(super) struct Explained<S: Simd> {
+    /// `b̄/σ`.
+    pub(super) mean: S::f64s,
+    /// `E[b²]/σ²`.
+    pub(super) second: S::f64s,
+    /// `m = 1 − Var[b]/σ²`, which may be below zero.
+    pub(super) curvature: S::f64s,
+    /// `1/P`.
+    pub(super) inverse_density: S::f64s,
+    /// `p_k`; the last is `p_0`.
+    pub(super) shares: [S::f64s; MOST_COMPONENTS + 1],
+    /// The slopes and second slopes of `log f` in `log λ` and `log σ`: `l`, `s`, `ll`, `ls`, `ss`.
+    pub(super) slopes: [S::f64s; 5],
+}
+
+/// The slopes of one component's log-density, as [`crate::noise::likelihood`] has them.
+struct Part<S: Simd> {
+    b: Posterior<S>,
+    /// `h B`.
+    curvature: S::f64s,
+    l: S::f64s,
+    s: S::f64s,
+    ll: S::f64s,
+    ls: S::f64s,
+    ss: S::f64s,
+}
+
+#[inline(always)]
+fn part<S: Simd>(simd: S, t: S::f64s, kappa: f64) -> Part<S> {
+    let kappas = simd.splat_f64s(kappa);
+    let b = posterior(simd, simd.sub_f64s(t, kappas));
+    let reach = simd.add_f64s(t, kappas);
+    let curvature = simd.mul_f64s(b.hazard, b.mean);
+    let square = simd.splat_f64s(kappa * kappa);
+    let kappa_b = simd.mul_f64s(kappas, b.mean);
+    let hazard_reach = simd.mul_f64s(b.hazard, reach);
+    let rest = simd.sub_f64s(simd.splat_f64s(1.0), curvature);
+    let curvature_reach = simd.mul_f64s(curvature, reach);
+    let ss = mul_add(simd, simd.splat_f64s(-2.0 * kappa), b.hazard, simd.splat_f64s(2.0 * kappa * kappa));
+    Part {
+        l: simd.sub_f64s(simd.splat_f64s(1.0), kappa_b),
+        s: simd.sub_f64s(square, hazard_reach),
+        ll: simd.sub_f64s(simd.mul_f64s(square, rest), kappa_b),
+        ls: simd.sub_f64s(simd.mul_f64s(simd.mul_f64s(kappas, rest), reach), kappa_b),
+        ss: simd.add_f64s(simd.sub_f64s(ss, simd.mul_f64s(curvature_reach, reach)), hazard_reach),
+        b,
+        curvature,
+    }
+}
+
+/// Sums over components, each by its term of `P`; of the differences from the first, so that nothing large cancels.
+struct Weighed<S: Simd> {
+    total: S::f64s,
+    mean: S::f64s,
+    second: S::f64s,
+    curvature: S::f64s,
+    shift: S::f64s,
+    spread: S::f64s,
+    l: S::f64s,
+    s: S::f64s,
+    ll: S::f64s,
+    ls: S::f64s,
+    ss: S::f64s,
+}
+
+impl<S: Simd> Weighed<S> {
+    #[inline(always)]
+    fn add(&mut self, simd: S, weight: S::f64s, part: &Part<S>, first: &Part<S>, slopes: bool) {
+        let add = |sum: &mut S::f64s, value| *sum = mul_add(simd, weight, value, *sum);
+        self.total = simd.add_f64s(self.total, weight);
+        add(&mut self.mean, part.b.mean);
+        add(&mut self.second, part.b.second);
+        if slopes {
+            let apart = simd.sub_f64s(part.b.mean, first.b.mean);
+            let (l, s) = (simd.sub_f64s(part.l, first.l), simd.sub_f64s(part.s, first.s));
+            add(&mut self.curvature, part.curvature);
+            add(&mut self.shift, apart);
+            add(&mut self.spread, simd.mul_f64s(apart, apart));
+            add(&mut self.l, l);
+            add(&mut self.s, s);
+            add(&mut self.ll, mul_add(simd, l, l, part.ll));
+            add(&mut self.ls, mul_add(simd, l, s, part.ls));
+            add(&mut self.ss, mul_add(simd, s, s, part.ss));
+        }
+    }
+}
+
+/// The posterior of `b` at `t = x/σ`, with curvature and slopes only where `slopes`.
+#[inline(always)]
+pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, slopes: bool) -> Explained<S> {
+    let zero = simd.splat_f64s(0.0);
+    let one = simd.splat_f64s(1.0);
+    let first = part(simd, t, mixture.kappas[0]);
+    let above = simd.max_f64s(simd.sub_f64s(t, simd.splat_f64s(mixture.kappas[0])), zero);
+    let twice = simd.add_f64s(above, above);
+    let drop = |gap: S::f64s| {
+        let d = simd.min_f64s(gap, above);
+        falling(simd, simd.mul_f64s(d, simd.sub_f64s(twice, d)))
+    };
+    let mut shares = [zero; MOST_COMPONENTS + 1];
+    let mut sums = Weighed {
+        total: zero,
+        mean: zero,
+        second: zero,
+        curvature: zero,
+        shift: zero,
+        spread: zero,
+        l: zero,
+        s: zero,
+        ll: zero,
+        ls: zero,
+        ss: zero,
+    };
+    shares[0] = simd.div_f64s(simd.splat_f64s(mixture.factors[0]), first.b.inverse_mass);
+    sums.add(simd, shares[0], &first, &first, slopes);
+    for index in 1..mixture.count {
+        let part = part(simd, t, mixture.kappas[index]);
+        let term = simd.mul_f64s(simd.splat_f64s(mixture.factors[index]), drop(simd.splat_f64s(mixture.gaps[index])));
+        shares[index] = simd.div_f64s(term, part.b.inverse_mass);
+        sums.add(simd, shares[index], &part, &first, slopes);
+    }
+    if mixture.atom > 0.0 {
+        let square = simd.mul_f64s(t, t);
+        let nothing = Posterior { mean: zero, hazard: zero, second: zero, inverse_mass: one };
+        let part = Part {
+            b: nothing,
+            curvature: one,
+            l: zero,
+            s: simd.sub_f64s(square, one),
+            ll: zero,
+            ls: zero,
+            ss: simd.mul_f64s(simd.splat_f64s(-2.0), square),
+        };
+        let term = simd.mul_f64s(simd.splat_f64s(mixture.atom), drop(above));
+        shares[MOST_COMPONENTS] = term;
+        sums.add(simd, term, &part, &first, slopes);
+    }
+    let inverse = simd.div_f64s(one, sums.total);
+    let average = |sum| simd.mul_f64s(sum, inverse);
+    for share in &mut shares {
+        *share = average(*share);
+    }
+    let (shift, l, s) = (average(sums.shift), average(sums.l), average(sums.s));
+    let less = |sum, one, other| simd.sub_f64s(average(sum), simd.mul_f64s(one, other));
+    Explained {
+        mean: average(sums.mean),
+        second: average(sums.second),
+        curvature: simd.sub_f64s(average(sums.curvature), less(sums.spread, shift, shift)),
+        inverse_density: inverse,
+        shares,
+        slopes: [
+            simd.add_f64s(first.l, l),
+            simd.add_f64s(first.s, s),
+            less(sums.ll, l, l),
+            less(sums.ls, l, s),
+            less(sums.ss, s, s),
+        ],
+    }
+}
+
+/// The sums that only a mixture has, a lane each.
+pub(super) struct MixedTally<S: Simd> {
+    shares: [S::f64s; MOST_COMPONENTS + 1],
+    slopes: [S::f64s; 5],
+}
+
+impl<S: Simd> MixedTally<S> {
+    #[inline(always)]
+    pub(super) fn new(simd: S) -> Self {
+        let zero = simd.splat_f64s(0.0);
+        Self { shares: [zero; MOST_COMPONENTS + 1], slopes: [zero; 5] }
+    }
+
+    /// Adds what is `kept` of a register.
+    #[inline(always)]
+    pub(super) fn add(
+        &mut self,
+        simd: S,
+        mixture: &Mixture,
+        found: &Explained<S>,
+        slopes: bool,
+        kept: impl Fn(S::f64s) -> S::f64s,
+    ) {
+        for index in (0..mixture.count).chain([MOST_COMPONENTS]) {
+            self.shares[index] = simd.add_f64s(self.shares[index], kept(found.shares[index]));
+        }
+        if slopes {
+            for (sum, slope) in self.slopes.iter_mut().zip(found.slopes) {
+                *sum = simd.add_f64s(*sum, kept(slope));
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn sums(&self, simd: S) -> Mixed {
+        Mixed {
+            shares: self.shares.map(|lanes| simd.reduce_sum_f64s(lanes)),
+            slopes: self.slopes.map(|lanes| simd.reduce_sum_f64s(lanes)),
+        }
+    }
+}
+
+/// Sums over entries that only a mixture has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mixed {
+    /// `Σ p_k`, by increasing rate; the last is `Σ p_0`.
+    pub(crate) shares: [f64; MOST_COMPONENTS + 1],
+    /// The sums of the slopes of `log f`: `l`, `s`, `ll`, `ls`, `ss`.
+    pub(crate) slopes: [f64; 5],
+}
+
+impl Mixed {
+    pub(super) const NOTHING: Self = Self { shares: [0.0; MOST_COMPONENTS + 1], slopes: [0.0; 5] };
+
+    pub(super) fn add(&mut self, other: &Self, weight: f64) {
+        let pairs = self.shares.iter_mut().chain(&mut self.slopes).zip(other.shares.iter().chain(&other.slopes));
+        pairs.for_each(|(sum, part)| *sum += weight * part);
+    }
+}
