@@ -4,6 +4,7 @@ use divan::counter::ItemsCount;
 use divan::{black_box, Bencher};
 use nmu_bench::case::Case;
 use nmu_bench::{matrix, total};
+use nmu_core::noise::Law;
 use nmu_core::pass::{Depth, Margins};
 use std::fmt;
 
@@ -62,6 +63,22 @@ fn symmetric_pass_with_likelihood(bencher: Bencher, setting: Setting) {
 #[divan::bench(args = settings(), max_time = 0.2)]
 fn symmetric_pass_with_curvature(bencher: Bencher, setting: Setting) {
     symmetric(bencher, setting, |case, threads| case.pass(Depth::Curvature, threads));
+}
+
+/// A law of so many exponentials, with a point at zero.
+fn law(exponentials: u32) -> Law {
+    let means = (0..exponentials).map(|k| (0.5 / f64::from(exponentials), 2_f64.powi(k as i32)));
+    match Law::new(means.chain([(0.5, 0.0)])) {
+        Ok(law) => law,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// With a number of exponentials in the place of one.
+#[divan::bench(args = [1, 2, 4, 8, 12], max_time = 0.2)]
+fn symmetric_pass_under_a_mixture(bencher: Bencher, exponentials: u32) {
+    let setting = Setting { n: 1000, threads: 1, removed: 0 };
+    symmetric(bencher, setting, |case, threads| case.pass_under(law(exponentials), Depth::Curvature, threads));
 }
 
 /// Merely adding up the entries that the symmetric pass reads.

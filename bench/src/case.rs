@@ -1,7 +1,7 @@
 //! A matrix with a model of it, ready to be passed over.
 
 use nmu_core::error::Error;
-use nmu_core::noise::Noise;
+use nmu_core::noise::{Law, Noise};
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{product, sweep, Depth, Margins, Model, Question};
 use nmu_core::storage::Dense;
@@ -66,10 +66,15 @@ impl<'a> Case<'a> {
 
     /// One pass, as deep as asked: its products.
     pub fn pass(&self, depth: Depth, threads: usize) -> Margins {
+        self.pass_under(Law::EXPONENTIAL, depth, threads)
+    }
+
+    /// The same under another law of `b`.
+    pub fn pass_under(&self, law: Law, depth: Depth, threads: usize) -> Margins {
         let model = Model { factor: &self.factor, noise: NOISE };
         let question =
             Question { row_weights: &self.factor.u, column_weights: self.factor.v(), shift: 1.0 / NOISE.lambda, depth };
-        sweep(&self.view(), model, &question, Threads::new(threads)).products
+        sweep(&self.view().under(law), model, &question, Threads::new(threads)).products
     }
 }
 

@@ -8,10 +8,11 @@ mod ladder;
 mod priors;
 mod refit;
 mod route;
+mod turns;
 
 use crate::bayes::Stage;
 use crate::fit::{FactorFit, Method, Refit, Status};
-use crate::noise::{Estimator, Noise, Shares};
+use crate::noise::{Estimator, LawFamily, Noise, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::Part;
@@ -35,6 +36,8 @@ pub struct Climb<'a> {
     pub rule: Rule<'a>,
     /// The priors of the loadings, one stage after another; none where they are to be likeliest.
     pub schedule: Vec<Stage<'a>>,
+    /// What is known of the law of the remainder; the rest of it climbs in turns with all else.
+    pub law: LawFamily,
     /// Stop where the gain an entry and the scaled projected gradient are at most this.
     pub tolerance: f64,
     /// The most iterations of a climb.
@@ -80,7 +83,7 @@ impl Method for Climb<'_> {
 impl Climb<'_> {
     /// A factor without priors.
     fn likeliest(&self, view: &View, start: &Start, threads: Threads, observer: &mut Observer) -> FactorFit {
-        let mut route = Route::new(view, self.tolerance, self.iterations, threads, observer);
+        let mut route = Route::new(view, self, threads, observer);
         match &self.rule {
             Rule::Fixed(noise) => {
                 let factor = route.em_steps(start, *noise, EM_STEPS);

@@ -9,7 +9,7 @@
 //! sweep under the old parameters gives the products with the old `b`, whichever vectors they are taken with.
 
 use crate::fit::{FactorFit, Method, Status, Trace};
-use crate::noise::{Bounds, Estimator, Noise};
+use crate::noise::{Bounds, Estimator, Law, Noise};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
 use crate::pass::{product, sweep, Depth, Margins, Model, Question, Sums};
@@ -115,6 +115,7 @@ impl Method for Settings<'_> {
         FactorFit {
             factor,
             noise,
+            law: Law::EXPONENTIAL,
             bounds: None,
             rung: None,
             log_likelihood,

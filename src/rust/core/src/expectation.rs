@@ -3,6 +3,7 @@
 use crate::lanes::posterior;
 use crate::noise::Noise;
 use crate::parallel::Threads;
+use crate::prior::remainder;
 use crate::view::{Buffer, Factor, View};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::Mutex;
@@ -35,6 +36,13 @@ impl WithSimd for Column<'_> {
         let mut buffer = Buffer::new(values.len());
         let entries = view.column(column, 0..values.len(), &mut buffer);
         let loading = factor.d * factor.v()[column];
+        if !view.law().is_exponential() {
+            let prior = remainder(view.law(), noise);
+            for ((value, entry), row) in values.iter_mut().zip(entries).zip(&factor.u) {
+                *value = prior.posterior(entry - loading * row, noise.sigma).mean;
+            }
+            return;
+        }
         let (inverse_sigma, lambda_sigma) = (1.0 / noise.sigma, noise.lambda * noise.sigma);
         for ((value, entry), row) in values.iter_mut().zip(entries).zip(&factor.u) {
             *value = (entry - loading * row) * inverse_sigma - lambda_sigma;

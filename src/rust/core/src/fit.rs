@@ -2,7 +2,7 @@
 
 use crate::bayes::Beliefs;
 use crate::noise::likelihood::Slopes;
-use crate::noise::{Bounds, Noise};
+use crate::noise::{Bounds, Law, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::Part;
@@ -47,6 +47,8 @@ pub struct FactorFit {
     pub factor: Factor,
     /// λ and σ after it.
     pub noise: Noise,
+    /// The law of the remainder then.
+    pub law: Law,
     /// What λ and σ were held within, where they were.
     pub bounds: Option<Bounds>,
     /// The least ratio `λσ` that the factor was found with, where it climbed a ladder of them.
@@ -75,6 +77,8 @@ pub struct Refit {
     pub factors: Vec<Factor>,
     /// λ and σ.
     pub noise: Noise,
+    /// The law of the remainder.
+    pub law: Law,
     /// What λ and σ were held within, where they were.
     pub bounds: Option<Bounds>,
     /// The log-likelihood of the matrix minus all factors.

@@ -5,7 +5,7 @@
 use crate::ascent::climb;
 use crate::fit::{Status, Trace};
 use crate::hill::Hill;
-use crate::noise::Noise;
+use crate::noise::{Law, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::Part;
@@ -22,6 +22,8 @@ pub struct Fit {
     pub factors: Vec<Factor>,
     /// λ and σ.
     pub noise: Noise,
+    /// The law of the remainder, which was held.
+    pub law: Law,
     /// The sums of a sweep there, with curvatures.
     pub sums: Sums,
     /// A value a step.
@@ -80,7 +82,7 @@ pub fn maximise(
         observer,
     );
     let factors = hill.factors_at(&theta).into_iter().map(Factor::normalised).collect();
-    Fit { factors, noise: hill.noise_at(&theta), sums, trace, sweeps, status }
+    Fit { factors, noise: hill.noise_at(&theta), law: *view.law(), sums, trace, sweeps, status }
 }
 
 impl Factor {

@@ -1,14 +1,14 @@
 //! The loadings of new rows on known factors, by maximum likelihood: the loadings of the columns, λ and σ are held.
 //!
 //! A row stands up as a column, `a = Σ_k l_k v_k + b + e`, so that its loadings are the weights of factors. Each row is a
-//! problem of its own, and a concave one: its maximum does not depend on the start. The start is the projection of the row,
+//! problem of its own, and under the exponential law a concave one: its maximum does not depend on the start. The start is the projection of the row,
 //! factor by factor, which takes `b` and the other factors for parts of each: from above the row the likelihood curves as it
 //! should, while far below it is a slope that does not curve at all.
 
 use crate::error::Error;
 use crate::fit::Status;
 use crate::maximise::{maximise, unwatched, Settings};
-use crate::noise::Noise;
+use crate::noise::{Law, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
@@ -22,6 +22,8 @@ pub struct Rows<'a> {
     pub values: &'a [f64],
     /// The scale.
     pub scale: f64,
+    /// The law of their remainder.
+    pub law: Law,
 }
 
 /// When the climb of a row stops.
@@ -59,7 +61,7 @@ pub fn project(
     let mut found = Vec::new();
     for row in rows.values.chunks(length) {
         let storage = Masked::new(Dense::from_columns(row, length, 1)?);
-        let view = View::new(&storage, &[], false).in_units(rows.scale);
+        let view = View::new(&storage, &[], false).in_units(rows.scale).under(rows.law);
         let part = |v: &Vec<f64>| {
             let factor = Factor { d: rows.scale * least_squares(row, v), u: v.clone(), v: Some(vec![1.0]) };
             Part { factor, free: Free::Weight }

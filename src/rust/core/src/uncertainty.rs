@@ -9,12 +9,14 @@
 //!
 //! Of a symmetric matrix each pair counts once and the diagonal half, so that the second is halved; and since the
 //! diagonal of `W` is quadratic in `u`, the first has there `2 m_ii d² u_i² / σ² − d s_ii`, with the slope
-//! `s = λ − h/σ` of the log-likelihood in `W`, in the place of `m_ii d² u_i² / σ²`.
+//! `s = λ − h/σ` of the log-likelihood in `W`, in the place of `m_ii d² u_i² / σ²`. Under a mixture of laws
+//! `m = 1 − Var[b]/σ²` and `s = (x − b̄)/σ²`.
 
 use crate::noise::Noise;
 use crate::normal::truncated;
 use crate::parallel::Threads;
 use crate::pass::joint_sweep;
+use crate::prior::remainder;
 use crate::vector::dot;
 use crate::view::{Buffer, Factor, View};
 
@@ -71,10 +73,15 @@ struct Corner {
 
 fn corners(view: &View, noise: Noise) -> Vec<Corner> {
     let mut buffer = Buffer::new(1);
+    let mixture = (!view.law().is_exponential()).then(|| remainder(view.law(), noise));
     let corner = |index: usize| {
         let x = view.column(index, index..index + 1, &mut buffer)[0];
         if x.is_nan() {
             return Corner { curvature: 0.0, slope: 0.0 };
+        }
+        if let Some(mixture) = &mixture {
+            let b = mixture.posterior(x, noise.sigma);
+            return Corner { curvature: 1.0 - b.variance / (noise.sigma * noise.sigma), slope: x - b.mean };
         }
         let b = truncated(x / noise.sigma - noise.lambda * noise.sigma);
         Corner { curvature: b.hazard * b.mean, slope: noise.sigma * (noise.lambda * noise.sigma - b.hazard) }

@@ -30,6 +30,7 @@ impl Factor {
 }
 
 /// `c A − Σ d u vᵀ`, computed entry by entry as it is read.
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     storage: &'a dyn Storage,
     scale: f64,
@@ -74,8 +75,8 @@ impl<'a> View<'a> {
     }
 
     /// The same view, its remainder under another law.
-    pub fn under(self, law: Law) -> Self {
-        Self { law, ..self }
+    pub fn under(&self, law: Law) -> Self {
+        Self { law, ..*self }
     }
 
     /// The law of the remainder, its mean apart.

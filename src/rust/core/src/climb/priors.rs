@@ -31,7 +31,9 @@ impl Climb<'_> {
         threads: Threads,
         observer: &mut Observer,
     ) -> FactorFit {
-        let settings = Route::new(view, self.tolerance, self.iterations, threads, observer).settings;
+        let settings = Route::new(view, self, threads, observer).settings;
+        // The law of the remainder stays what it was without priors.
+        let view = &view.under(fit.law);
         let mut level = Level { climb: self, view, bounds: fit.bounds, settings, threads, observer };
         let starts = if fit.ends.is_empty() { std::slice::from_ref(&fit.factor) } else { &fit.ends };
         let Some(found) = level.best(starts, fit.noise) else { return fit };
@@ -78,10 +80,13 @@ impl Climb<'_> {
     ) -> Refit {
         let of = |free: Free| parts.iter().filter(move |part| part.free == free).map(|part| part.factor.clone());
         let (fixed, factors): (Vec<Factor>, Vec<Factor>) = (of(Free::Weight).collect(), of(Free::Loadings).collect());
-        let route = Route::new(view, self.tolerance, self.iterations, threads, observer);
+        let mut route = Route::new(view, self, threads, observer);
         let bounds = self.bounds(&route);
         let noise = noise.unwrap_or_else(|| self.first_noise(&route));
+        let known: Vec<Factor> = parts.iter().map(|part| part.factor.clone()).collect();
+        let law = route.climb_noise(&known, noise, bounds).law;
         let settings = route.settings;
+        let view = &view.under(law);
         let mut level = Level { climb: self, view, bounds, settings, threads, observer };
         let last = self.schedule.len() - 1;
         let found = level.climb_bound(&factors, &fixed, noise, last);
@@ -100,6 +105,7 @@ impl Climb<'_> {
         Refit {
             factors: all,
             noise,
+            law,
             bounds,
             log_likelihood,
             count: sums.count,

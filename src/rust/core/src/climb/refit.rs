@@ -30,7 +30,7 @@ impl Climb<'_> {
         threads: Threads,
         observer: &mut Observer,
     ) -> Vec<Factor> {
-        let mut route = Route::new(view, self.tolerance, self.iterations, threads, observer);
+        let mut route = Route::new(view, self, threads, observer);
         let bounds = self.bounds(&route);
         let noise = self.first_noise(&route);
         let parts: Vec<Part> = factors.into_iter().map(|factor| Part { factor, free: Free::Weight }).collect();
@@ -40,7 +40,7 @@ impl Climb<'_> {
     /// λ and σ by the rule, with all factors as they are.
     pub fn settle(&self, view: &View, factors: Vec<Factor>, threads: Threads, observer: &mut Observer) -> Refit {
         let rest = view.minus(&factors);
-        let mut route = Route::new(&rest, self.tolerance, self.iterations, threads, observer);
+        let mut route = Route::new(&rest, self, threads, observer);
         let bounds = self.bounds(&route);
         let fit = route.climb_noise(&[], self.first_noise(&route), bounds);
         let top = Top { log_likelihood: fit.log_likelihood(), factors: factors.clone() };
@@ -58,7 +58,8 @@ impl Climb<'_> {
         threads: Threads,
         observer: &mut Observer,
     ) -> Refit {
-        let mut route = Route::new(view, self.tolerance, self.iterations.min(MOST_STEPS), threads, observer);
+        let mut route = Route::new(view, self, threads, observer);
+        route.limit(MOST_STEPS);
         let bounds = self.bounds(&route);
         let found: Vec<Factor> = parts.iter().map(|part| part.factor.clone()).collect();
         let noise = noise.unwrap_or_else(|| match bounds {
@@ -117,6 +118,7 @@ impl Route<'_, '_, '_> {
         Refit {
             factors,
             noise: fit.noise,
+            law: fit.law,
             bounds,
             log_likelihood: fit.log_likelihood(),
             count: fit.sums.count,

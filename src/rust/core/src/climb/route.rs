@@ -1,10 +1,11 @@
 //! The stages that a factor's way up is made of.
 
+use super::Climb;
 use crate::em;
 use crate::fit::{FactorFit, Status, Trace};
-use crate::maximise::{maximise, unwatched, Fit, Settings, Watch};
+use crate::maximise::{unwatched, Fit, Settings, Watch};
 use crate::noise::likelihood::Slopes;
-use crate::noise::{Bounds, Estimator, Noise, Shares};
+use crate::noise::{Bounds, Estimator, LawFamily, Noise, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
@@ -28,6 +29,10 @@ const SAME_NOISE: f64 = 1e-8;
 /// One factor on its way up.
 pub(super) struct Route<'a, 'b, 'c> {
     pub(super) view: &'a View<'a>,
+    /// What is known of the law of the remainder.
+    pub(super) family: &'a LawFamily,
+    /// The weights that the last climb found of it.
+    pub(super) weights: Vec<f64>,
     /// What every climb has in common; its bounds are another one's each time.
     pub(super) settings: Settings,
     /// The sums over the view before the factor is taken out: its mean and variance are those of its entries.
@@ -39,17 +44,27 @@ pub(super) struct Route<'a, 'b, 'c> {
 }
 
 impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
-    pub(super) fn new(
-        view: &'a View<'a>,
-        tolerance: f64,
-        iterations: usize,
-        threads: Threads,
-        observer: &'b mut Observer<'c>,
-    ) -> Self {
+    pub(super) fn new(view: &'a View<'a>, climb: &'a Climb, threads: Threads, observer: &'b mut Observer<'c>) -> Self {
+        let Climb { law: family, tolerance, iterations, .. } = climb;
         let initial = residual_sums(view, &Factor::zero(view), threads);
         let largest = if view.is_symmetric() { (MOST_SHARE * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
-        let settings = Settings { bounds: None, largest, spread: 0.0, tolerance, iterations };
-        Self { view, settings, initial, threads, observer, trace: Vec::new(), stage: 0 }
+        let settings = Settings { bounds: None, largest, spread: 0.0, tolerance: *tolerance, iterations: *iterations };
+        Self {
+            view,
+            family,
+            weights: family.first(),
+            settings,
+            initial,
+            threads,
+            observer,
+            trace: Vec::new(),
+            stage: 0,
+        }
+    }
+
+    /// Ends every climb after at most so many iterations.
+    pub(super) fn limit(&mut self, iterations: usize) {
+        self.settings.iterations = self.settings.iterations.min(iterations);
     }
 
     /// What λ and σ of this factor are held within.
@@ -105,7 +120,7 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
         watch: &mut Watch,
     ) -> Fit {
         let settings = Settings { bounds, ..self.settings };
-        let mut fit = maximise(view, parts, noise, &settings, self.threads, watch, self.observer);
+        let mut fit = self.climb_in_turns(view, parts, noise, &settings, watch);
         self.stage += 1;
         self.trace.extend(fit.trace.drain(..).map(|row| Trace { stage: self.stage, ..row }));
         fit
@@ -142,6 +157,7 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
             spread: 0.0,
             slopes: Some(Slopes::new(&fit.sums, fit.noise)),
             noise: fit.noise,
+            law: fit.law,
             bounds,
             rung: None,
             status: if fit.status == Status::Converged && factor.d == 0.0 { Status::Null } else { fit.status },

@@ -3,11 +3,13 @@
 //! To add an estimator, implement [`Estimator`] in a file of its own. Maximum likelihood is not one of them: it climbs
 //! the same hill as the loadings, and [`crate::maximise`] takes both up together with the slopes in [`likelihood`].
 
+mod family;
 mod law;
 pub mod likelihood;
 mod moments;
 mod notebook;
 
+pub use family::{LawFamily, Means};
 pub use law::{Law, MOST_COMPONENTS};
 pub use moments::Moments;
 pub use notebook::Notebook;

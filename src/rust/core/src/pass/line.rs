@@ -171,7 +171,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
             tally.add_posterior(simd, kept(b.mean), kept(b.second));
             if LEVEL >= level::LIKELIHOOD {
                 tally.add_likelihood(simd, constants, scaled, z, b.inverse_density, keep);
-                mixed.add(simd, mixture, &b, slopes, kept);
+                mixed.add(simd, mixture, &b, slopes, keep);
             }
             let curvature = if slopes { kept(b.curvature) } else { zero };
             tally.add_curvature(simd, curvature);

@@ -60,8 +60,8 @@ pub(super) struct Explained<S: Simd> {
     pub(super) curvature: S::f64s,
     /// `1/P`.
     pub(super) inverse_density: S::f64s,
-    /// `p_k`; the last is `p_0`.
-    pub(super) shares: [S::f64s; MOST_COMPONENTS + 1],
+    /// The terms of `P`; the last is that of the point mass.
+    pub(super) terms: [S::f64s; MOST_COMPONENTS + 1],
     /// The slopes and second slopes of `log f` in `log λ` and `log σ`: `l`, `s`, `ll`, `ls`, `ss`.
     pub(super) slopes: [S::f64s; 5],
 }
@@ -118,24 +118,54 @@ struct Weighed<S: Simd> {
 
 impl<S: Simd> Weighed<S> {
     #[inline(always)]
+    fn new(simd: S) -> Self {
+        let zero = simd.splat_f64s(0.0);
+        Self {
+            total: zero,
+            mean: zero,
+            second: zero,
+            curvature: zero,
+            shift: zero,
+            spread: zero,
+            l: zero,
+            s: zero,
+            ll: zero,
+            ls: zero,
+            ss: zero,
+        }
+    }
+
+    #[inline(always)]
     fn add(&mut self, simd: S, weight: S::f64s, part: &Part<S>, first: &Part<S>, slopes: bool) {
-        let add = |sum: &mut S::f64s, value| *sum = mul_add(simd, weight, value, *sum);
         self.total = simd.add_f64s(self.total, weight);
-        add(&mut self.mean, part.b.mean);
-        add(&mut self.second, part.b.second);
+        self.mean = mul_add(simd, weight, part.b.mean, self.mean);
+        self.second = mul_add(simd, weight, part.b.second, self.second);
         if slopes {
             let apart = simd.sub_f64s(part.b.mean, first.b.mean);
             let (l, s) = (simd.sub_f64s(part.l, first.l), simd.sub_f64s(part.s, first.s));
-            add(&mut self.curvature, part.curvature);
-            add(&mut self.shift, apart);
-            add(&mut self.spread, simd.mul_f64s(apart, apart));
-            add(&mut self.l, l);
-            add(&mut self.s, s);
-            add(&mut self.ll, mul_add(simd, l, l, part.ll));
-            add(&mut self.ls, mul_add(simd, l, s, part.ls));
-            add(&mut self.ss, mul_add(simd, s, s, part.ss));
+            self.curvature = mul_add(simd, weight, part.curvature, self.curvature);
+            self.shift = mul_add(simd, weight, apart, self.shift);
+            self.spread = mul_add(simd, weight, simd.mul_f64s(apart, apart), self.spread);
+            self.l = mul_add(simd, weight, l, self.l);
+            self.s = mul_add(simd, weight, s, self.s);
+            self.ll = mul_add(simd, weight, mul_add(simd, l, l, part.ll), self.ll);
+            self.ls = mul_add(simd, weight, mul_add(simd, l, s, part.ls), self.ls);
+            self.ss = mul_add(simd, weight, mul_add(simd, s, s, part.ss), self.ss);
         }
     }
+}
+
+/// The mean of a square less the square, or product, of means.
+#[inline(always)]
+fn less<S: Simd>(simd: S, mean: S::f64s, one: S::f64s, other: S::f64s) -> S::f64s {
+    simd.sub_f64s(mean, simd.mul_f64s(one, other))
+}
+
+/// `y` of a gap, given `z_1⁺`.
+#[inline(always)]
+fn fallen<S: Simd>(simd: S, gap: S::f64s, above: S::f64s) -> S::f64s {
+    let d = simd.min_f64s(gap, above);
+    falling(simd, simd.mul_f64s(d, simd.sub_f64s(simd.add_f64s(above, above), d)))
 }
 
 /// The posterior of `b` at `t = x/σ`, with curvature and slopes only where `slopes`.
@@ -145,32 +175,18 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, slopes: b
     let one = simd.splat_f64s(1.0);
     let first = part(simd, t, mixture.kappas[0]);
     let above = simd.max_f64s(simd.sub_f64s(t, simd.splat_f64s(mixture.kappas[0])), zero);
-    let twice = simd.add_f64s(above, above);
-    let drop = |gap: S::f64s| {
-        let d = simd.min_f64s(gap, above);
-        falling(simd, simd.mul_f64s(d, simd.sub_f64s(twice, d)))
-    };
-    let mut shares = [zero; MOST_COMPONENTS + 1];
-    let mut sums = Weighed {
-        total: zero,
-        mean: zero,
-        second: zero,
-        curvature: zero,
-        shift: zero,
-        spread: zero,
-        l: zero,
-        s: zero,
-        ll: zero,
-        ls: zero,
-        ss: zero,
-    };
-    shares[0] = simd.div_f64s(simd.splat_f64s(mixture.factors[0]), first.b.inverse_mass);
-    sums.add(simd, shares[0], &first, &first, slopes);
+    let mut terms = [zero; MOST_COMPONENTS + 1];
+    let mut sums = Weighed::new(simd);
+    terms[0] = simd.div_f64s(simd.splat_f64s(mixture.factors[0]), first.b.inverse_mass);
+    sums.add(simd, terms[0], &first, &first, slopes);
     for index in 1..mixture.count {
         let part = part(simd, t, mixture.kappas[index]);
-        let term = simd.mul_f64s(simd.splat_f64s(mixture.factors[index]), drop(simd.splat_f64s(mixture.gaps[index])));
-        shares[index] = simd.div_f64s(term, part.b.inverse_mass);
-        sums.add(simd, shares[index], &part, &first, slopes);
+        let term = simd.mul_f64s(
+            simd.splat_f64s(mixture.factors[index]),
+            fallen(simd, simd.splat_f64s(mixture.gaps[index]), above),
+        );
+        terms[index] = simd.div_f64s(term, part.b.inverse_mass);
+        sums.add(simd, terms[index], &part, &first, slopes);
     }
     if mixture.atom > 0.0 {
         let square = simd.mul_f64s(t, t);
@@ -184,30 +200,36 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, slopes: b
             ls: zero,
             ss: simd.mul_f64s(simd.splat_f64s(-2.0), square),
         };
-        let term = simd.mul_f64s(simd.splat_f64s(mixture.atom), drop(above));
-        shares[MOST_COMPONENTS] = term;
+        let term = simd.mul_f64s(simd.splat_f64s(mixture.atom), fallen(simd, above, above));
+        terms[MOST_COMPONENTS] = term;
         sums.add(simd, term, &part, &first, slopes);
     }
     let inverse = simd.div_f64s(one, sums.total);
-    let average = |sum| simd.mul_f64s(sum, inverse);
-    for share in &mut shares {
-        *share = average(*share);
-    }
-    let (shift, l, s) = (average(sums.shift), average(sums.l), average(sums.s));
-    let less = |sum, one, other| simd.sub_f64s(average(sum), simd.mul_f64s(one, other));
+    let (shift, l) = (simd.mul_f64s(sums.shift, inverse), simd.mul_f64s(sums.l, inverse));
+    let s = simd.mul_f64s(sums.s, inverse);
+    let spread = less(simd, simd.mul_f64s(sums.spread, inverse), shift, shift);
     Explained {
-        mean: average(sums.mean),
-        second: average(sums.second),
-        curvature: simd.sub_f64s(average(sums.curvature), less(sums.spread, shift, shift)),
+        mean: simd.mul_f64s(sums.mean, inverse),
+        second: simd.mul_f64s(sums.second, inverse),
+        curvature: simd.sub_f64s(simd.mul_f64s(sums.curvature, inverse), spread),
         inverse_density: inverse,
-        shares,
+        terms,
         slopes: [
             simd.add_f64s(first.l, l),
             simd.add_f64s(first.s, s),
-            less(sums.ll, l, l),
-            less(sums.ls, l, s),
-            less(sums.ss, s, s),
+            less(simd, simd.mul_f64s(sums.ll, inverse), l, l),
+            less(simd, simd.mul_f64s(sums.ls, inverse), l, s),
+            less(simd, simd.mul_f64s(sums.ss, inverse), s, s),
         ],
+    }
+}
+
+/// A value where it counts, 0 elsewhere.
+#[inline(always)]
+fn kept<S: Simd>(simd: S, value: S::f64s, keep: Option<S::m64s>) -> S::f64s {
+    match keep {
+        Some(mask) => simd.select_f64s(mask, value, simd.splat_f64s(0.0)),
+        None => value,
     }
 }
 
@@ -224,7 +246,7 @@ impl<S: Simd> MixedTally<S> {
         Self { shares: [zero; MOST_COMPONENTS + 1], slopes: [zero; 5] }
     }
 
-    /// Adds what is `kept` of a register.
+    /// Adds a register, as much as `keep` says.
     #[inline(always)]
     pub(super) fn add(
         &mut self,
@@ -232,14 +254,20 @@ impl<S: Simd> MixedTally<S> {
         mixture: &Mixture,
         found: &Explained<S>,
         slopes: bool,
-        kept: impl Fn(S::f64s) -> S::f64s,
+        keep: Option<S::m64s>,
     ) {
-        for index in (0..mixture.count).chain([MOST_COMPONENTS]) {
-            self.shares[index] = simd.add_f64s(self.shares[index], kept(found.shares[index]));
+        let inverse = kept(simd, found.inverse_density, keep);
+        for index in 0..mixture.count {
+            let term = kept(simd, found.terms[index], keep);
+            self.shares[index] = mul_add(simd, term, inverse, self.shares[index]);
+        }
+        if mixture.atom > 0.0 {
+            let term = kept(simd, found.terms[MOST_COMPONENTS], keep);
+            self.shares[MOST_COMPONENTS] = mul_add(simd, term, inverse, self.shares[MOST_COMPONENTS]);
         }
         if slopes {
-            for (sum, slope) in self.slopes.iter_mut().zip(found.slopes) {
-                *sum = simd.add_f64s(*sum, kept(slope));
+            for index in 0..5 {
+                self.slopes[index] = simd.add_f64s(self.slopes[index], kept(simd, found.slopes[index], keep));
             }
         }
     }

@@ -35,6 +35,7 @@ mod maximum;
 mod mixture;
 mod observations;
 mod point_exponential;
+mod remainder;
 mod search;
 mod slab;
 mod weights;
@@ -46,6 +47,7 @@ pub use maximum::Maximum;
 pub use mixture::{Mixture, Shape};
 pub use observations::Observations;
 pub use point_exponential::PointExponential;
+pub use remainder::remainder;
 
 use crate::error::Error;
 use crate::normal::HALF_LOG_TAU;
