@@ -44,6 +44,10 @@
   } else {
     list(x$lambda, x$sigma, NA_real_)
   }
+  if (fitted_so) {
+    x$law <- x$laws[[last]]
+  }
+  x$laws <- x$laws[kept]
   x$d <- x$d[kept]
   x$u <- x$u[, kept, drop = FALSE]
   x$v <- x$v[, kept, drop = FALSE]

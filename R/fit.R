@@ -81,6 +81,7 @@ deflated_model <- function(found, given, chosen) {
     colnames(given$fixed$u) %||% sprintf("f%d", seq_along(given$fixed$d)),
     given$earlier$labels, new_labels(length(found$new$d), given)
   )
+  laws <- c(vector("list", nrow(fixed)), given$earlier$laws, lapply(found$laws, data.frame))
   # where nothing was added nor refitted, the model is the earlier one
   refit <- found$refit %||% if (length(found$new$d) == 0) given$earlier$refit
   factors <- refit$factors %||% new
@@ -98,7 +99,15 @@ deflated_model <- function(found, given, chosen) {
     labels = labels,
     path = data.frame(factor = seq_len(nrow(path)), path, row.names = NULL),
     trace = rbind(given$earlier$trace[names(trace)], trace),
-    refit = refit[setdiff(names(refit), c("factors", "beliefs"))],
+    laws = laws,
+    law = if (!is.null(found$refit)) {
+      data.frame(found$refit$law)
+    } else if (length(found$new$d) > 0) {
+      laws[[length(laws)]]
+    } else {
+      given$earlier$law
+    },
+    refit = refit[setdiff(names(refit), c("factors", "beliefs", "law"))],
     posterior = posterior %||% if (length(found$new$d) == 0) given$earlier$posterior,
     candidates = if (chosen) {
       data.frame(K = known + seq_along(found$candidates$path), found$candidates)
@@ -127,7 +136,8 @@ certified_model <- function(found) {
     d = model$factors$d, u = model$factors$u, v = model$factors$v,
     labels = factor_names(K), path = path,
     trace = data.frame(factor = integer(), iteration = integer(), lapply(model$trace, `[`, 0)),
-    refit = model[setdiff(names(model), c("factors", "beliefs"))], candidates = NULL,
+    laws = vector("list", K), law = data.frame(model$law),
+    refit = model[setdiff(names(model), c("factors", "beliefs", "law"))], candidates = NULL,
     nobs = found$nobs
   )
 }
@@ -160,11 +170,12 @@ bind_factors <- function(...) {
 #'
 #' @param model What `deflated_model()` or `certified_model()` returned, with a `certificate`.
 #' @param noise The estimator of lambda and sigma.
+#' @param prior_b The prior of the remainder.
 #' @param ignore_diag Was the diagonal left out?
 #' @inheritParams new_nmu_em
 #' @return An object of class `nmu`.
 #' @noRd
-new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
+new_nmu <- function(model, A, symmetric, ignore_diag, noise, prior_b, control, call) {
   K <- length(model$d)
   labels <- loading_names(A, symmetric)
   dimnames(model$u) <- list(labels$u, model$labels)
@@ -180,12 +191,14 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
     v = if (symmetric) model$u else model$v,
     lambda = final$lambda,
     sigma = final$sigma,
+    law = model$law,
     loglik = final$loglik,
     elbo = if (is.finite(final$elbo)) final$elbo,
     posterior = name_posterior(model$posterior, labels, model$labels),
     path = path,
     trace = known_values(data.frame(model$trace, row.names = NULL), "elbo"),
     refit = refit_summary(model$refit),
+    laws = model$laws,
     candidates = model$candidates,
     certificate = model$certificate,
     status = status,
@@ -197,6 +210,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, control, call) {
     prior = model$prior,
     prior_v = model$prior_v,
     noise = noise,
+    prior_b = prior_b,
     control = control,
     call = call
   )

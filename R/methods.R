@@ -13,8 +13,8 @@
 #' @return
 #' * `print()`: the fit, invisibly.
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
-#'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `loglik`,
-#'   `nobs`, `status`, `certificate` and `refit` (of `nmu` fits). The share of a factor is
+#'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `law` (see
+#'   [nmu()]), `loglik`, `nobs`, `status`, `certificate` and `refit` (of `nmu` fits). The share of a factor is
 #'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need not add
 #'   up to that of all of them. The support is the number of entries of `u` or `v` that are
 #'   not zero.
@@ -25,8 +25,8 @@
 #'   minus that, which is the remainder and the noise.
 #' * `logLik()`: an object of class `logLik`, so that [stats::AIC()] and [stats::BIC()] work.
 #'   Its `df` counts the loadings that are not zero (less one a factor where `A` is not
-#'   symmetric, for the scale that `u` and `v` share), and two for \eqn{\lambda} and
-#'   \eqn{\sigma} where they were estimated. It is `NA` for factors taken out of a fit that were
+#'   symmetric, for the scale that `u` and `v` share), two for \eqn{\lambda} and \eqn{\sigma}
+#'   where they were estimated, and the free weights of `prior_b`. It is `NA` for factors taken out of a fit that were
 #'   not fitted without the others, see [nmu_subset].
 #' * `nobs()`: the number of entries that the log-likelihood counts: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
@@ -78,7 +78,7 @@ nobs.nmu_fit <- function(object, ...) {
 #' @rdname nmu_methods
 #' @export
 logLik.nmu <- function(object, ...) {
-  new_log_lik(object$loglik, object, estimated = 2)
+  new_log_lik(object$loglik, object, estimated = 2 + law_parameters(object))
 }
 
 #' @rdname nmu_methods
@@ -134,6 +134,7 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
       factors = table,
       lambda = object$lambda,
       sigma = object$sigma,
+      law = fit_law(object),
       loglik = if (inherits(object, "nmu") || !is.null(A)) {
         as.numeric(logLik(object, A = A))
       } else {
@@ -154,7 +155,7 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
 print.summary.nmu_fit <- function(x, ...) {
   cli::cat_line(cli::style_bold(x$title))
   print(x$factors, digits = 4, row.names = FALSE)
-  cli::cat_line(noise_text(x))
+  cli::cat_line(c(noise_text(x), law_text(x)))
   cli::cat_line(sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)))
   cli::cat_line(c(certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)))
   invisible(x)
@@ -225,6 +226,7 @@ format.nmu_fit <- function(x, ...) {
     paste("d =", list_text(factors$d)),
     support,
     noise_text(x),
+    law_text(x),
     if (inherits(x, "nmu")) log_lik_text(x),
     status_text(x$status)
   )

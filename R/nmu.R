@@ -57,6 +57,23 @@
 #'   it has branches, but by mixtures of them. Where there is nothing to find, one null factor is
 #'   returned. The element `candidates` has all values.
 #'
+#' @section The prior of the remainder: \eqn{b = c/\lambda}{b = c/lambda}, where \eqn{c} has mean 1,
+#'   so that \eqn{1/\lambda}{1/lambda} is the mean of \eqn{b} under any prior, and what is said
+#'   of \eqn{\lambda} and its bounds holds. With `prior_point_exponential()` a share `1 - weight`
+#'   of the entries has no remainder, and with `prior_mixture("exponential")` it is a mixture of
+#'   exponentials; `scales` are there in units of the mean of \eqn{b} where weights are
+#'   estimated (at most 12 above zero, some of them below 1 and some above), and by default
+#'   0, 1/9, 1/3, 1, 3, 9 and 27. Rates cannot be given; weights can. The density of the residual is
+#'   \eqn{\pi_0 N(0, \sigma^2) + \sum_k \pi_k f(\cdot\,; r_k, \sigma)}{
+#'   pi_0 N(0, sigma^2) + sum_k pi_k f(.; r_k, sigma)}, with the density \eqn{f} of
+#'   [demg()]. It need not be log-concave: then an entry far above the factors pulls less at them
+#'   than one nearby, and the likelihood has more hills.
+#'
+#'   Weights that are free climb in turns with all else, by extrapolated steps of EM that keep the
+#'   mean; no step lowers the log-likelihood. They cost a pass over the matrix about twice the time
+#'   for a point and an exponential, and about once more for every exponential beyond it. Only
+#'   [noise_mle()] and [noise_fixed()] have other priors than the exponential.
+#'
 #' @section Certified underapproximation: With `underapprox = TRUE` the strict limit
 #'   \eqn{\sigma \to 0} is solved instead, as by Gillis and Glineur (2010): factors whose sum is at
 #'   or below `A` wherever `A` is not negative, in whatever order it is evaluated in double
@@ -96,6 +113,8 @@
 #' @param fixed `NULL`, or loadings that stay as they are, given like those of `init`, such as a
 #'   constant for an intercept. They come first, are not counted in `K`, and are labelled by their
 #'   column names, or `"f1"`, `"f2"` ...; their weights `d` are estimated.
+#' @param prior_b The prior of the remainder, its mean apart, or its name: [prior_exponential()],
+#'   [prior_point_exponential()] or [prior_mixture()] of exponentials. See the section on it.
 #' @param control Settings made by [nmu_control()].
 #'
 #' @return An object of class `nmu`, a list with
@@ -106,7 +125,8 @@
 #'     `A`;
 #'   * `lambda`, `sigma`, `loglik`: estimates and log-likelihood of the model with all
 #'     factors. Where symmetric, the log-likelihood is half the sum over the matrix, since
-#'     each pair is seen twice;
+#'     each pair is seen twice; `law`: data frame with the `weight` and the `mean`, in units of
+#'     `A`, of each part of the prior of \eqn{b} that was fitted, a mean of 0 being a point at zero;
 #'   * `path`: data frame with a row for each factor as deflation found it: `factor`, `d`, `lambda`,
 #'     `sigma`, `loglik` after it was found, `iterations`, `status` (as in [nmu_em()], `"null"`
 #'     where nothing was left for it, `"stalled"` where no step gained more though the slope said
@@ -122,6 +142,8 @@
 #'     `settled` (was its end taken? `NA` of a certified underapproximation, of which only
 #'     \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood), `bound`, `se_log_lambda`,
 #'     `se_log_sigma`, `trace`;
+#'   * `laws`: a list with the `law` after each factor, as the path has \eqn{\lambda}; `NULL` for
+#'     fixed factors and those of a certified underapproximation;
 #'   * `candidates`: `NULL`, or, where `K = NULL`, a data frame with a row for each `K` looked at:
 #'     the criterion and the mean flatness along the path and after a joint refit (`NaN` without);
 #'   * `certificate`: a list that compares the factors' sum with `A`: `largest_violation`, by how
@@ -131,8 +153,8 @@
 #'   * `status`: `"converged"` where all factors were converged, null or fixed; else that of the
 #'     last factor that was not; `converged`: `TRUE` or `FALSE`;
 #'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `ignore_diag`,
-#'     `K` (factors found), `noise`, `control`, `call`, and `A` unless `control` says not to keep
-#'     it.
+#'     `K` (factors found), `noise`, `prior_b`, `control`, `call`, and `A` unless `control` says
+#'     not to keep it.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not
 #'   as described, `nmu_error_core` where the core cannot go on, and `nmu_error_interrupted`
@@ -147,7 +169,9 @@
 #'   nonnegative matrix factorization, *Pattern Recognition* 43, 1676-1687,
 #'   \doi{10.1016/j.patcog.2009.09.013}, for underapproximation. D. C. Liu and J. Nocedal (1989), On
 #'   the limited memory BFGS method for large scale optimization, *Mathematical Programming* 45,
-#'   503-528, for the climb. Ladder, flatness and refit are ours.
+#'   503-528, for the climb. R. Varadhan and C. Roland (2008), Simple and globally convergent
+#'   methods for accelerating the convergence of any EM algorithm, *Scandinavian Journal of Statistics* 35,
+#'   335-353, for the weights of `prior_b`. Ladder, flatness and refit are ours.
 #'
 #' @seealso [nmu_em_estlambda()] for one factor with more of its details, [nmu_methods] for
 #'   what can be done with a fit, [nmu_subset], [match_factors()], [posterior_b()],
@@ -166,17 +190,22 @@
 #' fit <- nmu(tree, K = NULL)
 #' match_factors(fit, attr(tree, "loadings"))
 #'
+#' # half of the entries have no remainder
+#' nmu(tree, K = 6, prior_b = prior_point_exponential(weight = 0.5))
+#'
 #' # factors that stay below the data, for certain
 #' nmu(tree, K = 6, underapprox = TRUE)$certificate
 #' @export
 nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = prior,
-                symmetric = NULL, ignore_diag = FALSE, refine = TRUE, underapprox = FALSE,
-                init = NULL, fixed = NULL, control = nmu_control()) {
+                prior_b = prior_exponential(), symmetric = NULL, ignore_diag = FALSE,
+                refine = TRUE, underapprox = FALSE, init = NULL, fixed = NULL,
+                control = nmu_control()) {
   call <- match.call()
   A <- as_storage(A, call)
   prior <- check_priors(prior, "prior", call)
   prior_v <- check_priors(prior_v, "prior_v", call)
   noise <- check_noise(noise, call)
+  prior_b <- check_prior_b(prior_b, noise, call)
   control <- check_control(control, call)
   K <- check_number_of_factors(K, A, noise, control, call)
   ignore_diag <- check_flag(ignore_diag, "ignore_diag", call)
@@ -193,7 +222,8 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
 
   options <- c(unclass(noise), K, control["threads"], list(
     maxiter = control$maxiter, tol = control$tol, symmetric = symmetric, refine = refine,
-    ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE
+    ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
+    law = core_law(prior_b)
   ))
   model <- if (underapprox) {
     check_underapprox(given, K, noise, call)
@@ -209,7 +239,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   model$certificate <- core_value(core_certificate(A, c(options, factors)), call)
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
-  fit <- new_nmu(model, A, symmetric, ignore_diag, noise = noise, control = control, call = call)
+  fit <- new_nmu(model, A, symmetric, ignore_diag, noise, prior_b, control, call)
   signal_status(fit, call)
   signal_bounds(fit)
   if (control$verbose) {

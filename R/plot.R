@@ -1,8 +1,8 @@
 #' Plot a fit
 #'
 #' Draws in base graphics either the loadings, a panel for each factor, or the residuals: a
-#' histogram with the density that the model expects of them, [demg()] at the fitted
-#' \eqn{\lambda} and \eqn{\sigma}.
+#' histogram with the density that the model expects of them: [demg()] at the fitted
+#' \eqn{\lambda} and \eqn{\sigma}, or the mixture of such densities that `prior_b` makes.
 #'
 #' @param x A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
 #' @param type `"loadings"` (of rows; and of columns in a second column of panels, where `A`
@@ -104,7 +104,7 @@ bar_labels <- function(x) {
 plot_residuals <- function(fit, A, ...) {
   residual <- as.vector(residuals(fit, A = A))
   grid <- seq(min(residual), max(residual), length.out = 400)
-  density <- demg(grid, fit$lambda, fit$sigma)
+  density <- residual_density(grid, fit)
   bars <- graphics::hist(residual, breaks = 50, plot = FALSE)
   graphics::hist(
     residual,

@@ -7,9 +7,12 @@
 #'   b_ij ~ N(x_ij - lambda sigma^2, sigma^2)} truncated to the nonnegative numbers. Its moments
 #' are those of [truncnorm_moments()].
 #'
+#' Under another `prior_b` of [nmu()] than the exponential, the posterior is a mixture of such
+#' truncated normals, one for each exponential of the law, and of the point at zero.
+#'
 #' An entry that was not observed, since it is `NA` or on a diagonal that was ignored, says nothing
 #' of its \eqn{b}: the posterior is the prior, \eqn{\mathrm{Exp}(\lambda)}{Exp(lambda)}, with mean
-#' and standard deviation \eqn{1/\lambda}{1/lambda}.
+#' and standard deviation \eqn{1/\lambda}{1/lambda}, or the law that was fitted.
 #'
 #' The factors, \eqn{\lambda} and \eqn{\sigma} are taken as they are: how uncertain they are
 #' themselves is not in it. Only the block asked for is worked out, so that memory is needed
@@ -64,7 +67,10 @@ posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
   # in units of sigma, where nothing overflows
   z <- (block - fitted) / fit$sigma - fit$lambda * fit$sigma
   dimnames(z) <- dimnames(fitted)
-  new_posterior(z, fit$lambda, fit$sigma, draws)
+  if (is_exponential(fit_law(fit))) {
+    return(new_posterior(z, fit$lambda, fit$sigma, draws))
+  }
+  mixed_posterior(replace(z, TRUE, block - fitted), fit, draws, call)
 }
 
 #' Check a choice of rows or of columns
@@ -106,6 +112,63 @@ new_posterior <- function(z, lambda, sigma, draws) {
     posterior$draws <- array(values, c(dim(z), draws), labels)
   }
   structure(posterior, class = "nmu_posterior")
+}
+
+#' Work out the posterior under a mixture
+#'
+#' @param x Matrix of residuals; `NA` where an entry was not observed.
+#' @param fit The fit.
+#' @param draws Number of draws.
+#' @param call The user's call.
+#' @return An object of class `nmu_posterior`.
+#' @noRd
+mixed_posterior <- function(x, fit, draws, call) {
+  law <- fit_law(fit)
+  observed <- !is.na(x)
+  prior <- new_prior("mixture", list(
+    shape = "exponential", scales = law$mean, weights = law$weight
+  ))
+  posterior <- list(
+    mean = replace(x, TRUE, 1 / fit$lambda),
+    sd = replace(x, TRUE, sqrt(2 * sum(law$weight * law$mean^2) - 1 / fit$lambda^2))
+  )
+  if (any(observed)) {
+    s <- rep(fit$sigma, sum(observed))
+    known <- solve_normal_means(x[observed], s, prior, call)$posterior
+    posterior$mean[observed] <- known$mean
+    posterior$sd[observed] <- known$sd
+  }
+  if (draws > 0) {
+    values <- matrix(0, length(x), draws)
+    values[observed, ] <- mixed_draws(x[observed], fit, draws)
+    values[!observed, ] <- draw_remainder(sum(!observed) * draws, law)
+    labels <- if (!is.null(dimnames(x))) c(dimnames(x), list(NULL))
+    posterior$draws <- array(values, c(dim(x), draws), labels)
+  }
+  structure(posterior, class = "nmu_posterior")
+}
+
+#' Draws from posteriors under a mixture: of a part first, and then of what it says
+#'
+#' @param x Residuals.
+#' @inheritParams mixed_posterior
+#' @return A matrix with a row for each of `x` and a column for each draw.
+#' @noRd
+mixed_draws <- function(x, fit, draws) {
+  law <- fit_law(fit)
+  terms <- log_terms(x, fit)
+  shares <- exp(terms - do.call(pmax, as.data.frame(terms)))
+  upper <- t(apply(shares / rowSums(shares), 1, cumsum))
+  place <- matrix(stats::runif(length(x) * draws), length(x))
+  part <- matrix(1L, length(x), draws)
+  for (k in seq_len(nrow(law) - 1)) {
+    part <- part + (place > upper[, k])
+  }
+  seed <- floor(stats::runif(2) * 2^32)
+  mean <- law$mean[part]
+  z <- ifelse(mean > 0, x / fit$sigma - fit$sigma / mean, 0)
+  values <- fit$sigma * core_truncnorm_draws(z, 1L, seed[1], seed[2])
+  matrix(ifelse(mean > 0, values, 0), length(x))
 }
 
 #' @rdname posterior_b

@@ -6,9 +6,10 @@
 #' \deqn{\sum_j \log f(a_j - \sum_k l_k y_{jk}),}{sum_j log f(a_j - sum_k l_k y_jk),}
 #' where \eqn{y} is `coef(object, "v")` and \eqn{f} is the density [demg()].
 #'
-#' The density is log-concave, and so is this sum: its maximum does not depend on a start. It is
-#' found for each row by itself, whatever the others, by the quasi-Newton method of [nmu()], until
-#' the gain of log-likelihood an entry and the scaled projected gradient are at most 1e-8.
+#' The density is log-concave, and so is this sum: its maximum does not depend on a start. (Under
+#' another `prior_b` than the exponential it is not, and a local maximum near the least-squares
+#' loadings is found.) It is found for each row by itself, whatever the others, by the
+#' quasi-Newton method of [nmu()], until the gain of log-likelihood an entry and the scaled projected gradient are at most 1e-8.
 #'
 #' Rows that were in the data do not get the very loadings of the fit: factors are fitted one
 #' after another, while these loadings are found together, and so are at least as likely. Where `A`
@@ -104,6 +105,7 @@ new_loadings <- function(fit, newdata, scan, call, maxiter = 1000L) {
   if (any(active)) {
     options <- list(
       v = factors$v[, active, drop = FALSE], lambda = fit$lambda, sigma = fit$sigma,
+      law = known_law(fit),
       rms = fit$sigma, # the unit in which the core works: not one of the other rows
       tol = 1e-8, maxiter = maxiter
     )

@@ -4,7 +4,8 @@
 #' \eqn{e}, the factors, \eqn{\lambda} and \eqn{\sigma} being those of the fit: for a parametric
 #' bootstrap, or to see whether the data look like what the model makes.
 #'
-#' The remainder and the noise come from [remg()], that is from R's own generator. Where `A` was
+#' The remainder and the noise come from [remg()], that is from R's own generator; under another
+#' `prior_b` than the exponential the remainder is drawn from the law that was fitted. Where `A` was
 #' treated as symmetric, the upper triangle is drawn, with the diagonal, and mirrored. Every
 #' entry is drawn, also those that were missing in `A` or on a diagonal that was ignored.
 #'
@@ -72,10 +73,10 @@ check_seed <- function(seed, call) {
 #' @noRd
 draw_matrix <- function(mean, fit) {
   if (!fit$symmetric) {
-    return(mean + remg(length(mean), fit$lambda, fit$sigma))
+    return(mean + draw_residuals(length(mean), fit))
   }
   upper <- upper.tri(mean, diag = TRUE)
-  mean[upper] <- mean[upper] + remg(sum(upper), fit$lambda, fit$sigma)
+  mean[upper] <- mean[upper] + draw_residuals(sum(upper), fit)
   mean[!upper] <- t(mean)[!upper]
   mean
 }

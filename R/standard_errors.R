@@ -19,6 +19,11 @@
 #' 2 m_ii u_ik^2 - s_ii sigma^2 / d_k} with the slope \eqn{s = \lambda - h/\sigma}{
 #' s = lambda - h/sigma}.
 #'
+#' Under another `prior_b` than the exponential, with \eqn{\bar b}{b-bar} and
+#' \eqn{\mathrm{Var}[b]}{Var[b]} of [posterior_b()], \eqn{m = 1 - \mathrm{Var}[b]/\sigma^2}{
+#' m = 1 - Var[b]/sigma^2}, which may be below zero, and \eqn{s = (x - \bar b)/\sigma^2}{
+#' s = (x - b-bar)/sigma^2}.
+#'
 #' These errors are conditional, and so understate: were the other numbers free to follow, the
 #' likelihood would fall less. The more factors overlap, the more they understate. They are no
 #' guide to whether a loading is zero, since it cannot be below.
@@ -57,7 +62,7 @@ standard_errors <- function(fit, A = NULL) {
   }
   factors <- fit_factors(fit)
   options <- c(fit_problem(fit, scan$missing > 0), list(
-    lambda = fit$lambda, sigma = fit$sigma,
+    lambda = fit$lambda, sigma = fit$sigma, law = known_law(fit),
     rms = fit$sigma # the unit in which the core works
   ))
   errors <- lapply(core_value(core_standard_errors(A, options), call), function(values) {

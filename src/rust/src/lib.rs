@@ -122,7 +122,7 @@ fn core_project(a: Robj, options: List) -> Result<List, String> {
     let options = Options::new(options);
     guarded(|| {
         let scale = options.scale()?;
-        let rows = Rows { values: a.values()?, scale };
+        let rows = Rows { values: a.values()?, scale, law: options.law()? };
         let (columns, noise) = (options.columns(a.nrow)?, options.noise(scale)?);
         let found = project(rows, &columns, noise, options.stop()?, &mut interrupt::observer());
         found.map(|rows| projection_list(&rows, scale)).map_err(|error| error.to_string())
@@ -140,7 +140,8 @@ fn core_standard_errors(a: Robj, options: List) -> Result<List, String> {
         let (scale, threads) = (options.scale()?, options.threads()?);
         let problem = options.problem(storage.as_ref(), scale)?;
         let factors = options.factors("factors", scale)?;
-        let errors = uncertainty::standard_errors(&problem.view(&[]), &factors, options.noise(scale)?, threads);
+        let (view, noise) = (problem.view(&[]).under(options.law()?), options.noise(scale)?);
+        let errors = uncertainty::standard_errors(&view, &factors, noise, threads);
         Ok(errors_list(&errors, scale))
     })
 }

@@ -7,7 +7,7 @@ use nmu_core::choose::Candidate;
 use nmu_core::deflate::Deflation;
 use nmu_core::em::Fit;
 use nmu_core::fit::{FactorFit, Refit, Status, Trace};
-use nmu_core::noise::{Bounds, Noise};
+use nmu_core::noise::{Bounds, Law, Noise};
 use nmu_core::project::Projection;
 use nmu_core::scan::Scan;
 use nmu_core::uncertainty::StandardErrors;
@@ -106,6 +106,7 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64) -> List {
             se_log_lambda = errors(0),
             se_log_sigma = errors(1)
         ),
+        laws = List::from_values(fits.iter().map(|fit| law_list(&fit.law, fit.noise, scale))),
         trace = list!(
             factor = rows.iter().map(|(factor, _)| *factor as i32 + 1).collect::<Vec<_>>(),
             trace = trace_list(rows.iter().map(|(_, row)| *row), count, scale)
@@ -120,6 +121,12 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64) -> List {
     )
 }
 
+/// The law of the remainder: weights, and means in the units of the matrix.
+fn law_list(law: &Law, noise: Noise, scale: f64) -> List {
+    let (weights, means): (Vec<f64>, Vec<f64>) = law.parts().into_iter().unzip();
+    list!(weight = weights, mean = means.iter().map(|mean| mean / (noise.lambda * scale)).collect::<Vec<_>>())
+}
+
 /// All factors, refitted.
 fn refit_list(refit: &Refit, scale: f64) -> List {
     let factors: Vec<&Factor> = refit.factors.iter().collect();
@@ -128,6 +135,7 @@ fn refit_list(refit: &Refit, scale: f64) -> List {
         factors = factor_list(&factors, scale),
         lambda = refit.noise.lambda * scale,
         sigma = refit.noise.sigma / scale,
+        law = law_list(&refit.law, refit.noise, scale),
         loglik = refit.log_likelihood + refit.count * scale.ln(),
         elbo = refit.elbo + refit.count * scale.ln(),
         beliefs = beliefs_list(&refit.beliefs.iter().map(Some).collect::<Vec<_>>(), scale),

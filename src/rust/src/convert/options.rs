@@ -7,7 +7,7 @@ use nmu_core::certify;
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{Count, Plan, Problem};
 use nmu_core::em::Settings;
-use nmu_core::noise::{Moments, Noise, Notebook, Shares};
+use nmu_core::noise::{Law, LawFamily, Means, Moments, Noise, Notebook, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::project::Stop;
 use nmu_core::scan::power_of_two_near;
@@ -58,7 +58,30 @@ impl Options {
             "fixed" => Rule::Fixed(self.noise(scale)?),
             other => return Err(format!("there is no rule {other}")),
         };
-        Ok(Climb { rule, schedule, tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+        let law = self.family()?;
+        Ok(Climb { rule, schedule, law, tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+    }
+
+    /// What is known of the law of the remainder: `means` and `weights` in units of their own, or that it is a point mass
+    /// `tied` to an exponential.
+    fn family(&self) -> Result<LawFamily, String> {
+        let list = Self(self.get("law")?);
+        let means: Vec<f64> = list.get("means")?;
+        let weights: Option<Vec<f64>> = list.get("weights")?;
+        match weights {
+            _ if list.flag("tied")? => Ok(LawFamily::PointExponential),
+            Some(weights) => Law::new(weights.into_iter().zip(means)).map(LawFamily::Known),
+            None => Means::new(&means).map(LawFamily::Mixture),
+        }
+        .map_err(|error| error.to_string())
+    }
+
+    /// The law of the remainder, all of which is known.
+    pub(crate) fn law(&self) -> Result<Law, String> {
+        match self.family()? {
+            LawFamily::Known(law) => Ok(law),
+            _ => Err("the law of the remainder is not known".to_string()),
+        }
     }
 
     /// λ and σ, in units in which entries are multiplied by `scale`.

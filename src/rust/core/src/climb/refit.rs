@@ -42,7 +42,7 @@ impl Climb<'_> {
         let rest = view.minus(&factors);
         let mut route = Route::new(&rest, self, threads, observer);
         let bounds = self.bounds(&route);
-        let fit = route.climb_noise(&[], self.first_noise(&route), bounds);
+        let fit = route.climb_noise(&factors, self.first_noise(&route), bounds);
         let top = Top { log_likelihood: fit.log_likelihood(), factors: factors.clone() };
         route.refit(factors.clone(), &fit, bounds, top)
     }

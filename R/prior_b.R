@@ -1,0 +1,185 @@
+#' Check the prior of the remainder
+#'
+#' @param prior_b An object of class `nmu_prior`, or the name of a family.
+#' @param noise The estimator of lambda and sigma.
+#' @param call The user's call.
+#' @return An object of class `nmu_prior`, a mixture with the `scales` that the fit uses.
+#' @noRd
+check_prior_b <- function(prior_b, noise, call) {
+  prior <- check_priors(prior_b, "prior_b", call)
+  if (length(prior) > 1) {
+    abort_input("prior_b", "one prior", sprintf("a list of %d", length(prior)), call)
+  }
+  prior <- prior[[1]]
+  family <- prior$family
+  legal <- family %in% c("exponential", "point_exponential") ||
+    (family == "mixture" && prior$shape == "exponential")
+  if (!legal) {
+    expected <-
+      "prior_exponential(), prior_point_exponential() or prior_mixture(\"exponential\")"
+    abort_input("prior_b", expected, format(prior)[1], call)
+  }
+  if (!is.null(prior$rate)) {
+    expected <- "a prior without a rate, which follows from lambda (to give it, see noise_fixed())"
+    abort_input("prior_b", expected, sprintf("a rate of %s", signif_text(prior$rate)), call)
+  }
+  if (isTRUE(prior$weight == 0)) {
+    abort_input("prior_b", "a prior with a positive weight", "a weight of 0", call)
+  }
+  if (family != "exponential" && !(noise$rule %in% c("mle", "fixed"))) {
+    expected <- sprintf("prior_exponential() with noise_%s()", noise$rule)
+    abort_input("prior_b", expected, format(prior)[1], call)
+  }
+  if (family == "mixture") check_mixture_b(prior, call) else prior
+}
+
+#' Check that the scales of a mixture can have mean 1
+#'
+#' @param prior A mixture of exponentials.
+#' @inheritParams check_prior_b
+#' @return `prior`, its scales filled in.
+#' @noRd
+check_mixture_b <- function(prior, call) {
+  prior$scales <- prior$scales %||% c(0, 3^(-2:3))
+  scales <- prior$scales
+  if (sum(scales > 0) > 12) {
+    expected <- "a mixture of at most 12 exponentials"
+    abort_input("prior_b", expected, sprintf("%d scales above 0", sum(scales > 0)), call)
+  }
+  if (is.null(prior$weights)) {
+    if (!(min(scales) < 1 && max(scales) > 1)) {
+      expected <- "a mixture with scales below and above 1, which is the mean of b"
+      found <- sprintf("scales from %s to %s", signif_text(min(scales)), signif_text(max(scales)))
+      abort_input("prior_b", expected, found, call)
+    }
+  } else if (sum(prior$weights * scales) <= 0) {
+    abort_input("prior_b", "a mixture with a positive mean", "all weight at 0", call)
+  }
+  prior
+}
+
+#' The prior of the remainder as the core takes it
+#'
+#' @param prior What `check_prior_b()` returned.
+#' @return A list of `means` and `weights`, in units of their own, of which `NULL` weights are to be
+#'   estimated; and `tied`: is it a point mass and one exponential, whatever the means?
+#' @noRd
+core_law <- function(prior) {
+  switch(prior$family,
+    exponential = list(means = 1, weights = 1, tied = FALSE),
+    point_exponential = list(
+      means = c(0, 1), weights = if (!is.null(prior$weight)) c(1 - prior$weight, prior$weight),
+      tied = is.null(prior$weight)
+    ),
+    mixture = list(means = prior$scales, weights = prior$weights, tied = FALSE)
+  )
+}
+
+#' The law of the remainder of a fit
+#'
+#' @param fit A fit.
+#' @return A data frame with a row for each part of a mixture: `weight`, and `mean`, in units of
+#'   `A`, 0 for a point mass and otherwise that of an exponential.
+#' @noRd
+fit_law <- function(fit) {
+  fit$law %||% data.frame(weight = 1, mean = 1 / fit$lambda)
+}
+
+#' Is a law one exponential?
+#' @param law What `fit_law()` returned.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+is_exponential <- function(law) {
+  nrow(law) == 1
+}
+
+#' The law of a fit, as the core takes it
+#' @param fit A fit.
+#' @return A list.
+#' @noRd
+known_law <- function(fit) {
+  law <- fit_law(fit)
+  list(means = law$mean, weights = law$weight, tied = FALSE)
+}
+
+#' Number of parameters of the law of the remainder that were estimated, but for its mean
+#' @param fit A fit.
+#' @return A whole number.
+#' @noRd
+law_parameters <- function(fit) {
+  law <- core_law(fit$prior_b %||% prior_exponential())
+  if (!is.null(law$weights)) {
+    return(0)
+  }
+  # weights have a sum and a mean
+  if (law$tied) 1 else max(nrow(fit_law(fit)) - 2, 0)
+}
+
+#' The log-density of residuals under a fit, part by part
+#'
+#' @param x Residuals.
+#' @param fit A fit.
+#' @return A matrix with a row for each residual and a column for each part of the law, with the
+#'   weights in it.
+#' @noRd
+log_terms <- function(x, fit) {
+  law <- fit_law(fit)
+  term <- function(weight, mean) {
+    log(weight) + if (mean == 0) {
+      stats::dnorm(x, sd = fit$sigma, log = TRUE)
+    } else {
+      demg(x, 1 / mean, fit$sigma, log = TRUE)
+    }
+  }
+  matrix(unlist(Map(term, law$weight, law$mean)), length(x))
+}
+
+#' The density of residuals under a fit
+#' @inheritParams log_terms
+#' @return Numbers.
+#' @noRd
+residual_density <- function(x, fit) {
+  rowSums(exp(log_terms(x, fit)))
+}
+
+#' Draws of a remainder
+#'
+#' @param count How many.
+#' @param law What `fit_law()` returned.
+#' @return Numbers.
+#' @noRd
+draw_remainder <- function(count, law) {
+  part <- sample.int(nrow(law), count, replace = TRUE, prob = law$weight)
+  law$mean[part] * stats::rexp(count)
+}
+
+#' Draws of remainder and noise
+#'
+#' @param count How many.
+#' @param fit A fit.
+#' @return Numbers.
+#' @noRd
+draw_residuals <- function(count, fit) {
+  law <- fit_law(fit)
+  if (is_exponential(law)) {
+    return(remg(count, fit$lambda, fit$sigma))
+  }
+  draw_remainder(count, law) + stats::rnorm(count, sd = fit$sigma)
+}
+
+#' The law of the remainder as text
+#' @param fit A fit, or its summary.
+#' @return One string, or `NULL` where it is one exponential.
+#' @noRd
+law_text <- function(fit) {
+  law <- fit_law(fit)
+  if (is_exponential(law)) {
+    return(NULL)
+  }
+  shown <- law[law$weight >= 5e-4, ]
+  part <- function(weight, mean) {
+    sprintf(if (mean == "0") "%s at %s" else "%s of mean %s", weight, mean)
+  }
+  parts <- mapply(part, signif_text(signif(shown$weight, 3)), signif_text(shown$mean))
+  paste("b:", paste(parts, collapse = ", "))
+}
