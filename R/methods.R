@@ -8,7 +8,7 @@
 #' @param A The data, needed by `residuals()` and by `logLik()` of an `nmu_em` fit,
 #'   where the fit has not kept them (`keep_data = FALSE`); used by
 #'   `summary()` if there.
-#' @param ... Not used.
+#' @param ... Not used by these methods.
 #'
 #' @return
 #' * `print()`: the fit, invisibly.
@@ -31,17 +31,22 @@
 #' * `nobs()`: the number of entries that the log-likelihood counts: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
 #'
+#' [stats::update()] fits again with some arguments changed, as in `update(fit, K = 3)`;
+#' [stats::AIC()] and [stats::BIC()] compare such fits.
+#'
 #' @section Errors: Class `nmu_error_input` where the data are needed and neither kept nor
 #'   given, or given with another size, and where `side` is not one of its choices.
 #'
-#' @seealso [predict()][predict.nmu_fit] for new rows, [simulate()][simulate.nmu_fit] for new data.
+#' @seealso [predict()][predict.nmu_fit] for new rows, [simulate()][simulate.nmu_fit] for new data,
+#'   [nmu_tables] for `as.data.frame()`, `tidy()`, `glance()` and `augment()`, [as_svd()] and
+#'   [as_nmf()] for other packages, [plot()][plot.nmu_fit].
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = 2)
 #' summary(fit)
 #' head(coef(fit))
 #' range(residuals(fit))
-#' AIC(fit)
+#' AIC(fit, update(fit, K = 3))
 #' @name nmu_methods
 NULL
 
@@ -155,10 +160,19 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
 print.summary.nmu_fit <- function(x, ...) {
   cli::cat_line(cli::style_bold(x$title))
   print(x$factors, digits = 4, row.names = FALSE)
-  cli::cat_line(c(noise_text(x), law_text(x)))
-  cli::cat_line(sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)))
-  cli::cat_line(c(certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)))
+  cat_wrapped(c(
+    noise_text(x), law_text(x),
+    sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)),
+    certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)
+  ))
   invisible(x)
+}
+
+#' Print lines, broken where the console is narrower than they are
+#' @param lines Strings.
+#' @noRd
+cat_wrapped <- function(lines) {
+  cli::cat_line(cli::ansi_strwrap(lines, width = cli::console_width() + 1, exdent = 2))
 }
 
 #' A certificate as text
@@ -201,7 +215,7 @@ refit_text <- function(refit) {
 #' @method print nmu_fit
 #' @export
 print.nmu_fit <- function(x, ...) {
-  cli::cat_line(format(x))
+  cat_wrapped(format(x))
   invisible(x)
 }
 

@@ -1,0 +1,131 @@
+#' A fit as tables
+#'
+#' A fit as data frames: its loadings, its factors, its parameters, its entries. `tidy()`,
+#' `glance()` and `augment()` are methods for the generics of the package generics, which broom
+#' exports, too; they work once one of these is attached.
+#'
+#' @param x A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
+#' @param matrix `"d"` (a row for each factor), `"u"` or `"v"` (a row for each loading).
+#' @param A,data The data, where the fit has not kept them (`keep_data = FALSE`). `augment()` needs
+#'   them; `tidy()` takes the share of a factor from them, and `glance()` the log-likelihood of
+#'   an `nmu_em` fit, which is `NA` without.
+#' @param row.names,optional As in [as.data.frame()].
+#' @param ... Not used.
+#'
+#' @return Plain data frames.
+#'
+#' * `as.data.frame()`: the loadings with names, one a row: `factor`, `side` (`"u"`, and `"v"` where
+#'   `A` is not symmetric), `feature` (a name, or a number where `A` has no names), `loading`
+#'   (\eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} as in [coef()][nmu_methods]).
+#' * `tidy()`: with `matrix = "d"` the table of [summary()][nmu_methods] and the `status` of each
+#'   factor; with `"u"` or `"v"` that side of `as.data.frame()`, of unit norm: `factor`, `feature`,
+#'   `loading`.
+#' * `glance()`: one row: `K`, `lambda`, `sigma`, `logLik`, `df`, `AIC`, `BIC`, `nobs`,
+#'   `relative_error` and `violated`, the share of the entries that the factors exceed (both `NA`
+#'   where the fit has no certificate), `status`, `converged`.
+#' * `augment()`: a row for each entry of `A`, column after column: `row`, `column` (names, or
+#'   numbers), `value`, `.fitted`, `.resid` (`value - .fitted`), and the posterior mean and
+#'   standard deviation of the remainder, `.b` and `.b_sd`, as in [posterior_b()].
+#'
+#' @section Errors: Class `nmu_error_input` where `matrix` is not one of its choices, and where the
+#'   data are needed and neither kept nor given, or given with another size.
+#'
+#' @examples
+#' fit <- nmu(USArrests, K = 2)
+#' as.data.frame(fit)[c(1:2, 101:104), ]
+#' if (requireNamespace("generics", quietly = TRUE)) {
+#'   print(generics::tidy(fit))
+#'   print(generics::glance(fit))
+#'   print(head(generics::augment(fit), 3))
+#' }
+#' @name nmu_tables
+NULL
+
+#' @rdname nmu_tables
+#' @method as.data.frame nmu_fit
+#' @export
+as.data.frame.nmu_fit <- function(x, row.names = NULL, optional = FALSE, ...) { # nolint
+  sides <- if (x$symmetric) "u" else c("u", "v")
+  tables <- lapply(sides, function(side) {
+    table <- loading_table(coef(x, side = side))
+    data.frame(factor = table$factor, side = side, table[c("feature", "loading")])
+  })
+  table <- do.call(rbind, tables)
+  if (!is.null(row.names)) {
+    rownames(table) <- row.names
+  }
+  table
+}
+
+#' Loadings, one a row
+#'
+#' @param loadings A matrix with a named column for each factor.
+#' @return A data frame: `factor`, `feature`, `loading`.
+#' @noRd
+loading_table <- function(loadings) {
+  data.frame(
+    factor = rep(colnames(loadings), each = nrow(loadings)),
+    feature = rep(as.character(line_names(loadings)), ncol(loadings)),
+    loading = as.vector(loadings)
+  )
+}
+
+#' Names of the rows, or their numbers
+#'
+#' @param x A matrix.
+#' @return A vector.
+#' @noRd
+line_names <- function(x) {
+  rownames(x) %||% seq_len(nrow(x))
+}
+
+#' @rdname nmu_tables
+#' @exportS3Method generics::tidy
+tidy.nmu_fit <- function(x, matrix = c("d", "u", "v"), A = NULL, ...) {
+  matrix <- check_choice(matrix, "matrix", c("d", "u", "v"), quote(tidy(x)))
+  if (matrix != "d") {
+    return(loading_table(fit_factors(x)[[matrix]]))
+  }
+  status <- if (inherits(x, "nmu")) x$path$status else x$status
+  data.frame(summary(x, A = A)$factors, status = status)
+}
+
+#' @rdname nmu_tables
+#' @exportS3Method generics::glance
+glance.nmu_fit <- function(x, A = NULL, ...) {
+  known <- inherits(x, "nmu") || !is.null(A) || !is.null(x$A)
+  value <- if (known) logLik(x, A = A) else new_log_lik(NA_real_, x, if (x$estimated) 2 else 0)
+  data.frame(
+    K = length(x$d),
+    lambda = x$lambda,
+    sigma = x$sigma,
+    logLik = as.numeric(value),
+    df = attr(value, "df"),
+    AIC = stats::AIC(value),
+    BIC = stats::BIC(value),
+    nobs = stats::nobs(x),
+    relative_error = x$certificate$error %||% NA_real_,
+    violated = x$certificate$share %||% NA_real_,
+    status = x$status,
+    converged = x$converged
+  )
+}
+
+#' @rdname nmu_tables
+#' @exportS3Method generics::augment
+augment.nmu_fit <- function(x, data = NULL, ...) {
+  A <- fit_data(x, data, quote(augment(x)))
+  posterior <- posterior_b(x, A = A)
+  fitted <- fitted(x)
+  names <- lapply(fit_factors(x)[c("u", "v")], line_names)
+  value <- as.vector(A)
+  data.frame(
+    row = rep(names$u, length(names$v)),
+    column = rep(names$v, each = length(names$u)),
+    value = value,
+    .fitted = as.vector(fitted),
+    .resid = value - as.vector(fitted),
+    .b = as.vector(posterior$mean),
+    .b_sd = as.vector(posterior$sd)
+  )
+}
