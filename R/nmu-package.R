@@ -27,7 +27,7 @@
 #' @useDynLib nmu, .registration = TRUE
 #' @importClassesFrom Matrix sparseMatrix
 #' @importFrom graphics plot
-#' @importFrom rlang %||%
+#' @importFrom rlang .data %||%
 #' @importFrom stats coef fitted logLik nobs predict residuals simulate
 #' @aliases NULL nmu-package
 #' @keywords internal

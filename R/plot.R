@@ -1,41 +1,78 @@
 #' Plot a fit
 #'
-#' Draws in base graphics either the loadings, a panel for each factor, or the residuals: a
-#' histogram with the density that the model expects of them: [demg()] at the fitted
-#' \eqn{\lambda} and \eqn{\sigma}, or the mixture of such densities that `prior_b` makes.
+#' `plot()` draws in base graphics, `autoplot()` makes the same as an object of ggplot2, which is to
+#' be attached first. Colours are those of the viridis scale, which the colour blind can read.
 #'
-#' @param x A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
-#' @param type `"loadings"` (of rows; and of columns in a second column of panels, where `A`
-#'   is not symmetric) or `"residuals"`. Case matters, the beginning of a word is enough.
-#' @param factors Whole numbers: which factors to draw; by default all, but at most 12 (6
-#'   where `A` is not symmetric).
-#' @param A The data, for `type = "residuals"` where the fit has not kept them.
-#' @param ... Passed on to [graphics::barplot()] or [graphics::hist()].
+#' * `"loadings"`: a panel for each factor (and a second column of panels for the columns
+#'   of `A`, where it is not symmetric).
+#' * `"matrices"`: `A`, the sum of the factors, the posterior mean of the remainder b and the noise
+#'   that is left, on one colour scale: the first is the sum of the others. Sides of more
+#'   than 200 are averaged over blocks; missing entries stay white.
+#' * `"residuals"`: a histogram with the density that the model expects, [demg()] at the fitted
+#'   \eqn{\lambda} and \eqn{\sigma}, or the mixture of such densities that `prior_b` makes. A
+#'   spike of the density is cut.
+#' * `"trace"`: the log-likelihood of each iteration, factor by factor. It never falls within a
+#'   stage, which is a line; rungs of the ladder of [noise_mle()] are stages, and hold
+#'   \eqn{\lambda\sigma} at other values, so that one may end below another.
+#' * `"scree"`: the weights, the log-likelihood of the first K factors as deflation found them, and,
+#'   where `K = NULL`, the criterion that chose K.
+#' * `"tree"`: the factors whose groups are nested, [factor_tree()].
 #'
-#' @return The fit, invisibly.
+#' @param x,object A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
+#' @param type See above. Case matters, the beginning of a word is enough.
+#' @param factors Which factors to draw the loadings of, chosen as in `fit[factors]`, see
+#'   [nmu_subset]; by default all, but at most 12 (6 where `A` is not symmetric).
+#' @param A The data, for `"matrices"` and `"residuals"` where the fit has not kept them.
+#' @param group `NULL`, or how loadings are ordered: a factor (or strings) with an entry for each
+#'   row of `A`, by whose levels they are ordered and coloured; or numbers, by which they are only
+#'   ordered. For the columns, too: `list(u = , v = )`.
+#' @param style `"bars"` or `"lines"`, of loadings.
+#' @param ... `plot()`: passed on to [graphics::barplot()] or [graphics::plot.default()] (loadings),
+#'   [graphics::image()], [graphics::hist()], [graphics::plot.default()]. With `type = "tree"`, in
+#'   both functions, arguments of [factor_tree()]. Otherwise not used.
 #'
-#' @section Errors: Class `nmu_error_input` where `type` or `factors` is not as described or
+#' @return `plot()`: the fit, invisibly. `autoplot()`: an object of class `ggplot`.
+#'
+#' @section Errors: Class `nmu_error_input` where an argument is not as described or
 #'   the data are needed and neither kept nor given.
 #'
 #' @examples
-#' fit <- nmu(Harman74.cor$cov, K = 2)
+#' fit <- nmu(Harman74.cor$cov, K = NULL)
 #' plot(fit)
+#' plot(fit, type = "matrices")
 #' plot(fit, type = "residuals")
+#' plot(fit, type = "scree")
+#' if (requireNamespace("ggplot2", quietly = TRUE)) {
+#'   ggplot2::autoplot(fit)
+#' }
 #' @export
-plot.nmu_fit <- function(x, type = c("loadings", "residuals"), factors = NULL, A = NULL, ...) {
+plot.nmu_fit <- function(x, type = c(
+                           "loadings", "matrices", "residuals", "trace", "scree", "tree"
+                         ),
+                         factors = NULL, A = NULL, group = NULL, style = c("bars", "lines"), ...) {
   call <- quote(plot(x))
-  type <- check_choice(type, "type", c("loadings", "residuals"), call)
-  if (type == "residuals") {
-    plot_residuals(x, fit_data(x, A, call), ...)
-  } else {
-    plot_loadings(x, check_factors(factors, x, call), ...)
-  }
+  type <- check_choice(type, "type", plot_types, call)
+  style <- check_choice(style, "style", c("bars", "lines"), call)
+  switch(type,
+    loadings = plot_loadings(
+      x, check_factors(factors, x, call), check_group(group, x, call), style, ...
+    ),
+    matrices = plot_matrices(x, fit_data(x, A, call), ...),
+    residuals = plot_residuals(x, fit_data(x, A, call), ...),
+    trace = plot_trace(check_trace(x, call), ...),
+    scree = plot_scree(x, ...),
+    tree = plot(factor_tree(x, ...))
+  )
   invisible(x)
 }
 
+#' What can be drawn
+#' @noRd
+plot_types <- c("loadings", "matrices", "residuals", "trace", "scree", "tree")
+
 #' Check which factors are to be drawn
 #'
-#' @param factors The numbers given, or `NULL`.
+#' @param factors Those given, or `NULL`.
 #' @param fit The fit.
 #' @param call The user's call.
 #' @return Whole numbers from 1 to K.
@@ -45,71 +82,20 @@ check_factors <- function(factors, fit, call) {
   if (is.null(factors)) {
     return(seq_len(min(K, if (fit$symmetric) 12 else 6)))
   }
-  if (!is.numeric(factors) || length(factors) == 0 || !all(factors %in% seq_len(K))) {
-    found <- if (is.numeric(factors) && length(factors) > 0) {
-      format(factors[!(factors %in% seq_len(K))][1], digits = 15)
-    } else {
-      describe(factors)
-    }
-    abort_input("factors", sprintf("whole numbers from 1 to %d", K), found, call)
-  }
-  as.integer(factors)
+  names <- colnames(fit_factors(fit)$u)
+  check_selection(factors, "factors", "factor", K, names, call)
 }
 
-#' Draw the loadings as bars
+#' Refuse a trace that was not kept
 #'
-#' @param fit A fit.
-#' @param shown Which factors.
-#' @param ... Passed on to [graphics::barplot()].
+#' @param fit The fit.
+#' @param call The user's call.
+#' @return The fit.
 #' @noRd
-plot_loadings <- function(fit, shown, ...) {
-  factors <- fit_factors(fit)
-  sides <- if (fit$symmetric) "u" else c("u", "v")
-  labels <- lapply(factors[sides], bar_labels)
-  layout <- if (fit$symmetric) grDevices::n2mfrow(length(shown)) else c(length(shown), 2)
-  longest <- max(nchar(unlist(labels)))
-  old <- graphics::par(mfrow = layout, mar = c(min(1 + longest / 2, 8), 4, 2, 1), las = 2)
-  on.exit(graphics::par(old))
-  for (k in shown) {
-    for (side in sides) {
-      graphics::barplot(
-        factors[[side]][, k],
-        names.arg = labels[[side]], cex.names = 0.8, col = "#0072B2", border = NA,
-        main = sprintf("%s%d, d = %s", side, k, signif_text(factors$d[k])),
-        ...
-      )
-    }
+check_trace <- function(fit, call) {
+  if (!any(is.finite(trace_lines(fit)$loglik))) {
+    expected <- "another one than \"trace\": the fit has not kept the log-likelihood of iterations"
+    abort_input("type", expected, "\"trace\"", call)
   }
-}
-
-#' Labels under the bars of a factor
-#'
-#' @param x Matrix of factors.
-#' @return Row names cut to 14 characters, row numbers where there are none, and nothing
-#'   where they are too many to be read.
-#' @noRd
-bar_labels <- function(x) {
-  if (nrow(x) > 60) {
-    return(rep("", nrow(x)))
-  }
-  strtrim(rownames(x) %||% seq_len(nrow(x)), 14)
-}
-
-#' Draw the histogram of the residuals with the density expected
-#'
-#' @param fit A fit.
-#' @param A Its data.
-#' @param ... Passed on to [graphics::hist()].
-#' @noRd
-plot_residuals <- function(fit, A, ...) {
-  residual <- as.vector(residuals(fit, A = A))
-  grid <- seq(min(residual), max(residual), length.out = 400)
-  density <- residual_density(grid, fit)
-  bars <- graphics::hist(residual, breaks = 50, plot = FALSE)
-  graphics::hist(
-    residual,
-    breaks = 50, freq = FALSE, col = "grey85", border = "grey60", xlab = "residual",
-    main = noise_text(fit), ylim = range(0, density, bars$density), ...
-  )
-  graphics::lines(grid, density, col = "#D55E00", lwd = 2)
+  fit
 }

@@ -81,7 +81,8 @@ line_names <- function(x) {
 
 #' @rdname nmu_tables
 #' @exportS3Method generics::tidy
-tidy.nmu_fit <- function(x, matrix = c("d", "u", "v"), A = NULL, ...) {
+tidy.nmu_fit <- function(x, matrix = c("d", "u", "v"), # nolint: object_name_linter.
+                         A = NULL, ...) {
   matrix <- check_choice(matrix, "matrix", c("d", "u", "v"), quote(tidy(x)))
   if (matrix != "d") {
     return(loading_table(fit_factors(x)[[matrix]]))
@@ -92,7 +93,7 @@ tidy.nmu_fit <- function(x, matrix = c("d", "u", "v"), A = NULL, ...) {
 
 #' @rdname nmu_tables
 #' @exportS3Method generics::glance
-glance.nmu_fit <- function(x, A = NULL, ...) {
+glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
   known <- inherits(x, "nmu") || !is.null(A) || !is.null(x$A)
   value <- if (known) logLik(x, A = A) else new_log_lik(NA_real_, x, if (x$estimated) 2 else 0)
   data.frame(
@@ -113,7 +114,7 @@ glance.nmu_fit <- function(x, A = NULL, ...) {
 
 #' @rdname nmu_tables
 #' @exportS3Method generics::augment
-augment.nmu_fit <- function(x, data = NULL, ...) {
+augment.nmu_fit <- function(x, data = NULL, ...) { # nolint: object_name_linter.
   A <- fit_data(x, data, quote(augment(x)))
   posterior <- posterior_b(x, A = A)
   fitted <- fitted(x)

@@ -14,7 +14,7 @@ case $group in
   run) ;;
   test | bench)
     programs="$programs pandoc"
-    packages="$packages testthat roxygen2 lintr knitr rmarkdown truncnorm generics"
+    packages="$packages testthat roxygen2 lintr knitr rmarkdown truncnorm generics ggplot2 ape vdiffr"
     ;;
   *)
     echo "tools/setup.sh: no group '$group' (run, test or bench)" >&2

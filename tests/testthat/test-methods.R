@@ -69,10 +69,6 @@ test_that("summary tells what each factor explains", {
 test_that("choices are checked", {
   expect_refused(coef(fits$nmu, side = "w"), "side")
   expect_refused(coef(fits$nmu, side = 1), "side")
-  expect_refused(plot(fits$nmu, type = "tree of life"), "type")
-  expect_refused(plot(fits$nmu, factors = 4), "factors")
-  expect_refused(plot(fits$nmu, factors = "k1"), "factors")
-  expect_refused(plot(fits$nmu, factors = numeric(0)), "factors")
 })
 
 test_that("print is short and returns its argument", {
@@ -98,19 +94,4 @@ test_that("printed output", {
     nmu_control()
     noise_notebook()
   })
-})
-
-test_that("plots are drawn and leave the device as it was", {
-  file <- tempfile(fileext = ".pdf")
-  on.exit(unlink(file))
-  grDevices::pdf(file)
-  before <- graphics::par(c("mfrow", "mar", "las"))
-  for (fit in fits) {
-    for (type in c("loadings", "residuals")) expect_identical(plot(fit, type = type), fit)
-  }
-  plot(fits$nmu, factors = 2:3)
-  plot(nmu(blocks, K = 14, noise = noise_notebook(), control = nmu_control(maxiter = 3)))
-  expect_identical(graphics::par(c("mfrow", "mar", "las")), before)
-  grDevices::dev.off()
-  expect_gt(file.size(file), 0)
 })

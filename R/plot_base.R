@@ -1,0 +1,205 @@
+# plot() in base graphics; each function leaves the settings of the device as it found them.
+
+#' Draw the loadings, a panel for each factor
+#'
+#' @param fit A fit.
+#' @param shown Which factors.
+#' @param group What `check_group()` returned.
+#' @param style `"bars"` or `"lines"`.
+#' @param ... Passed on to [graphics::barplot()] or [graphics::plot.default()].
+#' @noRd
+plot_loadings <- function(fit, shown, group, style, ...) {
+  sides <- if (fit$symmetric) "u" else c("u", "v")
+  panels <- lapply(stats::setNames(sides, sides), function(side) {
+    panels <- loading_panels(fit, side, shown, group[[side]])
+    if (length(panels$labels) > 60) {
+      panels$labels <- rep("", length(panels$labels))
+    }
+    panels
+  })
+  layout <- if (fit$symmetric) grDevices::n2mfrow(length(shown)) else c(length(shown), 2)
+  old <- graphics::par(mfrow = layout, las = 2)
+  on.exit(graphics::par(old))
+  for (index in seq_along(shown)) {
+    for (side in sides) draw_loadings(panels[[side]], index, style, ...)
+  }
+}
+
+#' Draw the loadings of one factor
+#'
+#' @param panels What `loading_panels()` returned.
+#' @param index Which of its columns.
+#' @param style,... As in `plot_loadings()`.
+#' @noRd
+draw_loadings <- function(panels, index, style, ...) {
+  group <- panels$group
+  bottom <- if (is.null(group)) max(nchar(panels$labels)) else 0
+  old <- graphics::par(mar = c(min(1.2 + bottom * 0.45, 9), 3.5, 2, 0.5))
+  on.exit(graphics::par(old))
+  colours <- if (is.null(group)) plain else viridis(nlevels(group), 0.9)[group]
+  value <- panels$values[, index]
+  small <- min(0.75, 26 / length(value))
+  if (style == "bars") {
+    at <- graphics::barplot(
+      value,
+      names.arg = if (is.null(group)) panels$labels else rep("", length(value)), cex.names = small,
+      col = colours, border = NA, space = if (length(value) > 60) 0 else 0.2,
+      main = panels$titles[index], cex.main = 0.95, ...
+    )
+  } else {
+    at <- seq_along(value)
+    graphics::plot.default(
+      at, value,
+      type = "n", ylim = c(0, max(value, 1e-300)), xaxt = "n", xlab = "", ylab = "", bty = "n",
+      main = panels$titles[index], cex.main = 0.95, ...
+    )
+    graphics::lines(at, value, col = "grey60")
+    graphics::points(at, value, col = colours, pch = 16, cex = 0.6)
+    if (is.null(group)) {
+      graphics::axis(1, at, panels$labels, tick = FALSE, cex.axis = small, line = -0.8)
+    }
+  }
+  if (!is.null(group)) {
+    middle <- tapply(as.vector(at), group, mean)
+    for (level in seq_along(middle)) {
+      graphics::mtext(
+        strtrim(levels(group)[level], 14), 1,
+        at = middle[level], las = if (length(middle) > 4) 2 else 1, cex = 0.6, line = 0.1
+      )
+    }
+  }
+}
+
+#' Draw A and what the model splits it into, on one scale
+#'
+#' @param fit A fit.
+#' @param A Its data.
+#' @param ... Passed on to [graphics::image()].
+#' @noRd
+plot_matrices <- function(fit, A, ...) {
+  panels <- matrix_panels(fit, A)
+  limits <- range(unlist(panels), finite = TRUE)
+  if (diff(limits) == 0) {
+    limits <- limits + c(-0.5, 0.5)
+  }
+  colours <- viridis(100)
+  size <- grDevices::dev.size()
+  wide <- size[1] > 2 * size[2]
+  old <- graphics::par(no.readonly = TRUE)
+  on.exit(graphics::par(old))
+  frame <- if (wide) matrix(1:4, 1) else matrix(1:4, 2, byrow = TRUE)
+  graphics::layout(cbind(frame, 5), widths = c(rep(1, ncol(frame)), graphics::lcm(2.2)))
+  for (title in names(panels)) {
+    panel <- panels[[title]]
+    labels <- if (nrow(panel) <= 40) rownames(panel)
+    left <- if (is.null(labels)) 1 else min(1 + 0.4 * max(nchar(strtrim(labels, 14))), 7)
+    graphics::par(mar = c(1, left, 2, 0.5))
+    upright <- t(panel[rev(seq_len(nrow(panel))), , drop = FALSE])
+    graphics::image(
+      upright,
+      zlim = limits, col = colours, axes = FALSE, main = title, cex.main = 1, ...
+    )
+    if (!is.null(labels)) {
+      at <- if (length(labels) > 1) seq(1, 0, length.out = length(labels)) else 0
+      graphics::axis(
+        2, at, strtrim(labels, 14),
+        tick = FALSE, las = 1, cex.axis = 0.6, line = -0.8, gap.axis = 0
+      )
+    }
+    graphics::box(col = "grey70")
+  }
+  graphics::par(mar = c(1, 0.5, 2, 3))
+  graphics::image(
+    1, seq(limits[1], limits[2], length.out = 101), matrix(1:100, 1),
+    col = colours, axes = FALSE, xlab = "", ylab = ""
+  )
+  graphics::axis(4, las = 1, cex.axis = 0.8)
+}
+
+#' Draw the histogram of the residuals with the density expected
+#'
+#' @param fit A fit.
+#' @param A Its data.
+#' @param ... Passed on to [graphics::hist()].
+#' @noRd
+plot_residuals <- function(fit, A, ...) {
+  found <- residual_histogram(fit, A)
+  bars <- graphics::hist(found$residual, breaks = 50, plot = FALSE)
+  # at the least sigma the density may be a spike that would hide the histogram
+  top <- max(bars$density, min(max(found$density$y), 1.5 * max(bars$density)))
+  graphics::hist(
+    found$residual,
+    breaks = 50, freq = FALSE, col = "grey85", border = "grey60", xlab = "residual A - fitted",
+    main = noise_text(fit), ylim = c(0, top), ...
+  )
+  graphics::lines(found$density, col = accent, lwd = 2)
+  graphics::legend(
+    "topright",
+    legend = c("residuals", "EMG density of the model"), bty = "n", cex = 0.85,
+    fill = c("grey85", NA), border = c("grey60", NA), lty = c(NA, 1), lwd = 2, col = c(NA, accent)
+  )
+}
+
+#' Draw the log-likelihood against the iterations
+#'
+#' @param fit A fit.
+#' @param ... Passed on to [graphics::plot.default()].
+#' @noRd
+plot_trace <- function(fit, ...) {
+  lines <- trace_lines(fit)
+  colours <- viridis(nlevels(lines$part), 0.9)
+  old <- graphics::par(mar = c(4, 4, 2, 8.5))
+  on.exit(graphics::par(old))
+  graphics::plot.default(
+    lines$iteration, lines$loglik,
+    type = "n", ylim = trace_limits(lines), xlab = "iteration, counted through",
+    ylab = "log-likelihood", bty = "n", ...
+  )
+  for (run in split(lines, list(lines$part, lines$stage), drop = TRUE)) {
+    graphics::lines(run$iteration, run$loglik, col = colours[run$part[1]], lwd = 2)
+    if (nrow(run) == 1) {
+      graphics::points(run$iteration, run$loglik, col = colours[run$part[1]], pch = 16, cex = 0.6)
+    }
+  }
+  corner <- graphics::par("usr")
+  graphics::legend(
+    corner[2], corner[4],
+    legend = levels(lines$part), col = colours, lwd = 2, bty = "n", xpd = NA, cex = 0.85
+  )
+}
+
+#' Draw weights and log-likelihood by the number of factors
+#'
+#' @param fit A fit.
+#' @param ... Passed on to [graphics::plot.default()].
+#' @noRd
+plot_scree <- function(fit, ...) {
+  points <- scree_points(fit)
+  panels <- split(points, points$panel)
+  old <- graphics::par(mfrow = c(1, length(panels)), mar = c(4, 4, 2.5, 1))
+  on.exit(graphics::par(old))
+  colours <- c(plain, plain, accent)
+  for (title in names(panels)) {
+    panel <- panels[[title]]
+    graphics::plot.default(
+      panel$K, panel$value,
+      type = "n", xlab = "K", ylab = "", main = title, cex.main = 1, bty = "n", xaxt = "n",
+      ylim = if (title == "weight d") c(0, max(panel$value)), ...
+    )
+    whole <- pretty(panel$K)
+    graphics::axis(1, whole[whole %% 1 == 0])
+    for (one in split(panel, panel$series, drop = TRUE)) {
+      style <- as.integer(one$series[1])
+      graphics::lines(one$K, one$value, col = colours[style])
+      graphics::points(one$K, one$value, col = colours[style], pch = c(16, 16, 17)[style])
+    }
+    present <- sort(unique(as.integer(panel$series)))
+    if (length(present) > 1) {
+      graphics::legend(
+        "bottomright",
+        legend = levels(panel$series)[present], col = colours[present], lty = 1,
+        pch = c(16, 16, 17)[present], bty = "n", cex = 0.85
+      )
+    }
+  }
+}

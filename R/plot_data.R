@@ -1,0 +1,218 @@
+# What plot() and autoplot() draw, as tables.
+
+#' The colour of what is marked, readable for the colour blind
+#' @noRd
+accent <- "#C2410C"
+
+#' The colour of bars
+#' @noRd
+plain <- "#31688E"
+
+#' Colours of a scale, or of a few things that must be told apart
+#'
+#' @param n How many.
+#' @param end Where on the viridis scale to stop: its end is too light for lines.
+#' @return Colours.
+#' @noRd
+viridis <- function(n, end = 1) {
+  grDevices::hcl.colors(101, "viridis")[1 + round(100 * seq(0, end, length.out = n))]
+}
+
+#' Check how rows or columns are grouped
+#'
+#' @param group `NULL`, a vector, or a list of `u` and `v`.
+#' @param fit The fit.
+#' @param call The user's call.
+#' @return A list of `u` and `v`, each `NULL`, a factor, or numbers to sort by.
+#' @noRd
+check_group <- function(group, fit, call) {
+  factors <- fit_factors(fit)
+  if (is.null(group)) {
+    return(list())
+  }
+  if (!is.list(group)) {
+    group <- list(u = group)
+  }
+  unknown <- setdiff(names(group) %||% "", c("u", "v"))
+  if (length(unknown) > 0) {
+    found <- sprintf("an element named %s", quote_text(unknown[1]))
+    abort_input("group", "a vector, or a list with elements u and v", found, call)
+  }
+  for (side in names(group)) {
+    value <- group[[side]]
+    rows <- nrow(factors[[side]])
+    if (!is.null(value) && (!is.atomic(value) || length(value) != rows || anyNA(value))) {
+      expected <- sprintf(
+        "a factor, or numbers to sort by, with an entry for each of %d rows of %s, without NA",
+        rows, side
+      )
+      abort_input("group", expected, describe(value), call)
+    }
+    if (!is.null(value) && !is.numeric(value)) {
+      group[[side]] <- droplevels(as.factor(value))
+    }
+  }
+  group
+}
+
+#' The loadings of some factors in the order in which they are drawn
+#'
+#' @param fit A fit.
+#' @param side `"u"` or `"v"`.
+#' @param shown Which factors.
+#' @param by `NULL`, a factor, or numbers to sort by.
+#' @return A list of `values` (a matrix), `labels` (of the rows), `group` (a factor, or `NULL`) and
+#'   `titles` (of the factors).
+#' @noRd
+loading_panels <- function(fit, side, shown, by) {
+  factors <- fit_factors(fit)
+  values <- factors[[side]]
+  order <- if (is.null(by)) seq_len(nrow(values)) else order(by)
+  names <- colnames(values)[shown]
+  list(
+    values = values[order, shown, drop = FALSE],
+    labels = strtrim(line_names(values), 18)[order],
+    group = if (is.factor(by)) by[order],
+    titles = sprintf("%s%s: d = %s", if (fit$symmetric) "" else paste0(side, " of "), names,
+      signif_text(factors$d[shown])
+    )
+  )
+}
+
+#' The matrices that the model splits A into
+#'
+#' Large matrices are averaged over blocks of entries, a few rows at a time, so that no second
+#' matrix of the size of A is made.
+#'
+#' @param fit A fit.
+#' @param A Its data.
+#' @param most The most cells on a side.
+#' @return A named list of four matrices.
+#' @noRd
+matrix_panels <- function(fit, A, most = 200) {
+  cells <- function(size) ceiling(seq_len(size) * min(most, size) / size)
+  rows <- split(seq_len(nrow(A)), cells(nrow(A)))
+  columns <- cells(ncol(A))
+  factors <- fit_factors(fit)
+  across <- function(x) {
+    if (max(columns) == ncol(x) && nrow(x) == 1) {
+      return(x[1, ])
+    }
+    observed <- colSums(!is.na(x))
+    total <- rowsum(cbind(colSums(x, na.rm = TRUE), observed), columns)
+    total[, 1] / ifelse(total[, 2] > 0, total[, 2], NA)
+  }
+  lines <- lapply(rows, function(some) {
+    block <- as.matrix(A[some, , drop = FALSE])
+    if (isTRUE(fit$ignore_diag)) {
+      block[cbind(seq_along(some), some)] <- NA
+    }
+    part <- factors
+    part$u <- factors$u[some, , drop = FALSE]
+    fitted <- low_rank(part)
+    b <- posterior_b(fit, rows = some, A = A)$mean
+    lapply(list(block, fitted, b, block - fitted - b), across)
+  })
+  panels <- lapply(1:4, function(index) {
+    panel <- do.call(rbind, lapply(lines, `[[`, index))
+    dimnames(panel) <- NULL
+    if (identical(dim(panel), dim(A))) {
+      dimnames(panel) <- list(rownames(factors$u), rownames(factors$v))
+    }
+    panel
+  })
+  stats::setNames(panels, matrix_titles)
+}
+
+#' Titles of the four matrices, of which the first is the sum of the others
+#' @noRd
+matrix_titles <- c("A", "fitted", "b (posterior mean)", "noise: A - fitted - b")
+
+#' The residuals that count, and the density that the model expects of them
+#'
+#' @param fit A fit.
+#' @param A Its data.
+#' @return A list of `residual` and `density`, a data frame of `x` and `y`.
+#' @noRd
+residual_histogram <- function(fit, A) {
+  residual <- residuals(fit, A = A)
+  if (isTRUE(fit$ignore_diag)) {
+    diag(residual) <- NA
+  }
+  residual <- residual[!is.na(residual)]
+  x <- seq(min(residual), max(residual), length.out = 400)
+  list(residual = residual, density = data.frame(x = x, y = residual_density(x, fit)))
+}
+
+#' The log-likelihood of every iteration
+#'
+#' @param fit A fit.
+#' @return A data frame: `part` (a factor: which factor, or the joint refit), `stage`, `iteration`
+#'   (counted through) and `loglik`.
+#' @noRd
+trace_lines <- function(fit) {
+  if (!inherits(fit, "nmu")) {
+    count <- length(fit$loglik)
+    return(data.frame(
+      part = factor(rep("k1", count)), stage = rep(1, count), iteration = seq_len(count),
+      loglik = fit$loglik
+    ))
+  }
+  names <- colnames(fit$u)[match(fit$trace$factor, fit$path$factor)]
+  # factors that were looked at and dropped have no name
+  names[is.na(names)] <- paste0("k", fit$trace$factor[is.na(names)])
+  refit <- fit$refit$trace
+  part <- c(names, rep("joint refit", length(refit$loglik)))
+  data.frame(
+    part = factor(part, unique(part)),
+    stage = c(fit$trace$stage, refit$stage),
+    iteration = seq_along(part),
+    loglik = c(fit$trace$loglik, refit$loglik)
+  )
+}
+
+#' Weights and log-likelihood by the number of factors
+#'
+#' @param fit A fit.
+#' @return A data frame: `panel`, `K`, `value`, `series`.
+#' @noRd
+scree_points <- function(fit) {
+  K <- length(fit$d)
+  points <- function(panel, series, K, value) {
+    data.frame(panel = panel, series = series, K = K, value = value)[is.finite(value), ]
+  }
+  table <- points("weight d", "fit", seq_len(K), fit$d)
+  if (inherits(fit, "nmu")) {
+    table <- rbind(
+      table, points("log-likelihood of the first K", "path", seq_len(K), fit$path$loglik),
+      if (!is.null(fit$refit$loglik)) {
+        points("log-likelihood of the first K", "joint refit", K, fit$refit$loglik)
+      }
+    )
+  }
+  if (!is.null(fit$candidates)) {
+    table <- rbind(
+      table, points("criterion (larger is better)", "path", fit$candidates$K, fit$candidates$path),
+      points("criterion (larger is better)", "joint refit", fit$candidates$K, fit$candidates$joint)
+    )
+  }
+  table$panel <- factor(table$panel, unique(table$panel))
+  table$series <- factor(table$series, c("fit", "path", "joint refit"))
+  table
+}
+
+#' The range of the log-likelihood that is drawn
+#'
+#' The first iterations of a start may lie far below all that follows, and would leave no room for
+#' it: below the lowest end of a stage, at most half of the range above it is shown.
+#'
+#' @param lines What `trace_lines()` returned.
+#' @return Two numbers.
+#' @noRd
+trace_limits <- function(lines) {
+  ends <- tapply(lines$loglik, list(lines$part, lines$stage), utils::tail, 1)
+  top <- max(lines$loglik)
+  lowest <- min(ends, na.rm = TRUE)
+  room <- max(top - lowest, 0.02 * abs(top))
+  c(max(min(lines$loglik), lowest - 0.5 * room), top)
+}
