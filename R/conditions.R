@@ -78,19 +78,3 @@ signal_status <- function(fit, call) {
     )
   }
 }
-
-#' Say where lambda or sigma of the final model ended at a bound
-#'
-#' @param fit A fit.
-#' @return Nothing of use.
-#' @noRd
-signal_bounds <- function(fit) {
-  text <- switch(fit$refit$bound %||% fit$path$bound[fit$K],
-    sigma = "sigma is at its least value: see the section Bounds of ?noise_mle.",
-    lambda = "b has all but vanished, lambda is at its bound: see the section Bounds of ?noise_mle."
-  )
-  if (is.null(text)) {
-    return(invisible())
-  }
-  rlang::inform(text, class = c("nmu_message_bound", "nmu_message"))
-}

@@ -15,8 +15,12 @@
 #' @param K_max One positive whole number: most factors where `K = NULL`.
 #' @param threads One positive whole number: threads of the numerical core. The default is
 #'   the option `nmu.threads`, or 1. The result does not depend on it.
-#' @param verbose `TRUE` or `FALSE`: say what was chosen and found, as messages of class
-#'   `nmu_message`?
+#' @param verbose `TRUE` or `FALSE`: say what was chosen, and show, in an interactive session, a
+#'   progress bar of work that takes more than two seconds? The default is the option
+#'   `nmu.verbose`, or `TRUE` in an interactive session and `FALSE` elsewhere. The messages have
+#'   class `nmu_message`, and of their own `nmu_message_symmetric` (it was left to the data, and
+#'   `A` is), `nmu_message_missing` (how many entries are `NA`), `nmu_message_negative` (how many are
+#'   negative), `nmu_message_K` (the number of factors chosen).
 #' @param keep_data `TRUE` or `FALSE`: keep a reference to `A` in the fit? It costs no
 #'   memory while `A` itself lives. Without it, methods that need the data take `A = `.
 #' @param ... Not used: anything given here is refused.
@@ -29,7 +33,8 @@
 #' nmu_control(maxiter = 500, threads = 2)
 #' @export
 nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: object_name_linter.
-                        threads = getOption("nmu.threads", 1L), verbose = FALSE,
+                        threads = getOption("nmu.threads", 1L),
+                        verbose = getOption("nmu.verbose", rlang::is_interactive()),
                         keep_data = TRUE, ...) {
   call <- match.call()
   check_extras(list(...), list(), call)

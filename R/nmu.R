@@ -162,7 +162,8 @@
 #'   a residual gives no positive \eqn{\lambda} and \eqn{\sigma}, a warning of class
 #'   `nmu_warning_lambda` says so and the factors so far are returned. Where a bound on
 #'   \eqn{\lambda} or \eqn{\sigma} of the final model is active, a message of class
-#'   `nmu_message_bound` says so.
+#'   `nmu_message_bound` says so. For those that say what was chosen, and for the progress bar, see
+#'   `verbose` in [nmu_control()].
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
 #'   the deflation. N. Gillis and F. Glineur (2010), Using underapproximations for sparse
@@ -214,6 +215,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   scan <- core_value(core_scan(A), call)
   check_entries(scan, call, missing = noise$rule != "notebook")
   check_observed(A, scan, ignore_diag, noise, call)
+  signal_data(scan, is.null(symmetric), control)
   symmetric <- check_symmetric(symmetric, scan, A, call)
   schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox, call)
   given <- check_given(init, fixed, A, symmetric, noise, call)
@@ -225,6 +227,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
     law = core_law(prior_b)
   ))
+  local_progress(if (K$choose) NA else K$K, control)
   model <- if (underapprox) {
     check_underapprox(given, K, noise, call)
     certified_model(core_value(core_underapproximate(A, options), call))
@@ -242,9 +245,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   fit <- new_nmu(model, A, symmetric, ignore_diag, noise, prior_b, control, call)
   signal_status(fit, call)
   signal_bounds(fit)
-  if (control$verbose) {
-    rlang::inform(format(fit), class = "nmu_message")
-  }
+  signal_number(fit)
   fit
 }
 

@@ -127,6 +127,7 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
   trace <- check_flag(extras$trace, "trace", call)
   scan <- core_value(core_scan(A), call)
   check_entries(scan, call)
+  signal_data(scan, is.null(extras$symmetric), control)
   symmetric <- check_symmetric(extras$symmetric, scan, A, call)
   start <- check_init(extras$init, A, symmetric, call)
 
@@ -135,6 +136,7 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
     symmetric = symmetric, u = start$u, v = start$v, keep_b = keep_b, trace = trace,
     threads = control$threads
   )
+  local_progress(1, control)
   core <- core_value(core_em(A, options), call)
   control$tol <- tol
   control$maxiter <- maxiter

@@ -1,5 +1,7 @@
-//! Ctrl-C at the R prompt, noticed without jumping over anything that Rust has to clean up.
+//! Ctrl-C at the R prompt, noticed without jumping over anything that Rust has to clean up; and where a fit stands, told
+//! to R.
 
+use extendr_api::prelude::eval_string;
 use nmu_core::observe::Progress;
 use std::ops::ControlFlow;
 use std::os::raw::c_void;
@@ -23,10 +25,16 @@ fn interrupted() -> bool {
     unsafe { R_ToplevelExec(check, null_mut()) == 0 }
 }
 
+/// Tells R where the fit stands, and whether the user asked to stop while R was at it. R's function raises no errors, and
+/// what jumps out of it ends where extendr evaluates it.
+fn told(progress: Progress) -> bool {
+    eval_string(&format!("nmu:::progress_tick({}, {})", progress.factor + 1, progress.iteration)).is_err()
+}
+
 /// The time between two looks at the keyboard.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// An observer that ends a fit when the user interrupts it. R tells of an interrupt once, and a fit has several stages:
+/// An observer that ends a fit when the user interrupts it, and tells R how it goes. R tells of an interrupt once, and a fit has several stages:
 /// having heard of one, the observer ends each of them.
 pub(crate) fn observer() -> impl FnMut(Progress) -> ControlFlow<()> {
     observer_or(|| false)
@@ -36,10 +44,10 @@ pub(crate) fn observer() -> impl FnMut(Progress) -> ControlFlow<()> {
 pub(crate) fn observer_or(lost: impl Fn() -> bool) -> impl FnMut(Progress) -> ControlFlow<()> {
     let mut last = Instant::now();
     let mut stopped = false;
-    move |_| {
+    move |progress| {
         if !stopped && last.elapsed() >= PERIOD {
+            stopped = interrupted() || told(progress);
             last = Instant::now();
-            stopped = interrupted();
         }
         if stopped || lost() {
             ControlFlow::Break(())

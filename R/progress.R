@@ -1,0 +1,112 @@
+# How a long fit goes. The core's observer calls progress_tick() ten times a second, on R's thread; the
+# bar that it moves, if any, was asked for by the fitting function, through local_progress().
+
+#' The fit that is going on, or nothing
+#' @noRd
+running <- new.env()
+
+#' Show a progress bar for the rest of a function, once its work has taken two seconds
+#'
+#' None is shown where `verbose = FALSE` or nobody is there to see it.
+#'
+#' @param total Number of factors, or `NA` where it is left to the data.
+#' @param control The settings.
+#' @param frame The function at whose end the bar goes.
+#' @return Nothing of use.
+#' @noRd
+local_progress <- function(total, control, frame = parent.frame()) {
+  if (!control$verbose || !rlang::is_interactive()) {
+    return(invisible())
+  }
+  running$total <- total
+  running$start <- proc.time()[["elapsed"]]
+  running$bar <- NULL
+  running$furthest <- 0
+  do.call(on.exit, list(quote(end_progress()), add = TRUE), envir = frame)
+  invisible()
+}
+
+#' Remove the progress bar
+#' @noRd
+end_progress <- function() {
+  if (!is.null(running$bar)) {
+    cli::cli_progress_done(running$bar)
+  }
+  rm(list = ls(running), envir = running)
+}
+
+#' Move the progress bar, if there is one
+#'
+#' Called by the core. An error here is none of the fit.
+#'
+#' @param factor Number of the factor, or of the first where all are refitted together.
+#' @param iteration The iterations done on it.
+#' @return Nothing of use.
+#' @noRd
+progress_tick <- function(factor, iteration) {
+  if (!is.null(running$start)) {
+    try(show_progress(factor, iteration), silent = TRUE)
+  }
+  invisible()
+}
+
+#' @rdname progress_tick
+#' @noRd
+show_progress <- function(factor, iteration) {
+  elapsed <- proc.time()[["elapsed"]] - running$start
+  # factors come in order: going back to the first is the joint refit of those so far
+  refit <- factor < running$furthest
+  running$furthest <- max(running$furthest, factor)
+  if (elapsed < getOption("cli.progress_show_after", 2)) {
+    return(invisible())
+  }
+  text <- progress_text(factor, iteration, refit, elapsed)
+  if (is.null(running$bar)) {
+    running$bar <- cli::cli_progress_bar(
+      format = "{cli::pb_spin} {cli::pb_status}", status = text, total = NA, clear = TRUE,
+      .auto_close = FALSE, .envir = running
+    )
+  }
+  cli::cli_progress_update(id = running$bar, status = text, force = TRUE, .envir = running)
+}
+
+#' Where a fit stands, as text
+#'
+#' The time left is what the factors so far took on average; the refit is not in it, and nothing is
+#' said before the first factor is done.
+#'
+#' @inheritParams progress_tick
+#' @param refit Are all factors refitted?
+#' @param elapsed Seconds so far.
+#' @return One string.
+#' @noRd
+progress_text <- function(factor, iteration, refit, elapsed) {
+  total <- running$total
+  where <- if (refit) {
+    sprintf("joint refit of %d factors", as.integer(running$furthest))
+  } else if (is.na(total)) {
+    sprintf("factor %d", as.integer(factor))
+  } else {
+    sprintf("factor %d of %d", as.integer(factor), as.integer(total))
+  }
+  left <- if (!refit && !is.na(total) && factor > 1) {
+    seconds <- elapsed / (factor - 1) * (total - factor + 1)
+    paste(", ETA", format_seconds(seconds))
+  }
+  paste0(where, ", iteration ", as.integer(iteration), left)
+}
+
+#' A time as text
+#' @param seconds A number.
+#' @return One string, such as `"1h 5m"`, `"2m 3s"` or `"40s"`.
+#' @noRd
+format_seconds <- function(seconds) {
+  seconds <- round(seconds)
+  if (seconds >= 3600) {
+    sprintf("%.0fh %.0fm", seconds %/% 3600, (seconds %% 3600) %/% 60)
+  } else if (seconds >= 60) {
+    sprintf("%.0fm %.0fs", seconds %/% 60, seconds %% 60)
+  } else {
+    sprintf("%.0fs", seconds)
+  }
+}

@@ -1,0 +1,81 @@
+quiet <- nmu_control(verbose = FALSE)
+loud <- nmu_control(verbose = TRUE)
+
+# Classes of the messages that code raises, in their order
+messages_of <- function(code) {
+  found <- character(0)
+  withCallingHandlers(code, message = function(condition) {
+    found <<- c(found, class(condition)[1])
+    tryInvokeRestart("muffleMessage")
+  })
+  found
+}
+
+test_that("what was chosen is said once, each by its own class, and only if asked", {
+  set.seed(1)
+  A <- sim_blocks(n = 4)
+  A[1, 5] <- A[5, 1] <- -0.1
+  rough <- A
+  rough[1, 2] <- rough[2, 1] <- NA
+  expect_identical(
+    messages_of(nmu(rough, K = NULL, control = loud)),
+    paste0("nmu_message_", c("symmetric", "missing", "negative", "K"))
+  )
+  expect_identical(messages_of(nmu(rough, K = NULL, control = quiet)), character(0))
+  # what the user has said is not said again
+  expect_identical(
+    messages_of(nmu(abs(A), K = 1, symmetric = TRUE, control = loud)), character(0)
+  )
+  expect_identical(
+    messages_of(nmu_em(A, 1, 0.1, control = loud)),
+    paste0("nmu_message_", c("symmetric", "negative"))
+  )
+  expect_identical(messages_of(nmu(diag(3), control = quiet)), "nmu_message_bound")
+  expect_silent(suppressMessages(nmu(rough, control = loud), classes = "nmu_message"))
+  expect_snapshot(nmu(rough, K = NULL, control = loud)$K)
+})
+
+test_that("verbose follows the session and the option", {
+  rlang::with_interactive(expect_true(nmu_control()$verbose))
+  rlang::with_interactive(expect_false(nmu_control()$verbose), FALSE)
+  old <- options(nmu.verbose = FALSE)
+  on.exit(options(old))
+  rlang::with_interactive(expect_false(nmu_control()$verbose))
+})
+
+test_that("the core tells how a fit goes, and a bar is only shown where it is wanted", {
+  old <- options(cli.progress_show_after = 0)
+  on.exit(options(old))
+  set.seed(2)
+  A <- random_matrix(300)
+  fit <- function(control) suppressMessages(nmu(A, K = 6, noise = "notebook", control = control))
+  # as if a fit were going on: the ticks of another one are then seen from here
+  local_progress(6, loud)
+  expect_null(running$start)
+  rlang::with_interactive(local_progress(6, quiet))
+  expect_null(running$start)
+  rlang::with_interactive(local_progress(6, loud))
+  output <- capture.output(found <- fit(quiet), type = "message")
+  expect_true(running$furthest %in% 2:6)
+  expect_type(running$bar, "character")
+  # ticks swallow errors: here there is none to swallow
+  output <- capture.output(expect_error(show_progress(6, 7), NA), type = "message")
+  end_progress()
+  expect_identical(ls(running), character(0))
+  # a fit of its own leaves nothing behind, also where it fails
+  output <- capture.output(found <- rlang::with_interactive(fit(loud)), type = "message")
+  expect_identical(ls(running), character(0))
+})
+
+test_that("the text of the bar", {
+  running$total <- 4
+  on.exit(end_progress())
+  running$furthest <- 2
+  expect_identical(progress_text(1, 7, FALSE, 3), "factor 1 of 4, iteration 7")
+  expect_identical(progress_text(3, 7, FALSE, 60), "factor 3 of 4, iteration 7, ETA 1m 0s")
+  expect_identical(progress_text(1, 9, TRUE, 9), "joint refit of 2 factors, iteration 9")
+  running$total <- NA
+  expect_identical(progress_text(2, 7, FALSE, 60), "factor 2, iteration 7")
+  expect_identical(format_seconds(c(39.7)), "40s")
+  expect_identical(format_seconds(3900), "1h 5m")
+})
