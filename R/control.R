@@ -19,8 +19,8 @@
 #'   progress bar of work that takes more than two seconds? The default is the option
 #'   `nmu.verbose`, or `TRUE` in an interactive session and `FALSE` elsewhere. The messages have
 #'   class `nmu_message`, and of their own `nmu_message_symmetric` (it was left to the data, and
-#'   `A` is), `nmu_message_missing` (how many entries are `NA`), `nmu_message_negative` (how many are
-#'   negative), `nmu_message_K` (the number of factors chosen).
+#'   `A` is), `nmu_message_missing` (how many entries are `NA`), `nmu_message_negative` (how many
+#'   are negative), `nmu_message_K` (the number of factors chosen).
 #' @param keep_data `TRUE` or `FALSE`: keep a reference to `A` in the fit? It costs no
 #'   memory while `A` itself lives. Without it, methods that need the data take `A = `.
 #' @param ... Not used: anything given here is refused.

@@ -33,7 +33,10 @@ plot_loadings <- function(fit, shown, group, style, ...) {
 #' @noRd
 draw_loadings <- function(panels, index, style, ...) {
   group <- panels$group
-  bottom <- if (is.null(group)) max(nchar(panels$labels)) else 0
+  # names of a few groups stand side by side, those of many are turned
+  turned <- nlevels(group) > 4
+  names <- if (is.null(group)) panels$labels else if (turned) strtrim(levels(group), 14) else ""
+  bottom <- max(nchar(names))
   old <- graphics::par(mar = c(min(1.2 + bottom * 0.45, 9), 3.5, 2, 0.5))
   on.exit(graphics::par(old))
   colours <- if (is.null(group)) plain else viridis(nlevels(group), 0.9)[group]
@@ -64,7 +67,7 @@ draw_loadings <- function(panels, index, style, ...) {
     for (level in seq_along(middle)) {
       graphics::mtext(
         strtrim(levels(group)[level], 14), 1,
-        at = middle[level], las = if (length(middle) > 4) 2 else 1, cex = 0.6, line = 0.1
+        at = middle[level], las = if (turned) 2 else 1, cex = 0.6, line = 0.1
       )
     }
   }
@@ -181,10 +184,13 @@ plot_scree <- function(fit, ...) {
   colours <- c(plain, plain, accent)
   for (title in names(panels)) {
     panel <- panels[[title]]
+    present <- sort(unique(as.integer(panel$series)))
+    # room for the legend below the points
+    room <- if (length(present) > 1) 0.2 * diff(range(panel$value)) else 0
     graphics::plot.default(
       panel$K, panel$value,
       type = "n", xlab = "K", ylab = "", main = title, cex.main = 1, bty = "n", xaxt = "n",
-      ylim = if (title == "weight d") c(0, max(panel$value)), ...
+      ylim = range(panel$value, min(panel$value) - room, if (title == "weight d") 0), ...
     )
     whole <- pretty(panel$K)
     graphics::axis(1, whole[whole %% 1 == 0])
@@ -193,7 +199,6 @@ plot_scree <- function(fit, ...) {
       graphics::lines(one$K, one$value, col = colours[style])
       graphics::points(one$K, one$value, col = colours[style], pch = c(16, 16, 17)[style])
     }
-    present <- sort(unique(as.integer(panel$series)))
     if (length(present) > 1) {
       graphics::legend(
         "bottomright",

@@ -1,5 +1,6 @@
-# How a long fit goes. The core's observer calls progress_tick() ten times a second, on R's thread; the
-# bar that it moves, if any, was asked for by the fitting function, through local_progress().
+# How a long fit goes. The core's observer calls progress_tick() ten times a second, on R's
+# thread; the bar that it moves, if any, was asked for by the fitting function, through
+# local_progress().
 
 #' The fit that is going on, or nothing
 #' @noRd

@@ -14,7 +14,9 @@ case $group in
   run) ;;
   test | bench)
     programs="$programs pandoc"
-    packages="$packages testthat roxygen2 lintr knitr rmarkdown truncnorm generics ggplot2 ape vdiffr"
+    packages="$packages testthat roxygen2 lintr knitr rmarkdown truncnorm generics ggplot2 vdiffr"
+    # what vignettes compare with
+    packages="$packages ape psych NMF Biobase RcppML"
     ;;
   *)
     echo "tools/setup.sh: no group '$group' (run, test or bench)" >&2
@@ -24,7 +26,6 @@ esac
 # One of the programs that benchmarks compare with is written in Python.
 sklearn=""
 if [ "$group" = bench ]; then
-  packages="$packages NMF RcppML"
   for python in python3 /usr/bin/python3; do
     if "$python" -c "import sklearn" 2>/dev/null; then
       sklearn=$python
@@ -69,7 +70,9 @@ for program in $missing; do
   esac
 done
 for package in $missing_packages; do
-  debs="$debs r-cran-$(echo "$package" | tr '[:upper:]' '[:lower:]')"
+  repository=cran
+  [ "$package" != Biobase ] || repository=bioc
+  debs="$debs r-$repository-$(echo "$package" | tr '[:upper:]' '[:lower:]')"
 done
 
 as_root=""
