@@ -8,7 +8,7 @@ TEST_LIB := $(CURDIR)/.lib
 # R CMD check builds the package in another place; it shares cargo's artefacts with this one.
 TARGET_DIR := $(CURDIR)/src/rust/target
 
-.PHONY: help setup install demo build test lint document check bench recovery clean
+.PHONY: help setup install demo build test lint document check bench recovery site clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -64,6 +64,11 @@ recovery: ## how well known structure is found; ARGS=--quick for a trial
 	@tools/install.sh "$(TEST_LIB)"
 	R_LIBS="$(TEST_LIB)" Rscript bench/recovery.R $(ARGS)
 
+site: ## the web site of help and vignettes, into docs/
+	@tools/setup.sh site
+	@tools/install.sh "$(TEST_LIB)"
+	R_LIBS="$(TEST_LIB)" Rscript tools/site.R
+
 clean: ## remove what was built
-	rm -rf .lib demo-output src/Makevars src/*.o src/*.so src/vendor src/.cargo src/rust/target \
+	rm -rf .lib demo-output docs src/Makevars src/*.o src/*.so src/vendor src/.cargo src/rust/target \
 	  bench/target bench/results

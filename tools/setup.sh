@@ -2,7 +2,7 @@
 # Installs what is missing of the programs and R packages that nmu needs, on Debian or Ubuntu.
 # Where nothing is missing it only looks, on any system, and is done in a second.
 #
-#   tools/setup.sh [run|test|bench]    each group includes the one before it; run is the default
+#   tools/setup.sh [run|test|bench|site]    run is the default; test includes it, the others test
 set -eu
 
 group=${1:-run}
@@ -12,17 +12,20 @@ programs="R make cc"
 packages="cli clue rlang Matrix"
 case $group in
   run) ;;
-  test | bench)
+  test | bench | site)
     programs="$programs pandoc"
     packages="$packages testthat roxygen2 lintr knitr rmarkdown truncnorm generics ggplot2 vdiffr"
     # what vignettes compare with
     packages="$packages ape psych NMF Biobase RcppML"
     ;;
   *)
-    echo "tools/setup.sh: no group '$group' (run, test or bench)" >&2
+    echo "tools/setup.sh: no group '$group' (run, test, bench or site)" >&2
     exit 2
     ;;
 esac
+if [ "$group" = site ]; then
+  packages="$packages pkgdown"
+fi
 # One of the programs that benchmarks compare with is written in Python.
 sklearn=""
 if [ "$group" = bench ]; then
