@@ -15,6 +15,8 @@
 #' * [nmu()] takes out `K` factors one after another.
 #' * [posterior_b()] and [standard_errors()] tell what a fit knows and how well, and
 #'   [predict()][predict.nmu_fit] and [simulate()][simulate.nmu_fit] carry it to new data.
+#' * [plot()][plot.nmu_fit] and `autoplot()` draw a fit, [factor_tree()] finds which factors are
+#'   nested, [nmu_tables] and [as_svd()] carry it to other packages.
 #' * [truncnorm_moments()] and [demg()] are the two functions that the method rests on.
 #' * [sim_blocks()] and [sim_tree()] draw the notebook's two data sets.
 #'
@@ -23,6 +25,11 @@
 #'
 #' N. Gillis and F. Glineur (2010), Using underapproximations for sparse nonnegative matrix
 #' factorization, *Pattern Recognition* 43, 1676-1687.
+#'
+#' @examples
+#' fit <- nmu(Harman74.cor$cov, K = NULL)
+#' fit
+#' plot(fit)
 #'
 #' @useDynLib nmu, .registration = TRUE
 #' @importClassesFrom Matrix sparseMatrix
