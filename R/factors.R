@@ -48,6 +48,9 @@
     x$law <- x$laws[[last]]
   }
   x$laws <- x$laws[kept]
+  bound <- if (fitted_so) x$path$elbo[last]
+  x["elbo"] <- list(if (!is.null(bound) && !is.na(bound)) bound)
+  x["posterior"] <- list(posterior_of(x$posterior, kept, symmetric = FALSE))
   x$d <- x$d[kept]
   x$u <- x$u[, kept, drop = FALSE]
   x$v <- x$v[, kept, drop = FALSE]

@@ -70,6 +70,10 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
 deflated_model <- function(found, given, chosen) {
   known <- length(given$fixed$d) + length(given$kept$d)
   path <- data.frame(found$path)
+  if (length(given$kept$d) > 0) {
+    # what the loadings of the kept factors cost in the bound is not known
+    path$elbo <- rep(NaN, nrow(path))
+  }
   fixed <- path[rep(NA_integer_, length(given$fixed$d)), ]
   fixed$d <- found$fixed$d
   fixed$status <- rep("fixed", nrow(fixed))
@@ -86,10 +90,14 @@ deflated_model <- function(found, given, chosen) {
   refit <- found$refit %||% if (length(found$new$d) == 0) given$earlier$refit
   factors <- refit$factors %||% new
   size <- c(nrow(factors$u), nrow(factors$v))
+  count <- length(found$new$d)
   posterior <- if (!is.null(refit$beliefs)) {
-    posterior_model(refit$beliefs, length(found$fixed$d), size)
+    fixed_count <- length(found$fixed$d)
+    posterior_model(refit$beliefs, known + count - fixed_count, fixed_count, size)
   } else {
-    posterior_model(found$beliefs, known, size)
+    # a refit without priors leaves nothing of what was believed before it
+    earlier <- if (is.null(found$refit) || !is.null(found$beliefs)) given$earlier$posterior
+    posterior_model(found$beliefs, count, known, size, earlier)
   }
   factor <- found$trace$factor
   iteration <- stats::ave(factor, factor, FUN = seq_along)
@@ -108,7 +116,7 @@ deflated_model <- function(found, given, chosen) {
       given$earlier$law
     },
     refit = refit[setdiff(names(refit), c("factors", "beliefs", "law"))],
-    posterior = posterior %||% if (length(found$new$d) == 0) given$earlier$posterior,
+    posterior = posterior,
     candidates = if (chosen) {
       data.frame(K = known + seq_along(found$candidates$path), found$candidates)
     },

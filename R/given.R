@@ -44,7 +44,8 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
       list(
         path = init$path[whole, ], trace = init$trace[rows, ],
         labels = colnames(init$u)[whole], nobs = init$nobs, refit = init$refit,
-        posterior = init$posterior, laws = init$laws[whole], law = init$law
+        posterior = posterior_of(init$posterior, whole, symmetric),
+        laws = init$laws[whole], law = init$law
       )
     }
   )

@@ -14,7 +14,8 @@
 #' * `print()`: the fit, invisibly.
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
 #'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `law` (see
-#'   [nmu()]), `loglik`, `nobs`, `status`, `certificate` and `refit` (of `nmu` fits). The share of a factor is
+#'   [nmu()]), `loglik`, `nobs`, `status`, and of `nmu` fits `certificate`, `refit`, `elbo` and
+#'   `priors` (text: the priors, and their hyperparameters of each factor). The share of a factor is
 #'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need not add
 #'   up to that of all of them. The support is the number of entries of `u` or `v` that are
 #'   not zero.
@@ -148,7 +149,9 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
       nobs = object$nobs,
       status = object$status,
       certificate = object$certificate,
-      refit = object$refit[c("settled", "status")]
+      refit = object$refit[c("settled", "status")],
+      elbo = object$elbo,
+      priors = schedule_text(object)
     ),
     class = "summary.nmu_fit"
   )
@@ -163,7 +166,7 @@ print.summary.nmu_fit <- function(x, ...) {
   cat_wrapped(c(
     noise_text(x), law_text(x),
     sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)),
-    certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)
+    x$priors, certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)
   ))
   invisible(x)
 }

@@ -43,27 +43,29 @@ core_schedule <- function(schedule, record) {
 #' What is believed of the loadings, as a fit has it
 #'
 #' @param beliefs Lists that the core returned for some factors, or `NULL`.
-#' @param before The number of other factors before these.
+#' @param count The number of these factors.
+#' @param before The number of other factors before them.
 #' @param size The number of rows and of columns of the matrix.
+#' @param earlier What an earlier fit believed of those others, or `NULL`.
 #' @return A list of `sd` and `zero`, each a list of matrices `u` and `v`, and of
 #'   `hyperparameters`, a list with an element for each factor; `NULL` where there are no priors.
 #' @noRd
-posterior_model <- function(beliefs, before, size) {
-  if (is.null(beliefs)) {
+posterior_model <- function(beliefs, count, before, size, earlier = NULL) {
+  if (is.null(beliefs) && is.null(earlier)) {
     return(NULL)
   }
-  side <- function(factors, rows, what) {
-    if (all(vapply(factors, is.null, NA))) {
+  beliefs <- beliefs %||% list(rows = vector("list", count), columns = vector("list", count))
+  side <- function(factors, rows, what, known) {
+    if (is.null(known) && all(vapply(factors, is.null, NA))) {
       return(NULL)
     }
     columns <- lapply(factors, function(factor) factor[[what]] %||% rep(NA_real_, rows))
-    unknown <- matrix(NA_real_, rows, before)
-    cbind(unknown, do.call(cbind, columns))
+    cbind(known %||% matrix(NA_real_, rows, before), do.call(cbind, columns))
   }
   both <- function(what) {
     list(
-      u = side(beliefs$rows, size[1], what),
-      v = side(beliefs$columns, size[2], what)
+      u = side(beliefs$rows, size[1], what, earlier[[what]]$u),
+      v = side(beliefs$columns, size[2], what, earlier[[what]]$v)
     )
   }
   hyperparameters <- Map(
@@ -72,8 +74,72 @@ posterior_model <- function(beliefs, before, size) {
   )
   list(
     sd = both("sd"), zero = both("zero"),
-    hyperparameters = c(vector("list", before), hyperparameters)
+    hyperparameters = c(earlier$hyperparameters %||% vector("list", before), hyperparameters)
   )
+}
+
+#' What was believed of some of the factors of a fit
+#'
+#' @param posterior That of the fit, or `NULL`.
+#' @param factors Which ones, as numbers.
+#' @param symmetric Is `A` symmetric, so that both sides are one?
+#' @return A list like that of `posterior_model()`, or `NULL`.
+#' @noRd
+posterior_of <- function(posterior, factors, symmetric) {
+  if (is.null(posterior)) {
+    return(NULL)
+  }
+  columns <- function(sides) {
+    list(u = sides$u[, factors, drop = FALSE], v = if (!symmetric) sides$v[, factors, drop = FALSE])
+  }
+  posterior[c("sd", "zero")] <- lapply(posterior[c("sd", "zero")], columns)
+  posterior$hyperparameters <- posterior$hyperparameters[factors]
+  posterior
+}
+
+#' Priors of a fit, and what became of their hyperparameters, as text
+#'
+#' @param fit A fit of class `nmu`.
+#' @return Strings, or `NULL` where there are no priors.
+#' @noRd
+schedule_text <- function(fit) {
+  if (is.null(fit$posterior)) {
+    return(NULL)
+  }
+  of_side <- function(priors) {
+    names <- vapply(priors, function(prior) prior$name %||% prior$family, "")
+    paste(names, collapse = ", then ")
+  }
+  priors <- if (identical(fit$prior, fit$prior_v)) {
+    paste("prior:", of_side(fit$prior))
+  } else {
+    sprintf("prior of u: %s; of v: %s", of_side(fit$prior), of_side(fit$prior_v))
+  }
+  bound <- if (!is.null(fit$elbo)) sprintf(" (ELBO = %s)", signif_text(fit$elbo))
+  known <- fit$posterior$hyperparameters
+  shown <- utils::head(names(known), 10)
+  factors <- unlist(lapply(shown, function(name) factor_text(name, known[[name]])))
+  c(paste0(priors, bound), factors, if (length(known) > length(shown)) "  ...")
+}
+
+#' Hyperparameters of a factor as text
+#'
+#' @param name The factor.
+#' @param known Its hyperparameters, a list of `u` and `v`.
+#' @return A string for each side that has some.
+#' @noRd
+factor_text <- function(name, known) {
+  sides <- Filter(function(side) length(known[[side]]) > 0, c("u", "v"))
+  vapply(sides, function(side) {
+    numbers <- known[[side]]
+    if (identical(names(numbers), c("scales", "weights"))) {
+      # of the grid of a mixture, what has weight
+      numbers <- lapply(numbers, `[`, numbers$weights >= 0.005)
+    }
+    values <- vapply(numbers, hyperparameter_text, "")
+    of <- if (identical(sides, "u")) "" else paste0(" ", side)
+    sprintf("  %s%s: %s", name, of, paste(names(values), "=", values, collapse = ", "))
+  }, "", USE.NAMES = FALSE)
 }
 
 #' Name what is believed as the loadings are named
