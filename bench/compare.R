@@ -94,6 +94,7 @@ note <- function(what, n, round, seconds) {
 tasks <- function(n) {
   c(
     "pass/1", "pass/2", "likelihood/2", "curvature/2", "product/2",
+    if (n == size_of("prior")) "prior/2",
     if (n == size_of("total")) c("total/1", "total/2"), if (n == size_of("start")) "start/2"
   )
 }
@@ -185,6 +186,7 @@ ratios <- list(
   fit = ratio("whole_plain", "fit_nmu", "fit"),
   six = ratio("six_plain", "six_nmu", "six"),
   likelihood = ratio("likelihood/2", "pass/2", "likelihood"),
+  prior = ratio("prior/2", "curvature/2", "prior"),
   total = ratio("pass/2", "total/2", "total"),
   threads_pass = ratio("pass/1", "pass/2", "threads_pass"),
   threads_iteration = ratio("nmu1", "nmu2", "threads_iteration"),

@@ -22,6 +22,18 @@ overlapping_groups <- function(n = 100, groups = 10, share = 0.1) {
   matrix(rbinom(n * groups, 1, share), n)
 }
 
+# The same with branches that differ in length, and with clades that differ in size
+long_branches <- function() sweep(balanced_tree(), 2, c(2, 1.5, 2.5, 1, 2, 3, 1.5), "*")
+uneven_clades <- function() {
+  size <- c(30, 70, 40, 20)
+  cbind(1, indicator(rep(c(1, 1, 2, 2), size)), indicator(rep(1:4, size)))
+}
+
+# A share of the loadings is not zero, and those are drawn by `draw`
+continuous_groups <- function(draw, share, n = 100, groups = 10) {
+  overlapping_groups(n, groups, share) * matrix(draw(n * groups), n)
+}
+
 notebook_tree <- function(weight) {
   A <- sim_tree(n = 40, weights = c(1, 1, rep(weight, 4)))
   list(A = A[, ], truth = attr(A, "loadings"), side = "u", K = 6)
@@ -50,6 +62,27 @@ make_settings <- function(seeds) {
     disjoint = simulated(
       "4 disjoint groups of 40, sd 2",
       function() covariance_data(indicator(rep(1:4, each = 40)), 2), seeds
+    ),
+    branches = simulated(
+      "balanced tree, branch sd 1 to 3", function() covariance_data(long_branches(), 1), seeds
+    ),
+    clades = simulated(
+      "tree, clades of 20 to 100, sd 2", function() covariance_data(uneven_clades(), 2), seeds
+    ),
+    uniform_groups = simulated(
+      "10 overlapping groups, loadings U(0.3, 2)",
+      function() {
+        covariance_data(continuous_groups(function(count) runif(count, 0.3, 2), 0.15), 1)
+      },
+      seeds
+    ),
+    exponential_groups = simulated(
+      "10 overlapping groups, loadings Exp(1)",
+      function() covariance_data(continuous_groups(rexp, 0.2), 1), seeds
+    ),
+    dense = simulated(
+      "5 dense factors, loadings Exp(1)",
+      function() covariance_data(continuous_groups(rexp, 1, groups = 5), 1), seeds
     ),
     tree1 = simulated("notebook's tree, weights 1", function() notebook_tree(1), 1),
     tree3 = simulated("notebook's tree, weights 3", function() notebook_tree(3), 1),

@@ -1,5 +1,6 @@
 //! A matrix with a model of it, ready to be passed over.
 
+use crate::bound::climb;
 use nmu_core::error::Error;
 use nmu_core::noise::{Law, Noise};
 use nmu_core::parallel::Threads;
@@ -62,6 +63,11 @@ impl<'a> Case<'a> {
     /// `A q` and `Aᵀ p`: no model, no `b̄`.
     pub fn product(&self, threads: usize) -> Margins {
         product(&self.view(), &self.factor.u, self.factor.v(), Threads::new(threads))
+    }
+
+    /// A climb of the bound under a prior, on a symmetric matrix: the number of sweeps.
+    pub fn bound(&self, threads: usize) -> usize {
+        climb(&self.storage, &self.factor, threads).unwrap_or(0)
     }
 
     /// One pass, as deep as asked: its products.

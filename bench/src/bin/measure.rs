@@ -6,7 +6,8 @@
 //! ```
 //!
 //! FILE holds a symmetric matrix as doubles. WORK is `product` (of A with a vector), `pass`, `likelihood` (a pass with it),
-//! `curvature` (with that as well), `total` (adding up the entries that a pass reads), `start`, or `fit` (a start and 20
+//! `curvature` (with that as well), `prior` (a sweep of the bound under a binary prior, with all
+//! that it takes to climb there), `total` (adding up the entries that a pass reads), `start`, or `fit` (a start and 20
 //! iterations). The works take turns, so that a slow moment of the machine is shared by all; seconds are the median over
 //! the repeats.
 
@@ -78,6 +79,7 @@ enum Work {
     Pass(Depth),
     Start,
     Fit,
+    Prior,
     Total,
 }
 
@@ -91,17 +93,20 @@ impl Task {
             "curvature" => Work::Pass(Depth::Curvature),
             "start" => Work::Start,
             "fit" => Work::Fit,
+            "prior" => Work::Prior,
             "total" => Work::Total,
             _ => return Err(format!("unknown work {name}").into()),
         };
         Ok(Self { name: name.to_owned(), work, threads: threads.parse()? })
     }
 
-    fn run(&self, case: &Case, values: &[f64], order: usize) {
+    /// Does it; how many times, in one go.
+    fn run(&self, case: &Case, values: &[f64], order: usize) -> usize {
         let threads = Threads::new(self.threads);
         match self.work {
             Work::Product => drop(black_box(case.product(self.threads))),
             Work::Pass(depth) => drop(black_box(case.pass(depth, self.threads))),
+            Work::Prior => return black_box(case.bound(self.threads)),
             Work::Start => drop(black_box(leading_start(&case.view(), threads))),
             Work::Total => drop(black_box(upper_triangle(black_box(values), order, self.threads))),
             Work::Fit => {
@@ -112,21 +117,21 @@ impl Task {
                 drop(black_box(iterate(&view, start, &settings, threads, &mut |_| ControlFlow::Continue(()))));
             }
         }
+        1
     }
 }
 
-/// Seconds a call, after one that is not counted: it finds the caches full of the work before.
-fn time(calls: usize, mut work: impl FnMut()) -> f64 {
+/// Seconds for each of the times that the work was done, after a call that is not counted: it finds the caches full of the
+/// work before.
+fn time(calls: usize, mut work: impl FnMut() -> usize) -> f64 {
     work();
     let start = Instant::now();
-    for _ in 0..calls {
-        work();
-    }
-    start.elapsed().as_secs_f64() / calls as f64
+    let done: usize = (0..calls).map(|_| work()).sum();
+    start.elapsed().as_secs_f64() / done as f64
 }
 
 /// Calls that take some 30 milliseconds together: passes come in long rows in a fit, too, where a second core is awake.
-fn calls(mut work: impl FnMut()) -> usize {
+fn calls(mut work: impl FnMut() -> usize) -> usize {
     time(1, &mut work);
     (3e-2 / time(1, work)).ceil().clamp(1.0, 1e4) as usize
 }

@@ -1,0 +1,55 @@
+//! The climb of the bound of the evidence under a prior, with the sweeps that it makes counted.
+
+use crate::case::NOISE;
+use nmu_core::bayes::{believe, Known, Noises, Stage, Way};
+use nmu_core::error::Error;
+use nmu_core::maximise::Settings;
+use nmu_core::parallel::Threads;
+use nmu_core::pass::{sweep, Depth, Model, Question};
+use nmu_core::prior::Binary;
+use nmu_core::storage::{Dense, Storage};
+use nmu_core::view::{Factor, View};
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A matrix that counts how often its columns are asked for.
+struct Counted<'a> {
+    storage: &'a Dense<'a>,
+    calls: AtomicUsize,
+}
+
+impl Storage for Counted<'_> {
+    fn nrow(&self) -> usize {
+        self.storage.nrow()
+    }
+
+    fn ncol(&self) -> usize {
+        self.storage.ncol()
+    }
+
+    fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.storage.column(column, rows, buffer)
+    }
+}
+
+/// One factor of a symmetric matrix under a binary prior whose hyperparameters are estimated, λ and σ held: the number of
+/// sweeps, in which all else that the climb does is spread over.
+///
+/// # Errors
+/// Where the prior is not as it should be.
+pub fn climb(storage: &Dense, factor: &Factor, threads: usize) -> Result<usize, Error> {
+    let threads = Threads::new(threads);
+    let counted = Counted { storage, calls: AtomicUsize::new(0) };
+    let view = View::new(&counted, &[], true);
+    let question = Question { row_weights: &factor.u, column_weights: &factor.u, shift: 0.0, depth: Depth::Curvature };
+    sweep(&view, Model { factor, noise: NOISE }, &question, threads);
+    let one = counted.calls.swap(0, Ordering::Relaxed);
+    let prior = Binary::new(None, None, Some(0.02))?;
+    let settings = Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 100 };
+    let schedule = [Stage { rows: &prior, columns: &prior }];
+    let known = Known { factors: std::slice::from_ref(factor), fixed: &[], noise: NOISE };
+    let way = Way { schedule: &schedule, noises: Noises::Held, settings };
+    believe(&view, known, way, threads, &mut |_| ControlFlow::Continue(()));
+    Ok(counted.calls.load(Ordering::Relaxed) / one)
+}
