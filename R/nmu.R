@@ -74,6 +74,33 @@
 #'   for a point and an exponential, and about once more for every exponential beyond it. Only
 #'   [noise_mle()] and [noise_fixed()] have other priors than the exponential.
 #'
+#' @section Priors: With a `prior` other than [prior_flat()], each factor is first found without
+#'   one, as described above. From there a variational bound of the evidence (ELBO) is climbed, in
+#'   which the loadings \eqn{w = \sqrt{d}\,u}{w = sqrt(d) u} and \eqn{\sqrt{d}\,v}{sqrt(d) v} are
+#'   independent of each other given the data: given all else each is a normal-means problem
+#'   ([normal_means()]). Loadings, hyperparameters, \eqn{\lambda} and \eqn{\sigma} move only where
+#'   the bound rises, so that it never falls within a stage of the trace. With [noise_mle()] all
+#'   ends of the ladder are starts, and the end with the highest bound is kept. While loadings
+#'   move, \eqn{\lambda\sigma} is held at or above 1: were it free, \eqn{b} could take all that a
+#'   factor leaves above itself, and factors would keep below the data at the cost of their shape;
+#'   \eqn{\lambda} and \eqn{\sigma} are estimated freely in the end. (With [noise_moments()], which
+#'   may lower the bound, they follow the rule.)
+#'
+#'   A list of priors is a *schedule*: each factor goes through them in turn, from where the one
+#'   before has led. Flat priors at its beginning are the path itself; elsewhere in a fit, a flat
+#'   prior means loadings of maximum likelihood, without a posterior. A factor that does not raise
+#'   the bound is null. With `K = NULL` the bound takes the place of the criterion of the section
+#'   on the number of factors. In simulated covariance matrices it often found too many factors
+#'   where the prior was binary, since noise that is not independent is fitted by small groups:
+#'   there, choose `K` without a prior. With `refine = TRUE`, all factors are refitted together
+#'   under the last priors of the schedule; this is not taken if it loses a factor. Where a binary
+#'   prior is right, the refit gained nothing there, and in one of twenty balanced trees it lost
+#'   branches.
+#'
+#'   Posterior standard deviations know nothing of how loadings depend on each other, and are too
+#'   small where factors overlap. [predict()][predict.nmu_fit] has no prior. Priors go neither with
+#'   `underapprox = TRUE` nor with [noise_notebook()]. Which prior to take is said in [prior].
+#'
 #' @section Certified underapproximation: With `underapprox = TRUE` the strict limit
 #'   \eqn{\sigma \to 0} is solved instead, as by Gillis and Glineur (2010): factors whose sum is at
 #'   or below `A` wherever `A` is not negative, in whatever order it is evaluated in double
@@ -93,6 +120,11 @@
 #' @param K One positive whole number: how many factors, those of an `init` that is a fit
 #'   among them. It may exceed the number of rows or columns (trees need it), but not that of
 #'   entries. `NULL` leaves the number to the data.
+#' @param prior The prior of the loadings on the rows: an object such as [prior_binary()]; its name,
+#'   `"flat"`, `"exponential"`, `"point_exponential"`, `"binary"` or `"mixture"` (lower case); or a
+#'   list or character vector of these, a schedule, see the section on priors.
+#' @param prior_v The same for the columns. Not used where `A` is symmetric. Where one schedule is
+#'   shorter, its last prior stays.
 #' @param noise How \eqn{\lambda} and \eqn{\sigma} are estimated: an object such as
 #'   [noise_mle()], or its name, `"mle"`, `"moments"` or `"notebook"` (lower case).
 #' @param symmetric `NULL`, `TRUE` or `FALSE`: treat `A` as symmetric? By default it is
@@ -127,19 +159,30 @@
 #'     factors. Where symmetric, the log-likelihood is half the sum over the matrix, since
 #'     each pair is seen twice; `law`: data frame with the `weight` and the `mean`, in units of
 #'     `A`, of each part of the prior of \eqn{b} that was fitted, a mean of 0 being a point at zero;
-#'   * `path`: data frame with a row for each factor as deflation found it: `factor`, `d`, `lambda`,
-#'     `sigma`, `loglik` after it was found, `iterations`, `status` (as in [nmu_em()], `"null"`
-#'     where nothing was left for it, `"stalled"` where no step gained more though the slope said
-#'     that one should, or `"fixed"`), `bound` (`"none"`, `"sigma"` where \eqn{\sigma} is at its
-#'     least value, `"lambda"` where \eqn{\lambda\sigma} is at its largest and \eqn{b} has all but
-#'     vanished; see [noise_mle()]), `rung`, the step of the ladder that was kept, and the standard
-#'     errors `se_log_lambda`, `se_log_sigma` (`NA` where the likelihood does not curve, or none was
-#'     asked for). Of a certified underapproximation only `d`, `iterations`, `status` and `error`,
-#'     the relative error after it, are known;
+#'   * `elbo`: the bound of the evidence of the whole model, `NULL` without priors and where it is
+#'     not known (factors of `init` that are not refitted);
+#'   * `posterior`: `NULL` without priors, or a list of `sd`, the posterior standard deviations of
+#'     the loadings, and `zero`, the probabilities that they are zero (local zero rates), each a
+#'     list of matrices `u` and `v` of the size of these and in their units, so that posterior
+#'     means have unit norm; and `hyperparameters`, a list with an element for each factor, a list
+#'     of `u` and `v`, each a list of numbers that refer to \eqn{w = \sqrt{d}\,u}{w = sqrt(d) u} or
+#'     \eqn{\sqrt{d}\,v}{sqrt(d) v} (`v` is `NULL` where symmetric). `NA` or `NULL` for factors
+#'     without a prior;
+#'   * `prior`, `prior_v`: lists of the priors, as given;
+#'   * `path`: data frame with a row for each factor as deflation found it: `factor`, `d`,
+#'     `lambda`, `sigma`, `loglik` after it was found, `elbo` (`NA` where not known), `iterations`,
+#'     `status` (as in [nmu_em()], `"null"` where nothing was left for it, `"stalled"` where no
+#'     step gained more though the slope said that one should, or `"fixed"`), `bound` (`"none"`,
+#'     `"sigma"` where \eqn{\sigma} is at its least value, `"lambda"` where \eqn{\lambda\sigma} is
+#'     at its largest and \eqn{b} has all but vanished; see [noise_mle()]), `rung`, the step of the
+#'     ladder that was kept, and the standard errors `se_log_lambda`, `se_log_sigma` (`NA` where
+#'     the likelihood does not curve, or none was asked for). Of a certified underapproximation
+#'     only `d`, `iterations`, `status` and `error`, the relative error after it, are known;
 #'   * `trace`: data frame with a row for each iteration: `factor`, `iteration`, `stage` (within
-#'     which the log-likelihood never falls), `loglik`, `lambda`, `sigma`;
-#'   * `refit`: `NULL`, or a list about the joint refit: `lambda`, `sigma`, `loglik`, `status`,
-#'     `settled` (was its end taken? `NA` of a certified underapproximation, of which only
+#'     which the log-likelihood never falls or, where it is not `NA`, the bound), `loglik`, `elbo`,
+#'     `lambda`, `sigma`;
+#'   * `refit`: `NULL`, or a list about the joint refit: `lambda`, `sigma`, `loglik`, `elbo`,
+#'     `status`, `settled` (was its end taken? `NA` of a certified underapproximation, of which only
 #'     \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood), `bound`, `se_log_lambda`,
 #'     `se_log_sigma`, `trace`;
 #'   * `laws`: a list with the `law` after each factor, as the path has \eqn{\lambda}; `NULL` for
@@ -156,14 +199,14 @@
 #'     `K` (factors found), `noise`, `prior_b`, `control`, `call`, and `A` unless `control` says
 #'     not to keep it.
 #'
-#' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not
-#'   as described, `nmu_error_core` where the core cannot go on, and `nmu_error_interrupted`
-#'   where the user interrupted the fit (the field `fit` of the condition has it so far). Where
-#'   a residual gives no positive \eqn{\lambda} and \eqn{\sigma}, a warning of class
-#'   `nmu_warning_lambda` says so and the factors so far are returned. Where a bound on
-#'   \eqn{\lambda} or \eqn{\sigma} of the final model is active, a message of class
-#'   `nmu_message_bound` says so. For those that say what was chosen, and for the progress bar, see
-#'   `verbose` in [nmu_control()].
+#' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not as
+#'   described, `nmu_error_core` where the core cannot go on, `nmu_error_prior` where a function of
+#'   [prior_custom()] fails, and `nmu_error_interrupted` where the user interrupted the fit (the
+#'   field `fit` of the condition has it so far). Where a residual gives no positive \eqn{\lambda}
+#'   and \eqn{\sigma}, a warning of class `nmu_warning_lambda` says so and the factors so far are
+#'   returned. Where a bound on \eqn{\lambda} or \eqn{\sigma} of the final model is active, a
+#'   message of class `nmu_message_bound` says so. For those that say what was chosen, and for the
+#'   progress bar, see `verbose` in [nmu_control()].
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
 #'   the deflation. N. Gillis and F. Glineur (2010), Using underapproximations for sparse
@@ -173,6 +216,9 @@
 #'   503-528, for the climb. R. Varadhan and C. Roland (2008), Simple and globally convergent
 #'   methods for accelerating the convergence of any EM algorithm, *Scandinavian Journal of Statistics* 35,
 #'   335-353, for the weights of `prior_b`. Ladder, flatness and refit are ours.
+#'
+#'   W. Wang and M. Stephens (2021), Empirical Bayes matrix factorization, *Journal of Machine
+#'   Learning Research* 22, for the bound, there without \eqn{b}.
 #'
 #' @seealso [nmu_em_estlambda()] for one factor with more of its details, [nmu_methods] for
 #'   what can be done with a fit, [nmu_subset], [match_factors()], [posterior_b()],
@@ -193,6 +239,11 @@
 #'
 #' # half of the entries have no remainder
 #' nmu(tree, K = 6, prior_b = prior_point_exponential(weight = 0.5))
+#'
+#' # members and others, and how sure that is
+#' fit <- nmu(tree, K = 6, prior = "binary", refine = FALSE)
+#' summary(fit)
+#' table(round(fit$posterior$zero$u, 3))
 #'
 #' # factors that stay below the data, for certain
 #' nmu(tree, K = 6, underapprox = TRUE)$certificate

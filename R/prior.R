@@ -9,7 +9,7 @@
 #'   sum_i log int N(x_i | w, s_i^2) g(w) dw} (empirical Bayes).
 #'
 #' * `prior_flat()`: density 1 on \eqn{w \ge 0}{w >= 0}, which is improper. Nothing is known but the
-#'   sign.
+#'   sign. In a fit by [nmu()] it means that loadings are where the likelihood is largest.
 #' * `prior_exponential()`: density `rate * exp(-rate * w)`. Helps where many loadings are small and
 #'   few are large.
 #' * `prior_point_exponential()`: zero with probability `1 - weight`, otherwise exponential. Helps
@@ -48,6 +48,26 @@
 #'
 #' @return An object of class `nmu_prior`: a list with the name of the `family` and its
 #'   hyperparameters, `NULL` where they are to be estimated.
+#'
+#' @section Which prior: Where loadings say who is a member and who is not, take
+#'   `nmu(A, K, prior = "binary", refine = FALSE)`. In simulated covariance matrices (ten seeds, `bench/recovery.R`),
+#'   the mean cosine to the true loadings was 1.0000 for a balanced tree (without a prior 0.9986),
+#'   0.9999 for overlapping groups (0.9978), 1.0000 for disjoint groups (0.9996), and at least
+#'   0.9999 for each of the notebook's three trees. Where loadings vary within a factor it is
+#'   wrong: 0.62 to 0.89 for groups with uniform or exponential loadings (0.998). Also wrong,
+#'   though loadings are two-valued, is what it finds in trees whose branches or clades differ in
+#'   size: 0.83 and 0.86 (0.95 and 0.97); there the exponential prior is best, 0.982 and 0.979. The
+#'   exponential prior is best for dense factors, too (0.995 against 0.938), but takes a balanced
+#'   tree (0.950) and overlapping groups (0.958) apart.
+#'
+#'   A rule where the structure is not known: fit with `"flat"` and with `"binary"`, each with
+#'   `refine = FALSE` and with a refit (which `init = fit` does). Keep the binary fit without the
+#'   refit if the relative error `fit$certificate$error` of the binary fits is at most twice that of
+#'   the flat one before the refit, and at most 1.1 times after it. Otherwise take `"exponential"`,
+#'   with a refit. On ten other seeds than those it was made from, it came within 0.005 of the best
+#'   of the three in nine of eleven settings, but not for a tree with branches of different length
+#'   (0.970, best 0.982: one seed with 0.86), nor for groups with uniform loadings (0.990, best
+#'   0.998, without a prior). One seed of the tree with uneven clades was at 0.93, too.
 #'
 #' @section Errors: Class `nmu_error_input` where a hyperparameter is not as described.
 #'

@@ -18,7 +18,7 @@
 //! (sums over the observed entries of a row), and `x_i` less its value so far is the natural gradient of the bound. All of
 //! them move together, which one sweep of the fused pass allows for, by a share of that way that is halved until the
 //! bound rises. Hyperparameters of `g` maximise the marginal likelihood of these problems, λ and σ the bound; both are
-//! taken only where it rises. (M. Stephens and W. Wang 2021, Empirical Bayes matrix factorization, *Journal of
+//! taken only where it rises. (W. Wang and M. Stephens 2021, Empirical Bayes matrix factorization, *Journal of
 //! Machine Learning Research* 22, for `b = 0`.)
 //!
 //! A diagonal entry of a symmetric matrix is taken as the product of two independent copies of `w_i`: its own variance
