@@ -27,7 +27,8 @@
 #' * `logLik()`: an object of class `logLik`, so that [stats::AIC()] and [stats::BIC()] work.
 #'   Its `df` counts the loadings that are not zero (less one a factor where `A` is not
 #'   symmetric, for the scale that `u` and `v` share), two for \eqn{\lambda} and \eqn{\sigma}
-#'   where they were estimated, and the free weights of `prior_b`. It is `NA` for factors taken out of a fit that were
+#'   where they were estimated, and the free weights of `prior_b`. It is `NA` for factors taken out
+#'   of a fit that were
 #'   not fitted without the others, see [nmu_subset].
 #' * `nobs()`: the number of entries that the log-likelihood counts: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.

@@ -214,7 +214,8 @@
 #'   \doi{10.1016/j.patcog.2009.09.013}, for underapproximation. D. C. Liu and J. Nocedal (1989), On
 #'   the limited memory BFGS method for large scale optimization, *Mathematical Programming* 45,
 #'   503-528, for the climb. R. Varadhan and C. Roland (2008), Simple and globally convergent
-#'   methods for accelerating the convergence of any EM algorithm, *Scandinavian Journal of Statistics* 35,
+#'   methods for accelerating the convergence of any EM algorithm, *Scandinavian Journal of
+#'   Statistics* 35,
 #'   335-353, for the weights of `prior_b`. Ladder, flatness and refit are ours.
 #'
 #'   W. Wang and M. Stephens (2021), Empirical Bayes matrix factorization, *Journal of Machine

@@ -9,7 +9,8 @@
 #' The density is log-concave, and so is this sum: its maximum does not depend on a start. (Under
 #' another `prior_b` than the exponential it is not, and a local maximum near the least-squares
 #' loadings is found.) It is found for each row by itself, whatever the others, by the
-#' quasi-Newton method of [nmu()], until the gain of log-likelihood an entry and the scaled projected gradient are at most 1e-8.
+#' quasi-Newton method of [nmu()], until the gain of log-likelihood an entry and the scaled
+#' projected gradient are at most 1e-8.
 #'
 #' Rows that were in the data do not get the very loadings of the fit: factors are fitted one
 #' after another, while these loadings are found together, and so are at least as likely. Where `A`
