@@ -75,7 +75,7 @@ subset_certificate <- function(fit) {
   if (is.null(fit$A)) {
     return(NULL)
   }
-  core_value(core_certificate(fit$A, fit_problem(fit, anyNA(fit$A))), quote(fit[i]))
+  core_value(core_certificate(fit$A, fit_problem(fit, has_missing(fit$A))), quote(fit[i]))
 }
 
 #' The features that weigh most in each factor

@@ -5,6 +5,8 @@
 #' @param object,x A fit; `x` of `print()` may also be a summary.
 #' @param side `"u"` (rows of `A`) or `"v"` (columns); the same where `A` is symmetric. Case
 #'   matters.
+#' @param rows,cols `residuals()`: a block of the matrix, chosen as in [posterior_b()]; of a sparse
+#'   matrix with more than ten million entries only blocks of at most as many can be had.
 #' @param A The data, needed by `residuals()` and by `logLik()` of an `nmu_em` fit,
 #'   where the fit has not kept them (`keep_data = FALSE`); used by
 #'   `summary()` if there.
@@ -69,9 +71,18 @@ fitted.nmu_fit <- function(object, ...) {
 
 #' @rdname nmu_methods
 #' @export
-residuals.nmu_fit <- function(object, A = NULL, ...) {
-  A <- fit_data(object, A, quote(residuals(object)))
-  residual <- A - fitted(object)
+residuals.nmu_fit <- function(object, A = NULL, rows = NULL, cols = NULL, ...) {
+  call <- quote(residuals(object))
+  factors <- fit_factors(object)
+  A <- fit_data(object, A, call)
+  if (is_sparse(A) || !is.null(rows) || !is.null(cols)) {
+    rows <- check_lines(rows, "rows", "row", factors$u, call)
+    cols <- check_lines(cols, "cols", "column", factors$v, call)
+    A <- dense_block(A, rows, cols, call)
+    factors$u <- factors$u[rows, , drop = FALSE]
+    factors$v <- factors$v[cols, , drop = FALSE]
+  }
+  residual <- A - low_rank(factors)
   attributes(residual) <- attributes(A)[c("dim", if (!is.null(dimnames(A))) "dimnames")]
   residual
 }
@@ -131,7 +142,7 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
   table <- data.frame(
     factor = colnames(factors$u),
     d = factors$d,
-    share = if (is.null(A)) NA_real_ else factors$d^2 / norm(replace(A, is.na(A), 0), "F")^2,
+    share = if (is.null(A)) NA_real_ else factors$d^2 / frobenius_norm(A)^2,
     support_u = support_size(factors$u),
     support_v = support_size(factors$v)
   )

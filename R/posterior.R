@@ -56,7 +56,7 @@ posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
   rows <- check_lines(rows, "rows", "row", factors$u, call)
   cols <- check_lines(cols, "cols", "column", factors$v, call)
   draws <- check_count(draws, "draws", call, least = 0)
-  block <- fit_data(fit, A, call)[rows, cols, drop = FALSE]
+  block <- dense_block(fit_data(fit, A, call), rows, cols, call)
   check_entries(core_value(core_scan(block), call), call, missing = TRUE)
   if (isTRUE(fit$ignore_diag)) {
     block[outer(rows, cols, "==")] <- NA

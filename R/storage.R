@@ -68,6 +68,42 @@ is_sparse <- function(A) {
   inherits(A, "sparseMatrix")
 }
 
+#' May entries of a matrix be missing?
+#' @param A What `as_storage()` returned.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+has_missing <- function(A) {
+  anyNA(if (is_sparse(A)) A@x else A)
+}
+
+#' The Frobenius norm of the observed entries
+#' @param A What `as_storage()` returned.
+#' @return One number.
+#' @noRd
+frobenius_norm <- function(A) {
+  values <- if (is_sparse(A)) A@x else A
+  norm(matrix(replace(values, is.na(values), 0)), "F")
+}
+
+#' A block of a matrix, all of its entries written down
+#'
+#' @param A What `as_storage()` returned.
+#' @param rows,cols Whole numbers.
+#' @param call The user's call.
+#' @param arg Name of the argument that A is.
+#' @return A double matrix.
+#' @noRd
+dense_block <- function(A, rows, cols, call, arg = "A") {
+  if (!is_sparse(A)) {
+    return(A[rows, cols, drop = FALSE])
+  }
+  if (as.double(length(rows)) * length(cols) > 1e7) {
+    expected <- "asked for in blocks of at most ten million entries, since it is sparse"
+    abort_input(arg, expected, sprintf("a block of %d x %d", length(rows), length(cols)), call)
+  }
+  as.matrix(A[rows, cols, drop = FALSE])
+}
+
 #' Refuse a data frame with columns that are not plain numbers
 #'
 #' A column with a class (factor, Date, integer64 ...) may mean something else than its

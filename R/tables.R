@@ -115,7 +115,9 @@ glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
 #' @rdname nmu_tables
 #' @exportS3Method generics::augment
 augment.nmu_fit <- function(x, data = NULL, ...) { # nolint: object_name_linter.
-  A <- fit_data(x, data, quote(augment(x)))
+  call <- quote(augment(x))
+  A <- fit_data(x, data, call)
+  A <- dense_block(A, seq_len(nrow(A)), seq_len(ncol(A)), call)
   posterior <- posterior_b(x, A = A)
   fitted <- fitted(x)
   names <- lapply(fit_factors(x)[c("u", "v")], line_names)

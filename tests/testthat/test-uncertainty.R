@@ -355,7 +355,7 @@ test_that("arguments are checked", {
   expect_refused(predict(fits$table, states, type = "response"), "type")
   for (value in list(
     1:4, "a", states[, 1:3], cbind(states, 1), states[0, ], mean, list(states), iris[1:4, -1],
-    Matrix::Matrix(states * (states > 20), sparse = TRUE), replace(states, 2, NaN),
+    replace(states, 2, NaN),
     replace(states, 2, Inf), replace(states, 2, 1e151), states[, 4:1],
     structure(states, dimnames = list(NULL, c("Murder", "Assault", "{x}", NA)))
   )) {

@@ -24,32 +24,34 @@ pub(crate) fn slopes(
         let Sweep { products, curvatures, sums } = sweep(view, Model { factor, noise }, &question, threads);
         return (vec![(products, curvatures)], sums);
     }
-    if view.sparse().is_some() && view.law().is_exponential() {
-        return by_one(view, factors, noise, threads);
-    }
-    let found = joint_sweep(view, factors, noise, false, threads);
-    let mean = found.sums.curvature / found.sums.count;
-    let slopes = factors.iter().enumerate().map(|(index, factor)| {
-        let side = |length: usize, other: &[f64]| vec![mean * dot(other, other); length];
-        let columns = factor.v.as_ref().map_or(Vec::new(), |v| side(v.len(), &factor.u));
-        (found.products.of(index), Margins { rows: side(factor.u.len(), factor.v()), columns })
-    });
-    (slopes.collect(), found.sums)
+    let (products, sums) = if view.sparse().is_some() && view.law().is_exponential() {
+        one_by_one(view, factors, noise, threads)
+    } else {
+        let found = joint_sweep(view, factors, noise, false, threads);
+        ((0..factors.len()).map(|index| found.products.of(index)).collect(), found.sums)
+    };
+    let mean = sums.curvature / sums.count;
+    let side = |length: usize, other: &[f64]| vec![mean * dot(other, other); length];
+    let curvatures = |factor: &Factor| Margins {
+        rows: side(factor.u.len(), factor.v()),
+        columns: factor.v.as_ref().map_or(Vec::new(), |v| side(v.len(), &factor.u)),
+    };
+    (products.into_iter().zip(factors).map(|(products, factor)| (products, curvatures(factor))).collect(), sums)
 }
 
-/// The same by a sweep a factor, the others taken out: of a matrix that is mostly zero each goes over its stored entries.
-fn by_one(view: &View, factors: &[Factor], noise: Noise, threads: Threads) -> (Vec<(Margins, Margins)>, Sums) {
+/// The products by a sweep a factor, the others taken out: of a matrix that is mostly zero each goes over its stored
+/// entries.
+fn one_by_one(view: &View, factors: &[Factor], noise: Noise, threads: Threads) -> (Vec<Margins>, Sums) {
     let shift = 1.0 / noise.lambda;
-    let mut sums = None;
-    let slopes = (0..factors.len()).map(|index| {
+    let mut sums = Sums::empty(shift);
+    let products = (0..factors.len()).map(|index| {
         let (before, rest) = factors.split_at(index);
         let (factor, after) = (&rest[0], &rest[1..]);
         let others: Vec<Factor> = view.fitted().iter().chain(before).chain(after).cloned().collect();
         let question = Question { row_weights: &factor.u, column_weights: factor.v(), shift, depth: Depth::Curvature };
         let found = sweep(&view.minus(&others), Model { factor, noise }, &question, threads);
-        sums.get_or_insert(found.sums);
-        (found.products, found.curvatures)
+        sums = found.sums;
+        found.products
     });
-    let slopes = slopes.collect();
-    (slopes, sums.unwrap_or(Sums::empty(shift)))
+    (products.collect(), sums)
 }

@@ -1,0 +1,122 @@
+# A matrix of groups with noise, mostly zero
+sparse_data <- function(n, p = NULL, share = 0.15) {
+  groups <- matrix(rbinom(n * 3, 1, 0.4), n)
+  others <- if (is.null(p)) groups else matrix(rbinom(p * 3, 1, 0.4), p)
+  A <- tcrossprod(groups, others) + rexp(n * nrow(others))
+  A[runif(length(A)) > share] <- 0
+  if (is.null(p)) (A + t(A)) / 2 else A
+}
+
+set.seed(4)
+square <- sparse_data(60)
+general <- sparse_data(50, 40)
+
+# Two fits are the same but for rounding
+expect_same_fit <- function(found, expected, tolerance = 1e-9) {
+  expect_identical(nrow(found$trace), nrow(expected$trace))
+  for (part in c("d", "u", "v", "lambda", "sigma", "loglik")) {
+    expect_equal(found[[part]], expected[[part]], tolerance = tolerance)
+  }
+  expect_equal(found$certificate, expected$certificate, tolerance = 1e-8)
+}
+
+test_that("a sparse fit is that of the dense matrix", {
+  # so few iterations that rounding has no time to grow
+  control <- nmu_control(maxiter = 15)
+  for (A in list(square, general)) {
+    sparse <- methods::as(A, "CsparseMatrix")
+    for (noise in list(noise_mle(floor = 0.5), noise_moments(), noise_fixed(2, 0.5))) {
+      fit <- function(A, ...) suppressMessages(nmu(A, 2, noise = noise, control = control, ...))
+      expect_same_fit(fit(sparse), fit(A))
+      expect_same_fit(fit(sparse, refine = FALSE), fit(A, refine = FALSE))
+    }
+    fit <- function(A, ...) suppressMessages(nmu(A, 2, control = control, ...))
+    expect_same_fit(fit(sparse, prior = "binary"), fit(A, prior = "binary"))
+    expect_same_fit(
+      fit(sparse, prior_b = prior_point_exponential(0.5)),
+      fit(A, prior_b = prior_point_exponential(0.5)),
+      tolerance = 1e-7 # its hills are flat: differences in rounding grow
+    )
+    expect_equal(nmu_em(sparse, 1, 0.5)$u, nmu_em(A, 1, 0.5)$u, tolerance = 1e-9)
+    found <- nmu_em_estlambda(sparse)
+    expected <- nmu_em_estlambda(A)
+    for (part in c("d", "u", "v", "lambda", "sigma", "loglik")) {
+      expect_equal(found[[part]], expected[[part]], tolerance = 1e-9)
+    }
+    expect_null(found$b)
+    expect_equal(unname(nmu_em(sparse, 1, 0.5, keep_b = TRUE)$b), unname(nmu_em(A, 1, 0.5)$b))
+  }
+})
+
+test_that("every class of sparse matrix is the matrix that it stands for", {
+  A <- (square > 0) * 1
+  sparse <- methods::as(A, "CsparseMatrix")
+  d <- suppressMessages(nmu(A)$d)
+  classes <- c("generalMatrix", "TsparseMatrix", "RsparseMatrix", "nMatrix", "lMatrix", "dsCMatrix")
+  for (class in classes) {
+    other <- if (class == "dsCMatrix") sparse else methods::as(sparse, class)
+    expect_equal(suppressMessages(nmu(other)$d), d, tolerance = 1e-9)
+  }
+  # duplicates of triplets are summed, stored zeros are zeros
+  triplets <- Matrix::sparseMatrix(
+    i = c(1, 1, 2, 3), j = c(1, 1, 2, 1), x = c(1, 2, 4, 0), dims = c(3, 3), repr = "T"
+  )
+  expect_equal(
+    suppressMessages(nmu(triplets)$d), suppressMessages(nmu(diag(c(3, 4, 0)))$d), tolerance = 1e-9
+  )
+  expect_equal(
+    suppressMessages(nmu(Matrix::Diagonal(3, 1:3))$d), suppressMessages(nmu(diag(1:3))$d),
+    tolerance = 1e-9
+  )
+  empty <- Matrix::sparseMatrix(i = integer(), j = integer(), x = numeric(), dims = c(4, 3))
+  expect_identical(suppressMessages(nmu(empty)$d), 0)
+})
+
+test_that("missing entries and an ignored diagonal of sparse matrices do not count", {
+  A <- square
+  A[3, 7] <- A[7, 3] <- NA
+  control <- nmu_control(maxiter = 10)
+  fit <- function(A, ...) suppressMessages(nmu(A, 2, control = control, ...))
+  expect_same_fit(fit(methods::as(A, "CsparseMatrix")), fit(A))
+  sparse <- methods::as(square, "CsparseMatrix")
+  expect_same_fit(fit(sparse, ignore_diag = TRUE), fit(square, ignore_diag = TRUE))
+})
+
+test_that("methods take sparse data", {
+  sparse <- methods::as(general, "CsparseMatrix")
+  fit <- suppressMessages(nmu(sparse, 2))
+  expect_s4_class(fit$A, "dgCMatrix")
+  expect_equal(residuals(fit), general - fitted(fit), ignore_attr = TRUE)
+  expect_equal(residuals(fit, rows = 2:3, cols = 4), (general - fitted(fit))[2:3, 4, drop = FALSE],
+    ignore_attr = TRUE
+  )
+  dense <- fit
+  dense$A <- general
+  expect_equal(posterior_b(fit, 1:3, 1:2)$mean, posterior_b(dense, 1:3, 1:2)$mean)
+  expect_equal(standard_errors(fit), standard_errors(dense), tolerance = 1e-6)
+  expect_equal(predict(fit, sparse[1:4, ]), predict(fit, general[1:4, ]))
+  expect_output(print(summary(fit)), "2 factors")
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  expect_no_error(plot(fit, type = "matrices"))
+  expect_no_error(plot(fit, type = "residuals"))
+})
+
+test_that("a large sparse matrix is never written down", {
+  n <- 5000
+  A <- Matrix::sparseMatrix(i = 1:n, j = n:1, x = 1, dims = c(n, n))
+  fit <- suppressMessages(nmu(A, noise = noise_fixed(10, 0.1)))
+  expect_error(residuals(fit), class = "nmu_error_input", regexp = "blocks")
+  expect_identical(dim(residuals(fit, rows = 1:2)), c(2L, 5000L))
+})
+
+test_that("what is no sparse matrix of numbers is refused", {
+  A <- methods::as(general, "CsparseMatrix")
+  broken <- A
+  broken@i[1] <- 100L
+  for (verb in list(nmu, nmu_em)) {
+    expect_refused(verb(broken), "A")
+    expect_refused(verb(A[0, ]), "A")
+    expect_refused(verb(replace(A, 1, Inf)), "A")
+  }
+})
