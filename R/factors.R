@@ -46,11 +46,14 @@
   }
   if (fitted_so) {
     x$law <- x$laws[[last]]
+    labels <- list(u = rownames(x$u), v = rownames(x$v))
+    x["sds"] <- list(named_sds(x$scatter[[last]], x$sigma, x$noise$by, labels))
   }
   x$laws <- x$laws[kept]
   bound <- if (fitted_so) x$path$elbo[last]
   x["elbo"] <- list(if (!is.null(bound) && !is.na(bound)) bound)
   x["posterior"] <- list(posterior_of(x$posterior, kept, symmetric = FALSE))
+  x$scatter <- x$scatter[kept]
   x$d <- x$d[kept]
   x$u <- x$u[, kept, drop = FALSE]
   x$v <- x$v[, kept, drop = FALSE]

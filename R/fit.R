@@ -86,6 +86,7 @@ deflated_model <- function(found, given, chosen) {
     given$earlier$labels, new_labels(length(found$new$d), given)
   )
   laws <- c(vector("list", nrow(fixed)), given$earlier$laws, lapply(found$laws, data.frame))
+  scatter <- c(vector("list", nrow(fixed)), given$earlier$scatter, found$deviations)
   # where nothing was added nor refitted, the model is the earlier one
   refit <- found$refit %||% if (length(found$new$d) == 0) given$earlier$refit
   factors <- refit$factors %||% new
@@ -107,6 +108,12 @@ deflated_model <- function(found, given, chosen) {
     labels = labels,
     path = data.frame(factor = seq_len(nrow(path)), path, row.names = NULL),
     trace = rbind(given$earlier$trace[names(trace)], trace),
+    scatter = scatter,
+    deviations = if (!is.null(found$refit)) {
+      found$refit$deviations
+    } else {
+      scatter[[length(scatter)]]
+    },
     laws = laws,
     law = if (!is.null(found$refit)) {
       data.frame(found$refit$law)
@@ -115,7 +122,7 @@ deflated_model <- function(found, given, chosen) {
     } else {
       given$earlier$law
     },
-    refit = refit[setdiff(names(refit), c("factors", "beliefs", "law"))],
+    refit = refit[setdiff(names(refit), c("factors", "beliefs", "law", "deviations"))],
     posterior = posterior,
     candidates = if (chosen) {
       data.frame(K = known + seq_along(found$candidates$path), found$candidates)
@@ -144,9 +151,10 @@ certified_model <- function(found) {
     d = model$factors$d, u = model$factors$u, v = model$factors$v,
     labels = factor_names(K), path = path,
     trace = data.frame(factor = integer(), iteration = integer(), lapply(model$trace, `[`, 0)),
-    laws = vector("list", K), law = data.frame(model$law),
-    refit = model[setdiff(names(model), c("factors", "beliefs", "law"))], candidates = NULL,
-    nobs = found$nobs
+    laws = vector("list", K), law = data.frame(model$law), scatter = vector("list", K),
+    deviations = model$deviations,
+    refit = model[setdiff(names(model), c("factors", "beliefs", "law", "deviations"))],
+    candidates = NULL, nobs = found$nobs
   )
 }
 
@@ -199,6 +207,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, prior_b, control, c
     v = if (symmetric) model$u else model$v,
     lambda = final$lambda,
     sigma = final$sigma,
+    sds = named_sds(model$deviations, final$sigma, noise$by, labels),
     law = model$law,
     loglik = final$loglik,
     elbo = if (is.finite(final$elbo)) final$elbo,
@@ -207,6 +216,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, prior_b, control, c
     trace = known_values(data.frame(model$trace, row.names = NULL), "elbo"),
     refit = refit_summary(model$refit),
     laws = model$laws,
+    scatter = model$scatter,
     candidates = model$candidates,
     certificate = model$certificate,
     status = status,

@@ -45,7 +45,7 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
         path = init$path[whole, ], trace = init$trace[rows, ],
         labels = colnames(init$u)[whole], nobs = init$nobs, refit = init$refit,
         posterior = posterior_of(init$posterior, whole, symmetric),
-        laws = init$laws[whole], law = init$law
+        laws = init$laws[whole], law = init$law, scatter = init$scatter[whole]
       )
     }
   )

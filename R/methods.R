@@ -16,8 +16,9 @@
 #' * `print()`: the fit, invisibly.
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
 #'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `law` (see
-#'   [nmu()]), `loglik`, `nobs`, `status`, and of `nmu` fits `certificate`, `refit`, `elbo` and
-#'   `priors` (text: the priors, and their hyperparameters of each factor). The share of a factor is
+#'   [nmu()]), `sds`, `loglik`, `nobs`, `status`, and of `nmu` fits `certificate`, `refit`, `elbo`
+#'   and `priors` (text: the priors, and their hyperparameters of each factor). The share of a
+#'   factor is
 #'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need not add
 #'   up to that of all of them. The support is the number of entries of `u` or `v` that are
 #'   not zero.
@@ -29,8 +30,8 @@
 #' * `logLik()`: an object of class `logLik`, so that [stats::AIC()] and [stats::BIC()] work.
 #'   Its `df` counts the loadings that are not zero (less one a factor where `A` is not
 #'   symmetric, for the scale that `u` and `v` share), two for \eqn{\lambda} and \eqn{\sigma}
-#'   where they were estimated, and the free weights of `prior_b`. It is `NA` for factors taken out
-#'   of a fit that were
+#'   where they were estimated, and the free weights of `prior_b` and standard deviations of
+#'   `noise_mle(by = )`. It is `NA` for factors taken out of a fit that were
 #'   not fitted without the others, see [nmu_subset].
 #' * `nobs()`: the number of entries that the log-likelihood counts: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
@@ -96,7 +97,9 @@ nobs.nmu_fit <- function(object, ...) {
 #' @rdname nmu_methods
 #' @export
 logLik.nmu <- function(object, ...) {
-  new_log_lik(object$loglik, object, estimated = 2 + law_parameters(object))
+  # standard deviations have a mean square that is sigma's
+  differing <- max(length(object$sds) - 1, 0)
+  new_log_lik(object$loglik, object, estimated = 2 + law_parameters(object) + differing)
 }
 
 #' @rdname nmu_methods
@@ -153,6 +156,7 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
       lambda = object$lambda,
       sigma = object$sigma,
       law = fit_law(object),
+      sds = object$sds,
       loglik = if (inherits(object, "nmu") || !is.null(A)) {
         as.numeric(logLik(object, A = A))
       } else {
@@ -279,7 +283,11 @@ fit_title <- function(fit) {
 #' @return One string.
 #' @noRd
 noise_text <- function(fit) {
-  sprintf("lambda = %s, sigma = %s", signif_text(fit$lambda), signif_text(fit$sigma))
+  differs <- if (!is.null(fit$sds)) {
+    sprintf(" (from %s to %s)", signif_text(min(fit$sds)), signif_text(max(fit$sds)))
+  }
+  text <- sprintf("lambda = %s, sigma = %s", signif_text(fit$lambda), signif_text(fit$sigma))
+  paste0(text, differs)
 }
 
 #' The log-likelihood as text

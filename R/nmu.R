@@ -185,8 +185,11 @@
 #'     `status`, `settled` (was its end taken? `NA` of a certified underapproximation, of which only
 #'     \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood), `bound`, `se_log_lambda`,
 #'     `se_log_sigma`, `trace`;
+#'   * `sds`: `NULL`, or with `noise_mle(by = )` the standard deviation of the noise of each row or
+#'     column;
 #'   * `laws`: a list with the `law` after each factor, as the path has \eqn{\lambda}; `NULL` for
-#'     fixed factors and those of a certified underapproximation;
+#'     fixed factors and those of a certified underapproximation; `scatter`: likewise the standard
+#'     deviations of the noise of rows or columns, in units of \eqn{\sigma};
 #'   * `candidates`: `NULL`, or, where `K = NULL`, a data frame with a row for each `K` looked at:
 #'     the criterion and the mean flatness along the path and after a joint refit (`NaN` without);
 #'   * `certificate`: a list that compares the factors' sum with `A`: `largest_violation`, by how
@@ -215,8 +218,7 @@
 #'   the limited memory BFGS method for large scale optimization, *Mathematical Programming* 45,
 #'   503-528, for the climb. R. Varadhan and C. Roland (2008), Simple and globally convergent
 #'   methods for accelerating the convergence of any EM algorithm, *Scandinavian Journal of
-#'   Statistics* 35,
-#'   335-353, for the weights of `prior_b`. Ladder, flatness and refit are ours.
+#'   Statistics* 35, 335-353, for the weights of `prior_b`. Ladder, flatness and refit are ours.
 #'
 #'   W. Wang and M. Stephens (2021), Empirical Bayes matrix factorization, *Journal of Machine
 #'   Learning Research* 22, for the bound, there without \eqn{b}.
@@ -277,7 +279,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   options <- c(unclass(noise), K, control["threads"], list(
     maxiter = control$maxiter, tol = control$tol, symmetric = symmetric, refine = refine,
     ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
-    law = core_law(prior_b)
+    law = core_law(prior_b), scatter = core_scatter(noise, A, symmetric, call)
   ))
   local_progress(if (K$choose) NA else K$K, control)
   model <- if (underapprox) {

@@ -29,6 +29,23 @@
 #'   lower `floor`, or look at the estimates after the next factors, whose initial residuals are
 #'   smaller.
 #'
+#' @section Noise that differs: With `by` or `se` the noise is
+#'   \eqn{e_{ij} \sim N(0, \sigma^2 s_{ij}^2)}{e_ij ~ N(0, sigma^2 s_ij^2)}, where the mean of
+#'   \eqn{s^2} is 1: so \eqn{\sigma}, its bound and that of \eqn{\lambda\sigma} are those of the
+#'   root mean square of the standard deviations. With `by = "row"` or `"column"` the
+#'   \eqn{s_i} are estimated, by steps of EM in turns with all else, from the expected squares of
+#'   the noise in a row; none of the standard deviations falls below the least \eqn{\sigma}.
+#'   They are `sds` of the fit. With `se` the \eqn{s_{ij}}{s_ij} are known, and one
+#'   common factor, \eqn{\sigma}, is estimated. Where `A` is symmetric, the noise has to be, too:
+#'   numbers by row mean \eqn{s_{ij}^2 = s_i s_j}{s_ij^2 = s_i s_j}, whether estimated or given,
+#'   rows and columns are the same, and a matrix `se` must be symmetric. A factor starts with noise
+#'   that does not differ.
+#'
+#'   As in factor analysis there may be Heywood cases: the loadings of the columns are fitted to one
+#'   row, whose noise all but vanishes, at a likelihood above that of the truth. A row whose
+#'   `sds` stand out is one; a larger `floor` keeps it from its bound. Where the noise of a row is
+#'   much smaller than the remainder, it is also hardly determined by a few hundred entries.
+#'
 #' @section Standard errors: With the factors held fixed, those of \eqn{\log\lambda} and
 #'   \eqn{\log\sigma} come from the curvature of the likelihood (`se_log_lambda` and
 #'   `se_log_sigma` in the path). They do not count that the factors were fitted to the same
@@ -45,6 +62,11 @@
 #'   [nmu()]. `NULL` is one climb with all free.
 #' @param lambda,sigma One positive number each, in units of 1/`A` and of `A`.
 #'
+#' @param by `"constant"`, `"row"` or `"column"`: does the standard deviation of the noise differ
+#'   between rows, or columns? See the section on it. Case matters.
+#' @param se `NULL`, or known standard errors: a positive number for each row of `A`, or a matrix of
+#'   its size, in any unit.
+#'
 #' @return An object of class `nmu_noise`: a list with the name of the `rule` and its settings.
 #'
 #' @section Errors: Class `nmu_error_input` where a setting is not as described.
@@ -59,9 +81,21 @@ NULL
 
 #' @rdname noise
 #' @export
-noise_mle <- function(floor = 0.01, cap = 3, ladder = c(0.5, 1, 2)) {
+noise_mle <- function(floor = 0.01, cap = 3, ladder = c(0.5, 1, 2),
+                      by = c("constant", "row", "column"), se = NULL) {
   call <- match.call()
-  new_noise("mle", c(bounds(floor, cap, call), list(ladder = check_ladder(ladder, call))))
+  by <- check_choice(by, "by", c("constant", "row", "column"), call)
+  settings <- c(bounds(floor, cap, call), list(ladder = check_ladder(ladder, call)))
+  if (!is.null(se)) {
+    if (by != "constant") {
+      abort_input("se", sprintf("NULL with by = \"%s\"", by), describe(se), call)
+    }
+    settings$se <- check_se(se, call)
+  }
+  if (by != "constant") {
+    settings$by <- by
+  }
+  new_noise("mle", settings)
 }
 
 #' @rdname noise
@@ -128,6 +162,23 @@ check_ladder <- function(ladder, call) {
   ladder
 }
 
+#' Check standard errors
+#'
+#' @param se A vector or matrix.
+#' @param call The user's call.
+#' @return `se` as doubles.
+#' @noRd
+check_se <- function(se, call) {
+  if (!is.numeric(se) || is.object(se) || length(se) == 0 || !(length(dim(se)) %in% c(0, 2))) {
+    abort_input("se", "NULL, a numeric vector or a matrix", describe(se), call)
+  }
+  bad <- !(is.finite(se) & se >= 1 / largest_size & se <= largest_size)
+  if (any(bad)) {
+    abort_input("se", "positive and finite throughout", format(se[bad][1], digits = 15), call)
+  }
+  if (is.matrix(se)) matrix(as.double(se), nrow(se)) else as.double(se)
+}
+
 #' Noise estimators that may be given by name
 #'
 #' @return A named list of constructors that need no arguments.
@@ -170,6 +221,7 @@ print.nmu_noise <- function(x, ...) {
     notebook = "lambda = 1/mean, sigma = sd of the residual, after each round"
   )
   settings <- unclass(x)[-1]
+  settings$se <- if (!is.null(x$se)) if (is.matrix(x$se)) "a matrix" else "by row"
   texts <- vapply(settings, setting_text, "")
   cli::cat_line(
     c(

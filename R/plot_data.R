@@ -141,7 +141,14 @@ residual_histogram <- function(fit, A) {
   }
   residual <- residual[!is.na(residual)]
   x <- seq(min(residual), max(residual), length.out = 400)
-  list(residual = residual, density = data.frame(x = x, y = residual_density(x, fit)))
+  sigmas <- unique(as.vector(entry_sigma(fit)))
+  if (length(sigmas) > 200) {
+    sigmas <- stats::quantile(sigmas, (1:200 - 0.5) / 200, names = FALSE)
+  }
+  densities <- vapply(sigmas, FUN.VALUE = x, FUN = function(sigma) {
+    residual_density(x, replace(fit, "sigma", sigma))
+  })
+  list(residual = residual, density = data.frame(x = x, y = rowMeans(densities)))
 }
 
 #' The log-likelihood of every iteration

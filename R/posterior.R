@@ -65,12 +65,16 @@ posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
   factors$v <- factors$v[cols, , drop = FALSE]
   fitted <- low_rank(factors)
   # in units of sigma, where nothing overflows
-  z <- (block - fitted) / fit$sigma - fit$lambda * fit$sigma
+  sigma <- entry_sigma(fit)
+  if (is.matrix(sigma)) {
+    sigma <- sigma[rows, cols, drop = FALSE]
+  }
+  z <- (block - fitted) / sigma - fit$lambda * sigma
   dimnames(z) <- dimnames(fitted)
   if (is_exponential(fit_law(fit))) {
-    return(new_posterior(z, fit$lambda, fit$sigma, draws))
+    return(new_posterior(z, fit$lambda, sigma, draws))
   }
-  mixed_posterior(replace(z, TRUE, block - fitted), fit, draws, call)
+  mixed_posterior(replace(z, TRUE, block - fitted), fit, sigma, draws, call)
 }
 
 #' Check a choice of rows or of columns
@@ -90,13 +94,17 @@ check_lines <- function(x, arg, noun, loadings, call) {
 #'
 #' @param z Matrix of the means before truncation, in units of sigma; `NA` where an entry was not
 #'   observed.
-#' @param lambda,sigma Those of the fit.
+#' @param lambda That of the fit.
+#' @param sigma The standard deviation of the noise: one number, or a matrix.
 #' @param draws Number of draws.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
 new_posterior <- function(z, lambda, sigma, draws) {
   observed <- !is.na(z)
   known <- z[observed]
+  if (is.matrix(sigma)) {
+    sigma <- sigma[observed]
+  }
   moments <- core_truncnorm_moments(known, rep(1, length(known)))
   prior <- replace(z, TRUE, 1 / lambda)
   posterior <- list(
@@ -118,13 +126,15 @@ new_posterior <- function(z, lambda, sigma, draws) {
 #'
 #' @param x Matrix of residuals; `NA` where an entry was not observed.
 #' @param fit The fit.
+#' @param sigma The standard deviation of the noise: one number, or a matrix.
 #' @param draws Number of draws.
 #' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
-mixed_posterior <- function(x, fit, draws, call) {
+mixed_posterior <- function(x, fit, sigma, draws, call) {
   law <- fit_law(fit)
   observed <- !is.na(x)
+  s <- if (is.matrix(sigma)) sigma[observed] else rep(sigma, sum(observed))
   prior <- new_prior("mixture", list(
     shape = "exponential", scales = law$mean, weights = law$weight
   ))
@@ -133,14 +143,13 @@ mixed_posterior <- function(x, fit, draws, call) {
     sd = replace(x, TRUE, sqrt(2 * sum(law$weight * law$mean^2) - 1 / fit$lambda^2))
   )
   if (any(observed)) {
-    s <- rep(fit$sigma, sum(observed))
     known <- solve_normal_means(x[observed], s, prior, call)$posterior
     posterior$mean[observed] <- known$mean
     posterior$sd[observed] <- known$sd
   }
   if (draws > 0) {
     values <- matrix(0, length(x), draws)
-    values[observed, ] <- mixed_draws(x[observed], fit, draws)
+    values[observed, ] <- mixed_draws(x[observed], s, fit, draws)
     values[!observed, ] <- draw_remainder(sum(!observed) * draws, law)
     labels <- if (!is.null(dimnames(x))) c(dimnames(x), list(NULL))
     posterior$draws <- array(values, c(dim(x), draws), labels)
@@ -151,12 +160,13 @@ mixed_posterior <- function(x, fit, draws, call) {
 #' Draws from posteriors under a mixture: of a part first, and then of what it says
 #'
 #' @param x Residuals.
+#' @param sigma The standard deviation of the noise of each.
 #' @inheritParams mixed_posterior
 #' @return A matrix with a row for each of `x` and a column for each draw.
 #' @noRd
-mixed_draws <- function(x, fit, draws) {
+mixed_draws <- function(x, sigma, fit, draws) {
   law <- fit_law(fit)
-  terms <- log_terms(x, fit)
+  terms <- log_terms(x, fit, sigma)
   shares <- exp(terms - do.call(pmax, as.data.frame(terms)))
   upper <- t(apply(shares / rowSums(shares), 1, cumsum))
   place <- matrix(stats::runif(length(x) * draws), length(x))
@@ -166,8 +176,8 @@ mixed_draws <- function(x, fit, draws) {
   }
   seed <- floor(stats::runif(2) * 2^32)
   mean <- law$mean[part]
-  z <- ifelse(mean > 0, x / fit$sigma - fit$sigma / mean, 0)
-  values <- fit$sigma * core_truncnorm_draws(z, 1L, seed[1], seed[2])
+  z <- ifelse(mean > 0, x / sigma - sigma / mean, 0)
+  values <- sigma * core_truncnorm_draws(z, 1L, seed[1], seed[2])
   matrix(ifelse(mean > 0, values, 0), length(x))
 }
 

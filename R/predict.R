@@ -46,6 +46,10 @@ predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted
   if (is.null(newdata)) {
     return(if (type == "loadings") coef(object, side = "u") else fitted(object))
   }
+  if (!is.null(fit_scales(object))) {
+    expected <- "NULL, since the noise of new rows is not known where it differs between entries"
+    abort_input("newdata", expected, describe(newdata), call)
+  }
   columns <- coef(object, side = "v")
   newdata <- as_storage(newdata, call, "newdata")
   if (is_sparse(newdata)) {

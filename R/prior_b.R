@@ -119,16 +119,17 @@ law_parameters <- function(fit) {
 #'
 #' @param x Residuals.
 #' @param fit A fit.
+#' @param sigma The standard deviation of the noise of all, or of each.
 #' @return A matrix with a row for each residual and a column for each part of the law, with the
 #'   weights in it.
 #' @noRd
-log_terms <- function(x, fit) {
+log_terms <- function(x, fit, sigma = fit$sigma) {
   law <- fit_law(fit)
   term <- function(weight, mean) {
     log(weight) + if (mean == 0) {
-      stats::dnorm(x, sd = fit$sigma, log = TRUE)
+      stats::dnorm(x, sd = sigma, log = TRUE)
     } else {
-      demg(x, 1 / mean, fit$sigma, log = TRUE)
+      demg(x, 1 / mean, sigma, log = TRUE)
     }
   }
   matrix(unlist(Map(term, law$weight, law$mean)), length(x))
@@ -157,14 +158,15 @@ draw_remainder <- function(count, law) {
 #'
 #' @param count How many.
 #' @param fit A fit.
+#' @param sigma The standard deviation of the noise of all, or of each.
 #' @return Numbers.
 #' @noRd
-draw_residuals <- function(count, fit) {
+draw_residuals <- function(count, fit, sigma) {
   law <- fit_law(fit)
   if (is_exponential(law)) {
-    return(remg(count, fit$lambda, fit$sigma))
+    return(remg(count, fit$lambda, sigma))
   }
-  draw_remainder(count, law) + stats::rnorm(count, sd = fit$sigma)
+  draw_remainder(count, law) + stats::rnorm(count, sd = sigma)
 }
 
 #' The law of the remainder as text

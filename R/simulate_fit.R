@@ -73,10 +73,11 @@ check_seed <- function(seed, call) {
 #' @noRd
 draw_matrix <- function(mean, fit) {
   if (!fit$symmetric) {
-    return(mean + draw_residuals(length(mean), fit))
+    return(mean + draw_residuals(length(mean), fit, as.vector(entry_sigma(fit))))
   }
   upper <- upper.tri(mean, diag = TRUE)
-  mean[upper] <- mean[upper] + draw_residuals(sum(upper), fit)
+  sigma <- rep_len(entry_sigma(fit), length(mean))[upper]
+  mean[upper] <- mean[upper] + draw_residuals(sum(upper), fit, sigma)
   mean[!upper] <- t(mean)[!upper]
   mean
 }

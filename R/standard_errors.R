@@ -63,6 +63,7 @@ standard_errors <- function(fit, A = NULL) {
   factors <- fit_factors(fit)
   options <- c(fit_problem(fit, scan$missing > 0), list(
     lambda = fit$lambda, sigma = fit$sigma, law = known_law(fit),
+    scatter = fit_scales(fit),
     rms = fit$sigma # the unit in which the core works
   ))
   errors <- lapply(core_value(core_standard_errors(A, options), call), function(values) {

@@ -140,8 +140,8 @@ fn core_standard_errors(a: Robj, options: List) -> Result<List, String> {
         let (scale, threads) = (options.scale()?, options.threads()?);
         let problem = options.problem(storage.as_ref(), scale)?;
         let factors = options.factors("factors", scale)?;
-        let (view, noise) = (problem.view(&[]).under(options.law()?), options.noise(scale)?);
-        let errors = uncertainty::standard_errors(&view, &factors, noise, threads);
+        let (view, noise, scales) = (problem.view(&[]).under(options.law()?), options.noise(scale)?, options.scales()?);
+        let errors = uncertainty::standard_errors(&view.scattered(scales.as_ref()), &factors, noise, threads);
         Ok(errors_list(&errors, scale))
     })
 }

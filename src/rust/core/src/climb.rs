@@ -8,11 +8,12 @@ mod ladder;
 mod priors;
 mod refit;
 mod route;
+mod scatter;
 mod turns;
 
 use crate::bayes::Stage;
 use crate::fit::{FactorFit, Method, Refit, Status};
-use crate::noise::{Estimator, LawFamily, Noise, Shares};
+use crate::noise::{Estimator, LawFamily, Noise, Scatter, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::Part;
@@ -38,6 +39,8 @@ pub struct Climb<'a> {
     pub schedule: Vec<Stage<'a>>,
     /// What is known of the law of the remainder; the rest of it climbs in turns with all else.
     pub law: LawFamily,
+    /// How the noise differs between entries.
+    pub scatter: Scatter,
     /// Stop where the gain an entry and the scaled projected gradient are at most this.
     pub tolerance: f64,
     /// The most iterations of a climb.

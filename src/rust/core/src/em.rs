@@ -116,6 +116,7 @@ impl Method for Settings<'_> {
             factor,
             noise,
             law: Law::EXPONENTIAL,
+            deviations: None,
             bounds: None,
             rung: None,
             log_likelihood,

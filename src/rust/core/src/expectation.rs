@@ -36,10 +36,12 @@ impl WithSimd for Column<'_> {
         let mut buffer = Buffer::new(values.len());
         let entries = view.column(column, 0..values.len(), &mut buffer);
         let loading = factor.d * factor.v()[column];
-        if !view.law().is_exponential() {
+        if !view.is_plain() {
             let prior = remainder(view.law(), noise);
-            for ((value, entry), row) in values.iter_mut().zip(entries).zip(&factor.u) {
-                *value = prior.posterior(entry - loading * row, noise.sigma).mean;
+            let (own, common) = view.deviations(column, 0..values.len());
+            for (index, value) in values.iter_mut().enumerate() {
+                let s = own.get(index).map_or(1.0, |own| own * common);
+                *value = prior.posterior(entries[index] - loading * factor.u[index], noise.sigma * s).mean;
             }
             return;
         }

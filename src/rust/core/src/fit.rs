@@ -49,6 +49,8 @@ pub struct FactorFit {
     pub noise: Noise,
     /// The law of the remainder then.
     pub law: Law,
+    /// The standard deviations of the noise of rows, or columns, in units of σ, where they were estimated.
+    pub deviations: Option<Vec<f64>>,
     /// What λ and σ were held within, where they were.
     pub bounds: Option<Bounds>,
     /// The least ratio `λσ` that the factor was found with, where it climbed a ladder of them.
@@ -79,6 +81,8 @@ pub struct Refit {
     pub noise: Noise,
     /// The law of the remainder.
     pub law: Law,
+    /// The standard deviations of the noise of rows, or columns, in units of σ, where they were estimated.
+    pub deviations: Option<Vec<f64>>,
     /// What λ and σ were held within, where they were.
     pub bounds: Option<Bounds>,
     /// The log-likelihood of the matrix minus all factors.

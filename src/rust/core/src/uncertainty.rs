@@ -10,7 +10,7 @@
 //! Of a symmetric matrix each pair counts once and the diagonal half, so that the second is halved; and since the
 //! diagonal of `W` is quadratic in `u`, the first has there `2 m_ii d² u_i² / σ² − d s_ii`, with the slope
 //! `s = λ − h/σ` of the log-likelihood in `W`, in the place of `m_ii d² u_i² / σ²`. Under a mixture of laws
-//! `m = 1 − Var[b]/σ²` and `s = (x − b̄)/σ²`.
+//! `m = 1 − Var[b]/σ²` and `s = (x − b̄)/σ²`. Where the noise of entries differs, σ is that of the entry.
 
 use crate::noise::Noise;
 use crate::normal::truncated;
@@ -73,15 +73,18 @@ struct Corner {
 
 fn corners(view: &View, noise: Noise) -> Vec<Corner> {
     let mut buffer = Buffer::new(1);
-    let mixture = (!view.law().is_exponential()).then(|| remainder(view.law(), noise));
+    let mixture = (!view.is_plain()).then(|| remainder(view.law(), noise));
     let corner = |index: usize| {
         let x = view.column(index, index..index + 1, &mut buffer)[0];
         if x.is_nan() {
             return Corner { curvature: 0.0, slope: 0.0 };
         }
         if let Some(mixture) = &mixture {
-            let b = mixture.posterior(x, noise.sigma);
-            return Corner { curvature: 1.0 - b.variance / (noise.sigma * noise.sigma), slope: x - b.mean };
+            let s = view.corner_deviations(index..index + 1).first().copied().unwrap_or(1.0);
+            let (sigma, precision) = (noise.sigma * s, 1.0 / (s * s));
+            let b = mixture.posterior(x, sigma);
+            let curvature = 1.0 - b.variance / (sigma * sigma);
+            return Corner { curvature: precision * curvature, slope: precision * (x - b.mean) };
         }
         let b = truncated(x / noise.sigma - noise.lambda * noise.sigma);
         Corner { curvature: b.hazard * b.mean, slope: noise.sigma * (noise.lambda * noise.sigma - b.hazard) }

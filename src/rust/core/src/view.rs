@@ -1,6 +1,6 @@
 //! A matrix minus the factors taken out of it so far. The matrix itself is never copied or changed.
 
-use crate::noise::Law;
+use crate::noise::{Law, Scales};
 use crate::storage::{Sparse, Storage};
 use crate::vector::add_scaled;
 use std::ops::Range;
@@ -38,12 +38,13 @@ pub struct View<'a> {
     fitted: &'a [Factor],
     symmetric: bool,
     law: Law,
+    scales: Option<&'a Scales>,
 }
 
 impl<'a> View<'a> {
     /// The matrix in `storage` minus `factors`. Of a symmetric matrix only the upper triangle is read.
     pub fn new(storage: &'a dyn Storage, factors: &'a [Factor], symmetric: bool) -> Self {
-        Self { storage, scale: 1.0, factors, fitted: &[], symmetric, law: Law::EXPONENTIAL }
+        Self { storage, scale: 1.0, factors, fitted: &[], symmetric, law: Law::EXPONENTIAL, scales: None }
     }
 
     /// The same view in other units: `c` times the matrix, minus the same factors, which are in these units already.
@@ -77,6 +78,34 @@ impl<'a> View<'a> {
     /// The same view, its remainder under another law.
     pub fn under(&self, law: Law) -> Self {
         Self { law, ..*self }
+    }
+
+    /// The same view, the noise of its entries so much larger or smaller than σ.
+    pub fn scattered<'b>(&self, scales: Option<&'b Scales>) -> View<'b>
+    where
+        'a: 'b,
+    {
+        View { scales, ..*self }
+    }
+
+    /// Whether the remainder is exponential and all entries have the same noise.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.law.is_exponential() && self.scales.is_none()
+    }
+
+    /// `s` of the entries of a column in `rows`, but for a factor, and that factor; nothing where all are 1.
+    #[inline(always)]
+    pub(crate) fn deviations(&self, column: usize, rows: Range<usize>) -> (&[f64], f64) {
+        self.scales.map_or((&[], 1.0), |scales| scales.of_column(column, rows, self.storage.nrow()))
+    }
+
+    /// `s` of entries of the diagonal.
+    pub(crate) fn corner_deviations(&self, range: Range<usize>) -> Vec<f64> {
+        let corner = |index: usize| {
+            let (own, factor) = self.deviations(index, index..index + 1);
+            own.first().map(|own| own * factor)
+        };
+        range.filter_map(corner).collect()
     }
 
     /// The law of the remainder, its mean apart.
@@ -140,11 +169,20 @@ impl<'a> View<'a> {
 }
 
 impl View<'_> {
-    /// Writes 1 where an entry of a column is observed, and NaN where it is missing.
-    pub(crate) fn observed(&self, column: usize, rows: Range<usize>, ones: &mut [f64]) {
+    /// Whether all entries have the same noise.
+    pub(crate) fn is_even(&self) -> bool {
+        self.scales.is_none()
+    }
+
+    /// Writes the precision `1/s²` where an entry of a column is observed, and NaN where it is missing.
+    pub(crate) fn precisions(&self, column: usize, rows: Range<usize>, precisions: &mut [f64]) {
         let mut room = vec![0.0; rows.len()];
-        for (one, entry) in ones.iter_mut().zip(self.storage.column(column, rows, &mut room)) {
+        for (one, entry) in precisions.iter_mut().zip(self.storage.column(column, rows.clone(), &mut room)) {
             *one = if entry.is_nan() { f64::NAN } else { 1.0 };
+        }
+        let (deviations, factor) = self.deviations(column, rows);
+        for (one, deviation) in precisions.iter_mut().zip(deviations) {
+            *one /= (deviation * factor).powi(2);
         }
     }
 }

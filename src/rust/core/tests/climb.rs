@@ -13,7 +13,7 @@ use nmu_core::em;
 use nmu_core::fit::{FactorFit, Method, Status, Trace};
 use nmu_core::maximise::{maximise, unwatched, Fit, Settings};
 use nmu_core::noise::likelihood::Slopes;
-use nmu_core::noise::{Bounds, LawFamily, Moments, Noise, Shares};
+use nmu_core::noise::{Bounds, LawFamily, Moments, Noise, Scatter, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::part::{Free, Part};
 use nmu_core::start::leading_start;
@@ -46,7 +46,8 @@ fn with_view<T>(data: &Data, work: impl FnOnce(&View) -> T) -> T {
 }
 
 fn climb(view: &View, rule: Rule) -> FactorFit {
-    let climb = Climb { rule, schedule: Vec::new(), law: LawFamily::default(), tolerance: 1e-8, iterations: 5000 };
+    let (schedule, law, scatter) = (Vec::new(), LawFamily::default(), Scatter::Even);
+    let climb = Climb { rule, schedule, law, scatter, tolerance: 1e-8, iterations: 5000 };
     climb.fit(view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 

@@ -6,7 +6,7 @@ mod common;
 
 use common::{close, generator, matrix, uniform};
 use nmu_core::noise::likelihood::Slopes;
-use nmu_core::noise::{Law, Noise};
+use nmu_core::noise::{Law, Noise, Scales};
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{sweep, Depth, Model, Question, Sweep};
 use nmu_core::prior::{Family, Mixture, Observations, Prior, Shape};
@@ -240,5 +240,100 @@ fn laws_have_mean_one() {
     assert!(Law::new([(1.0, 2.0)]).expect("a law").is_exponential());
     for bad in [vec![], vec![(1.0, 0.0)], vec![(-1.0, 1.0), (3.0, 1.0)], vec![(1.0, f64::NAN)], vec![(1.0, 1.0); 13]] {
         assert!(Law::new(bad).is_err());
+    }
+}
+
+/// Scales of each kind for a matrix of this size, and what each is of an entry.
+fn scales(nrow: usize, ncol: usize, symmetric: bool) -> Vec<Scales> {
+    let random = &mut generator(6);
+    let rows = uniform(random, nrow, 0.2, 3.0);
+    let columns = if symmetric { rows.clone() } else { uniform(random, ncol, 0.2, 3.0) };
+    let mut entries = uniform(random, nrow * ncol, 0.2, 3.0);
+    if symmetric {
+        for column in 0..ncol {
+            for row in 0..column {
+                entries[row * nrow + column] = entries[column * nrow + row];
+            }
+        }
+    }
+    vec![Scales::outer(rows, columns).expect("positive"), Scales::entries(entries).expect("positive")]
+}
+
+#[test]
+fn noise_that_differs_is_that_of_each_entry() {
+    for (nrow, ncol, symmetric) in [(1, 1, true), (67, 67, true), (33, 5, false), (70, 300, false)] {
+        let mut values = matrix(&mut generator(7), nrow, ncol, symmetric);
+        if nrow == 33 {
+            values[2] = f64::NAN;
+        }
+        let storage = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
+        let factor = factor(nrow, ncol, symmetric);
+        for (scales, law) in
+            scales(nrow, ncol, symmetric).iter().flat_map(|s| [(s, Law::EXPONENTIAL), (s, laws()[0]), (s, laws()[1])])
+        {
+            for noise in NOISES {
+                let view = view(&storage, symmetric, &law);
+                let view = view.scattered(Some(scales));
+                let found = ask(&view, &factor, noise, Depth::Curvature, 2);
+                let margin = ask(&view, &factor, noise, Depth::Deviation, 2);
+                let prior = prior(&law, noise);
+                let (mut rows, mut curvatures, mut deviations) = (vec![0.0; nrow], vec![0.0; nrow], vec![0.0; nrow]);
+                let [mut mean, mut second, mut log_likelihood, mut slope] = [0.0; 4];
+                for column in 0..ncol {
+                    for row in 0..nrow {
+                        let (p, q) = (factor.u[row], factor.v()[column]);
+                        let x = values[column * nrow + row] - factor.d * p * q;
+                        if x.is_nan() {
+                            continue;
+                        }
+                        let s = match scales {
+                            Scales::Outer { rows, columns } => rows[row] * columns[column],
+                            Scales::Entries(values) => values[column * nrow + row],
+                        };
+                        let sigma = noise.sigma * s;
+                        let b = prior.posterior(x, sigma);
+                        rows[row] += (x - b.mean) * q / (s * s);
+                        curvatures[row] += (1.0 - b.variance / (sigma * sigma)) * q * q / (s * s);
+                        let square = ((x - b.mean).powi(2) + b.variance) / (sigma * sigma);
+                        deviations[row] += square * q;
+                        slope += square - 1.0;
+                        mean += b.mean;
+                        second += b.second;
+                        log_likelihood += b.log_marginal;
+                    }
+                }
+                let share = if symmetric { 0.5 } else { 1.0 };
+                let at = format!("{nrow} x {ncol}, {symmetric}, {noise:?}, {law:?}");
+                assert!(close(&found.products.rows, &rows, 1e-11), "products at {at}");
+                assert!(close(&found.curvatures.rows, &curvatures, 1e-11), "curvatures at {at}");
+                assert!(close(&margin.products.rows, &deviations, 1e-11), "deviations at {at}");
+                let sums = found.sums;
+                assert!(close(&[sums.mean_b], &[share * mean], 1e-12), "mean of b at {at}");
+                assert!(close(&[sums.second_b], &[share * second], 1e-12), "second of b at {at}");
+                assert!(close(&[sums.log_likelihood(noise)], &[share * log_likelihood], 1e-12), "likelihood at {at}");
+                let found = Slopes::new(&sums, noise).gradient[1];
+                assert!(
+                    (found - share * slope).abs() <= 1e-9 * (sums.count + slope.abs()),
+                    "slope at {at}: {found}, {slope}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn scales_of_one_are_none() {
+    let values = matrix(&mut generator(8), 70, 30, false);
+    let dense = Dense::from_columns(&values, 70, 30).expect("lengths agree");
+    let factor = factor(70, 30, false);
+    let ones = Scales::outer(vec![1.0; 70], vec![1.0; 30]).expect("positive");
+    for noise in NOISES {
+        let plain = view(&dense, false, &Law::EXPONENTIAL);
+        let one = ask(&plain, &factor, noise, Depth::Curvature, 1);
+        let two = ask(&plain.scattered(Some(&ones)), &factor, noise, Depth::Curvature, 1);
+        assert!(close(&two.products.rows, &one.products.rows, 1e-13), "{noise:?}");
+        assert!(close(&two.curvatures.rows, &one.curvatures.rows, 1e-13), "{noise:?}");
+        let [expected, found] = [one.sums, two.sums].map(|sums| sums.log_likelihood(noise));
+        assert!(close(&[found], &[expected], 1e-13), "{found}, {expected}, {noise:?}");
     }
 }

@@ -8,7 +8,7 @@ use common::generator;
 use common::problems::{problem, KINDS};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::fit::{FactorFit, Method, Refit, Status};
-use nmu_core::noise::{Law, LawFamily, Means, Noise, Shares};
+use nmu_core::noise::{Law, LawFamily, Means, Noise, Scatter, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::prior::remainder;
 use nmu_core::storage::Dense;
@@ -20,7 +20,8 @@ use std::ops::ControlFlow;
 const SHARES: Shares = Shares { floor: 0.01, cap: 3.0 };
 
 fn climb(law: LawFamily, ladder: &[f64], tolerance: f64) -> Climb<'static> {
-    Climb { rule: Rule::Likelihood(SHARES, ladder.to_vec()), schedule: Vec::new(), law, tolerance, iterations: 2000 }
+    let (rule, schedule) = (Rule::Likelihood(SHARES, ladder.to_vec()), Vec::new());
+    Climb { rule, schedule, law, scatter: Scatter::Even, tolerance, iterations: 2000 }
 }
 
 /// `b + e` with `b` from a mixture of parts, weights and means.
@@ -144,5 +145,40 @@ fn no_climb_steps_down_under_laws_that_are_not_log_concave() {
         println!("{family:?}: {below} below the exponential, {unsettled} not settled");
         assert!(below <= 4, "{family:?}: {below} below the exponential");
         assert!(unsettled <= 2, "{family:?}: {unsettled} not settled");
+    }
+}
+
+#[test]
+fn the_noise_of_rows_is_recovered_and_no_step_goes_down() {
+    const ROWS: usize = 30;
+    const COLUMNS: usize = 400;
+    let truth: Vec<f64> = (0..ROWS).map(|row| 0.1 * 10_f64.powf(row as f64 / (ROWS - 1) as f64)).collect();
+    let random = &mut generator(11);
+    let mut values = vec![0.0; ROWS * COLUMNS];
+    for (index, value) in values.iter_mut().enumerate() {
+        let e: f64 = random.sample(StandardNormal);
+        *value = random.sample::<f64, _>(Exp1) + truth[index % ROWS] * e;
+    }
+    let transposed: Vec<f64> = (0..ROWS * COLUMNS).map(|i| values[(i % COLUMNS) * ROWS + i / COLUMNS]).collect();
+    let by = |scatter: Scatter| Climb { scatter, ..climb(LawFamily::default(), &[], 1e-8) };
+    let (even, rows) = (settle(&values, ROWS, &by(Scatter::Even)), settle(&values, ROWS, &by(Scatter::Rows)));
+    let columns = settle(&transposed, COLUMNS, &by(Scatter::Columns));
+    assert!(rows.log_likelihood > even.log_likelihood + 100.0);
+    assert!((columns.log_likelihood - rows.log_likelihood).abs() <= 1e-6 * rows.log_likelihood.abs());
+    for fit in [rows, columns] {
+        assert_eq!(fit.status, Status::Converged);
+        let found = fit.deviations.expect("they were estimated");
+        let mean = found.iter().map(|s| s * s).sum::<f64>() / ROWS as f64;
+        assert!((mean - 1.0).abs() < 1e-9, "{mean}");
+        for (found, truth) in found.iter().zip(&truth) {
+            let error = (found * fit.noise.sigma / truth).ln();
+            assert!(error.abs() < 0.35, "{} for {truth}", found * fit.noise.sigma);
+        }
+        for pair in fit.trace.windows(2).filter(|pair| pair[0].stage == pair[1].stage) {
+            assert!(
+                pair[1].log_likelihood >= pair[0].log_likelihood - 1e-10 * pair[0].log_likelihood.abs(),
+                "{pair:?}"
+            );
+        }
     }
 }

@@ -106,6 +106,7 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64) -> List {
             se_log_lambda = errors(0),
             se_log_sigma = errors(1)
         ),
+        deviations = List::from_values(fits.iter().map(|fit| or_null(fit.deviations.clone()))),
         laws = List::from_values(fits.iter().map(|fit| law_list(&fit.law, fit.noise, scale))),
         trace = list!(
             factor = rows.iter().map(|(factor, _)| *factor as i32 + 1).collect::<Vec<_>>(),
@@ -136,6 +137,7 @@ fn refit_list(refit: &Refit, scale: f64) -> List {
         lambda = refit.noise.lambda * scale,
         sigma = refit.noise.sigma / scale,
         law = law_list(&refit.law, refit.noise, scale),
+        deviations = or_null(refit.deviations.clone()),
         loglik = refit.log_likelihood + refit.count * scale.ln(),
         elbo = refit.elbo + refit.count * scale.ln(),
         beliefs = beliefs_list(&refit.beliefs.iter().map(Some).collect::<Vec<_>>(), scale),

@@ -7,7 +7,7 @@ use nmu_core::certify;
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{Count, Plan, Problem};
 use nmu_core::em::Settings;
-use nmu_core::noise::{Law, LawFamily, Means, Moments, Noise, Notebook, Shares};
+use nmu_core::noise::{Law, LawFamily, Means, Moments, Noise, Notebook, Scales, Scatter, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::project::Stop;
 use nmu_core::scan::power_of_two_near;
@@ -58,8 +58,14 @@ impl Options {
             "fixed" => Rule::Fixed(self.noise(scale)?),
             other => return Err(format!("there is no rule {other}")),
         };
-        let law = self.family()?;
-        Ok(Climb { rule, schedule, law, tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+        Ok(Climb {
+            rule,
+            schedule,
+            law: self.family()?,
+            scatter: self.scatter()?,
+            tolerance: self.get("tol")?,
+            iterations: self.count_of("maxiter")?,
+        })
     }
 
     /// What is known of the law of the remainder: `means` and `weights` in units of their own, or that it is a point mass
@@ -82,6 +88,34 @@ impl Options {
             LawFamily::Known(law) => Ok(law),
             _ => Err("the law of the remainder is not known".to_string()),
         }
+    }
+
+    /// How the noise differs: `scatter` is a word, or what is known of it.
+    fn scatter(&self) -> Result<Scatter, String> {
+        let value = self.0.dollar("scatter").map_err(|_| "option scatter is missing".to_string())?;
+        Ok(match value.as_str() {
+            Some("constant") => Scatter::Even,
+            Some("row") => Scatter::Rows,
+            Some("column") => Scatter::Columns,
+            Some(other) => return Err(format!("noise does not differ by {other}")),
+            None => self.scales()?.map_or(Scatter::Even, Scatter::Known),
+        })
+    }
+
+    /// Standard deviations of the noise of entries, in units of σ: numbers for `rows` and `columns`, or for `entries`, or
+    /// `NULL`.
+    pub(crate) fn scales(&self) -> Result<Option<Scales>, String> {
+        let value = self.0.dollar("scatter").map_err(|_| "option scatter is missing".to_string())?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        let list = Self(List::try_from(value).map_err(|_| "option scatter is not a list".to_string())?);
+        let entries: Option<Vec<f64>> = list.get("entries")?;
+        let scales = match entries {
+            Some(entries) => Scales::entries(entries),
+            None => Scales::outer(list.get("rows")?, list.get("columns")?),
+        };
+        scales.map(Some).map_err(|error| error.to_string())
     }
 
     /// λ and σ, in units in which entries are multiplied by `scale`.

@@ -64,11 +64,11 @@ impl Target<'_> {
         Standing { beliefs, noise, sums, spread, elbo, best }
     }
 
-    /// `Σ_j q_j` over the observed entries of each row, and `Σ_i p_i` over those of each column.
+    /// `Σ_j q_j/s_ij²` over the observed entries of each row, and `Σ_i p_i/s_ij²` over those of each column.
     fn over_observed(&self, p: &[f64], q: &[f64]) -> Margins {
-        if self.view.has_missing() {
-            let ones = Ones(self.view);
-            return product(&View::new(&ones, &[], self.view.is_symmetric()), p, q, self.threads);
+        if self.view.has_missing() || !self.view.is_even() {
+            let precisions = Precisions(self.view);
+            return product(&View::new(&precisions, &[], self.view.is_symmetric()), p, q, self.threads);
         }
         let columns = if self.view.is_symmetric() { Vec::new() } else { vec![p.iter().sum(); q.len()] };
         Margins { rows: vec![q.iter().sum(); p.len()], columns }
@@ -88,10 +88,10 @@ fn squares(x: &[f64]) -> Vec<f64> {
     x.iter().map(|x| x * x).collect()
 }
 
-/// 1 where an entry is observed.
-struct Ones<'a>(&'a View<'a>);
+/// `1/s²` where an entry is observed.
+struct Precisions<'a>(&'a View<'a>);
 
-impl Storage for Ones<'_> {
+impl Storage for Precisions<'_> {
     fn nrow(&self) -> usize {
         self.0.nrow()
     }
@@ -105,7 +105,7 @@ impl Storage for Ones<'_> {
     }
 
     fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
-        self.0.observed(column, rows, buffer);
+        self.0.precisions(column, rows, buffer);
         buffer
     }
 }

@@ -15,7 +15,8 @@
 //! s_i² = σ² / Σ_j E[y_j²],   x_i = (Σ_j (x − b̄)_ij ȳ_j + w̄_i Σ_j ȳ_j²) / Σ_j E[y_j²]
 //! ```
 //!
-//! (sums over the observed entries of a row), and `x_i` less its value so far is the natural gradient of the bound. All of
+//! (sums over the observed entries of a row; where the noise of entries differs, each of them, and those of `V`, has the
+//! weight `1/s_ij²`), and `x_i` less its value so far is the natural gradient of the bound. All of
 //! them move together, which one sweep of the fused pass allows for, by a share of that way that is halved until the
 //! bound rises. Hyperparameters of `g` maximise the marginal likelihood of these problems, λ and σ the bound; both are
 //! taken only where it rises. (W. Wang and M. Stephens 2021, Empirical Bayes matrix factorization, *Journal of

@@ -3,7 +3,7 @@
 
 use super::belief::{Belief, Beliefs, Means};
 use super::bound::{Standing, Target};
-use crate::noise::Noise;
+use crate::noise::{Noise, Scales};
 use crate::parallel::Threads;
 use crate::prior::{Family, Observations, PointExponential, Prior};
 use crate::storage::{Dense, Masked, Storage};
@@ -48,9 +48,9 @@ fn slope(belief: &Belief, best: &Means, index: usize) -> f64 {
     (first * (up.mean[index] - down.mean[index]) + 0.5 * (here - there) * (second(&up) - second(&down))) / (2.0 * STEP)
 }
 
-fn slopes_are_differences(storage: &dyn Storage, symmetric: bool, count: usize) {
+fn slopes_are_differences(storage: &dyn Storage, symmetric: bool, count: usize, scales: Option<&Scales>) {
     let (nrow, ncol) = (storage.nrow(), storage.ncol());
-    let view = View::new(storage, &[], symmetric);
+    let view = View::new(storage, &[], symmetric).scattered(scales);
     let target = Target { view: &view, threads: Threads::new(1) };
     let factor = |k: usize| Beliefs {
         rows: belief(nrow, k as f64),
@@ -98,20 +98,29 @@ fn the_best_problems_are_where_the_bound_has_no_slope() {
             &Dense::new(MatRef::from_column_major_slice(&values[..35], 5, 7)).expect("a matrix"),
             false,
             count,
+            None,
         );
         slopes_are_differences(
             &Masked::new(Dense::new(MatRef::from_column_major_slice(&holes, 7, 7)).expect("a matrix")),
             false,
             count,
+            None,
         );
         slopes_are_differences(
             &Dense::new(MatRef::from_column_major_slice(&mirrored, 7, 7)).expect("a matrix"),
             true,
             count,
+            None,
         );
         let hollow =
             Masked::without_diagonal(Dense::new(MatRef::from_column_major_slice(&mirrored, 7, 7)).expect("a matrix"));
-        slopes_are_differences(&hollow, true, count);
+        slopes_are_differences(&hollow, true, count, None);
+        let uneven = |length| numbers(length, 9.0).iter().map(|s| 0.5 + s).collect::<Vec<f64>>();
+        let scales = Scales::outer(uneven(5), uneven(7)).expect("scales");
+        let general = Dense::new(MatRef::from_column_major_slice(&values[..35], 5, 7)).expect("a matrix");
+        slopes_are_differences(&general, false, count, Some(&scales));
+        let scales = Scales::outer(uneven(7), uneven(7)).expect("scales");
+        slopes_are_differences(&hollow, true, count, Some(&scales));
     }
 }
 

@@ -32,8 +32,9 @@ impl Climb<'_> {
         observer: &mut Observer,
     ) -> FactorFit {
         let settings = Route::new(view, self, threads, observer).settings;
-        // The law of the remainder stays what it was without priors.
-        let view = &view.under(fit.law);
+        // The law of the remainder, and how the noise differs, stay what they were without priors.
+        let scales = Route::scales_of(view, &self.scatter, fit.deviations.as_deref());
+        let view = &view.under(fit.law).scattered(scales.as_ref());
         let mut level = Level { climb: self, view, bounds: fit.bounds, settings, threads, observer };
         let starts = if fit.ends.is_empty() { std::slice::from_ref(&fit.factor) } else { &fit.ends };
         let Some(found) = level.best(starts, fit.noise) else { return fit };
@@ -85,8 +86,9 @@ impl Climb<'_> {
         let noise = noise.unwrap_or_else(|| self.first_noise(&route));
         let known: Vec<Factor> = parts.iter().map(|part| part.factor.clone()).collect();
         let law = route.climb_noise(&known, noise, bounds).law;
-        let settings = route.settings;
-        let view = &view.under(law);
+        let (settings, deviations) = (route.settings, route.deviations());
+        let scales = Route::scales_of(view, &self.scatter, deviations.as_deref());
+        let view = &view.under(law).scattered(scales.as_ref());
         let mut level = Level { climb: self, view, bounds, settings, threads, observer };
         let last = self.schedule.len() - 1;
         let found = level.climb_bound(&factors, &fixed, noise, last);
@@ -106,6 +108,7 @@ impl Climb<'_> {
             factors: all,
             noise,
             law,
+            deviations,
             bounds,
             log_likelihood,
             count: sums.count,

@@ -119,6 +119,7 @@ impl Route<'_, '_, '_> {
             factors,
             noise: fit.noise,
             law: fit.law,
+            deviations: self.deviations(),
             bounds,
             log_likelihood: fit.log_likelihood(),
             count: fit.sums.count,

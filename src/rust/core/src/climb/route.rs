@@ -5,7 +5,7 @@ use crate::em;
 use crate::fit::{FactorFit, Status, Trace};
 use crate::maximise::{unwatched, Fit, Settings, Watch};
 use crate::noise::likelihood::Slopes;
-use crate::noise::{Bounds, Estimator, LawFamily, Noise, Shares};
+use crate::noise::{Bounds, Estimator, LawFamily, Noise, Scales, Scatter, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
@@ -33,6 +33,10 @@ pub(super) struct Route<'a, 'b, 'c> {
     pub(super) family: &'a LawFamily,
     /// The weights that the last climb found of it.
     pub(super) weights: Vec<f64>,
+    /// What is known of the noise of entries.
+    pub(super) scatter: &'a Scatter,
+    /// What the last climb found of it.
+    pub(super) scales: Option<Scales>,
     /// What every climb has in common; its bounds are another one's each time.
     pub(super) settings: Settings,
     /// The sums over the view before the factor is taken out: its mean and variance are those of its entries.
@@ -45,7 +49,7 @@ pub(super) struct Route<'a, 'b, 'c> {
 
 impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
     pub(super) fn new(view: &'a View<'a>, climb: &'a Climb, threads: Threads, observer: &'b mut Observer<'c>) -> Self {
-        let Climb { law: family, tolerance, iterations, .. } = climb;
+        let Climb { law: family, scatter, tolerance, iterations, .. } = climb;
         let initial = residual_sums(view, &Factor::zero(view), threads);
         let largest = if view.is_symmetric() { (MOST_SHARE * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
         let settings = Settings { bounds: None, largest, spread: 0.0, tolerance: *tolerance, iterations: *iterations };
@@ -53,6 +57,8 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
             view,
             family,
             weights: family.first(),
+            scatter,
+            scales: scatter.first(view),
             settings,
             initial,
             threads,
@@ -65,6 +71,36 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
     /// Ends every climb after at most so many iterations.
     pub(super) fn limit(&mut self, iterations: usize) {
         self.settings.iterations = self.settings.iterations.min(iterations);
+    }
+
+    /// The scales that a route with a fit's deviations has.
+    pub(super) fn scales_of(view: &View, scatter: &Scatter, deviations: Option<&[f64]>) -> Option<Scales> {
+        let (rows, columns) = (vec![1.0; view.nrow()], vec![1.0; view.ncol()]);
+        match (scatter, deviations) {
+            (Scatter::Known(scales), _) => Some(scales.clone()),
+            (_, Some(found)) if view.is_symmetric() => {
+                let roots: Vec<f64> = found.iter().map(|deviation| deviation.sqrt()).collect();
+                Some(Scales::Outer { rows: roots.clone(), columns: roots })
+            }
+            (Scatter::Columns, Some(found)) => Some(Scales::Outer { rows, columns: found.to_vec() }),
+            (_, Some(found)) => Some(Scales::Outer { rows: found.to_vec(), columns }),
+            _ => None,
+        }
+    }
+
+    /// The standard deviations of the noise of rows, or columns, in units of σ, where they were estimated.
+    pub(super) fn deviations(&self) -> Option<Vec<f64>> {
+        match (&self.scales, self.scatter) {
+            (Some(Scales::Outer { columns, .. }), Scatter::Columns) if !self.view.is_symmetric() => {
+                Some(columns.clone())
+            }
+            (Some(Scales::Outer { rows, .. }), Scatter::Rows | Scatter::Columns) => Some(if self.view.is_symmetric() {
+                rows.iter().map(|root| root * root).collect()
+            } else {
+                rows.clone()
+            }),
+            _ => None,
+        }
     }
 
     /// What λ and σ of this factor are held within.
@@ -158,6 +194,7 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
             slopes: Some(Slopes::new(&fit.sums, fit.noise)),
             noise: fit.noise,
             law: fit.law,
+            deviations: self.deviations(),
             bounds,
             rung: None,
             status: if fit.status == Status::Converged && factor.d == 0.0 { Status::Null } else { fit.status },

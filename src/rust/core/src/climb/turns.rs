@@ -1,4 +1,5 @@
-//! Climbs in turns with the law of the remainder: all else climbs with the law held, and then its weights with all else held.
+//! Climbs in turns with the law of the remainder, and with how the noise differs between rows: all else climbs with these
+//! held, and then they with all else held.
 //!
 //! The weights take steps of EM, extrapolated where that is legal and gains more (SQUAREM; R. Varadhan and C. Roland 2008,
 //! Simple and globally convergent methods for accelerating the convergence of any EM algorithm, *Scandinavian Journal of
@@ -6,6 +7,7 @@
 //! lowers the log-likelihood, so it rises from turn to turn.
 
 use super::route::Route;
+use super::scatter::Scattered;
 use crate::fit::Status;
 use crate::maximise::{maximise, Fit, Settings, Watch};
 use crate::noise::Noise;
@@ -35,37 +37,56 @@ impl Route<'_, '_, '_> {
         let first = self.family.first();
         let mut weights: Vec<f64> =
             self.weights.iter().zip(&first).map(|(old, first)| (1.0 - FRESH) * old + FRESH * first).collect();
-        let under = |weights: &[f64]| view.under(self.family.law(weights));
-        let mut fit = maximise(&under(&weights), parts, noise, settings, self.threads, watch, self.observer);
-        if weights.is_empty() {
+        let mut scales = self.scales.clone();
+        let first = view.under(self.family.law(&weights));
+        let mut fit =
+            maximise(&first.scattered(scales.as_ref()), parts, noise, settings, self.threads, watch, self.observer);
+        if weights.is_empty() && !self.scatter.is_free() {
             return fit;
         }
         for turn in 0.. {
             let least = settings.tolerance * fit.sums.count;
             // Without factors that climb, the view is without all of them already.
             let rest = if parts.is_empty() { *view } else { view.minus(&fit.factors) };
-            let (better, gain) = self.climb_weights(&rest, &fit, weights.clone(), least);
-            if gain <= least || matches!(fit.status, Status::Interrupted | Status::Refused) {
+            let (better, gain) = self.climb_weights(&rest.scattered(scales.as_ref()), &fit, weights.clone(), least);
+            let start = fit.log_likelihood() + gain;
+            let mut noise = fit.noise;
+            let mut wider = scales.clone();
+            let mut total = gain;
+            if self.scatter.is_free() {
+                let start = Scattered { scales: wider, noise, log_likelihood: start };
+                let before = start.log_likelihood;
+                let end = self.climb_scales(&rest.under(self.family.law(&better)), start, settings.bounds, least);
+                total += end.log_likelihood - before;
+                (wider, noise) = (end.scales, end.noise);
+            }
+            if total <= least || matches!(fit.status, Status::Interrupted | Status::Refused) {
                 break;
             }
             if turn == MOST_TURNS {
                 fit.status = Status::Maxiter;
                 break;
             }
-            weights = better;
+            (weights, scales) = (better, wider);
             let factors = fit.factors.iter();
             let parts: Vec<Part> =
                 factors.zip(parts).map(|(factor, part)| Part { factor: factor.clone(), free: part.free }).collect();
-            let next = maximise(&under(&weights), &parts, fit.noise, settings, self.threads, watch, self.observer);
+            let next = view.under(self.family.law(&weights));
+            let next = next.scattered(scales.as_ref());
+            let next = maximise(&next, &parts, noise, settings, self.threads, watch, self.observer);
             fit.trace.extend(next.trace.iter().copied());
             fit = Fit { trace: fit.trace, sweeps: fit.sweeps + next.sweeps, ..next };
         }
         self.weights = weights;
+        self.scales = scales;
         fit
     }
 
     /// Better weights with all else held, and what they gain.
     fn climb_weights(&self, rest: &View, fit: &Fit, mut weights: Vec<f64>, least: f64) -> (Vec<f64>, f64) {
+        if weights.is_empty() {
+            return (weights, 0.0);
+        }
         let (family, noise) = (self.family, fit.noise);
         let nothing = Factor::zero(rest);
         let ask = |weights: &[f64]| {

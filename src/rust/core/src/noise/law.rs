@@ -53,7 +53,8 @@ impl Law {
             return Err(Error::Range { what: "the mean of a law", expected: "positive and finite", found: mean });
         }
         let zeros = parts.iter().filter(|(_, mean)| *mean == 0.0);
-        let mut law = Self { atom: zeros.map(|(weight, _)| weight / total).sum(), count: 0, ..Self::EXPONENTIAL };
+        let mut law =
+            Self { atom: zeros.fold(0.0, |sum, (weight, _)| sum + weight / total), count: 0, ..Self::EXPONENTIAL };
         parts.retain(|(_, mean)| *mean > 0.0);
         // The slowest first: it is the least far from any x.
         parts.sort_by(|one, other| other.1.total_cmp(&one.1));

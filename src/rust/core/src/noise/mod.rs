@@ -8,11 +8,13 @@ mod law;
 pub mod likelihood;
 mod moments;
 mod notebook;
+mod scales;
 
 pub use family::{LawFamily, Means};
 pub use law::{Law, MOST_COMPONENTS};
 pub use moments::Moments;
 pub use notebook::Notebook;
+pub use scales::{Scales, Scatter};
 
 use crate::pass::Sums;
 

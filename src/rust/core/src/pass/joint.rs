@@ -55,7 +55,7 @@ pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, curved:
     let tiles = cut(view);
     let parts = threads.map(tiles.len(), |index| {
         let (task, tile) = (&task, tiles[index].clone());
-        if !view.law().is_exponential() {
+        if !view.is_plain() {
             arch.dispatch(JointPass::<true, true> { task, tile })
         } else if view.has_missing() {
             arch.dispatch(JointPass::<true, false> { task, tile })
@@ -159,6 +159,7 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
                 let entries = &*slice(left.rb_mut(), index);
                 let above = if symmetric { column } else { rows.len() };
                 diagonal.extend(entries.get(column).filter(|_| symmetric));
+                let (deviations, deviation) = view.deviations(column, if symmetric { 0..column } else { rows.clone() });
                 kernel.line(Line {
                     entries: &entries[..above],
                     loadings: &nothing[..above],
@@ -167,6 +168,8 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
                     curvatures: slice(curved.rb_mut(), index),
                     loading: 0.0,
                     weight: 1.0,
+                    deviations,
+                    deviation,
                 });
             }
             let place = first - tile.columns.start..panel.end - tile.columns.start;
@@ -177,7 +180,12 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
         }
         let mut sums = kernel.sums();
         if symmetric {
-            let part = diagonal_part(kernel.fresh(), &diagonal, &nothing[..diagonal.len()]);
+            let part = diagonal_part(
+                kernel.fresh(),
+                &diagonal,
+                &nothing[..diagonal.len()],
+                &view.corner_deviations(tile.columns.clone()),
+            );
             for (index, column) in tile.columns.clone().enumerate() {
                 for factor in 0..factors {
                     products.columns[(index, factor)] += part.products.rows[index] * weights.u[(column, factor)];

@@ -17,6 +17,8 @@ pub(super) mod level {
     pub(crate) const LIKELIHOOD: u8 = 2;
     /// [`super::super::Depth::Curvature`]
     pub(crate) const CURVATURE: u8 = 3;
+    /// [`super::super::Depth::Deviation`]
+    pub(crate) const DEVIATION: u8 = 4;
 }
 
 /// A run of entries of one column, with what belongs to their rows.
@@ -35,6 +37,10 @@ pub(super) struct Line<'a> {
     pub(super) loading: f64,
     /// `q`, of the column.
     pub(super) weight: f64,
+    /// `s`, of the entries, or nothing where all are 1.
+    pub(super) deviations: &'a [f64],
+    /// What they are multiplied by, of the column.
+    pub(super) deviation: f64,
 }
 
 /// What a line adds up to: `Σ (a − b̄) p` and `Σ m p²`.
@@ -44,7 +50,7 @@ pub(super) struct Totals {
 }
 
 /// The loop over lines and the sums it gathers. Only where `MASKED` does it look for missing entries, which are NaN, and
-/// only where `MIXED` is the law of `b` more than one exponential.
+/// only where `MIXED` may the law of `b` be more than one exponential, and the noise of entries differ.
 pub(super) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
     simd: S,
     constants: Constants<S>,
@@ -98,20 +104,25 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         let (loadings, last_loadings) = S::as_simd_f64s(line.loadings);
         let (weights, last_weights) = S::as_simd_f64s(line.weights);
         let (products, last_products) = S::as_mut_simd_f64s(&mut line.products[..length]);
-        let curved = if LEVEL == level::CURVATURE { length } else { 0 };
+        let curved = if LEVEL >= level::CURVATURE { length } else { 0 };
         let (curvatures, last_curvatures) = S::as_mut_simd_f64s(&mut line.curvatures[..curved]);
         let mut product = simd.splat_f64s(0.0);
         let mut curvature = simd.splat_f64s(0.0);
+        let one = simd.splat_f64s(1.0);
+        let deviation = simd.splat_f64s(line.deviation);
+        let uneven = MIXED && !line.deviations.is_empty();
+        let (deviations, last_deviations) = S::as_simd_f64s(line.deviations);
 
         // Equal lengths, said once here, spare a check at every index below.
         let (loadings, weights) = (&loadings[..entries.len()], &weights[..entries.len()]);
         let products = &mut products[..entries.len()];
-        let curvatures = &mut curvatures[..if LEVEL == level::CURVATURE { entries.len() } else { 0 }];
+        let curvatures = &mut curvatures[..if LEVEL >= level::CURVATURE { entries.len() } else { 0 }];
         for index in 0..entries.len() {
-            let found = self.step(entries[index], simd.mul_f64s(loading, loadings[index]), None);
+            let own = if uneven { simd.mul_f64s(deviations[index], deviation) } else { one };
+            let found = self.step(entries[index], simd.mul_f64s(loading, loadings[index]), own, None);
             products[index] = mul_add(simd, found.rest, weight, products[index]);
             product = mul_add(simd, found.rest, weights[index], product);
-            if LEVEL == level::CURVATURE {
+            if LEVEL >= level::CURVATURE {
                 curvatures[index] = mul_add(simd, found.curvature, weight_squared, curvatures[index]);
                 let square = simd.mul_f64s(weights[index], weights[index]);
                 curvature = mul_add(simd, found.curvature, square, curvature);
@@ -120,12 +131,14 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         if !last_entries.is_empty() {
             let keep = simd.mask_between_m64s(0, last_entries.len() as u64).mask();
             let explained = simd.mul_f64s(loading, simd.partial_load_f64s(last_loadings));
-            let found = self.step(simd.partial_load_f64s(last_entries), explained, Some(keep));
+            let own = if uneven { simd.mul_f64s(simd.partial_load_f64s(last_deviations), deviation) } else { one };
+            let own = simd.select_f64s(keep, own, one);
+            let found = self.step(simd.partial_load_f64s(last_entries), explained, own, Some(keep));
             let row_weight = simd.partial_load_f64s(last_weights);
             let sum = mul_add(simd, found.rest, weight, simd.partial_load_f64s(last_products));
             simd.partial_store_f64s(last_products, sum);
             product = mul_add(simd, found.rest, row_weight, product);
-            if LEVEL == level::CURVATURE {
+            if LEVEL >= level::CURVATURE {
                 let old = simd.partial_load_f64s(last_curvatures);
                 simd.partial_store_f64s(last_curvatures, mul_add(simd, found.curvature, weight_squared, old));
                 let square = simd.mul_f64s(row_weight, row_weight);
@@ -139,9 +152,15 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
     }
 
     /// One register of entries, with minus the part of them in W. Where `keep` is given, the other lanes are left out
-    /// of all sums and yield 0.
+    /// of all sums and yield 0. `deviation` is `s`, which counts only where `MIXED`.
     #[inline(always)]
-    fn step(&mut self, entry: S::f64s, minus_explained: S::f64s, keep: Option<S::m64s>) -> Yield<S> {
+    fn step(
+        &mut self,
+        entry: S::f64s,
+        minus_explained: S::f64s,
+        deviation: S::f64s,
+        keep: Option<S::m64s>,
+    ) -> Yield<S> {
         let Self { simd, constants, tally, mixture, mixed } = self;
         let simd = *simd;
         let zero = simd.splat_f64s(0.0);
@@ -159,39 +178,56 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
             return Yield { rest: kept(entry), curvature: zero };
         }
         let residual = simd.add_f64s(entry, minus_explained);
-        let scaled = simd.mul_f64s(residual, constants.inverse_sigma);
-        let z = simd.sub_f64s(scaled, constants.lambda_sigma);
+        let mut scaled = simd.mul_f64s(residual, constants.inverse_sigma);
+        let (mut lambda_sigma, mut minus_sigma, mut precision) = (constants.lambda_sigma, constants.minus_sigma, zero);
+        if MIXED {
+            let inverse = simd.div_f64s(simd.splat_f64s(1.0), deviation);
+            scaled = simd.mul_f64s(scaled, inverse);
+            lambda_sigma = simd.mul_f64s(lambda_sigma, deviation);
+            minus_sigma = simd.mul_f64s(minus_sigma, deviation);
+            precision = simd.mul_f64s(inverse, inverse);
+        }
+        let z = simd.sub_f64s(scaled, lambda_sigma);
         if MASKED {
             tally.add_observed(simd, kept(simd.splat_f64s(1.0)));
         }
         tally.add_residual(simd, constants, residual, keep);
         let (mean, curvature) = if MIXED {
-            let slopes = LEVEL == level::CURVATURE;
-            let b = explain(simd, mixture, scaled, slopes);
-            tally.add_posterior(simd, kept(b.mean), kept(b.second));
+            let slopes = LEVEL >= level::CURVATURE;
+            let b = explain(simd, mixture, scaled, deviation, slopes);
+            let mean = simd.mul_f64s(b.mean, deviation);
+            let second = simd.mul_f64s(simd.mul_f64s(b.second, deviation), deviation);
+            tally.add_posterior(simd, kept(mean), kept(second));
             if LEVEL >= level::LIKELIHOOD {
-                tally.add_likelihood(simd, constants, scaled, z, b.inverse_density, keep);
+                tally.add_likelihood(simd, lambda_sigma, scaled, z, b.inverse_density, keep);
                 mixed.add(simd, mixture, &b, slopes, keep);
             }
-            let curvature = if slopes { kept(b.curvature) } else { zero };
+            if LEVEL == level::DEVIATION {
+                let one = simd.splat_f64s(1.0);
+                let off = simd.sub_f64s(scaled, b.mean);
+                let square = mul_add(simd, off, off, simd.sub_f64s(one, b.curvature));
+                return Yield { rest: kept(square), curvature: kept(one) };
+            }
+            let curvature = if slopes { kept(simd.mul_f64s(b.curvature, precision)) } else { zero };
             tally.add_curvature(simd, curvature);
             (b.mean, curvature)
         } else {
             let b = posterior(simd, z);
             tally.add_posterior(simd, kept(b.mean), kept(b.second));
             if LEVEL >= level::LIKELIHOOD {
-                tally.add_likelihood(simd, constants, scaled, z, b.inverse_mass, keep);
+                tally.add_likelihood(simd, lambda_sigma, scaled, z, b.inverse_mass, keep);
             }
             let mut curvature = zero;
-            if LEVEL == level::CURVATURE {
+            if LEVEL >= level::CURVATURE {
                 curvature = kept(simd.mul_f64s(b.hazard, b.mean));
                 let reach = kept(simd.add_f64s(scaled, constants.lambda_sigma));
                 tally.add_slopes(simd, reach, kept(b.hazard), curvature);
             }
             (b.mean, curvature)
         };
-        let base = if LEVEL == level::CURVATURE { residual } else { entry };
-        let rest = mul_add(simd, mean, constants.minus_sigma, base);
+        let base = if LEVEL >= level::CURVATURE { residual } else { entry };
+        let rest = mul_add(simd, mean, minus_sigma, base);
+        let rest = if MIXED && LEVEL >= level::CURVATURE { simd.mul_f64s(rest, precision) } else { rest };
         // EM puts what the model expects in the place of what is missing.
         let otherwise = if MASKED && LEVEL < level::CURVATURE { simd.sub_f64s(zero, minus_explained) } else { zero };
         let rest = keep.map_or(rest, |mask| simd.select_f64s(mask, rest, otherwise));

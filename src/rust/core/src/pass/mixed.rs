@@ -79,17 +79,17 @@ struct Part<S: Simd> {
 }
 
 #[inline(always)]
-fn part<S: Simd>(simd: S, t: S::f64s, kappa: f64) -> Part<S> {
-    let kappas = simd.splat_f64s(kappa);
+fn part<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Part<S> {
     let b = posterior(simd, simd.sub_f64s(t, kappas));
     let reach = simd.add_f64s(t, kappas);
     let curvature = simd.mul_f64s(b.hazard, b.mean);
-    let square = simd.splat_f64s(kappa * kappa);
+    let square = simd.mul_f64s(kappas, kappas);
     let kappa_b = simd.mul_f64s(kappas, b.mean);
     let hazard_reach = simd.mul_f64s(b.hazard, reach);
     let rest = simd.sub_f64s(simd.splat_f64s(1.0), curvature);
     let curvature_reach = simd.mul_f64s(curvature, reach);
-    let ss = mul_add(simd, simd.splat_f64s(-2.0 * kappa), b.hazard, simd.splat_f64s(2.0 * kappa * kappa));
+    let twice = simd.add_f64s(kappas, kappas);
+    let ss = simd.mul_f64s(twice, simd.sub_f64s(kappas, b.hazard));
     Part {
         l: simd.sub_f64s(simd.splat_f64s(1.0), kappa_b),
         s: simd.sub_f64s(square, hazard_reach),
@@ -168,23 +168,24 @@ fn fallen<S: Simd>(simd: S, gap: S::f64s, above: S::f64s) -> S::f64s {
     falling(simd, simd.mul_f64s(d, simd.sub_f64s(simd.add_f64s(above, above), d)))
 }
 
-/// The posterior of `b` at `t = x/σ`, with curvature and slopes only where `slopes`.
+/// The posterior of `b` at `t = x/σs` and `s`, in units of `σs`, with curvature and slopes only where `slopes`.
 #[inline(always)]
-pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, slopes: bool) -> Explained<S> {
+pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64s, slopes: bool) -> Explained<S> {
     let zero = simd.splat_f64s(0.0);
     let one = simd.splat_f64s(1.0);
-    let first = part(simd, t, mixture.kappas[0]);
-    let above = simd.max_f64s(simd.sub_f64s(t, simd.splat_f64s(mixture.kappas[0])), zero);
+    let least = simd.mul_f64s(simd.splat_f64s(mixture.kappas[0]), s);
+    let first = part(simd, t, least);
+    let above = simd.max_f64s(simd.sub_f64s(t, least), zero);
     let mut terms = [zero; MOST_COMPONENTS + 1];
     let mut sums = Weighed::new(simd);
     terms[0] = simd.div_f64s(simd.splat_f64s(mixture.factors[0]), first.b.inverse_mass);
     sums.add(simd, terms[0], &first, &first, slopes);
+    // An index, since adaptors of iterators would not all be compiled for the same instruction set.
+    #[allow(clippy::needless_range_loop)]
     for index in 1..mixture.count {
-        let part = part(simd, t, mixture.kappas[index]);
-        let term = simd.mul_f64s(
-            simd.splat_f64s(mixture.factors[index]),
-            fallen(simd, simd.splat_f64s(mixture.gaps[index]), above),
-        );
+        let part = part(simd, t, simd.mul_f64s(simd.splat_f64s(mixture.kappas[index]), s));
+        let gap = simd.mul_f64s(simd.splat_f64s(mixture.gaps[index]), s);
+        let term = simd.mul_f64s(simd.splat_f64s(mixture.factors[index]), fallen(simd, gap, above));
         terms[index] = simd.div_f64s(term, part.b.inverse_mass);
         sums.add(simd, terms[index], &part, &first, slopes);
     }
@@ -200,13 +201,13 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, slopes: b
             ls: zero,
             ss: simd.mul_f64s(simd.splat_f64s(-2.0), square),
         };
-        let term = simd.mul_f64s(simd.splat_f64s(mixture.atom), fallen(simd, above, above));
+        let term = simd.div_f64s(simd.mul_f64s(simd.splat_f64s(mixture.atom), fallen(simd, above, above)), s);
         terms[MOST_COMPONENTS] = term;
         sums.add(simd, term, &part, &first, slopes);
     }
     let inverse = simd.div_f64s(one, sums.total);
     let (shift, l) = (simd.mul_f64s(sums.shift, inverse), simd.mul_f64s(sums.l, inverse));
-    let s = simd.mul_f64s(sums.s, inverse);
+    let slope = simd.mul_f64s(sums.s, inverse);
     let spread = less(simd, simd.mul_f64s(sums.spread, inverse), shift, shift);
     Explained {
         mean: simd.mul_f64s(sums.mean, inverse),
@@ -216,10 +217,10 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, slopes: b
         terms,
         slopes: [
             simd.add_f64s(first.l, l),
-            simd.add_f64s(first.s, s),
+            simd.add_f64s(first.s, slope),
             less(simd, simd.mul_f64s(sums.ll, inverse), l, l),
-            less(simd, simd.mul_f64s(sums.ls, inverse), l, s),
-            less(simd, simd.mul_f64s(sums.ss, inverse), s, s),
+            less(simd, simd.mul_f64s(sums.ls, inverse), l, slope),
+            less(simd, simd.mul_f64s(sums.ss, inverse), slope, slope),
         ],
     }
 }

@@ -49,6 +49,9 @@ pub enum Depth {
     /// The slopes and curvatures of the log-likelihood: products of `x − b̄` in the place of `A − b̄`, curvatures by row
     /// and column, and what the derivatives in λ and σ are made of.
     Curvature,
+    /// Products of `E[(x − b)²]/σ²s²` in the place of those of `x − b̄`, and of 1 in the place of the curvatures: both with
+    /// weights of 1 tell what the noise of a row is, beside what it was taken for.
+    Deviation,
 }
 
 /// What a sweep is to compute.
@@ -76,7 +79,8 @@ pub struct Margins {
 /// What a sweep found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sweep {
-    /// `(A − b̄) q` and `(A − b̄)ᵀ p`, or `(x − b̄) q` and `(x − b̄)ᵀ p`, as [`Depth`] says. At a missing entry `A − b̄` is
+    /// `(A − b̄) q` and `(A − b̄)ᵀ p`, or `(x − b̄) q` and `(x − b̄)ᵀ p`, as [`Depth`] says. Where the noise of entries
+    /// differs (see [`crate::noise::Scales`]), `x − b̄` and `m` are divided by `s²`. At a missing entry `A − b̄` is
     /// what the model expects, `W`, and `x − b̄` is zero.
     pub products: Margins,
     /// `Σ_j m_ij q_j²` and `Σ_i m_ij p_i²` with `m = h (z + h)`, minus σ² times the curvature of the log-likelihood of an
@@ -98,6 +102,7 @@ pub fn sweep(view: &View, model: Model, question: &Question, threads: Threads) -
         Depth::Expectation => run::<{ level::EXPECTATION }>,
         Depth::Likelihood => run::<{ level::LIKELIHOOD }>,
         Depth::Curvature => run::<{ level::CURVATURE }>,
+        Depth::Deviation => run::<{ level::DEVIATION }>,
     };
     run(view, Some(model), question, threads)
 }
@@ -111,7 +116,7 @@ fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, 
     let parts = threads.map(tiles.len(), |index| {
         let tile = tiles[index].clone();
         // A mixture's loop looks for missing entries always: beside its cost that is nothing.
-        if LEVEL > level::PRODUCT && !view.law().is_exponential() {
+        if LEVEL == level::DEVIATION || (LEVEL > level::PRODUCT && !view.is_plain()) {
             arch.dispatch(TilePass::<LEVEL, true, true> { view, model, question, tile })
         } else if view.has_missing() {
             arch.dispatch(TilePass::<LEVEL, true, false> { view, model, question, tile })
@@ -121,7 +126,7 @@ fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, 
     });
     let mut total = Sweep {
         products: margins(view),
-        curvatures: if LEVEL == level::CURVATURE { margins(view) } else { Margins::default() },
+        curvatures: if LEVEL >= level::CURVATURE { margins(view) } else { Margins::default() },
         sums: Sums::empty(question.shift),
     };
     for (tile, part) in tiles.iter().zip(&parts) {

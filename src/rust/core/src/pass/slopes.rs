@@ -24,7 +24,7 @@ pub(crate) fn slopes(
         let Sweep { products, curvatures, sums } = sweep(view, Model { factor, noise }, &question, threads);
         return (vec![(products, curvatures)], sums);
     }
-    let (products, sums) = if view.sparse().is_some() && view.law().is_exponential() {
+    let (products, sums) = if view.sparse().is_some() && view.is_plain() {
         one_by_one(view, factors, noise, threads)
     } else {
         let found = joint_sweep(view, factors, noise, false, threads);

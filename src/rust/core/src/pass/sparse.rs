@@ -28,7 +28,7 @@ pub(super) fn sweep<const LEVEL: u8>(
     threads: Threads,
 ) -> Option<Sweep> {
     let (stored, scale) = view.sparse()?;
-    if LEVEL > level::PRODUCT && !view.law().is_exponential() {
+    if LEVEL > level::PRODUCT && !view.is_plain() {
         return None;
     }
     let taken: Vec<&Factor> = view.taken().filter(|factor| factor.d != 0.0).collect();
@@ -154,6 +154,8 @@ impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
                 curvatures,
                 loading,
                 weight,
+                deviations: &[],
+                deviation: 1.0,
             };
             let found = here.line(line(entries, gained, bent));
             let zero = instead.line(line(zeros, lost, straight));

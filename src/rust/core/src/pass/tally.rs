@@ -111,14 +111,14 @@ impl<S: Simd> Tally<S> {
     pub(super) fn add_likelihood(
         &mut self,
         simd: S,
-        constants: &Constants<S>,
+        lambda_sigma: S::f64s,
         t: S::f64s,
         z: S::f64s,
         inverse_mass: S::f64s,
         keep: Option<S::m64s>,
     ) {
         let zero = simd.splat_f64s(0.0);
-        let right = simd.mul_f64s(constants.lambda_sigma, simd.add_f64s(t, z));
+        let right = simd.mul_f64s(lambda_sigma, simd.add_f64s(t, z));
         let exponent = simd.select_f64s(simd.less_than_f64s(z, zero), simd.mul_f64s(t, t), right);
         let (exponent, inverse_mass) = match keep {
             Some(mask) => {

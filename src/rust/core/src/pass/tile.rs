@@ -84,13 +84,14 @@ impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePa
 
         let mut kernel = Kernel::<S, LEVEL, MASKED, MIXED>::new(simd, noise, view.law(), shift);
         let mut products = tile.margins(true);
-        let mut curvatures = tile.margins(LEVEL == level::CURVATURE);
+        let mut curvatures = tile.margins(LEVEL >= level::CURVATURE);
         let mut diagonal = vec![0.0; if symmetric { tile.columns.len() } else { 0 }];
         let mut buffer = Buffer::new(tile.rows.len());
         for (index, column) in tile.columns.clone().enumerate() {
             let rows = if symmetric { 0..column + 1 } else { tile.rows.clone() };
             let entries = view.column(column, rows.clone(), &mut buffer);
             let above = if symmetric { 0..column } else { rows };
+            let (deviations, deviation) = view.deviations(column, above.clone());
             if symmetric {
                 diagonal[index] = entries[column];
             }
@@ -102,20 +103,23 @@ impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePa
                 curvatures: &mut curvatures.rows,
                 loading: loading(column),
                 weight: column_weights[column],
+                deviations,
+                deviation,
             });
             products.columns[index] = totals.product;
-            if LEVEL == level::CURVATURE {
+            if LEVEL >= level::CURVATURE {
                 curvatures.columns[index] = totals.curvature;
             }
         }
         let mut sums = kernel.sums();
         if symmetric {
             let explained: Vec<f64> = tile.columns.clone().map(|j| loading(j) * loadings[j]).collect();
-            let part = diagonal_part(kernel.fresh(), &diagonal, &explained);
+            let part =
+                diagonal_part(kernel.fresh(), &diagonal, &explained, &view.corner_deviations(tile.columns.clone()));
             for (index, column) in tile.columns.clone().enumerate() {
                 let weight = column_weights[column];
                 products.columns[index] += weight * part.products.rows[index];
-                if LEVEL == level::CURVATURE {
+                if LEVEL >= level::CURVATURE {
                     curvatures.columns[index] += weight * weight * part.curvatures.rows[index];
                 }
             }
@@ -132,10 +136,11 @@ pub(super) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const 
     mut kernel: Kernel<S, LEVEL, MASKED, MIXED>,
     entries: &[f64],
     explained: &[f64],
+    deviations: &[f64],
 ) -> Sweep {
     let residuals: Vec<f64> = entries.iter().zip(explained).map(|(entry, part)| entry - part).collect();
-    let mut products = if LEVEL == level::CURVATURE { vec![0.0; entries.len()] } else { explained.to_vec() };
-    let mut curvatures = vec![0.0; if LEVEL == level::CURVATURE { entries.len() } else { 0 }];
+    let mut products = if LEVEL >= level::CURVATURE { vec![0.0; entries.len()] } else { explained.to_vec() };
+    let mut curvatures = vec![0.0; if LEVEL >= level::CURVATURE { entries.len() } else { 0 }];
     kernel.line(Line {
         entries: &residuals,
         loadings: explained,
@@ -144,6 +149,8 @@ pub(super) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const 
         curvatures: &mut curvatures,
         loading: 0.0,
         weight: 1.0,
+        deviations,
+        deviation: 1.0,
     });
     let rows = |rows| Margins { rows, columns: Vec::new() };
     Sweep { products: rows(products), curvatures: rows(curvatures), sums: kernel.sums() }

@@ -284,6 +284,8 @@ impl<const LEVEL: u8> WithSimd for Row<'_, LEVEL> {
             curvatures: &mut curvatures,
             loading,
             weight: 1.0,
+            deviations: &[],
+            deviation: 1.0,
         });
         // Everywhere else the residual is zero.
         let mut rest = kernel.fresh();
@@ -296,6 +298,8 @@ impl<const LEVEL: u8> WithSimd for Row<'_, LEVEL> {
             curvatures: &mut bent,
             loading: 0.0,
             weight: 1.0,
+            deviations: &[],
+            deviation: 1.0,
         });
         let [count, weights, squares] = block.idle;
         let (active_sums, rest) = (kernel.sums(), rest.sums());

@@ -1,0 +1,94 @@
+#' How the noise differs, as the core takes it
+#'
+#' @param noise The estimator of lambda and sigma.
+#' @param A The matrix.
+#' @param symmetric Is it treated as symmetric?
+#' @param call The user's call.
+#' @return A word, or a list of scales in units of their root mean square.
+#' @noRd
+core_scatter <- function(noise, A, symmetric, call) {
+  se <- noise$se
+  if (is.null(se)) {
+    return(noise$by %||% "constant")
+  }
+  legal <- if (is.matrix(se)) identical(dim(se), dim(A)) else length(se) == nrow(A)
+  if (!legal) {
+    expected <- sprintf("with an se of %d numbers, or a %d x %d matrix", nrow(A), nrow(A), ncol(A))
+    abort_input("noise", expected, describe(se), call)
+  }
+  if (symmetric && is.matrix(se) && !isSymmetric(unname(se))) {
+    abort_input("noise", "with a symmetric se where A is symmetric", "an asymmetric se", call)
+  }
+  known_scales(se, ncol(A), symmetric)
+}
+
+#' Known standard errors in units of their root mean square
+#'
+#' @param se A vector or matrix.
+#' @param columns Number of columns.
+#' @param symmetric Is the matrix treated as symmetric?
+#' @return A list of `rows` and `columns`, or of `entries`.
+#' @noRd
+known_scales <- function(se, columns, symmetric) {
+  se <- se / max(se)
+  if (is.matrix(se)) {
+    list(entries = as.vector(se / sqrt(mean(se^2))))
+  } else if (symmetric) {
+    root <- sqrt(se / mean(se))
+    list(rows = root, columns = root, entries = NULL)
+  } else {
+    list(rows = se / sqrt(mean(se^2)), columns = rep(1, columns), entries = NULL)
+  }
+}
+
+#' The scales of the noise of a fit
+#'
+#' @param fit A fit.
+#' @return `NULL` where all are 1, or a list like that of `known_scales()`.
+#' @noRd
+fit_scales <- function(fit) {
+  factors <- fit_factors(fit)
+  if (!is.null(fit$noise$se)) {
+    return(known_scales(fit$noise$se, nrow(factors$v), fit$symmetric))
+  }
+  if (is.null(fit$sds)) {
+    return(NULL)
+  }
+  s <- unname(fit$sds) / fit$sigma
+  if (fit$symmetric) {
+    list(rows = sqrt(s), columns = sqrt(s), entries = NULL)
+  } else if (fit$noise$by == "row") {
+    list(rows = s, columns = rep(1, nrow(factors$v)), entries = NULL)
+  } else {
+    list(rows = rep(1, nrow(factors$u)), columns = s, entries = NULL)
+  }
+}
+
+#' The standard deviation of the noise of entries
+#'
+#' @param fit A fit.
+#' @return One number where it is the same for all, or a matrix.
+#' @noRd
+entry_sigma <- function(fit) {
+  scales <- fit_scales(fit)
+  if (is.null(scales)) {
+    fit$sigma
+  } else if (is.null(scales$entries)) {
+    fit$sigma * outer(scales$rows, scales$columns)
+  } else {
+    fit$sigma * matrix(scales$entries, nrow(fit$u))
+  }
+}
+
+#' Standard deviations of the noise of rows or columns, with their names
+#' @param deviations What the core found, in units of sigma, or `NULL`.
+#' @param sigma That of the fit.
+#' @param by `"row"` or `"column"`.
+#' @param labels What `loading_names()` returned.
+#' @return A named vector, or `NULL`.
+#' @noRd
+named_sds <- function(deviations, sigma, by, labels) {
+  if (!is.null(deviations)) {
+    stats::setNames(sigma * deviations, if (by == "row") labels$u else labels$v)
+  }
+}

@@ -1,0 +1,73 @@
+//! Noise that differs from entry to entry: `e_ij ~ N(0, σ² s_ij²)`.
+//!
+//! Given the remainder's posterior, with `V_i` the mean over a row of `E[(x − b)²]/σ²s²`, the M-step multiplies `s_i²` by `V_i`. Of
+//! a symmetric matrix `s_ij² = s_i s_j`, which stays symmetric; then, since a product of two is at most half the sum of their
+//! squares, `s_i` is multiplied by `√V_i`. Neither lowers the log-likelihood. The mean of `s²` is kept at 1.
+
+use crate::error::Error;
+use std::ops::Range;
+
+/// What `s_ij` are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scales {
+    /// The product of a number of the row and one of the column.
+    Outer {
+        /// A number a row.
+        rows: Vec<f64>,
+        /// A number a column.
+        columns: Vec<f64>,
+    },
+    /// Numbers by columns, as many as the matrix has entries.
+    Entries(Vec<f64>),
+}
+
+/// What is known of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Scatter {
+    /// All are 1.
+    #[default]
+    Even,
+    /// They are one number a row; of a symmetric matrix `√(s_i s_j)`.
+    Rows,
+    /// They are one number a column.
+    Columns,
+    /// They are these.
+    Known(Scales),
+}
+
+impl Scales {
+    /// `s_i c_j`, each vector positive and finite.
+    ///
+    /// # Errors
+    /// [`Error::Range`] where one is not.
+    pub fn outer(rows: Vec<f64>, columns: Vec<f64>) -> Result<Self, Error> {
+        check(&rows)?;
+        check(&columns)?;
+        Ok(Self::Outer { rows, columns })
+    }
+
+    /// A number for each entry.
+    ///
+    /// # Errors
+    /// [`Error::Range`] where one is not positive and finite.
+    pub fn entries(values: Vec<f64>) -> Result<Self, Error> {
+        check(&values)?;
+        Ok(Self::Entries(values))
+    }
+
+    /// Those of a column in `rows`, but for a factor, and that factor.
+    #[inline(always)]
+    pub(crate) fn of_column(&self, column: usize, rows: Range<usize>, nrow: usize) -> (&[f64], f64) {
+        match self {
+            Self::Outer { rows: own, columns } => (&own[rows], columns[column]),
+            Self::Entries(values) => (&values[column * nrow + rows.start..column * nrow + rows.end], 1.0),
+        }
+    }
+}
+
+fn check(values: &[f64]) -> Result<(), Error> {
+    match values.iter().find(|value| !(**value > 0.0 && value.is_finite())) {
+        Some(&found) => Err(Error::Range { what: "a scale of the noise", expected: "positive and finite", found }),
+        None => Ok(()),
+    }
+}
