@@ -70,7 +70,7 @@
 #'   than one nearby, and the likelihood has more hills.
 #'
 #'   Weights that are free climb in turns with all else, by extrapolated steps of EM that keep the
-#'   mean; no step lowers the log-likelihood. They cost a pass over the matrix about twice the time
+#'   mean; no step lowers the log-likelihood. They cost a pass over the matrix 2.6 times the time
 #'   for a point and an exponential, and about once more for every exponential beyond it. Only
 #'   [noise_mle()] and [noise_fixed()] have other priors than the exponential.
 #'

@@ -4,7 +4,7 @@ use divan::counter::ItemsCount;
 use divan::{black_box, Bencher};
 use nmu_bench::case::Case;
 use nmu_bench::{matrix, total};
-use nmu_core::noise::Law;
+use nmu_core::noise::{Law, Scales};
 use nmu_core::pass::{Depth, Margins};
 use std::fmt;
 
@@ -79,6 +79,18 @@ fn law(exponentials: u32) -> Law {
 fn symmetric_pass_under_a_mixture(bencher: Bencher, exponentials: u32) {
     let setting = Setting { n: 1000, threads: 1, removed: 0 };
     symmetric(bencher, setting, |case, threads| case.pass_under(law(exponentials), Depth::Curvature, threads));
+}
+
+/// With noise that differs between rows.
+#[divan::bench(max_time = 0.2)]
+fn symmetric_pass_with_scattered_noise(bencher: Bencher) {
+    let setting = Setting { n: 1000, threads: 1, removed: 0 };
+    match Scales::outer(vec![1.5; 1000], vec![1.5; 1000]) {
+        Ok(scales) => {
+            symmetric(bencher, setting, |case, threads| case.pass_scattered(&scales, Depth::Curvature, threads))
+        }
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// Merely adding up the entries that the symmetric pass reads.

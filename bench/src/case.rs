@@ -2,7 +2,7 @@
 
 use crate::bound::climb;
 use nmu_core::error::Error;
-use nmu_core::noise::{Law, Noise};
+use nmu_core::noise::{Law, Noise, Scales};
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{product, sweep, Depth, Margins, Model, Question};
 use nmu_core::storage::Dense;
@@ -72,15 +72,24 @@ impl<'a> Case<'a> {
 
     /// One pass, as deep as asked: its products.
     pub fn pass(&self, depth: Depth, threads: usize) -> Margins {
-        self.pass_under(Law::EXPONENTIAL, depth, threads)
+        self.sweep(&self.view(), depth, threads)
     }
 
     /// The same under another law of `b`.
     pub fn pass_under(&self, law: Law, depth: Depth, threads: usize) -> Margins {
+        self.sweep(&self.view().under(law), depth, threads)
+    }
+
+    /// The same with noise that differs between entries.
+    pub fn pass_scattered(&self, scales: &Scales, depth: Depth, threads: usize) -> Margins {
+        self.sweep(&self.view().scattered(Some(scales)), depth, threads)
+    }
+
+    fn sweep(&self, view: &View, depth: Depth, threads: usize) -> Margins {
         let model = Model { factor: &self.factor, noise: NOISE };
         let question =
             Question { row_weights: &self.factor.u, column_weights: self.factor.v(), shift: 1.0 / NOISE.lambda, depth };
-        sweep(&self.view().under(law), model, &question, Threads::new(threads)).products
+        sweep(view, model, &question, Threads::new(threads)).products
     }
 }
 

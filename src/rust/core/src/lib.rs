@@ -16,6 +16,9 @@
 //! | `Var[b]` | `σ² (1 − h (z + h))` |
 //! | log-likelihood of `x` | `log λ + λ²σ²/2 − λx + log Φ(z)` |
 //!
+//! That is the model's own law of `b` and noise that is the same everywhere. Under another [`noise::Law`] the posterior of `b`
+//! and the density of `x` are mixtures of these and of a point at zero, and with [`noise::Scales`] σ is that of the entry.
+//!
 //! # The map
 //!
 //! | layer | modules |
@@ -24,7 +27,7 @@
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
 //! | what is swept | [`view`] (a matrix minus factors), [`part`] (a factor that climbs), [`storage`] (how it is held) |
-//! | estimators | [`noise`], [`prior`] (of nonnegative loadings; empirical Bayes) |
+//! | estimators | [`noise`] (λ, σ, the law of `b`, noise that differs), [`prior`] (of nonnegative loadings; empirical Bayes) |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
 //! | services | [`parallel`], [`observe`], [`error`], `vector` |
 //!
