@@ -8,7 +8,7 @@ TEST_LIB := $(CURDIR)/.lib
 # R CMD check builds the package in another place; it shares cargo's artefacts with this one.
 TARGET_DIR := $(CURDIR)/src/rust/target
 
-.PHONY: help setup install demo build test lint document check bench recovery site clean
+.PHONY: help setup install demo build test lint document check dist bench recovery site clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -53,6 +53,10 @@ document: ## regenerate NAMESPACE, man/ and R/extendr-wrappers.R
 check: ## R CMD build and R CMD check, failing on an error or a warning
 	@tools/setup.sh test
 	NMU_TARGET_DIR="$(TARGET_DIR)" tools/check.sh
+
+dist: ## the release tarball of the last commit, with the sources of all crates
+	@tools/setup.sh test
+	@tools/dist.sh
 
 bench: ## time nmu against plain R and other programs; ARGS=--quick for a trial
 	@tools/setup.sh bench

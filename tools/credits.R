@@ -1,0 +1,44 @@
+# Writes inst/AUTHORS and LICENSE.note of a release: the crates that it carries, who wrote them, and
+# under which licence they are.
+#
+#   cargo metadata --format-version 1 | Rscript tools/credits.R PACKAGE_FOLDER
+
+folder <- commandArgs(trailingOnly = TRUE)[[1L]]
+described <- jsonlite::fromJSON(file("stdin"), simplifyVector = FALSE)
+# What has no source is in this repository.
+crates <- Filter(function(crate) !is.null(crate$source), described$packages)
+crates <- crates[order(vapply(crates, `[[`, "", "name"))]
+
+label <- function(crate) paste(crate$name, crate$version)
+
+authors <- function(crate) {
+  # Cargo no longer asks for authors: those of newer crates are where their sources are.
+  people <- gsub(" *<[^>]*>", "", unlist(crate$authors))
+  where <- if (!is.null(crate$repository)) crate$repository else crate$homepage
+  if (length(people) > 0L) paste(people, collapse = ", ") else paste("the authors at", where)
+}
+
+licence <- function(crate) {
+  if (is.null(crate$license)) stop(label(crate), " does not name its licence")
+  gsub("/", " OR ", crate$license, fixed = TRUE)
+}
+
+write_lines <- function(text, ...) {
+  path <- file.path(folder, ...)
+  dir.create(dirname(path), showWarnings = FALSE)
+  writeLines(enc2utf8(text), path, useBytes = TRUE)
+}
+
+write_lines(c(
+  "The Rust crates whose sources this package carries in src/rust/vendor.tar.xz, and their authors:",
+  "",
+  vapply(crates, function(crate) paste0(label(crate), ": ", authors(crate)), "")
+), "inst", "AUTHORS")
+
+write_lines(c(
+  "nmu itself is under the MIT licence: see LICENSE. The Rust crates whose sources it carries in",
+  "src/rust/vendor.tar.xz, with the texts of their licences, are under:",
+  "",
+  vapply(crates, function(crate) paste0(label(crate), ": ", licence(crate)), "")
+), "LICENSE.note")
+message(length(crates), " crates in inst/AUTHORS and LICENSE.note")
