@@ -105,9 +105,9 @@ qemg <- function(p, lambda = 1, sigma = 1,
 #' @export
 remg <- function(n, lambda = 1, sigma = 1) {
   call <- match.call()
-  n <- if (length(n) > 1) length(n) else check_nonnegative(n, "n", call)
-  if (n != floor(n)) {
-    abort_input("n", "a whole number", describe(n), call)
+  n <- if (is.atomic(n) && length(n) > 1) length(n) else check_nonnegative(n, "n", call)
+  if (n != floor(n) || n > 2^52) {
+    abort_input("n", "a whole number, at most 2^52", describe(n), call)
   }
   lambda <- rep_len(check_numeric_vector(lambda, "lambda", call), n)
   sigma <- rep_len(check_numeric_vector(sigma, "sigma", call), n)
