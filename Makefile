@@ -57,6 +57,7 @@ check: ## R CMD build and R CMD check, failing on an error or a warning
 dist: ## the release tarball of the last commit, with the sources of all crates
 	@tools/setup.sh test
 	@tools/dist.sh
+	@tools/offline.sh nmu_*.tar.gz
 
 bench: ## time nmu against plain R and other programs; ARGS=--quick for a trial
 	@tools/setup.sh bench
