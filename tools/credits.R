@@ -30,7 +30,10 @@ write_lines <- function(text, ...) {
 }
 
 write_lines(c(
-  "The Rust crates whose sources this package carries in src/rust/vendor.tar.xz, and their authors:",
+  paste(
+    "The Rust crates whose sources this package carries in src/rust/vendor.tar.xz,",
+    "and their authors:"
+  ),
   "",
   vapply(crates, function(crate) paste0(label(crate), ": ", authors(crate)), "")
 ), "inst", "AUTHORS")

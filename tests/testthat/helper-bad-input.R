@@ -1,4 +1,5 @@
-# What goes wrong in a call, as a table: values that few arguments accept, and which argument accepts
+# What goes wrong in a call, as a table: values that few arguments accept, and which argument
+# accepts
 # which. test-bad-input.R puts every value to every argument of every exported function, so a new
 # function, or a new argument, is tested once it exists.
 

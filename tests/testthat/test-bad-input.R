@@ -71,7 +71,8 @@ test_that("what is wrong only in a given place is refused there", {
   A <- matrix(c(4, 2, 1, 2, 3, 1, 1, 1, 2), 3)
   fit <- suppressMessages(nmu(A))
   for (value in list(NA, 1, "a", matrix("a"), list(), A[1:2, ], data.frame(a = "x"))) {
-    expect_identical(outcome("plot.nmu_fit", list(fit, type = "residuals", A = value), "A"), "refused")
+    drawn <- outcome("plot.nmu_fit", list(fit, type = "residuals", A = value), "A")
+    expect_identical(drawn, "refused")
   }
   wrong <- list(
     list("nmu", "K", list(A = A, K = 1e9)),
