@@ -93,12 +93,11 @@
 #'   before has led. Flat priors at its beginning are the path itself; elsewhere in a fit, a flat
 #'   prior means loadings of maximum likelihood, without a posterior. A factor that does not raise
 #'   the bound is null. With `K = NULL` the bound takes the place of the criterion of the section
-#'   on the number of factors. In simulated covariance matrices it often found too many factors
-#'   where the prior was binary, since noise that is not independent is fitted by small groups:
-#'   there, choose `K` without a prior. With `refine = TRUE`, all factors are refitted together
-#'   under the last priors of the schedule; this is not taken if it loses a factor. Where a binary
-#'   prior is right, the refit gained nothing there, and in one of twenty balanced trees it lost
-#'   branches.
+#'   on the number of factors. The bound is generous: it often keeps factors that there is nothing
+#'   for, in simulated covariance matrices and, more so with an exponential prior, in independent
+#'   noise. Choose `K` without a prior. With `refine = TRUE`, all factors are refitted together under
+#'   the last priors of the schedule; this is not taken if it loses a factor. Where a binary prior is
+#'   right, the refit gained nothing there, and in one of twenty balanced trees it lost branches.
 #'
 #'   Posterior standard deviations know nothing of how loadings depend on each other, and are too
 #'   small where factors overlap. [predict()][predict.nmu_fit] has no prior. Priors go neither with
