@@ -57,6 +57,9 @@ calls_that_work <- function() {
   )
   distribution <- list(lambda = "recycled", sigma = "recycled", lower.tail = "flag", log.p = "flag")
   list(
+    as_newick = row_of(list(x = fit), x = "nothing"),
+    as_nmf = row_of(list(fit = fit), fit = "nothing"),
+    as_svd = row_of(list(fit = fit), fit = "nothing"),
     check_prior = row_of(
       list(prior = prior_exponential(), x = 1:3),
       prior = "nothing", x = "null numbers", s = "null positive true", tolerance = "positive",
@@ -66,6 +69,10 @@ calls_that_work <- function() {
       list(x = 0.5),
       x = "recycled", lambda = "recycled", sigma = "recycled", log = "flag"
     ),
+    factor_tree = row_of(
+      list(fit = fit),
+      fit = "nothing", side = "nothing", lengths = "nothing", nesting = "half array"
+    ),
     match_factors = row_of(
       list(fit = fit, truth = fit$u),
       fit = "nothing", truth = "nothing", side = "nothing"
@@ -73,7 +80,7 @@ calls_that_work <- function() {
     nmu = row_of(
       list(A = A),
       A = "nothing", K = "null count", prior = "nothing", noise = "nothing", prior_v = "nothing",
-      symmetric = "null flag", ignore_diag = "flag", refine = "flag", underapprox = "flag",
+      prior_b = "nothing", symmetric = "null flag", ignore_diag = "flag", refine = "flag", underapprox = "flag",
       init = "null", fixed = "null", control = "nothing"
     ),
     nmu_control = row_of(
@@ -84,7 +91,12 @@ calls_that_work <- function() {
     nmu_em = em,
     nmu_em_estlambda = em,
     noise_fixed = row_of(list(lambda = 1, sigma = 1), lambda = "positive", sigma = "positive"),
-    noise_mle = row_of(list(), floor = "share", cap = "positive", ladder = "null empty positive"),
+    noise_mle = row_of(
+      list(),
+      floor = "share", cap = "positive", ladder = "null empty positive", by = "nothing",
+      # a number is a vector of one
+      se = "null positive two true"
+    ),
     noise_moments = row_of(list(), floor = "share", cap = "positive"),
     noise_notebook = row_of(list()),
     normal_means = row_of(
@@ -134,26 +146,36 @@ calls_that_work <- function() {
     ),
     # methods, by the names under which they are registered
     `[.nmu` = row_of(list(x = fit), i = "yes_no array negative"),
+    augment.nmu_fit = row_of(list(x = fit), data = "null"),
     coef.nmu_fit = row_of(list(object = fit), side = "nothing"),
+    glance.nmu_fit = row_of(list(x = fit), A = "null"),
     logLik.nmu_em = row_of(list(object = nmu_em(A)), A = "null"),
     plot.nmu_fit = row_of(
       list(x = fit),
       type = "nothing", factors = "null array",
       # loadings are drawn without it
-      A = names(bad_values())
+      A = names(bad_values()), group = "null", style = "nothing"
     ),
     predict.nmu_fit = row_of(list(object = fit), newdata = "null", type = "nothing"),
-    residuals.nmu_fit = row_of(list(object = fit), A = "null"),
+    residuals.nmu_fit = row_of(
+      list(object = fit),
+      A = "null", rows = "null array negative", cols = "null array negative"
+    ),
     simulate.nmu_fit = row_of(
       list(object = fit),
       nsim = "count", seed = "null negative zero array"
     ),
-    summary.nmu_fit = row_of(list(object = fit), A = "null")
+    summary.nmu_fit = row_of(list(object = fit), A = "null"),
+    tidy.nmu_fit = row_of(list(x = fit), matrix = "nothing", A = "null")
   )
 }
 
-# Methods of a data frame, which take what those of data frames take.
-unchecked_methods <- c("[.nmu_match", "as.data.frame.nmu_match")
+# Methods of a data frame, which take what those of data frames take; those that share their checks
+# with plot(), and trees, whose labels may be anything that can be drawn.
+unchecked_methods <- c(
+  "[.nmu_match", "as.data.frame.nmu_match", "as.data.frame.nmu_fit", "autoplot.nmu_fit",
+  "autoplot.nmu_tree", "plot.nmu_tree"
+)
 
 # The arguments of one of the package's own functions that are the user's to fill in.
 arguments_of <- function(name) {
