@@ -95,9 +95,11 @@
 #'   the bound is null. With `K = NULL` the bound takes the place of the criterion of the section
 #'   on the number of factors. The bound is generous: it often keeps factors that there is nothing
 #'   for, in simulated covariance matrices and, more so with an exponential prior, in independent
-#'   noise. Choose `K` without a prior. With `refine = TRUE`, all factors are refitted together under
-#'   the last priors of the schedule; this is not taken if it loses a factor. Where a binary prior is
-#'   right, the refit gained nothing there, and in one of twenty balanced trees it lost branches.
+#'   noise. Choose `K` without a prior.
+#'
+#'   With `refine = TRUE`, all factors are refitted together under the last priors of the schedule;
+#'   this is not taken if it loses a factor. Where a binary prior is right, the refit gained nothing
+#'   there, and in one of twenty balanced trees it lost branches.
 #'
 #'   Posterior standard deviations know nothing of how loadings depend on each other, and are too
 #'   small where factors overlap. [predict()][predict.nmu_fit] has no prior. Priors go neither with

@@ -50,9 +50,9 @@
 #'   hyperparameters, `NULL` where they are to be estimated.
 #'
 #' @section Which prior: Where loadings say who is a member and who is not, take
-#'   `nmu(A, K, prior = "binary", refine = FALSE)`. In simulated covariance matrices (ten seeds,
-#'   `bench/recovery.R`),
-#'   the mean cosine to the true loadings was 1.0000 for a balanced tree (without a prior 0.9986),
+#'   `nmu(A, K, prior = "binary", refine = FALSE)`. In simulated covariance
+#'   matrices (ten seeds, `bench/recovery.R`), the mean cosine to the true loadings was 1.0000 for a
+#'   balanced tree (without a prior 0.9986),
 #'   0.9999 for overlapping groups (0.9978), 1.0000 for disjoint groups (0.9996), and at least
 #'   0.9999 for each of the notebook's three trees. Where loadings vary within a factor it is
 #'   wrong: 0.62 to 0.89 for groups with uniform or exponential loadings (0.998). Also wrong,
