@@ -334,20 +334,21 @@ fit_problem <- function(fit, missing) {
 #' @param fit An object of class `nmu_fit`.
 #' @param A The data, where the fit has not kept them, or `NULL`.
 #' @param call The user's call.
-#' @return A double matrix.
+#' @param arg Name of the argument that A is.
+#' @return A double matrix, or a `dgCMatrix`.
 #' @noRd
-fit_data <- function(fit, A, call) {
+fit_data <- function(fit, A, call, arg = "A") {
   factors <- fit_factors(fit)
   size <- c(nrow(factors$u), nrow(factors$v))
   if (is.null(A)) {
     if (is.null(fit$A)) {
-      abort_input("A", "given, since the fit has not kept its data", "NULL", call)
+      abort_input(arg, "given, since the fit has not kept its data", "NULL", call)
     }
     return(fit$A)
   }
-  A <- as_storage(A, call)
+  A <- as_storage(A, call, arg)
   if (!identical(dim(A), size)) {
-    abort_input("A", sprintf("the %d x %d matrix that was fitted", size[1], size[2]),
+    abort_input(arg, sprintf("the %d x %d matrix that was fitted", size[1], size[2]),
       describe(A), call
     )
   }

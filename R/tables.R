@@ -116,7 +116,7 @@ glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
 #' @exportS3Method generics::augment
 augment.nmu_fit <- function(x, data = NULL, ...) { # nolint: object_name_linter.
   call <- quote(augment(x))
-  A <- fit_data(x, data, call)
+  A <- fit_data(x, data, call, "data")
   A <- dense_block(A, seq_len(nrow(A)), seq_len(ncol(A)), call)
   posterior <- posterior_b(x, A = A)
   fitted <- fitted(x)

@@ -80,7 +80,8 @@ calls_that_work <- function() {
     nmu = row_of(
       list(A = A),
       A = "nothing", K = "null count", prior = "nothing", noise = "nothing", prior_v = "nothing",
-      prior_b = "nothing", symmetric = "null flag", ignore_diag = "flag", refine = "flag", underapprox = "flag",
+      prior_b = "nothing", symmetric = "null flag", ignore_diag = "flag", refine = "flag",
+      underapprox = "flag",
       init = "null", fixed = "null", control = "nothing"
     ),
     nmu_control = row_of(
@@ -95,7 +96,7 @@ calls_that_work <- function() {
       list(),
       floor = "share", cap = "positive", ladder = "null empty positive", by = "nothing",
       # a number is a vector of one
-      se = "null positive two true"
+      se = "null positive two"
     ),
     noise_moments = row_of(list(), floor = "share", cap = "positive"),
     noise_notebook = row_of(list()),
@@ -148,7 +149,7 @@ calls_that_work <- function() {
     `[.nmu` = row_of(list(x = fit), i = "yes_no array negative"),
     augment.nmu_fit = row_of(list(x = fit), data = "null"),
     coef.nmu_fit = row_of(list(object = fit), side = "nothing"),
-    glance.nmu_fit = row_of(list(x = fit), A = "null"),
+    glance.nmu_fit = row_of(list(x = nmu_em(A)), A = "null"),
     logLik.nmu_em = row_of(list(object = nmu_em(A)), A = "null"),
     plot.nmu_fit = row_of(
       list(x = fit),
