@@ -250,6 +250,9 @@ check_observed <- function(A, scan, ignore_diag, noise, call) {
   if (noise$rule == "notebook") {
     abort_input("ignore_diag", "FALSE with noise_notebook()", "TRUE", call)
   }
+  if (scan$missing > 0 && scan$missing - sum(is.na(diag(A))) == length(A) - nrow(A)) {
+    abort_input("A", "observed in at least one entry off its diagonal", "only NA there", call)
+  }
 }
 
 #' Decide whether A is treated as symmetric

@@ -86,6 +86,8 @@ test_that("what is wrong only in a given place is refused there", {
     list("nmu", "A", list(A = A * 1e300)),
     list("nmu", "A", list(A = A * 5e-324)),
     list("nmu", "A", list(A = A > NA)),
+    list("nmu", "A", list(A = diag(NA, 2) + NA, ignore_diag = TRUE)),
+    list("nmu", "A", list(A = matrix(c(1, NA, NA, 1), 2), ignore_diag = TRUE)),
     list("nmu_em", "A", list(A = replace(A, 1, NA))),
     list("nmu", "A", list(A = replace(A, 1, NaN))),
     list("nmu", "A", list(A = replace(A, 1, -Inf))),

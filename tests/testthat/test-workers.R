@@ -1,0 +1,101 @@
+# The same bits whatever runs the fit: threads, forks, other R processes, whatever the random seed.
+
+numbers_of <- function(fit) {
+  unclass(fit)[c("d", "u", "v", "lambda", "sigma", "loglik", "path", "certificate", "posterior")]
+}
+
+# The settings of a fit each, by what they exercise; the last two have a matrix that is not symmetric.
+fits_of <- function(threads) {
+  set.seed(11)
+  whole <- random_matrix(70, symmetric = TRUE)
+  wide <- replace(random_matrix(60, 90), 5:9, NA)
+  control <- nmu_control(threads = threads)
+  fit <- function(...) suppressMessages(nmu(..., control = control))
+  list(
+    mle = fit(whole, K = 3),
+    prior = fit(whole, K = 2, prior = prior_point_exponential()),
+    certified = fit(whole, K = 2, underapprox = TRUE),
+    notebook = fit(whole, K = 2, noise = noise_notebook()),
+    chosen = fit(wide, K = NULL),
+    moments = fit(wide, K = 2, noise = noise_moments(), prior = prior_mixture())
+  )
+}
+
+test_that("results are the same to the bit for every number of threads and every random seed", {
+  one <- lapply(fits_of(1), numbers_of)
+  set.seed(99)
+  seed <- .Random.seed
+  suppressMessages(nmu(diag(4) + 1, K = 2, prior = prior_binary()))
+  expect_identical(.Random.seed, seed)
+  for (threads in c(1, 2, 4, 8)) {
+    again <- lapply(fits_of(threads), numbers_of)
+    for (name in names(one)) expect_identical(again[[name]], one[[!!name]])
+  }
+})
+
+test_that("set.seed() governs all that is drawn", {
+  fit <- suppressMessages(nmu(diag(4) + 1))
+  draws <- list(
+    function() remg(5), function() sim_blocks(3), function() sim_tree(4),
+    function() simulate(fit, nsim = 2), function() posterior_b(fit, draws = 3)$draws
+  )
+  for (draw in draws) {
+    set.seed(5)
+    first <- draw()
+    second <- draw()
+    set.seed(5)
+    expect_identical(unname(unlist(draw())), unname(unlist(first)))
+    expect_false(identical(unname(unlist(second)), unname(unlist(first))))
+  }
+})
+
+test_that("fits in forked processes are those made one by one", {
+  skip_on_os("windows")
+  set.seed(12)
+  problems <- lapply(1:8, function(index) random_matrix(40))
+  # threads before and after the fork
+  fit <- function(A) numbers_of(suppressMessages(nmu(A, K = 2, control = nmu_control(threads = 2))))
+  serial <- lapply(problems, fit)
+  expect_identical(parallel::mclapply(problems, fit, mc.cores = 4), serial)
+})
+
+test_that("fits in other R processes are those made here", {
+  skip_on_cran()
+  set.seed(13)
+  A <- random_matrix(30)
+  fit <- function(A) {
+    fit <- suppressMessages(nmu::nmu(A, K = 2, control = nmu::nmu_control(threads = 2)))
+    unclass(fit)[c("d", "u", "v", "lambda", "sigma", "loglik")]
+  }
+  here <- fit(A)
+  workers <- parallel::makePSOCKcluster(2)
+  on.exit(parallel::stopCluster(workers))
+  parallel::clusterCall(workers, .libPaths, .libPaths())
+  expect_identical(parallel::parLapply(workers, list(A, A), fit), list(here, here))
+  skip_if_not_installed("callr")
+  expect_identical(callr::r(fit, list(A)), here)
+})
+
+test_that("memory that R refuses is an error of R, and the session goes on", {
+  skip_on_os(c("windows", "mac"))
+  skip_on_cran()
+  skip_if_not_installed("callr")
+  skip_if(!nzchar(Sys.which("prlimit")))
+  told <- callr::r(function() {
+    # what is loaded, or made on first use, is there before
+    nmu::nmu_em(diag(3), maxiter = 1)
+    A <- matrix(1, 3000, 3000)
+    pid <- Sys.getpid()
+    used <- grep("^VmSize", readLines("/proc/self/status"), value = TRUE)
+    # room for half of b
+    limit <- 1024 * as.numeric(gsub("[^0-9]", "", used)) + 36e6
+    stopifnot(system2("prlimit", c(sprintf("--pid=%d", pid), sprintf("--as=%.0f", limit))) == 0)
+    error <- tryCatch(nmu::nmu_em(A, maxiter = 1), error = identity)
+    list(
+      message = if (inherits(error, "error")) conditionMessage(error) else "none",
+      after = nmu::nmu_em(diag(3), maxiter = 1)$iterations
+    )
+  })
+  expect_match(told$message, "allocate|memory")
+  expect_equal(told$after, 1)
+})
