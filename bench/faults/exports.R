@@ -1,0 +1,46 @@
+# Calls every exported function and method once, and the fits of the golden values: a small program to
+# run under a checker of memory. The library has to be one that a checker knows the processor of.
+#
+#   R_LIBS=.lib R -d "valgrind --error-exitcode=1" --vanilla -f bench/faults/exports.R
+#   R_LIBS=.lib Rscript bench/faults/exports.R gctorture      a collection at every 50th allocation
+
+library(nmu)
+source("tests/testthat/helper-bad-input.R")
+source("tests/testthat/helper-golden.R")
+set.seed(1)
+grDevices::pdf(NULL)
+
+calls <- calls_that_work()
+torture <- "gctorture" %in% commandArgs(trailingOnly = TRUE)
+if (torture) gctorture2(50)
+for (name in names(calls)) {
+  fun <- utils::getFromNamespace(name, "nmu")
+  answer <- suppressMessages(do.call(fun, calls[[name]]$base, quote = TRUE))
+  utils::capture.output(print(answer))
+}
+tests <- datasets::Harman23.cor$cov
+custom <- prior_custom(
+  estimate = function(x, s) list(rate = 1 / max(mean(x), 0.01)),
+  posterior = function(x, s, g) {
+    moments <- truncnorm_moments(x - s^2 * g$rate, s)
+    data.frame(
+      mean = moments$mean, var = moments$var,
+      log_marginal = log(g$rate) + (s * g$rate)^2 / 2 - g$rate * x + moments$log_mass
+    )
+  }
+)
+for (prior in list("exponential", "binary", "mixture", custom)) {
+  fit <- suppressMessages(nmu(tests, K = 2, prior = prior, control = nmu_control(threads = 2)))
+}
+failing <- prior_custom(function(x, s) stop("100 % wrong"), function(x, s, g) stop())
+stopifnot(inherits(try(nmu(tests, prior = failing), silent = TRUE), "try-error"))
+part <- predict(fit, tests[1:2, ])
+errors <- standard_errors(fit)
+draws <- posterior_b(fit, draws = 2)
+gctorture(FALSE)
+if (!torture) {
+  expected <- utils::read.csv("tests/testthat/fixtures/golden.csv")$value
+  found <- golden_values(suppressMessages(golden_fits()))$value
+  cat(sprintf("golden values off by at most %.2g\n", max(abs(found - expected) / pmax(abs(expected), 1))))
+}
+cat("every export was called\n")
