@@ -1,6 +1,6 @@
-# Writes tests/testthat/fixtures/golden.csv: what fits of nmu() gave when it was written. It says that
-# results have changed, not that they were right; where a change is meant, run it again and say why
-# in the commit:
+# Writes tests/testthat/fixtures/golden.csv: what fits of nmu() gave when it was written. It says
+# that results have changed, not that they were right; where a change is meant, run it again and say
+# why in the commit:
 #
 #   R_LIBS=.lib Rscript data-raw/golden.R
 

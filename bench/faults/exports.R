@@ -1,5 +1,5 @@
-# Calls every exported function and method once, and the fits of the golden values: a small program to
-# run under a checker of memory. The library has to be one that a checker knows the processor of.
+# Calls every exported function and method once, and the fits of the golden values: a small program
+# to run under a checker of memory. The library has to be one that a checker knows the processor of.
 #
 #   R_LIBS=.lib R -d "valgrind --error-exitcode=1" --vanilla -f bench/faults/exports.R
 #   R_LIBS=.lib Rscript bench/faults/exports.R gctorture      a collection at every 50th allocation
@@ -41,6 +41,7 @@ gctorture(FALSE)
 if (!torture) {
   expected <- utils::read.csv("tests/testthat/fixtures/golden.csv")$value
   found <- golden_values(suppressMessages(golden_fits()))$value
-  cat(sprintf("golden values off by at most %.2g\n", max(abs(found - expected) / pmax(abs(expected), 1))))
+  off <- max(abs(found - expected) / pmax(abs(expected), 1))
+  cat(sprintf("golden values off by at most %.2g\n", off))
 }
 cat("every export was called\n")

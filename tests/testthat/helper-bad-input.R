@@ -1,7 +1,6 @@
 # What goes wrong in a call, as a table: values that few arguments accept, and which argument
-# accepts
-# which. test-bad-input.R puts every value to every argument of every exported function, so a new
-# function, or a new argument, is tested once it exists.
+# accepts which. test-bad-input.R puts every value to every argument of every exported function, so
+# a new function, or a new argument, is tested once it exists.
 
 bad_values <- function() {
   list(

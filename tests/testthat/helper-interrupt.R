@@ -1,6 +1,6 @@
 # Fits in another R process, which is interrupted `count` times at random moments. What comes back
-# says where interrupts arrived: in the core, whose fit so far is looked at, or in R; and whether the
-# process gives, after all of them, the fit that it gave before.
+# says where interrupts arrived: in the core, whose fit so far is looked at, or in R; and whether
+# the process gives, after all of them, the fit that it gave before.
 interrupted_fits <- function(count, longest = 0.4) {
   told <- tempfile()
   on.exit(unlink(told))
@@ -8,7 +8,9 @@ interrupted_fits <- function(count, longest = 0.4) {
     set.seed(21)
     A <- matrix(rexp(250^2), 250)
     work <- function() suppressMessages(nmu::nmu(A, K = 8, control = nmu::nmu_control(threads = 2)))
-    small <- function() unclass(suppressMessages(nmu::nmu(A[1:9, 1:9], K = 2)))[c("d", "u", "lambda")]
+    small <- function() {
+      unclass(suppressMessages(nmu::nmu(A[1:9, 1:9], K = 2)))[c("d", "u", "lambda")]
+    }
     before <- small()
     seen <- c(core = 0, R = 0)
     broken <- 0

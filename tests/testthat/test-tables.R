@@ -89,7 +89,7 @@ test_that("tables of fits without their data", {
   skip_if_not_installed("generics")
   em <- nmu_em(blocks, 1, 0.1, control = bare)
   several <- nmu(blocks, K = 3, control = bare)
-  expect_refused(generics::augment(several), "A")
+  expect_refused(generics::augment(several), "data")
   expect_identical(generics::augment(several, data = blocks), generics::augment(fits$nmu))
   expect_true(is.na(generics::glance(em)$AIC))
   expect_identical(generics::glance(em, A = blocks)$AIC, AIC(fits$em))

@@ -4,7 +4,8 @@ numbers_of <- function(fit) {
   unclass(fit)[c("d", "u", "v", "lambda", "sigma", "loglik", "path", "certificate", "posterior")]
 }
 
-# The settings of a fit each, by what they exercise; the last two have a matrix that is not symmetric.
+# The settings of a fit each, by what they exercise; the last two have a matrix that is not
+# symmetric.
 fits_of <- function(threads) {
   set.seed(11)
   whole <- random_matrix(70, symmetric = TRUE)
@@ -70,7 +71,8 @@ test_that("fits in other R processes are those made here", {
   here <- fit(A)
   workers <- parallel::makePSOCKcluster(2)
   on.exit(parallel::stopCluster(workers))
-  parallel::clusterCall(workers, .libPaths, .libPaths())
+  # called by name there: a copy of .libPaths() would set only its own
+  parallel::clusterCall(workers, function(paths) .libPaths(paths), .libPaths())
   expect_identical(parallel::parLapply(workers, list(A, A), fit), list(here, here))
   skip_if_not_installed("callr")
   expect_identical(callr::r(fit, list(A)), here)

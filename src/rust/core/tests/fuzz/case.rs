@@ -5,7 +5,7 @@ use nmu_core::certify;
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{deflate, Count, Deflation, Plan, Problem};
 use nmu_core::fit::{Status, Trace};
-use nmu_core::noise::{Moments, Noise, Shares};
+use nmu_core::noise::{LawFamily, Moments, Noise, Scatter, Shares};
 use nmu_core::observe::Progress;
 use nmu_core::parallel::Threads;
 use nmu_core::prior::{Binary, Exponential, Family, Maximum, Mixture, PointExponential, Shape};
@@ -131,7 +131,8 @@ impl Case {
         }
         let prior = self.prior()?;
         let schedule = prior.iter().map(|prior| Stage { rows: prior.as_ref(), columns: prior.as_ref() }).collect();
-        let climb = Climb { rule: self.rule(), schedule, tolerance: 1e-8, iterations: 1000 };
+        let (law, scatter) = (LawFamily::default(), Scatter::Even);
+        let climb = Climb { rule: self.rule(), schedule, law, scatter, tolerance: 1e-8, iterations: 1000 };
         let count = self.settings.factors;
         let plan = Plan {
             count: if self.settings.choose { Count::AtMost(count) } else { Count::Exactly(count) },
