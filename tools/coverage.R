@@ -1,0 +1,15 @@
+# How many lines of R the tests run, by file; fails below 95 %. Needs covr.
+#
+#   Rscript tools/coverage.R
+
+Sys.setenv(NOT_CRAN = "true")
+found <- covr::package_coverage(type = "tests", quiet = FALSE)
+files <- covr::tally_coverage(found, by = "line")
+files <- files[grepl("^R/", files$filename), ]
+share <- tapply(files$value > 0, files$filename, mean)
+print(round(100 * sort(share), 1))
+total <- 100 * mean(files$value > 0)
+cat(sprintf("R: %.1f %% of %d lines\n", total, nrow(files)))
+missed <- files[files$value == 0, c("filename", "line")]
+print(missed, row.names = FALSE)
+if (total < 95) quit("no", status = 1L)
