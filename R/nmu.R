@@ -105,6 +105,21 @@
 #'   small where factors overlap. [predict()][predict.nmu_fit] has no prior. Priors go neither with
 #'   `underapprox = TRUE` nor with [noise_notebook()]. Which prior to take is said in [prior].
 #'
+#' @section Sparse matrices: A matrix of class `dgCMatrix` is read where it stands; others of the
+#'   Matrix package are converted to that. A fit is that of the same dense matrix, but the work of
+#'   a pass grows with the number of stored entries: the zeros are summed up by their loadings. In
+#'   rows where one factor has a loading, sums over the columns are smooth functions of it, and
+#'   interpolated in Chebyshev's points until their last coefficients are below 1e-13 of the
+#'   largest; rows where several have one are gone over at the columns where these have loadings.
+#'   Missing entries, `ignore_diag = TRUE`, another `prior_b` than the exponential, noise that differs
+#'   between entries, and `underapprox = TRUE` go over all entries instead.
+#'
+#'   With an exponential remainder the likelihood of a matrix that is mostly zero rises as
+#'   \eqn{\sigma \to 0}{sigma -> 0}, where a factor pays only where a block is nearly full, and is
+#'   null otherwise. Communities of a network are found with \eqn{\sigma}{sigma} held at the root
+#'   mean square of `A` and \eqn{\lambda}{lambda} at 1/mean:
+#'   `noise_fixed(1 / mean(A), sqrt(mean(A^2)))`.
+#'
 #' @section Certified underapproximation: With `underapprox = TRUE` the strict limit
 #'   \eqn{\sigma \to 0} is solved instead, as by Gillis and Glineur (2010): factors whose sum is at
 #'   or below `A` wherever `A` is not negative, in whatever order it is evaluated in double
@@ -120,7 +135,7 @@
 #'   in one, if not zero. `NA` entries
 #'   are missing data and left out of the likelihood ([noise_notebook()] refuses them); NaN and
 #'   infinite ones are refused. Dense matrices of the Matrix package are converted; its sparse
-#'   ones are refused.
+#'   ones are fitted as they are stored, see the section Sparse matrices.
 #' @param K One positive whole number: how many factors, those of an `init` that is a fit
 #'   among them. It may exceed the number of rows or columns (trees need it), but not that of
 #'   entries. `NULL` leaves the number to the data.
