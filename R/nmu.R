@@ -111,8 +111,8 @@
 #'   rows where one factor has a loading, sums over the columns are smooth functions of it, and
 #'   interpolated in Chebyshev's points until their last coefficients are below 1e-13 of the
 #'   largest; rows where several have one are gone over at the columns where these have loadings.
-#'   Missing entries, `ignore_diag = TRUE`, another `prior_b` than the exponential, noise that differs
-#'   between entries, and `underapprox = TRUE` go over all entries instead.
+#'   Missing entries, `ignore_diag = TRUE`, another `prior_b` than the exponential, noise that
+#'   differs between entries, and `underapprox = TRUE` go over all entries instead.
 #'
 #'   With an exponential remainder the likelihood of a matrix that is mostly zero rises as
 #'   \eqn{\sigma \to 0}{sigma -> 0}, where a factor pays only where a block is nearly full, and is
