@@ -25,8 +25,8 @@
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers,
 #'   with at least one row and one column and finite entries of at most 1e150 in size, the
 #'   largest at least 1e-150 if not zero. Dense
-#'   matrices of the Matrix package are converted; its sparse ones are fitted as they are stored, and
-#'   `b` is then returned only where `keep_b = TRUE` asks for it.
+#'   matrices of the Matrix package are converted; its sparse ones are fitted as they are stored,
+#'   and `b` is then returned only where `keep_b = TRUE` asks for it.
 #' @param lambda One positive number from 1e-150 to 1e150, in units of 1/`A`: the rate of the
 #'   exponential distribution of `b`; its starting value in `nmu_em_estlambda()`.
 #' @param sigma One positive number from 1e-150 to 1e150, in units of `A`: the standard
