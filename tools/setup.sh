@@ -14,7 +14,7 @@ case $group in
   run) ;;
   test | bench | site)
     programs="$programs pandoc"
-    packages="$packages testthat roxygen2 lintr knitr rmarkdown truncnorm generics ggplot2 vdiffr"
+    packages="$packages testthat callr roxygen2 lintr knitr rmarkdown truncnorm generics ggplot2 vdiffr"
     # what vignettes compare with
     packages="$packages ape psych NMF Biobase RcppML"
     ;;
