@@ -37,19 +37,28 @@ interrupted_fits <- function(count, longest = 0.4) {
     list(seen = seen, broken = broken, same = identical(small(), before))
   })
   on.exit(child$kill(), add = TRUE)
+  interrupt_until_heard(child, told, count, longest)
+  child$wait(60000)
+  child$get_result()
+}
+
+# Interrupts `child` `count` times, each at a random moment after it told, by a line in the file
+# `told`, that it heard the one before.
+interrupt_until_heard <- function(child, told, count, longest) {
   heard <- function() if (file.exists(told)) length(readLines(told, warn = FALSE)) else 0
+  wait <- function(seconds, lines) {
+    until <- Sys.time() + seconds
+    while (heard() < lines && child$is_alive() && Sys.time() < until) Sys.sleep(0.005)
+  }
   for (turn in seq_len(count)) {
-    until <- Sys.time() + 60
-    while (heard() < turn && child$is_alive() && Sys.time() < until) Sys.sleep(0.005)
+    wait(60, turn)
     Sys.sleep(stats::runif(1, 0, longest))
     child$interrupt()
   }
   # two that arrive together are one to R: what was not heard of is sent again
-  until <- Sys.time() + 120
-  while (heard() <= count && child$is_alive() && Sys.time() < until) {
-    Sys.sleep(3)
-    if (heard() <= count) child$interrupt()
+  for (again in 1:40) {
+    wait(3, count + 1)
+    if (heard() > count || !child$is_alive()) break
+    child$interrupt()
   }
-  child$wait(60000)
-  child$get_result()
 }
