@@ -1,0 +1,115 @@
+# How nmu() works, told in its help page; each section belongs to one stage or one argument.
+
+#' @section The path of a factor: With [noise_mle()], a factor starts from the leading eigenvector
+#'   or singular pair of what is left, cut at zero, takes ten EM steps with a small \eqn{\sigma},
+#'   as for an underapproximation, and then climbs the log-likelihood in its loadings, \eqn{\lambda}
+#'   and \eqn{\sigma} together, by a quasi-Newton method that never steps down. It does so three
+#'   times, each from where the last ended, with \eqn{\lambda\sigma} held at or above 0.5, 1 and 2
+#'   (the `ladder` of [noise_mle()]). With a small ratio a factor keeps below the data wherever it
+#'   can, at the cost of its shape; with a large one it goes through their middle. Groups that
+#'   overlap want the one, nested groups, as in a tree, the other, and the likelihood does not tell
+#'   which. The *flattest* of the three ends is kept: flatness is the largest squared cosine between
+#'   the loadings and the indicator of any set of them (for a general matrix, the geometric mean of
+#'   both sides). \eqn{\lambda} and \eqn{\sigma} of the path are then estimated without the ladder.
+#'
+#'   With [noise_fixed()] and [noise_moments()] there is no ladder, but 30 EM steps and a climb of
+#'   the loadings, in turns with the rule. Of a symmetric matrix, no entry of a factor may be
+#'   larger than 4 times the largest entry that counts: without its diagonal, one row by itself
+#'   would fit the better the larger its loading. The work is done in units of a power of two near
+#'   the root mean square of `A`, so that results do not depend on its scale: `nmu(2^k * A)` gives
+#'   the same bits in `u`.
+#'
+#' @section The refit: With `refine = TRUE` all loadings, \eqn{\lambda} and \eqn{\sigma} climb
+#'   together from the factors that deflation found. Where the likelihood determines them, as
+#'   with groups that overlap, this settles in some tens of steps, and its end is taken if no
+#'   factor was lost and, where the factors were groups (a mean flatness of 0.9 or more), that has
+#'   not fallen by more than 0.01. Where it does not settle in 400 steps, as with the branches of a
+#'   tree, of which there are more than their covariance has dimensions, the factors are not
+#'   determined by the likelihood: then those of deflation stand or, where they were groups, the
+#'   flattest that the climb came by; their weights, \eqn{\lambda} and \eqn{\sigma} are refitted.
+#'   The element `refit` of the fit says which.
+#'
+#' @section The number of factors: With `K = NULL` deflation goes on until a factor is null or three
+#'   more than the best number so far have been looked at, or `K_max` of [nmu_control()] is reached.
+#'   A number of factors is rated by a Bayesian information criterion, the log-likelihood minus
+#'   \eqn{\frac12 \log N}{log(N)/2} for each loading above a thousandth of the largest, along the
+#'   path and, with `refine = TRUE`, after a joint refit. The two may peak at different
+#'   numbers. That of the refit stands, unless the path has more factors, and these are flatter on
+#'   average and groups (a mean flatness above 0.9): a refit explains a tree by fewer factors than
+#'   it has branches, but by mixtures of them. Where there is nothing to find, one null factor is
+#'   returned. The element `candidates` has all values.
+#'
+#' @section The prior of the remainder: \eqn{b = c/\lambda}{b = c/lambda}, where \eqn{c} has mean 1,
+#'   so that \eqn{1/\lambda}{1/lambda} is the mean of \eqn{b} under any prior, and what is said
+#'   of \eqn{\lambda} and its bounds holds. With `prior_point_exponential()` a share `1 - weight`
+#'   of the entries has no remainder, and with `prior_mixture("exponential")` it is a mixture of
+#'   exponentials; `scales` are there in units of the mean of \eqn{b} where weights are
+#'   estimated (at most 12 above zero, some of them below 1 and some above), and by default
+#'   0, 1/9, 1/3, 1, 3, 9 and 27. Rates cannot be given; weights can. The density of the residual is
+#'   \eqn{\pi_0 N(0, \sigma^2) + \sum_k \pi_k f(\cdot\,; r_k, \sigma)}{
+#'   pi_0 N(0, sigma^2) + sum_k pi_k f(.; r_k, sigma)}, with the density \eqn{f} of
+#'   [demg()]. It need not be log-concave: then an entry far above the factors pulls less at them
+#'   than one nearby, and the likelihood has more hills. Data without noise invite a misuse of
+#'   remainders at or near zero: every entry that is fitted exactly gains much, and `K = NULL` then
+#'   finds too many factors (19 of 20 in exponential draws without any, but one or two once a
+#'   little noise was added).
+#'
+#'   Weights that are free climb in turns with all else, by extrapolated steps of EM that keep the
+#'   mean; no step lowers the log-likelihood. They cost a pass over the matrix 2.6 times the time
+#'   for a point and an exponential, and about once more for every exponential beyond it. Only
+#'   [noise_mle()] and [noise_fixed()] have other priors than the exponential.
+#'
+#' @section Priors: With a `prior` other than [prior_flat()], each factor is first found without
+#'   one, as described above. From there a variational bound of the evidence (ELBO) is climbed, in
+#'   which the loadings \eqn{w = \sqrt{d}\,u}{w = sqrt(d) u} and \eqn{\sqrt{d}\,v}{sqrt(d) v} are
+#'   independent of each other given the data: given all else each is a normal-means problem
+#'   ([normal_means()]). Loadings, hyperparameters, \eqn{\lambda} and \eqn{\sigma} move only where
+#'   the bound rises, so that it never falls within a stage of the trace. With [noise_mle()] all
+#'   ends of the ladder are starts, and the end with the highest bound is kept. While loadings
+#'   move, \eqn{\lambda\sigma} is held at or above 1: were it free, \eqn{b} could take all that a
+#'   factor leaves above itself, and factors would keep below the data at the cost of their shape;
+#'   \eqn{\lambda} and \eqn{\sigma} are estimated freely in the end. (With [noise_moments()], which
+#'   may lower the bound, they follow the rule.)
+#'
+#'   A list of priors is a *schedule*: each factor goes through them in turn, from where the one
+#'   before has led. Flat priors at its beginning are the path itself; elsewhere in a fit, a flat
+#'   prior means loadings of maximum likelihood, without a posterior. A factor that does not raise
+#'   the bound is null. With `K = NULL` the bound takes the place of the criterion of the section
+#'   on the number of factors. The bound is generous: it often keeps factors that there is nothing
+#'   for, in simulated covariance matrices and, more so with an exponential prior, in independent
+#'   noise. Choose `K` without a prior.
+#'
+#'   With `refine = TRUE`, all factors are refitted together under the last priors of the schedule;
+#'   this is not taken if it loses a factor. Where a binary prior is right, the refit gained nothing
+#'   there, and in one of twenty balanced trees it lost branches.
+#'
+#'   Posterior standard deviations know nothing of how loadings depend on each other, and are too
+#'   small where factors overlap. [predict()][predict.nmu_fit] has no prior. Priors go neither with
+#'   `underapprox = TRUE` nor with [noise_notebook()]. Which prior to take is said in [prior].
+#'
+#' @section Sparse matrices: A matrix of class `dgCMatrix` is read where it stands; others of the
+#'   Matrix package are converted to that. A fit is that of the same dense matrix, but the work of
+#'   a pass grows with the number of stored entries: the zeros are summed up by their loadings. In
+#'   rows where one factor has a loading, sums over the columns are smooth functions of it, and
+#'   interpolated in Chebyshev's points until their last coefficients are below 1e-13 of the
+#'   largest; rows where several have one are gone over at the columns where these have loadings.
+#'   Missing entries, `ignore_diag = TRUE`, another `prior_b` than the exponential, noise that
+#'   differs between entries, and `underapprox = TRUE` go over all entries instead.
+#'
+#'   With an exponential remainder the likelihood of a matrix that is mostly zero rises as
+#'   \eqn{\sigma \to 0}{sigma -> 0}, where a factor pays only where a block is nearly full, and is
+#'   null otherwise. Communities of a network are found with \eqn{\sigma}{sigma} held at the root
+#'   mean square of `A` and \eqn{\lambda}{lambda} at 1/mean:
+#'   `noise_fixed(1 / mean(A), sqrt(mean(A^2)))`.
+#'
+#' @section Certified underapproximation: With `underapprox = TRUE` the strict limit
+#'   \eqn{\sigma \to 0} is solved instead, as by Gillis and Glineur (2010): factors whose sum is at
+#'   or below `A` wherever `A` is not negative, in whatever order it is evaluated in double
+#'   precision, with the least squared error that a local search finds (exact coordinate steps on
+#'   supports that grow and shrink, from several rows or columns; with `refine = TRUE` all factors
+#'   are improved in rounds, by a quadratic programme for each row and column, and each is once
+#'   given up for a new one). Where `A` is zero so are the factors; they are also zero where `A`
+#'   is negative. \eqn{\lambda} and \eqn{\sigma} are then those of what is left. It takes working
+#'   copies of `A`. Every fit, of either kind, has a `certificate`.
+#' @name nmu
+NULL

@@ -1,0 +1,65 @@
+#' The density of a prior as text
+#' @param family Its name.
+#' @return One string.
+#' @noRd
+prior_text <- function(family) {
+  switch(family,
+    flat = "1 on w >= 0, improper",
+    exponential = "rate exp(-rate w)",
+    point_exponential = "(1 - weight) at 0 + weight Exp(rate)",
+    binary = "(1 - weight) at 0 + weight N(location, (ratio location)^2), truncated to w >= 0",
+    mixture = "sum of weights times densities of one shape and different scales",
+    custom = "by functions written in R"
+  )
+}
+
+#' @rdname prior
+#' @param x An object of class `nmu_prior`.
+#' @param ... Not used.
+#' @method print nmu_prior
+#' @export
+print.nmu_prior <- function(x, ...) {
+  cli::cat_line(format(x))
+  invisible(x)
+}
+
+#' @rdname prior
+#' @method format nmu_prior
+#' @export
+format.nmu_prior <- function(x, ...) {
+  settings <- prior_settings(x)
+  c(
+    sprintf("<nmu_prior> %s", x$name %||% x$family),
+    sprintf("  %s", prior_text(x$family)),
+    if (length(settings) > 0) {
+      texts <- vapply(settings, hyperparameter_text, "")
+      sprintf("  %s", paste(names(settings), "=", texts, collapse = ", "))
+    }
+  )
+}
+
+#' What is set of a prior, or left to be estimated
+#' @param prior An object of class `nmu_prior`.
+#' @return A named list.
+#' @noRd
+prior_settings <- function(prior) {
+  if (prior$family == "custom") {
+    return(if (is.null(prior$g)) list(g = NULL) else hyperparameters_of(prior$g))
+  }
+  unclass(prior)[-1]
+}
+
+#' A hyperparameter as text
+#' @param value Numbers, a word, or `NULL`.
+#' @return One string.
+#' @noRd
+hyperparameter_text <- function(value) {
+  if (is.null(value)) {
+    return("estimated")
+  }
+  if (!is.numeric(value)) {
+    return(value)
+  }
+  more <- if (length(value) > 6) "/..."
+  paste0(paste(signif_text(utils::head(value, 6)), collapse = "/"), more)
+}

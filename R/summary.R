@@ -1,0 +1,190 @@
+# What print() and summary() tell of a fit. Their help is with the other methods, in methods.R.
+
+#' @rdname nmu_methods
+#' @method summary nmu_fit
+#' @export
+summary.nmu_fit <- function(object, A = NULL, ...) {
+  if (!is.null(A) || !is.null(object$A)) {
+    A <- fit_data(object, A, quote(summary(object)))
+  }
+  factors <- fit_factors(object)
+  table <- data.frame(
+    factor = colnames(factors$u),
+    d = factors$d,
+    share = if (is.null(A)) NA_real_ else factors$d^2 / frobenius_norm(A)^2,
+    support_u = support_size(factors$u),
+    support_v = support_size(factors$v)
+  )
+  structure(
+    list(
+      title = fit_title(object),
+      factors = table,
+      lambda = object$lambda,
+      sigma = object$sigma,
+      law = fit_law(object),
+      sds = object$sds,
+      loglik = if (inherits(object, "nmu") || !is.null(A)) {
+        as.numeric(logLik(object, A = A))
+      } else {
+        NA_real_
+      },
+      nobs = object$nobs,
+      status = object$status,
+      certificate = object$certificate,
+      refit = object$refit[c("settled", "status")],
+      elbo = object$elbo,
+      priors = schedule_text(object)
+    ),
+    class = "summary.nmu_fit"
+  )
+}
+
+#' @rdname nmu_methods
+#' @method print summary.nmu_fit
+#' @export
+print.summary.nmu_fit <- function(x, ...) {
+  cli::cat_line(cli::style_bold(x$title))
+  print(x$factors, digits = 4, row.names = FALSE)
+  cat_wrapped(c(
+    noise_text(x), law_text(x),
+    sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)),
+    x$priors, certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)
+  ))
+  invisible(x)
+}
+
+#' Print lines, broken where the console is narrower than they are
+#' @param lines Strings.
+#' @noRd
+cat_wrapped <- function(lines) {
+  cli::cat_line(cli::ansi_strwrap(lines, width = cli::console_width() + 1, exdent = 2))
+}
+
+#' A certificate as text
+#' @param certificate That of a fit, or `NULL`.
+#' @return One string, or `NULL`.
+#' @noRd
+certificate_text <- function(certificate) {
+  if (is.null(certificate)) {
+    return(NULL)
+  }
+  above <- if (certificate$violated == 0) {
+    "no entry exceeded"
+  } else {
+    sprintf(
+      "%s %% of the entries exceeded, by at most %s", signif_text(100 * certificate$share),
+      signif_text(certificate$largest_violation)
+    )
+  }
+  sprintf("relative error = %s, %s", signif_text(certificate$error), above)
+}
+
+#' How a joint refit went, as text
+#' @param refit A list of `settled` and `status`, or `NULL`.
+#' @return One string, or `NULL`.
+#' @noRd
+refit_text <- function(refit) {
+  if (is.null(refit$settled)) {
+    return(NULL)
+  }
+  if (is.na(refit$settled)) {
+    "certified underapproximation"
+  } else if (refit$settled) {
+    "factors refitted together"
+  } else {
+    sprintf("factors not determined by the likelihood (refit: %s)", refit$status)
+  }
+}
+
+#' @rdname nmu_methods
+#' @method print nmu_fit
+#' @export
+print.nmu_fit <- function(x, ...) {
+  cat_wrapped(format(x))
+  invisible(x)
+}
+
+#' @rdname nmu_methods
+#' @method format nmu_fit
+#' @export
+format.nmu_fit <- function(x, ...) {
+  factors <- fit_factors(x)
+  shown <- seq_len(min(length(factors$d), 10))
+  list_text <- function(values) {
+    more <- if (length(values) > length(shown)) ", ..."
+    paste0(paste(signif_text(values[shown]), collapse = ", "), more)
+  }
+  support <- sprintf("support of u = %s of %d", list_text(support_size(factors$u)), nrow(factors$u))
+  if (!x$symmetric) {
+    support <- c(support, sprintf(
+      "support of v = %s of %d", list_text(support_size(factors$v)), nrow(factors$v)
+    ))
+  }
+  c(
+    cli::style_bold(fit_title(x)),
+    paste("d =", list_text(factors$d)),
+    support,
+    noise_text(x),
+    law_text(x),
+    if (inherits(x, "nmu")) log_lik_text(x),
+    status_text(x$status)
+  )
+}
+
+#' First line about a fit
+#' @param fit A fit.
+#' @return One string.
+#' @noRd
+fit_title <- function(fit) {
+  factors <- fit_factors(fit)
+  sprintf(
+    "<%s> %d x %d %smatrix, %d factor%s",
+    class(fit)[1], nrow(factors$u), nrow(factors$v), if (fit$symmetric) "symmetric " else "",
+    length(factors$d), if (length(factors$d) == 1) "" else "s"
+  )
+}
+
+#' Lambda and sigma as text
+#' @param fit A fit, or its summary.
+#' @return One string.
+#' @noRd
+noise_text <- function(fit) {
+  differs <- if (!is.null(fit$sds)) {
+    sprintf(" (from %s to %s)", signif_text(min(fit$sds)), signif_text(max(fit$sds)))
+  }
+  text <- sprintf("lambda = %s, sigma = %s", signif_text(fit$lambda), signif_text(fit$sigma))
+  paste0(text, differs)
+}
+
+#' The log-likelihood as text
+#' @param fit A fit of class `nmu`, or a summary.
+#' @return One string.
+#' @noRd
+log_lik_text <- function(fit) {
+  value <- if (is.na(fit$loglik)) "not computed" else signif_text(fit$loglik)
+  paste("log-likelihood =", value)
+}
+
+#' The status as text
+#' @param status Status of a fit.
+#' @return One string.
+#' @noRd
+status_text <- function(status) {
+  meaning <- c(
+    converged = "converged",
+    maxiter = "all iterations allowed were run",
+    stalled = "stalled: no step gained more",
+    lambda = "stopped: the residual gives no positive lambda and sigma",
+    interrupted = "interrupted"
+  )
+  if (status %in% names(meaning)) meaning[[status]] else status
+}
+
+#' Numbers as text, with four digits
+#' @param x Numbers.
+#' @return A character vector.
+#' @noRd
+signif_text <- function(x) {
+  format_one <- function(value) format(value, digits = 4, trim = TRUE)
+  vapply(x, format_one, "")
+}
