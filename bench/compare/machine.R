@@ -34,7 +34,20 @@ describe_machine <- function() {
     packages = paste(c(installed(c("nmu", "truncnorm", "RcppML", "NMF")), installed_sklearn()),
       collapse = ", "
     ),
+    commit = commit(),
     date = format(Sys.Date())
+  )
+}
+
+# What was measured, and whether it was changed since it was committed
+commit <- function() {
+  git <- function(...) system2("git", c(...), stdout = TRUE, stderr = FALSE)
+  tryCatch(
+    {
+      changed <- length(git("status", "--porcelain", "--untracked-files=no", "--", "R", "src")) > 0
+      paste0(git("rev-parse", "--short=10", "HEAD"), if (changed) ", with changes" else "")
+    },
+    error = function(condition) "not known: no git here"
   )
 }
 
