@@ -137,7 +137,7 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
     symmetric = symmetric, u = start$u, v = start$v, keep_b = keep_b, trace = trace,
     threads = control$threads
   )
-  local_progress(1, control)
+  local_progress(1, control, times = if (symmetric) 2 else 1)
   core <- core_value(core_em(A, options), call)
   control$tol <- tol
   control$maxiter <- maxiter

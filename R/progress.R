@@ -12,17 +12,18 @@ running <- new.env()
 #'
 #' @param total Number of factors, or `NA` where it is left to the data.
 #' @param control The settings.
+#' @param times What the core's log-likelihood is multiplied by.
 #' @param frame The function at whose end the bar goes.
 #' @return Nothing of use.
 #' @noRd
-local_progress <- function(total, control, frame = parent.frame()) {
+local_progress <- function(total, control, times = 1, frame = parent.frame()) {
   if (!control$verbose || !rlang::is_interactive()) {
     return(invisible())
   }
   running$total <- total
+  running$times <- times
   running$start <- proc.time()[["elapsed"]]
   running$bar <- NULL
-  running$furthest <- 0
   do.call(on.exit, list(quote(end_progress()), add = TRUE), envir = frame)
   invisible()
 }
@@ -40,28 +41,27 @@ end_progress <- function() {
 #'
 #' Called by the core. An error here is none of the fit.
 #'
-#' @param factor Number of the factor, or of the first where all are refitted together.
-#' @param iteration The iterations done on it.
+#' @param stage `"factor"`, `"refit"` (of all factors together) or `"noise"` (of lambda and sigma).
+#' @param factor Number of the factor, or of the last of those that are refitted.
+#' @param iteration The iterations done; 0 while a start is looked for.
+#' @param loglik The log-likelihood, or `NA`.
 #' @return Nothing of use.
 #' @noRd
-progress_tick <- function(factor, iteration) {
+progress_tick <- function(stage, factor, iteration, loglik) {
   if (!is.null(running$start)) {
-    try(show_progress(factor, iteration), silent = TRUE)
+    try(show_progress(stage, factor, iteration, loglik), silent = TRUE)
   }
   invisible()
 }
 
 #' @rdname progress_tick
 #' @noRd
-show_progress <- function(factor, iteration) {
+show_progress <- function(stage, factor, iteration, loglik) {
   elapsed <- proc.time()[["elapsed"]] - running$start
-  # factors come in order: going back to the first is the joint refit of those so far
-  refit <- factor < running$furthest
-  running$furthest <- max(running$furthest, factor)
   if (elapsed < getOption("cli.progress_show_after", 2)) {
     return(invisible())
   }
-  text <- progress_text(factor, iteration, refit, elapsed)
+  text <- progress_text(stage, factor, iteration, loglik * running$times, elapsed)
   if (is.null(running$bar)) {
     running$bar <- cli::cli_progress_bar(
       format = "{cli::pb_spin} {cli::pb_status}", status = text, total = NA, clear = TRUE,
@@ -77,24 +77,23 @@ show_progress <- function(factor, iteration) {
 #' said before the first factor is done.
 #'
 #' @inheritParams progress_tick
-#' @param refit Are all factors refitted?
 #' @param elapsed Seconds so far.
 #' @return One string.
 #' @noRd
-progress_text <- function(factor, iteration, refit, elapsed) {
+progress_text <- function(stage, factor, iteration, loglik, elapsed) {
   total <- running$total
-  where <- if (refit) {
-    sprintf("joint refit of %d factors", as.integer(running$furthest))
-  } else if (is.na(total)) {
-    sprintf("factor %d", as.integer(factor))
-  } else {
-    sprintf("factor %d of %d", as.integer(factor), as.integer(total))
+  known <- stage == "factor" && !is.na(total)
+  where <- switch(stage,
+    factor = sprintf("factor %.0f%s", factor, if (known) sprintf(" of %.0f", total) else ""),
+    refit = sprintf("refit of %.0f factor%s", factor, if (factor == 1) "" else "s"),
+    noise = "lambda and sigma"
+  )
+  step <- if (iteration == 0) "start" else sprintf("iteration %.0f", iteration)
+  height <- if (!is.na(loglik)) paste("log-likelihood", signif_text(loglik))
+  left <- if (known && factor > 1) {
+    paste("ETA", format_seconds(elapsed / (factor - 1) * (total - factor + 1)))
   }
-  left <- if (!refit && !is.na(total) && factor > 1) {
-    seconds <- elapsed / (factor - 1) * (total - factor + 1)
-    paste(", ETA", format_seconds(seconds))
-  }
-  paste0(where, ", iteration ", as.integer(iteration), left)
+  paste(c(where, step, height, left), collapse = ", ")
 }
 
 #' A time as text

@@ -23,7 +23,7 @@ fn one_factor(bencher: Bencher, case: Case, settings: &Settings, threads: usize)
     let threads = Threads::new(threads);
     bencher.bench_local(|| {
         let view = black_box(&case).view();
-        let start = leading_start(&view, threads);
+        let start = leading_start(&view, threads, &mut |_| ControlFlow::Continue(()));
         iterate(&view, start, settings, threads, &mut |_| ControlFlow::Continue(())).factor
     });
 }

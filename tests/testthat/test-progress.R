@@ -56,10 +56,12 @@ test_that("the core tells how a fit goes, and a bar is only shown where it is wa
   expect_null(running$start)
   rlang::with_interactive(local_progress(6, loud))
   output <- capture.output(found <- fit(quiet), type = "message")
-  expect_true(running$furthest %in% 2:6)
   expect_type(running$bar, "character")
   # ticks swallow errors: here there is none to swallow
-  output <- capture.output(expect_error(show_progress(6, 7), NA), type = "message")
+  output <- capture.output(
+    expect_error(show_progress("factor", 6, 7, -2), NA),
+    type = "message"
+  )
   end_progress()
   expect_identical(ls(running), character(0))
   # a fit of its own leaves nothing behind, also where it fails
@@ -67,15 +69,47 @@ test_that("the core tells how a fit goes, and a bar is only shown where it is wa
   expect_identical(ls(running), character(0))
 })
 
+test_that("what the bar says is where the fit is, in its own units", {
+  seen <- list()
+  told <- function(stage, factor, iteration, loglik) {
+    seen[[length(seen) + 1]] <<- data.frame(stage, factor, iteration, loglik)
+  }
+  # the core calls the function that stands in the namespace
+  real <- progress_tick
+  assignInNamespace("progress_tick", told, "nmu")
+  on.exit(assignInNamespace("progress_tick", real, "nmu"))
+  set.seed(4)
+  A <- 1000 * sim_blocks(n = 300)
+  fit <- suppressMessages(nmu(A, K = 3, control = nmu_control(tol = 1e-13)))
+  ticks <- do.call(rbind, seen)
+  expect_gt(nrow(ticks), 2)
+  climbs <- ticks[!is.na(ticks$loglik), ]
+  for (row in seq_len(nrow(climbs))) {
+    tick <- climbs[row, ]
+    values <- if (tick$stage == "factor") {
+      fit$trace$loglik[fit$trace$factor == tick$factor]
+    } else {
+      fit$refit$trace$loglik
+    }
+    expect_lt(min(abs(values - tick$loglik)), 1e-6 * abs(tick$loglik))
+  }
+  expect_gt(nrow(climbs), 0)
+})
+
 test_that("the text of the bar", {
   running$total <- 4
   on.exit(end_progress())
-  running$furthest <- 2
-  expect_identical(progress_text(1, 7, FALSE, 3), "factor 1 of 4, iteration 7")
-  expect_identical(progress_text(3, 7, FALSE, 60), "factor 3 of 4, iteration 7, ETA 1m 0s")
-  expect_identical(progress_text(1, 9, TRUE, 9), "joint refit of 2 factors, iteration 9")
+  expect_identical(progress_text("factor", 1, 0, NA, 3), "factor 1 of 4, start")
+  expect_identical(
+    progress_text("factor", 3, 7, -1234.567, 60),
+    "factor 3 of 4, iteration 7, log-likelihood -1235, ETA 1m 0s"
+  )
+  expect_identical(progress_text("refit", 2, 9, NA, 9), "refit of 2 factors, iteration 9")
+  expect_identical(
+    progress_text("noise", 2, 9, 5, 9), "lambda and sigma, iteration 9, log-likelihood 5"
+  )
   running$total <- NA
-  expect_identical(progress_text(2, 7, FALSE, 60), "factor 2, iteration 7")
+  expect_identical(progress_text("factor", 2, 7, NA, 60), "factor 2, iteration 7")
   expect_identical(format_seconds(c(39.7)), "40s")
   expect_identical(format_seconds(3900), "1h 5m")
 })

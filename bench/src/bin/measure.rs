@@ -107,13 +107,13 @@ impl Task {
             Work::Product => drop(black_box(case.product(self.threads))),
             Work::Pass(depth) => drop(black_box(case.pass(depth, self.threads))),
             Work::Prior => return black_box(case.bound(self.threads)),
-            Work::Start => drop(black_box(leading_start(&case.view(), threads))),
+            Work::Start => drop(black_box(leading_start(&case.view(), threads, &mut |_| ControlFlow::Continue(())))),
             Work::Total => drop(black_box(upper_triangle(black_box(values), order, self.threads))),
             Work::Fit => {
                 let view = case.view();
                 let settings =
                     Settings { noise: NOISE, estimator: None, rounds: 1, iterations: 20, tolerance: 0.0, trace: false };
-                let start = leading_start(&view, threads);
+                let start = leading_start(&view, threads, &mut |_| ControlFlow::Continue(()));
                 drop(black_box(iterate(&view, start, &settings, threads, &mut |_| ControlFlow::Continue(()))));
             }
         }

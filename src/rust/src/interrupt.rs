@@ -2,7 +2,7 @@
 //! to R.
 
 use extendr_api::prelude::eval_string;
-use nmu_core::observe::Progress;
+use nmu_core::observe::{Progress, Stage};
 use std::ops::ControlFlow;
 use std::os::raw::c_void;
 use std::ptr::null_mut;
@@ -25,28 +25,36 @@ fn interrupted() -> bool {
     unsafe { R_ToplevelExec(check, null_mut()) == 0 }
 }
 
-/// Tells R where the fit stands, and whether the user asked to stop while R was at it. R's function raises no errors, and
-/// what jumps out of it ends where extendr evaluates it.
-fn told(progress: Progress) -> bool {
-    eval_string(&format!("nmu:::progress_tick({}, {})", progress.factor + 1, progress.iteration)).is_err()
+/// Tells R where a fit of a matrix times `scale` stands, and whether the user asked to stop while R was at it. R's function
+/// raises no errors, and what jumps out of it ends where extendr evaluates it.
+fn told(progress: Progress, scale: f64) -> bool {
+    let Progress { stage, factor, iteration, log_likelihood, count } = progress;
+    let stage = match stage {
+        Stage::Factor => "factor",
+        Stage::Refit => "refit",
+        Stage::Noise => "noise",
+    };
+    let log_likelihood = log_likelihood + count * scale.ln();
+    let known = if log_likelihood.is_finite() { format!("{log_likelihood:e}") } else { "NA".to_owned() };
+    eval_string(&format!("nmu:::progress_tick('{stage}', {}, {iteration}, {known})", factor + 1)).is_err()
 }
 
 /// The time between two looks at the keyboard.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// An observer that ends a fit when the user interrupts it, and tells R how it goes. R tells of an interrupt once, and a fit has several stages:
-/// having heard of one, the observer ends each of them.
-pub(crate) fn observer() -> impl FnMut(Progress) -> ControlFlow<()> {
-    observer_or(|| false)
+/// An observer that ends a fit of a matrix times `scale` when the user interrupts it, and tells R how it goes. R tells of an
+/// interrupt once, and a fit has several stages: having heard of one, the observer ends each of them.
+pub(crate) fn observer(scale: f64) -> impl FnMut(Progress) -> ControlFlow<()> {
+    observer_or(scale, || false)
 }
 
 /// The same, which also ends a fit once `lost`: when nothing that it finds would be of use.
-pub(crate) fn observer_or(lost: impl Fn() -> bool) -> impl FnMut(Progress) -> ControlFlow<()> {
+pub(crate) fn observer_or(scale: f64, lost: impl Fn() -> bool) -> impl FnMut(Progress) -> ControlFlow<()> {
     let mut last = Instant::now();
     let mut stopped = false;
     move |progress| {
         if !stopped && last.elapsed() >= PERIOD {
-            stopped = interrupted() || told(progress);
+            stopped = interrupted() || told(progress, scale);
             last = Instant::now();
         }
         if stopped || lost() {

@@ -36,14 +36,14 @@ fn core_em(a: Robj, options: List) -> Result<List, String> {
     guarded(|| {
         let storage = a.whole()?;
         let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
-        let threads = options.threads()?;
+        let (threads, observer) = (options.threads()?, &mut interrupt::observer(1.0));
         let start = match options.start()? {
             Some(start) => start,
-            None => start::leading_start(&view, threads),
+            None => start::leading_start(&view, threads, observer),
         };
         let estimator = a.notebook();
         let settings = options.settings(&estimator)?;
-        let fit = em::iterate(&view, start, &settings, threads, &mut interrupt::observer());
+        let fit = em::iterate(&view, start, &settings, threads, observer);
         let b = b.map(|mut b| {
             expectation::posterior_mean(&view, &fit.b.factor, fit.b.noise, b.data_mut(), threads);
             b
@@ -67,7 +67,7 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
         let problem = options.problem(storage.as_ref(), scale)?;
         let unit = scale.sqrt();
         let (rows, columns) = (options.priors("prior", unit)?, options.priors("prior_v", unit)?);
-        let observer = &mut interrupt::observer_or(|| rows.failed() || columns.failed());
+        let observer = &mut interrupt::observer_or(scale, || rows.failed() || columns.failed());
         let plan = options.plan(scale)?;
         let found = if notebook {
             let estimator = a.notebook();
@@ -91,7 +91,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<List, String> {
         let storage = a.storage(&options)?;
         let (threads, scale) = (options.threads()?, options.scale()?);
         let problem = options.problem(storage.as_ref(), scale)?;
-        let observer = &mut interrupt::observer();
+        let observer = &mut interrupt::observer(scale);
         let settings = options.certify()?;
         let found = certify::underapproximate(&problem, &settings, threads, observer).map_err(|e| e.to_string())?;
         let factors = found.iter().map(|certified| certified.factor.clone()).collect();
@@ -124,7 +124,7 @@ fn core_project(a: Robj, options: List) -> Result<List, String> {
         let scale = options.scale()?;
         let rows = Rows { values: a.values()?, scale, law: options.law()? };
         let (columns, noise) = (options.columns(a.nrow)?, options.noise(scale)?);
-        let found = project(rows, &columns, noise, options.stop()?, &mut interrupt::observer());
+        let found = project(rows, &columns, noise, options.stop()?, &mut interrupt::observer(scale));
         found.map(|rows| projection_list(&rows, scale)).map_err(|error| error.to_string())
     })
 }

@@ -110,7 +110,7 @@ pub(crate) fn climb(
         if accepted(&theta, here.value).is_break() {
             return (theta, here.sums, Status::Refused);
         }
-        if observer(Progress { factor: 0, iteration }).is_break() {
+        if observer(Progress::new(iteration).at(here.value, here.sums.count)).is_break() {
             return (theta, here.sums, Status::Interrupted);
         }
         let settled = gain <= limits.tolerance * limits.count

@@ -52,7 +52,7 @@ const EM_STEPS: usize = 30;
 
 impl Method for Climb<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
-        let start = start.unwrap_or_else(|| largest_start(view, threads));
+        let start = start.unwrap_or_else(|| largest_start(view, threads, observer));
         let fit = self.likeliest(view, &start, threads, observer);
         let ended = matches!(fit.status, Status::Interrupted | Status::Noise | Status::Null);
         if self.schedule.is_empty() || ended {

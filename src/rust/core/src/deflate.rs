@@ -3,7 +3,7 @@
 use crate::choose::{chosen, criterion, goes_on, Candidate};
 use crate::fit::{FactorFit, Method, Refit, Status};
 use crate::flatness::mean_flatness;
-use crate::observe::{Observer, Progress};
+use crate::observe::{Observer, Progress, Stage};
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
 use crate::start::Start;
@@ -164,7 +164,7 @@ impl Search<'_> {
     fn next(&mut self, start: Option<Start>, observer: &mut Observer) -> Next {
         let index = self.fits.len();
         let taken: Vec<Factor> = self.factors(index).cloned().collect();
-        let mut tell = |progress: Progress| observer(Progress { factor: index, ..progress });
+        let mut tell = |progress: Progress| observer(progress.of(Stage::Factor, index));
         let fit = self.method.fit(&self.problem.view(&taken), start, self.threads, &mut tell);
         let next = match fit.status {
             Status::Noise | Status::Interrupted => Next::Ended,
@@ -188,7 +188,8 @@ impl Search<'_> {
         let parts: Vec<Part> =
             parts.map(|(index, factor)| Part { factor: factor.clone(), free: free(index) }).collect();
         let view = self.problem.view(&[]);
-        self.refine.then(|| self.method.refit(&view, &parts, noise, self.threads, observer)).flatten()
+        let mut tell = |progress: Progress| observer(progress.of(Stage::Refit, count.saturating_sub(1)));
+        self.refine.then(|| self.method.refit(&view, &parts, noise, self.threads, &mut tell)).flatten()
     }
 
     /// What speaks for the number of factors so far, of which `refit` is the refit.

@@ -65,15 +65,12 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
         for iteration in 1..=settings.iterations {
             let moved = state.step(noise);
             let sums = state.sums.filter(|_| settings.trace);
-            trace.push(Trace {
-                elbo: f64::NAN,
-                log_likelihood: sums.map_or(f64::NAN, |sums| sums.log_likelihood(noise)),
-                noise,
-                stage: round,
-            });
+            let log_likelihood = sums.map_or(f64::NAN, |sums| sums.log_likelihood(noise));
+            trace.push(Trace { elbo: f64::NAN, log_likelihood, noise, stage: round });
             let settled = if settings.tolerance > 0.0 { settings.tolerance } else { SETTLED };
             status = if moved <= settled { Status::Converged } else { Status::Maxiter };
-            if observer(Progress { factor: 0, iteration: trace.len() }).is_break() {
+            let progress = Progress::new(trace.len()).at(log_likelihood, sums.map_or(0.0, |sums| sums.count));
+            if observer(progress).is_break() {
                 status = Status::Interrupted;
                 break 'rounds;
             }
@@ -102,7 +99,7 @@ const SETTLED: f64 = 1e-8;
 
 impl Method for Settings<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
-        let start = start.unwrap_or_else(|| leading_start(view, threads));
+        let start = start.unwrap_or_else(|| leading_start(view, threads, observer));
         let Fit { factor, noise, trace, status, .. } = iterate(view, start, self, threads, observer);
         let question = Question {
             row_weights: &factor.u,

@@ -4,7 +4,15 @@
 //! taken over them. The threads live for one call: nothing is left behind for a forked process to trip over.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{channel, RecvTimeoutError};
+use std::time::Duration;
+
+/// Whether to come to an end.
+pub(crate) type Stop<'a> = dyn FnMut() -> bool + 'a;
+
+/// How long the calling thread waits for the others before it asks again whether to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The number of threads a computation may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,24 +26,58 @@ impl Threads {
 
     /// `work(0), …, work(jobs − 1)`, in that order.
     pub(crate) fn map<T: Send>(self, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        self.watched_map(jobs, |job, _| work(job), &mut || false)
+    }
+
+    /// The same of long jobs, which are to come to an early end where the stop that they are handed says so.
+    ///
+    /// `ask` knows whether to stop. It is asked on the calling thread alone: by the jobs that this thread takes, and while
+    /// it waits for the others.
+    pub(crate) fn watched_map<T: Send>(
+        self,
+        jobs: usize,
+        work: impl Fn(usize, &mut Stop) -> T + Sync,
+        ask: &mut Stop,
+    ) -> Vec<T> {
+        let stopped = AtomicBool::new(false);
+        let mut asking = || {
+            let stop = stopped.load(Ordering::Relaxed) || ask();
+            stopped.store(stop, Ordering::Relaxed);
+            stop
+        };
         let threads = self.0.get().min(jobs);
         if threads <= 1 {
-            return (0..jobs).map(work).collect();
+            return (0..jobs).map(|job| work(job, &mut asking)).collect();
         }
         let next = AtomicUsize::new(0);
-        let take_jobs = || {
+        let take_jobs = |stop: &mut Stop| {
             let mut done = Vec::new();
             loop {
                 let job = next.fetch_add(1, Ordering::Relaxed);
                 if job >= jobs {
                     return done;
                 }
-                done.push((job, work(job)));
+                done.push((job, work(job, stop)));
             }
         };
         let mut results = std::thread::scope(|scope| {
-            let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(take_jobs)).collect();
-            let mut results = take_jobs();
+            let (at_work, all_done) = channel::<()>();
+            let help = |at_work| {
+                let results = take_jobs(&mut || stopped.load(Ordering::Relaxed));
+                drop(at_work);
+                results
+            };
+            let helpers: Vec<_> = (1..threads)
+                .map(|_| {
+                    let at_work = at_work.clone();
+                    scope.spawn(move || help(at_work))
+                })
+                .collect();
+            drop(at_work);
+            let mut results = take_jobs(&mut asking);
+            while all_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                asking();
+            }
             for helper in helpers {
                 match helper.join() {
                     Ok(part) => results.extend(part),
@@ -58,6 +100,23 @@ mod tests {
         for threads in [0, 1, 2, 7] {
             let squares = Threads::new(threads).map(100, |job| job * job);
             assert!(squares.iter().enumerate().all(|(job, &square)| square == job * job));
+        }
+    }
+
+    #[test]
+    fn all_jobs_hear_that_they_are_to_stop() {
+        for threads in [1, 2, 3] {
+            let mut asked = 0;
+            let caller = std::thread::current().id();
+            let mut ask = || {
+                assert_eq!(std::thread::current().id(), caller);
+                asked += 1;
+                asked > 3
+            };
+            // Each job goes on until it is told to stop.
+            let turns = Threads::new(threads).watched_map(9, |_, stop| (0..).take_while(|_| !stop()).count(), &mut ask);
+            assert_eq!(turns.len(), 9);
+            assert_eq!(asked, 4);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The pair comes from a Lanczos process with full orthogonalisation and thick restarts (Wu & Simon 2000), on `A` where
 //! it is symmetric and otherwise on `AᵀA`: some ten products with the matrix where the leading values are well apart.
 
+use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
 use crate::pass::product;
 use crate::vector::{add_scaled, dot, norm, normalise, truncate};
@@ -27,15 +28,16 @@ impl Start {
     }
 }
 
-/// The start from the leading singular pair `(u, v)`: `(u₊, v₊)` or `((−u)₊, (−v)₊)`, by the larger `uᵀAv`.
-pub fn leading_start(view: &View, threads: Threads) -> Start {
-    start_from(view, Leading::Size, threads)
+/// The start from the leading singular pair `(u, v)`: `(u₊, v₊)` or `((−u)₊, (−v)₊)`, by the larger `uᵀAv`. The observer is
+/// told of iteration 0.
+pub fn leading_start(view: &View, threads: Threads, observer: &mut Observer) -> Start {
+    start_from(view, Leading::Size, threads, observer)
 }
 
 /// The same from the pair that explains most as it stands: of a symmetric matrix that of the largest eigenvalue, where
 /// [`leading_start`] may take one that is far below zero.
-pub fn largest_start(view: &View, threads: Threads) -> Start {
-    start_from(view, Leading::Value, threads)
+pub fn largest_start(view: &View, threads: Threads, observer: &mut Observer) -> Start {
+    start_from(view, Leading::Value, threads, observer)
 }
 
 /// Which eigenvalue leads.
@@ -47,8 +49,8 @@ enum Leading {
     Value,
 }
 
-fn start_from(view: &View, leading: Leading, threads: Threads) -> Start {
-    let (u, v) = leading_pair(view, leading, threads);
+fn start_from(view: &View, leading: Leading, threads: Threads, observer: &mut Observer) -> Start {
+    let (u, v) = leading_pair(view, leading, threads, observer);
     let positive = side(&u, &v, 1.0);
     let negative = side(&u, &v, -1.0);
     if value(view, &positive, threads) > value(view, &negative, threads) {
@@ -69,14 +71,15 @@ fn value(view: &View, start: &Start, threads: Threads) -> f64 {
 
 /// The singular pair with the largest singular value, or the eigenvector of the leading eigenvalue twice. Signs are
 /// arbitrary but for their product.
-fn leading_pair(view: &View, leading: Leading, threads: Threads) -> (Vec<f64>, Vec<f64>) {
+fn leading_pair(view: &View, leading: Leading, threads: Threads, observer: &mut Observer) -> (Vec<f64>, Vec<f64>) {
     let (zero_rows, zero_columns) = (vec![0.0; view.nrow()], vec![0.0; view.ncol()]);
     if view.is_symmetric() {
-        let u = leading_eigenvector(view.nrow(), leading, |x| product(view, x, x, threads).rows);
+        let u = leading_eigenvector(view.nrow(), leading, |x| product(view, x, x, threads).rows, observer);
         (u.clone(), u)
     } else {
         let image = |x: &[f64]| product(view, &zero_rows, x, threads).rows;
-        let v = leading_eigenvector(view.ncol(), leading, |x| product(view, &image(x), &zero_columns, threads).columns);
+        let square = |x: &[f64]| product(view, &image(x), &zero_columns, threads).columns;
+        let v = leading_eigenvector(view.ncol(), leading, square, observer);
         let mut u = image(&v);
         normalise(&mut u);
         (u, v)
@@ -92,8 +95,14 @@ const MOST_PRODUCTS: usize = 1000;
 /// The residual `‖Ax − θx‖`, as a share of the largest `|θ|`, that ends the process.
 const TOLERANCE: f64 = 1e-15;
 
-/// The unit eigenvector of the leading `θ` of a symmetric operator of order `n`.
-fn leading_eigenvector(n: usize, leading: Leading, apply: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+/// The unit eigenvector of the leading `θ` of a symmetric operator of order `n`, as far as it is known where the observer
+/// ends the process.
+fn leading_eigenvector(
+    n: usize,
+    leading: Leading,
+    apply: impl Fn(&[f64]) -> Vec<f64>,
+    observer: &mut Observer,
+) -> Vec<f64> {
     let mut basis: Vec<Vec<f64>> = Vec::new();
     let mut projected = Mat::<f64>::zeros(LONGEST_BASIS, LONGEST_BASIS);
     let mut next = first_vector(n);
@@ -118,7 +127,8 @@ fn leading_eigenvector(n: usize, leading: Leading, apply: impl Fn(&[f64]) -> Vec
         };
         let remainder = norm(&image);
         let exhausted = remainder <= f64::MIN_POSITIVE || order == n;
-        if exhausted || remainder * ritz.last_weight() <= TOLERANCE * ritz.largest {
+        let found = exhausted || remainder * ritz.last_weight() <= TOLERANCE * ritz.largest;
+        if found || observer(Progress::new(0)).is_break() {
             return combine(&basis, &ritz.vectors[0]);
         }
         if order == longest {

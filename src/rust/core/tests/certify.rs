@@ -240,6 +240,22 @@ fn missing_entries_bound_nothing() {
 }
 
 #[test]
+fn a_pair_that_meets_only_where_entries_are_missing_is_found() {
+    let missing = f64::NAN;
+    // A single edge; three edges that end in the first row; two that have no row in common.
+    let edge = vec![missing, 1.0, 1.0, missing];
+    let star = vec![missing, 2.0, 3.0, 1.0, 2.0, missing, 0.0, 0.0, 3.0, 0.0, missing, 0.0, 1.0, 0.0, 0.0, missing];
+    let apart = vec![missing, 2.0, 0.0, 0.0, 2.0, missing, 0.0, 0.0, 0.0, 0.0, missing, 5.0, 0.0, 0.0, 5.0, missing];
+    for (values, order, count) in [(edge, 2, 1), (star, 4, 3), (apart, 4, 2)] {
+        let fits = Example::new(values, order, true).checked(count);
+        assert!(error(&fits) < 1e-12, "{order}: {}", error(&fits));
+    }
+    // Where the diagonal bounds, the best is what it allows.
+    let bounded = Example::new(vec![missing, 1.0, 1.0, 0.25], 2, true).checked(1);
+    assert!(close(&[bounded[0].factor.u[0] / bounded[0].factor.u[1]], &[4.0], 1e-12));
+}
+
+#[test]
 fn nothing_comes_of_nothing() {
     for symmetric in [false, true] {
         let fits = Example::new(vec![0.0; 16], 4, symmetric).checked(3);
@@ -311,7 +327,7 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
 fn an_interrupt_leaves_factors_that_hold() {
     for symmetric in [false, true] {
         let example = Example::random(16, 30, 30, symmetric, 0.3);
-        for last in [1, 5, 20, 60] {
+        for last in [1, 5, 20, 60, 400, 1100, 3000, 9000] {
             let mut told = 0;
             let observer = &mut |_| {
                 told += 1;

@@ -54,7 +54,7 @@ fn climb(view: &View, rule: Rule) -> FactorFit {
 fn em(view: &View, noise: Noise) -> Vec<Trace> {
     let settings =
         em::Settings { noise, estimator: None, rounds: 1, iterations: EM_ITERATIONS, tolerance: 1e-12, trace: true };
-    let start = leading_start(view, Threads::new(1));
+    let start = leading_start(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
     em::iterate(view, start, &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).trace
 }
 
@@ -151,7 +151,7 @@ fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
             iterations += trace.iter().position(|row| row.log_likelihood >= near).expect("the last is near") + 1;
             let settings =
                 em::Settings { noise, estimator: None, rounds: 1, iterations: 30, tolerance: 0.0, trace: false };
-            let start = leading_start(view, Threads::new(1));
+            let start = leading_start(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
             let begun = em::iterate(view, start, &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).factor;
             let settings =
                 Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };

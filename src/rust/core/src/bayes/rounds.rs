@@ -165,7 +165,7 @@ impl Climber<'_, '_, '_> {
         let Standing { noise, elbo, sums, .. } = standing;
         let log_likelihood = sums.log_likelihood(*noise);
         self.trace.push(Trace { log_likelihood, elbo: *elbo, noise: *noise, stage: self.stage });
-        (self.observer)(Progress { factor: 0, iteration: self.trace.len() }).is_break()
+        (self.observer)(Progress::new(self.trace.len()).at(log_likelihood, sums.count)).is_break()
     }
 
     /// The beliefs after a share of the way to their best problems, under priors that are estimated there.

@@ -2,6 +2,7 @@
 
 use super::residual::{Block, Pair, Sides};
 use super::side::Side;
+use crate::parallel::Stop;
 use pulp::{Arch, Simd, WithSimd};
 
 /// A loading that is negligible beside the largest one.
@@ -20,23 +21,24 @@ impl Ascent {
     pub(super) fn new(residual: &Sides, v: Vec<f64>) -> Self {
         let mut ascent = Self { pair: Pair { u: Vec::new(), v }, gain: 0.0 };
         let Pair { u, v } = &mut ascent.pair;
-        ascent.gain = climb::<false>(residual.columns(), v, u);
+        ascent.gain = climb::<false>(residual.columns(), v, u, &mut || false);
         ascent
     }
 
-    /// Moves every element of `v` and then every element of `u`. The gain never falls but by rounding.
-    pub(super) fn step(&mut self, residual: &Sides) {
+    /// Moves every element of `v` and then every element of `u`. The gain never falls but by rounding. A stop between two
+    /// elements leaves the others as they are.
+    pub(super) fn step(&mut self, residual: &Sides, stop: &mut Stop) {
         let Pair { u, v } = &mut self.pair;
-        climb::<true>(residual.columns(), v, u);
+        climb::<true>(residual.columns(), v, u, stop);
         drop_negligible(u);
-        self.gain = climb::<true>(residual.rows(), u, v);
+        self.gain = climb::<true>(residual.rows(), u, v, stop);
         drop_negligible(v);
     }
 }
 
 /// Climbs in `v`, where it is to be moved, and leaves the `u` that follows it. Returns the gain.
-fn climb<const MOVE: bool>(columns: &Block, v: &mut [f64], u: &mut Vec<f64>) -> f64 {
-    Arch::new().dispatch(Climb::<MOVE> { columns, v, u })
+fn climb<const MOVE: bool>(columns: &Block, v: &mut [f64], u: &mut Vec<f64>, stop: &mut Stop) -> f64 {
+    Arch::new().dispatch(Climb::<MOVE> { columns, v, u, stop })
 }
 
 /// A climb, compiled for each instruction set.
@@ -44,6 +46,7 @@ struct Climb<'a, const MOVE: bool> {
     columns: &'a Block,
     v: &'a mut [f64],
     u: &'a mut Vec<f64>,
+    stop: &'a mut Stop<'a>,
 }
 
 impl<const MOVE: bool> WithSimd for Climb<'_, MOVE> {
@@ -51,10 +54,13 @@ impl<const MOVE: bool> WithSimd for Climb<'_, MOVE> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> f64 {
-        let Self { columns, v, u } = self;
+        let Self { columns, v, u, stop } = self;
         let mut side = Side::new(columns, v);
         if MOVE {
             for (index, element) in v.iter_mut().enumerate() {
+                if stop() {
+                    break;
+                }
                 side.visit(columns.column(index), element);
             }
         }

@@ -36,13 +36,14 @@ pub use certificate::{certificate, Certificate};
 use crate::deflate::Problem;
 use crate::error::Error;
 use crate::fit::Status;
-use crate::observe::{Observer, Progress};
+use crate::observe::{Observer, Progress, Stage};
 use crate::parallel::Threads;
 use crate::scan::power_of_two_near;
 use crate::vector::norm;
 use crate::view::{Buffer, Factor, View};
 use residual::{bounds, Pair, Residual};
-use search::{best_pair, End};
+use search::{best_pair, End, Found};
+use std::ops::ControlFlow;
 
 /// How long to search, and how widely.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,6 +99,15 @@ pub fn underapproximate(
     threads: Threads,
     observer: &mut Observer,
 ) -> Result<Vec<Certified>, Error> {
+    let mut stopped = false;
+    let mut observer = |progress: Progress| {
+        stopped = stopped || observer(progress).is_break();
+        if stopped {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
     let view = problem.view(&[]);
     let unit = unit(&view, threads);
     let margin = 4.0 * (settings.count as f64 + 8.0) * f64::EPSILON;
@@ -107,25 +117,22 @@ pub fn underapproximate(
     let mut pairs: Vec<Pair> = Vec::new();
     let mut interrupted = false;
     while searches.len() < settings.count && !interrupted {
-        let mut iterations = 0;
-        let mut tell = |progress: Progress| {
-            iterations = progress.iteration;
-            observer(Progress { factor: searches.len(), ..progress })
-        };
+        let mut tell = |progress: Progress| observer(progress.of(Stage::Factor, searches.len()));
         let left = residual.after(pairs.iter());
-        let (found, end) = best_pair(left, problem.symmetric, settings, threads, &mut tell);
+        let Found { pair, iterations, end } = best_pair(left, problem.symmetric, settings, threads, &mut tell);
         interrupted = end == End::Interrupted;
         let status = match end {
             End::Interrupted => Status::Interrupted,
-            _ if found.is_none() => Status::Null,
+            _ if pair.is_none() => Status::Null,
             End::Converged => Status::Converged,
             End::Maxiter => Status::Maxiter,
         };
         searches.push(Search { iterations, status });
-        pairs.extend(found);
+        pairs.extend(pair);
     }
     if !interrupted {
-        let refined = refine::refine(&mut pairs, &mut residual, problem.symmetric, settings, threads, observer);
+        let mut tell = |progress: Progress| observer(progress.of(Stage::Refit, searches.len().saturating_sub(1)));
+        let refined = refine::refine(&mut pairs, &mut residual, problem.symmetric, settings, threads, &mut tell);
         if let (true, Some(last)) = (refined.is_break(), searches.last_mut()) {
             last.status = Status::Interrupted;
         }

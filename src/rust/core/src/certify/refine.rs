@@ -3,10 +3,10 @@
 
 use super::joint::{better_row, better_symmetric_row};
 use super::residual::{Block, Pair, Residual, Sides};
-use super::search::{best_pair, climb_on, End};
+use super::search::{best_pair, climb_on, stops, End};
 use super::Settings;
-use crate::observe::{Observer, Progress};
-use crate::parallel::Threads;
+use crate::observe::Observer;
+use crate::parallel::{Stop, Threads};
 use crate::vector::norm;
 use std::ops::ControlFlow;
 
@@ -58,7 +58,7 @@ impl Refinement<'_, '_, '_> {
                 break;
             }
             self.each_in_turn(pairs, round)?;
-            self.together(pairs);
+            self.together(pairs, round)?;
             let after = self.error(pairs);
             let fall = before - after;
             if fall <= self.settings.tolerance * before || after - goal > fall * (most - round) as f64 {
@@ -79,28 +79,42 @@ impl Refinement<'_, '_, '_> {
         for index in 0..pairs.len() {
             let others = pairs.iter().enumerate().filter(|&(other, _)| other != index).map(|(_, pair)| pair);
             let left = self.residual.after(others);
-            let ascent = climb_on(left, self.symmetric, &pairs[index], STEPS);
+            let mut stopped = false;
+            let stop = &mut || {
+                stopped = stopped || stops(self.observer, round);
+                stopped
+            };
+            let ascent = climb_on(left, self.symmetric, &pairs[index], STEPS, stop);
             if ascent.gain > gain(left, &pairs[index]) {
                 pairs[index] = ascent.pair;
             }
-            (self.observer)(Progress { factor: index, iteration: round })?;
+            if stopped {
+                return ControlFlow::Break(());
+            }
         }
         ControlFlow::Continue(())
     }
 
     /// All factors of a row together, and then of a column.
-    fn together(&mut self, pairs: &mut [Pair]) {
+    fn together(&mut self, pairs: &mut [Pair], round: usize) -> ControlFlow<()> {
         let bounds = self.residual.bounds();
         if self.symmetric {
             for row in 0..bounds.columns().count() {
+                if stops(self.observer, round) {
+                    return ControlFlow::Break(());
+                }
                 move_symmetric_row(bounds.columns().column(row), row, pairs);
             }
-            return;
+            return ControlFlow::Continue(());
         }
-        move_rows(bounds.rows(), pairs, self.threads);
-        pairs.iter_mut().for_each(Pair::transpose);
-        move_rows(bounds.columns(), pairs, self.threads);
-        pairs.iter_mut().for_each(Pair::transpose);
+        for side in [bounds.rows(), bounds.columns()] {
+            move_rows(side, pairs, self.threads, &mut || stops(self.observer, round));
+            pairs.iter_mut().for_each(Pair::transpose);
+        }
+        if stops(self.observer, round) {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     }
 
     /// Gives up each factor in turn for what a new search finds, where that is better. Whether any was.
@@ -113,14 +127,13 @@ impl Refinement<'_, '_, '_> {
             }
             let mut trial = pairs.clone();
             trial.remove(index);
-            self.together(&mut trial);
+            self.together(&mut trial, 0)?;
             let left = self.residual.after(trial.iter());
-            let mut tell = |progress: Progress| (self.observer)(Progress { factor: index, ..progress });
-            let (found, end) = best_pair(left, self.symmetric, self.settings, self.threads, &mut tell);
-            if end == End::Interrupted {
+            let found = best_pair(left, self.symmetric, self.settings, self.threads, self.observer);
+            if found.end == End::Interrupted {
                 return ControlFlow::Break(());
             }
-            trial.insert(index, found.unwrap_or_else(|| Pair::nothing(left)));
+            trial.insert(index, found.pair.unwrap_or_else(|| Pair::nothing(left)));
             self.rounds(&mut trial, TRIAL_ROUNDS, error)?;
             let now = self.error(&trial);
             if now < error * (1.0 - WORTH_IT) {
@@ -141,8 +154,8 @@ fn gain(residual: &Sides, pair: &Pair) -> f64 {
     (0..columns.count()).filter(|&index| pair.v[index] > 0.0).map(column).sum()
 }
 
-/// Moves every row of `u` to where its programme says.
-fn move_rows(rows: &Block, pairs: &mut [Pair], threads: Threads) {
+/// Moves every row of `u` to where its programme says; those that a stop comes before stay.
+fn move_rows(rows: &Block, pairs: &mut [Pair], threads: Threads, ask: &mut Stop) {
     // The programme weighs its unknowns alike, so the other side has unit norms.
     for pair in pairs.iter_mut() {
         let width = norm(&pair.v);
@@ -152,10 +165,11 @@ fn move_rows(rows: &Block, pairs: &mut [Pair], threads: Threads) {
         }
     }
     let other: Vec<&[f64]> = pairs.iter().map(|pair| pair.v.as_slice()).collect();
-    let moved = threads.map(rows.count(), |row| {
+    let better = |row: usize, stop: &mut Stop| {
         let old: Vec<f64> = pairs.iter().map(|pair| pair.u[row]).collect();
-        better_row(rows.column(row), &other, &old)
-    });
+        (!stop()).then(|| better_row(rows.column(row), &other, &old)).flatten()
+    };
+    let moved = threads.watched_map(rows.count(), better, ask);
     for (row, loadings) in moved.into_iter().enumerate() {
         for (pair, loading) in pairs.iter_mut().zip(loadings.into_iter().flatten()) {
             pair.u[row] = loading;

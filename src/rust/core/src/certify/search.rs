@@ -5,8 +5,7 @@ use super::residual::{Pair, Sides};
 use super::symmetric;
 use super::Settings;
 use crate::observe::{Observer, Progress};
-use crate::parallel::Threads;
-use std::ops::ControlFlow;
+use crate::parallel::{Stop, Threads};
 
 /// How many of the starts reach the top.
 const FINALISTS: usize = 2;
@@ -24,35 +23,53 @@ pub(super) enum End {
     Interrupted,
 }
 
-/// Looks for the feasible `u vᵀ` that takes most out of `residual`; there is none where nothing is positive.
+/// What a search found.
+pub(super) struct Found {
+    /// The pair; none where nothing is positive.
+    pub(super) pair: Option<Pair>,
+    /// The steps of the climbs.
+    pub(super) iterations: usize,
+    pub(super) end: End,
+}
+
+/// Looks for the feasible `u vᵀ` that takes most out of `residual`.
 pub(super) fn best_pair(
     residual: &Sides,
     symmetric: bool,
     settings: &Settings,
     threads: Threads,
     observer: &mut Observer,
-) -> (Option<Pair>, End) {
-    let mut climbs = starts(residual, settings.starts, threads);
-    let end = race(&mut climbs, residual, settings, threads, observer);
+) -> Found {
+    let mut climbs = starts(residual, settings.starts, threads, &mut || stops(observer, 0));
+    let (iterations, mut end) = race(&mut climbs, residual, settings, threads, observer);
     if symmetric {
-        climbs = threads.map(climbs.len(), |index| symmetric::raise(residual.columns(), &climbs[index].pair));
+        let raise = |index: usize, stop: &mut Stop| symmetric::raise(residual.columns(), &climbs[index].pair, stop);
+        climbs = threads.watched_map(climbs.len(), raise, &mut || stops(observer, iterations));
         climbs.sort_by(|one, other| other.gain.total_cmp(&one.gain));
+        if stops(observer, iterations) {
+            end = End::Interrupted;
+        }
     }
     let best = climbs.into_iter().next().filter(|best| best.gain > 0.0);
-    (best.map(|best| best.pair), end)
+    Found { pair: best.map(|best| best.pair), iterations, end }
+}
+
+/// Whether the observer ends the search. Iterations are long, so that it is asked within them, too.
+pub(super) fn stops(observer: &mut Observer, iteration: usize) -> bool {
+    observer(Progress::new(iteration)).is_break()
 }
 
 /// Climbs on from a pair, a few steps.
-pub(super) fn climb_on(residual: &Sides, symmetric: bool, pair: &Pair, steps: usize) -> Ascent {
+pub(super) fn climb_on(residual: &Sides, symmetric: bool, pair: &Pair, steps: usize, stop: &mut Stop) -> Ascent {
     let mut ascent = Ascent::new(residual, pair.v.clone());
     for _ in 0..steps {
-        ascent.step(residual);
+        ascent.step(residual, stop);
     }
     if !symmetric {
         return ascent;
     }
-    let (stayed, moved) =
-        (symmetric::raise(residual.columns(), pair), symmetric::raise(residual.columns(), &ascent.pair));
+    let mut raise = |pair: &Pair| symmetric::raise(residual.columns(), pair, stop);
+    let (stayed, moved) = (raise(pair), raise(&ascent.pair));
     if moved.gain > stayed.gain {
         moved
     } else {
@@ -61,7 +78,7 @@ pub(super) fn climb_on(residual: &Sides, symmetric: bool, pair: &Pair, steps: us
 }
 
 /// The single rows or columns, whichever are fewer, that hold most.
-fn starts(residual: &Sides, count: usize, threads: Threads) -> Vec<Ascent> {
+fn starts(residual: &Sides, count: usize, threads: Threads, ask: &mut Stop) -> Vec<Ascent> {
     let by_column = residual.columns().count() <= residual.rows().count();
     let block = if by_column { residual.columns() } else { residual.rows() };
     let square = |index: usize| -> f64 {
@@ -71,8 +88,11 @@ fn starts(residual: &Sides, count: usize, threads: Threads) -> Vec<Ascent> {
     squares.retain(|&(square, _)| square > 0.0);
     squares.sort_by(|one, other| other.0.total_cmp(&one.0));
     squares.truncate(count);
-    threads.map(squares.len(), |rank| {
+    let start = |rank: usize, stop: &mut Stop| {
         let index = squares[rank].1;
+        if stop() {
+            return Ascent::new(residual, vec![0.0; residual.columns().count()]);
+        }
         if by_column {
             let mut v = vec![0.0; block.count()];
             v[index] = 1.0;
@@ -82,35 +102,38 @@ fn starts(residual: &Sides, count: usize, threads: Threads) -> Vec<Ascent> {
             let v = block.column(index).iter().map(|value| value.max(0.0)).collect();
             Ascent::new(residual, v)
         }
-    })
+    };
+    threads.watched_map(squares.len(), start, ask)
 }
 
-/// Climbs from all starts, a step at a time, and drops the worse half after every step. The best is left first.
+/// Climbs from all starts, a step at a time, and drops the worse half after every step. The best is left first. Returns
+/// how many steps that took.
 fn race(
     climbs: &mut Vec<Ascent>,
     residual: &Sides,
     settings: &Settings,
     threads: Threads,
     observer: &mut Observer,
-) -> End {
+) -> (usize, End) {
     let mut leader = 0.0;
     for iteration in 1..=settings.iterations {
-        *climbs = threads.map(climbs.len(), |index| {
+        let step = |index: usize, stop: &mut Stop| {
             let mut ascent = climbs[index].clone();
-            ascent.step(residual);
+            ascent.step(residual, stop);
             ascent
-        });
+        };
+        *climbs = threads.watched_map(climbs.len(), step, &mut || stops(observer, iteration - 1));
         climbs.sort_by(|one, other| other.gain.total_cmp(&one.gain));
         climbs.dedup_by(|one, other| (one.gain - other.gain).abs() <= SAME_PLACE * other.gain);
         climbs.truncate(climbs.len().div_ceil(2).max(FINALISTS));
-        if observer(Progress { factor: 0, iteration }) == ControlFlow::Break(()) {
-            return End::Interrupted;
+        if stops(observer, iteration) {
+            return (iteration, End::Interrupted);
         }
         let gain = climbs.first().map_or(0.0, |best| best.gain);
         if climbs.len() <= FINALISTS && gain <= leader * (1.0 + settings.tolerance) {
-            return End::Converged;
+            return (iteration, End::Converged);
         }
         leader = gain;
     }
-    End::Maxiter
+    (settings.iterations, End::Maxiter)
 }

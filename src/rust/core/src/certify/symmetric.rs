@@ -5,6 +5,7 @@
 
 use super::ascent::{drop_negligible, Ascent};
 use super::residual::{Block, Pair};
+use crate::parallel::Stop;
 
 /// The most sweeps over the elements.
 const MOST_SWEEPS: usize = 50;
@@ -13,12 +14,15 @@ const SMALL_GAIN: f64 = 1e-9;
 /// The halvings that place a free maximum.
 const HALVINGS: usize = 60;
 
-/// The symmetric pair from `pair`, raised as far as single elements go.
-pub(super) fn raise(residual: &Block, pair: &Pair) -> Ascent {
+/// The symmetric pair from `pair`, raised as far as single elements go, or until it is to stop.
+pub(super) fn raise(residual: &Block, pair: &Pair, stop: &mut Stop) -> Ascent {
     let mut w: Vec<f64> = pair.u.iter().zip(&pair.v).map(|(u, v)| u.sqrt() * v.sqrt()).collect();
+    if w.iter().all(|&element| element == 0.0) {
+        w = largest_entry(residual, pair);
+    }
     let mut before = gain(residual, &w);
     for _ in 0..MOST_SWEEPS {
-        for index in 0..w.len() {
+        for index in (0..w.len()).take_while(|_| !stop()) {
             w[index] = best_element(residual.column(index), &w, index);
         }
         drop_negligible(&mut w);
@@ -30,6 +34,28 @@ pub(super) fn raise(residual: &Block, pair: &Pair) -> Ascent {
     }
     let gain = gain(residual, &w);
     Ascent { pair: Pair { u: w.clone(), v: w }, gain }
+}
+
+/// A symmetric pair that has nothing but the largest entry of `pair` for which one on the diagonal is missing: there, a
+/// search may end in rows of `u` none of which is one of `v`, and the symmetric pair made of both is zero.
+fn largest_entry(residual: &Block, pair: &Pair) -> Vec<f64> {
+    let missing = |index: usize| residual.column(index)[index].is_nan();
+    let mut largest = (0.0, 0, 0);
+    for (column, _) in pair.v.iter().enumerate().filter(|(_, &v)| v > 0.0) {
+        for (row, &entry) in residual.column(column).iter().enumerate() {
+            if pair.u[row] > 0.0 && entry > largest.0 && (missing(row) || missing(column)) {
+                largest = (entry, row, column);
+            }
+        }
+    }
+    let (entry, row, column) = largest;
+    let mut w = vec![0.0; pair.v.len()];
+    if entry > 0.0 {
+        // Of an entry that is missing, `min` is the other.
+        w[column] = entry.min(residual.column(column)[column]).sqrt();
+        w[row] = best_element(residual.column(row), &w, row);
+    }
+    w
 }
 
 /// `‖R‖² − ‖R − w wᵀ‖²`.

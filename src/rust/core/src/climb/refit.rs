@@ -12,7 +12,7 @@ use crate::flatness::{mean_flatness, GROUPS};
 use crate::maximise::{unwatched, Fit};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
-use crate::observe::Observer;
+use crate::observe::{Observer, Progress, Stage};
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
 use crate::view::{Factor, View};
@@ -40,7 +40,8 @@ impl Climb<'_> {
     /// λ and σ by the rule, with all factors as they are.
     pub fn settle(&self, view: &View, factors: Vec<Factor>, threads: Threads, observer: &mut Observer) -> Refit {
         let rest = view.minus(&factors);
-        let mut route = Route::new(&rest, self, threads, observer);
+        let mut tell = |progress: Progress| observer(progress.of(Stage::Noise, factors.len().saturating_sub(1)));
+        let mut route = Route::new(&rest, self, threads, &mut tell);
         let bounds = self.bounds(&route);
         let fit = route.climb_noise(&factors, self.first_noise(&route), bounds);
         let top = Top { log_likelihood: fit.log_likelihood(), factors: factors.clone() };
