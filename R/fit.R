@@ -62,7 +62,7 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
 
 #' Make a fit of class nmu
 #'
-#' @param model What `deflated_model()` or `certified_model()` returned, with a `certificate`.
+#' @param model What `deflated_model()` or `certified_model()` returned, and a `certificate`.
 #' @param noise The estimator of lambda and sigma.
 #' @param prior_b The prior of the remainder.
 #' @param ignore_diag Was the diagonal left out?
@@ -78,7 +78,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, prior_b, control, c
   }
   path <- known_values(model$path, c("rung", "elbo", "se_log_lambda", "se_log_sigma"))
   final <- model$refit %||% path[K, ]
-  status <- if (identical(model$refit$status, "interrupted")) "interrupted" else path_status(path)
+  status <- model_status(model)
   fit <- list(
     d = model$d,
     u = model$u,
@@ -138,6 +138,15 @@ refit_summary <- function(refit) {
   }
   refit$trace <- known_values(as.data.frame(refit$trace), "elbo")
   refit
+}
+
+#' The status of a model: that of its factors, unless the refit was interrupted
+#'
+#' @param model What `deflated_model()` or `certified_model()` returned.
+#' @return One string.
+#' @noRd
+model_status <- function(model) {
+  if (identical(model$refit$status, "interrupted")) "interrupted" else path_status(model$path)
 }
 
 #' The status of a fit, from those of its factors

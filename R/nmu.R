@@ -102,7 +102,8 @@
 #'   * `certificate`: a list that compares the factors' sum with `A`: `largest_violation`, by how
 #'     much it exceeds an entry that is not negative at most; `violated`, the number of entries that
 #'     it exceeds, of the `checked` ones, and their `share`; `negative`, the number of negative
-#'     entries; `error`, the relative error in the Frobenius norm;
+#'     entries; `error`, the relative error in the Frobenius norm; `NULL` where the fit was
+#'     interrupted;
 #'   * `status`: `"converged"` where all factors were converged, null or fixed; else that of the
 #'     last factor that was not; `converged`: `TRUE` or `FALSE`;
 #'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `ignore_diag`,
@@ -199,8 +200,11 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     found <- prior_value(core_deflate(A, options), record, call)
     deflated_model(found, given, chosen = K$choose)
   }
-  factors <- list(factors = model[c("d", "u", "v")])
-  model$certificate <- core_value(core_certificate(A, c(options, factors)), call)
+  # who has interrupted is not kept waiting for a pass over the matrix
+  if (model_status(model) != "interrupted") {
+    factors <- list(factors = model[c("d", "u", "v")])
+    model$certificate <- core_value(core_certificate(A, c(options, factors)), call)
+  }
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
   fit <- new_nmu(model, A, symmetric, ignore_diag, noise, prior_b, control, call)

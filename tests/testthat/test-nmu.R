@@ -128,11 +128,12 @@ test_that("Ctrl-C ends a fit with what it has found, and the next fit is fine", 
   skip_on_os("windows")
   set.seed(36)
   A <- random_matrix(400)
-  for (noise in c("notebook", "mle")) {
+  ways <- list(list(noise = "notebook"), list(noise = "mle"), list(underapprox = TRUE))
+  for (way in ways) {
     system(sprintf("(sleep 0.5; kill -INT %d) &", Sys.getpid()))
     condition <- tryCatch(
       {
-        nmu(A, K = 2000, noise = noise)
+        do.call(nmu, c(list(A, K = 2000), way))
         # an interrupt that comes late must not reach the tests that follow
         Sys.sleep(2)
       },
@@ -142,6 +143,8 @@ test_that("Ctrl-C ends a fit with what it has found, and the next fit is fine", 
     expect_s3_class(condition$fit, "nmu")
     expect_identical(condition$fit$status, "interrupted")
     expect_false(condition$fit$converged)
+    expect_null(condition$fit$certificate)
+    expect_output(print(summary(condition$fit)), "interrupted")
   }
   expect_identical(nmu(Harman74.cor$cov)$K, 1L)
 })
