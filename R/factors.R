@@ -11,11 +11,13 @@
 #' \eqn{\lambda} and \eqn{\sigma} of the fit that it was taken from, and its `loglik`, what
 #' `logLik()` says of it, [stats::AIC()] and [stats::BIC()] are `NA`.
 #'
-#' @param x A fit of class `nmu`.
+#' A fit of [nmu_em()] or [nmu_em_estlambda()] has one factor, and there is only that to choose.
+#'
+#' @param x A fit.
 #' @param i Which factors: whole numbers, negative ones for those to leave out; or names, such as
 #'   `"k2"`; or `TRUE` or `FALSE` for each factor. At least one factor is left, none twice.
 #'
-#' @return An object of class `nmu`, as described in [nmu()]. `fit[]` is `fit`.
+#' @return A fit of the same class, as described in [nmu()]. `fit[]` is `fit`.
 #'
 #' @section Errors: Class `nmu_error_input` where `i` is not as described.
 #'
@@ -25,7 +27,7 @@
 #' fit["k2"]
 #' range(residuals(fit[-1]))
 #' @name nmu_subset
-#' @aliases [.nmu
+#' @aliases [.nmu [.nmu_em
 #' @export
 `[.nmu` <- function(x, i) {
   if (missing(i)) {
@@ -67,6 +69,15 @@
   x$status <- path_status(x$path)
   x$converged <- x$status == "converged"
   validate_fit(x)
+}
+
+#' @rdname nmu_subset
+#' @export
+`[.nmu_em` <- function(x, i) {
+  if (!missing(i)) {
+    check_selection(i, "i", "factor", 1, "k1", quote(fit[i]))
+  }
+  x
 }
 
 #' The certificate of some factors of a fit

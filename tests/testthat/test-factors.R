@@ -15,6 +15,18 @@ test_that("the first factors are the fit that found them", {
   expect_identical(table[-3]$v, nmu(USArrests, K = 2, refine = FALSE)$v)
 })
 
+test_that("a fit of one factor has that to choose, and str() knows both classes", {
+  one <- nmu_em(tree, 1, 0.1)
+  expect_identical(one[], one)
+  expect_identical(one[1], one)
+  expect_identical(one["k1"], one)
+  expect_refused(one[2], "i")
+  expect_refused(one["u"], "i")
+  expect_output(str(one), "$ lambda", fixed = TRUE)
+  expect_output(str(fit, max.level = 1), "$ path", fixed = TRUE)
+  expect_output(str(fit[1], list.len = 3), "list output truncated", fixed = TRUE)
+})
+
 test_that("other factors keep lambda and sigma, and have no log-likelihood", {
   part <- table[c("k3", "k1")]
   expect_s3_class(part, "nmu")
