@@ -55,7 +55,7 @@ gg_loadings <- function(fit, shown, group, style) {
     list(ggplot2::geom_col(ggplot2::aes(fill = .data$group), width = 0.85))
   } else {
     list(
-      ggplot2::geom_line(colour = "grey60"),
+      ggplot2::geom_line(data = several("panel"), colour = "grey60"),
       ggplot2::geom_point(ggplot2::aes(colour = .data$group), size = 1)
     )
   }
@@ -80,11 +80,27 @@ gg_loadings <- function(fit, shown, group, style) {
     )
 }
 
+#' The rows of a table that a line can join: ggplot2 complains of a point by itself
+#'
+#' @param by Names of the columns that tell one line from the other.
+#' @return A function of the table, as layers take for their data.
+#' @noRd
+several <- function(by) {
+  function(table) {
+    count <- stats::ave(seq_len(nrow(table)), interaction(table[by]), FUN = length)
+    table[count > 1, ]
+  }
+}
+
 #' @rdname gg
 #' @noRd
 gg_theme <- function() {
+  # pictures are saved with their background, and readable on a dark page, too
   ggplot2::theme_minimal() +
-    ggplot2::theme(panel.grid.minor = ggplot2::element_blank())
+    ggplot2::theme(
+      panel.grid.minor = ggplot2::element_blank(),
+      plot.background = ggplot2::element_rect(fill = "white", colour = NA)
+    )
 }
 
 #' @rdname gg
@@ -147,9 +163,11 @@ gg_trace <- function(fit) {
       x = .data$iteration, y = .data$loglik, colour = .data$part, group = .data$run
     )
   ) +
-    ggplot2::geom_line(linewidth = 0.8) +
+    ggplot2::geom_line(data = several("run"), linewidth = 0.8) +
     ggplot2::geom_point(size = 0.5) +
-    ggplot2::scale_colour_manual(values = viridis(nlevels(table$part), 0.9)) +
+    ggplot2::scale_colour_manual(
+      values = viridis(nlevels(table$part), 0.9), limits = levels(table$part)
+    ) +
     ggplot2::coord_cartesian(ylim = trace_limits(table)) +
     ggplot2::labs(x = "iteration, counted through", y = "log-likelihood", colour = NULL) +
     gg_theme()
@@ -160,18 +178,21 @@ gg_trace <- function(fit) {
 gg_scree <- function(fit) {
   table <- scree_points(fit)
   present <- sort(unique(as.integer(table$series)))
+  known <- levels(table$series)[present]
   ggplot2::ggplot(
     table, ggplot2::aes(
       x = .data$K, y = .data$value, colour = .data$series, shape = .data$series
     )
   ) +
-    ggplot2::geom_line() +
+    ggplot2::geom_line(data = several(c("panel", "series"))) +
     ggplot2::geom_point(size = 2) +
     # weights start at zero
     ggplot2::geom_blank(data = replace(table[table$panel == "weight d", ], "value", 0)) +
     ggplot2::facet_wrap("panel", scales = "free") +
-    ggplot2::scale_colour_manual(values = c("grey30", plain, accent)[present]) +
-    ggplot2::scale_shape_manual(values = c(15, 16, 17)[present]) +
+    ggplot2::scale_colour_manual(
+      values = c("grey30", plain, accent)[present], limits = known
+    ) +
+    ggplot2::scale_shape_manual(values = c(15, 16, 17)[present], limits = known) +
     ggplot2::scale_x_continuous(breaks = function(limits) {
       whole <- pretty(limits)
       whole[whole %% 1 == 0]

@@ -10,14 +10,14 @@
 #' @noRd
 plot_loadings <- function(fit, shown, group, style, ...) {
   sides <- if (fit$symmetric) "u" else c("u", "v")
+  layout <- if (fit$symmetric) grDevices::n2mfrow(length(shown)) else c(length(shown), 2)
   panels <- lapply(stats::setNames(sides, sides), function(side) {
     panels <- loading_panels(fit, side, shown, group[[side]])
-    if (length(panels$labels) > 60) {
-      panels$labels <- rep("", length(panels$labels))
-    }
+    # labels must leave room for what they name
+    width <- if (length(panels$labels) > 60) 0 else if (layout[1] > 2) 10 else 18
+    panels$labels <- strtrim(panels$labels, width)
     panels
   })
-  layout <- if (fit$symmetric) grDevices::n2mfrow(length(shown)) else c(length(shown), 2)
   old <- graphics::par(mfrow = layout, las = 2)
   on.exit(graphics::par(old))
   for (index in seq_along(shown)) {
@@ -42,18 +42,20 @@ draw_loadings <- function(panels, index, style, ...) {
   colours <- if (is.null(group)) plain else viridis(nlevels(group), 0.9)[group]
   value <- panels$values[, index]
   small <- min(0.75, 26 / length(value))
+  # of a null factor an empty panel, which starts at zero like all others
+  limits <- c(0, if (any(value > 0)) max(value) else 1)
   if (style == "bars") {
-    at <- graphics::barplot(
-      value,
+    draw <- function(..., ylim = limits) graphics::barplot(value, ..., ylim = ylim)
+    at <- draw(
       names.arg = if (is.null(group)) panels$labels else rep("", length(value)), cex.names = small,
       col = colours, border = NA, space = if (length(value) > 60) 0 else 0.2,
       main = panels$titles[index], cex.main = 0.95, ...
     )
   } else {
     at <- seq_along(value)
-    graphics::plot.default(
-      at, value,
-      type = "n", ylim = c(0, max(value, 1e-300)), xaxt = "n", xlab = "", ylab = "", bty = "n",
+    draw <- function(..., ylim = limits) graphics::plot.default(at, value, ..., ylim = ylim)
+    draw(
+      type = "n", xaxt = "n", xlab = "", ylab = "", bty = "n",
       main = panels$titles[index], cex.main = 0.95, ...
     )
     graphics::lines(at, value, col = "grey60")
@@ -185,12 +187,14 @@ plot_scree <- function(fit, ...) {
   for (title in names(panels)) {
     panel <- panels[[title]]
     present <- sort(unique(as.integer(panel$series)))
+    # weights are drawn from zero on, also where all are zero
+    zero <- c(0, if (all(panel$value == 0)) 1)
     # room for the legend below the points
     room <- if (length(present) > 1) 0.2 * diff(range(panel$value)) else 0
     graphics::plot.default(
       panel$K, panel$value,
       type = "n", xlab = "K", ylab = "", main = title, cex.main = 1, bty = "n", xaxt = "n",
-      ylim = range(panel$value, min(panel$value) - room, if (title == "weight d") 0), ...
+      ylim = range(panel$value, min(panel$value) - room, if (title == "weight d") zero), ...
     )
     whole <- pretty(panel$K)
     graphics::axis(1, whole[whole %% 1 == 0])

@@ -44,7 +44,10 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
 #' @export
 print.summary.nmu_fit <- function(x, ...) {
   cli::cat_line(cli::style_bold(x$title))
-  print(x$factors, digits = 4, row.names = FALSE)
+  shown <- x$factors
+  shown$d <- signif_text(shown$d)
+  shown$share <- round(shown$share, 4)
+  print(shown, row.names = FALSE)
   cat_wrapped(c(
     noise_text(x), law_text(x),
     sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)),

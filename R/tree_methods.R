@@ -164,7 +164,7 @@ tree_layout <- function(tree, labels) {
     if (!labels && length(members) > 0) {
       members <- sprintf("%d tip%s", length(members), if (length(members) == 1) "" else "s")
     }
-    for (label in members) {
+    for (label in strtrim(members, 24)) {
       state$row <- state$row + 1
       add("tips", x = x, y = state$row, label = label)
       heights <- c(heights, state$row)
