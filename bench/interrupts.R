@@ -1,7 +1,8 @@
 # How long it takes from Ctrl-C to the prompt, in every stage of a fit. Each call runs in an R
 # process of its own and is interrupted some seconds after its beginning, at several such moments.
-# Printed are the delays, in seconds; half a second is what we ask. `-` stands where the call had
-# ended before.
+# Printed are the delays, in seconds of the process's own time, so that other work on the machine
+# does not count; half a second is what we ask. `-` stands where the call had ended before. It reads
+# /proc, so that it needs Linux.
 #
 #   R_LIBS=.lib Rscript bench/interrupts.R [order = 5000] [names of calls]
 
@@ -26,14 +27,14 @@ calls <- list(
 serve <- function(call, order, go, told) {
   library(nmu)
   set.seed(1)
-  A <- sim_tree(order)
+  A <- sim_tree(order / 2)
   used <- all.names(call[[1]])
   quiet <- nmu_control(verbose = FALSE)
   fit <- if ("fit" %in% used) nmu(A, K = 6, refine = FALSE, control = quiet)
   B <- if ("B" %in% used) A[, seq_len(order / 2)]
   noise <- if ("noise" %in% used) crossprod(matrix(rnorm(order^2), order))
   tell <- function(what) {
-    cat(what, format(as.numeric(Sys.time()), digits = 17), "\n", file = told, append = TRUE)
+    cat(what, sum(proc.time()[1:2]), "\n", file = told, append = TRUE)
   }
   one_turn <- function() {
     tell("began")
@@ -56,7 +57,23 @@ serve <- function(call, order, go, told) {
   })
 }
 
-# The delays of interrupts at all moments
+# The processor time that a process has taken, in seconds
+time_of <- function(process) {
+  fields <- strsplit(readLines(sprintf("/proc/%d/stat", process)), " ")[[1]]
+  sum(as.numeric(fields[14:15])) / 100
+}
+
+# Waits until a process has taken so much time, or no more for a while, as it is done
+wait_until <- function(child, time) {
+  idle <- 0
+  while (idle < 400 && time_of(child$get_pid()) < time) {
+    before <- time_of(child$get_pid())
+    Sys.sleep(0.005)
+    idle <- if (time_of(child$get_pid()) > before) 0 else idle + 1
+  }
+}
+
+# The delays of interrupts at all moments, which are processor time, too
 delays_of <- function(call, order) {
   files <- tempfile(c("go", "told"))
   child <- callr::r_bg(serve, list(as.expression(call), order, files[1], files[2]))
@@ -76,9 +93,9 @@ delays_of <- function(call, order) {
   }
   delay <- function(moment) {
     cat("go\n", file = files[1], append = TRUE)
-    heard()
-    Sys.sleep(moment)
-    sent <- as.numeric(Sys.time())
+    began <- as.numeric(heard()[2])
+    wait_until(child, began + moment)
+    sent <- time_of(child$get_pid())
     child$interrupt()
     outcome <- heard()
     if (outcome[1] == "heard") as.numeric(outcome[2]) - sent else NA
