@@ -81,7 +81,8 @@ const HALVINGS: usize = 40;
 /// The relative rounding of a value.
 const ROUNDING: f64 = 1e-14;
 
-/// Climbs from `theta` to a point, with the sums there, telling `accepted` of every step, which may refuse to go on. `size` is the scale that moves are measured by.
+/// Climbs from `theta` to a point, with the sums there, telling `accepted` of every step, which may refuse to go on. The observer may end it
+/// after every step, and before the first. `size` is the scale that moves are measured by.
 pub(crate) fn climb(
     theta: Vec<f64>,
     limits: &Limits,
@@ -94,6 +95,9 @@ pub(crate) fn climb(
     let mut here = evaluate(&theta);
     let mut memory: Vec<Pair> = Vec::new();
     let mut radius = f64::INFINITY;
+    if observer(Progress::new(0).at(here.value, here.sums.count)).is_break() {
+        return (theta, here.sums, Status::Interrupted);
+    }
     for iteration in 1..=limits.iterations {
         let free = free_coordinates(&theta, &here, limits);
         let Some((next, there)) = search(&theta, &here, &free, &mut memory, &mut radius, limits, &mut evaluate) else {

@@ -14,7 +14,7 @@ mod turns;
 use crate::bayes::Stage;
 use crate::fit::{FactorFit, Method, Refit, Status};
 use crate::noise::{Estimator, LawFamily, Noise, Scatter, Shares};
-use crate::observe::Observer;
+use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
 use crate::part::Part;
 use crate::start::{largest_start, Start};
@@ -53,6 +53,9 @@ const EM_STEPS: usize = 30;
 impl Method for Climb<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
         let start = start.unwrap_or_else(|| largest_start(view, threads, observer));
+        if observer(Progress::new(0)).is_break() {
+            return self.given_up(view, &start, threads, observer);
+        }
         let fit = self.likeliest(view, &start, threads, observer);
         let ended = matches!(fit.status, Status::Interrupted | Status::Noise | Status::Null);
         if self.schedule.is_empty() || ended {
@@ -84,6 +87,15 @@ impl Method for Climb<'_> {
 }
 
 impl Climb<'_> {
+    /// The start as it is, with a first λ and σ: an observer that ends a fit is not kept waiting for steps.
+    fn given_up(&self, view: &View, start: &Start, threads: Threads, observer: &mut Observer) -> FactorFit {
+        let mut route = Route::new(view, self, threads, observer);
+        route.limit(0);
+        let (factor, noise, bounds) = (route.bare(start), self.first_noise(&route), self.bounds(&route));
+        let fit = route.climb_noise(std::slice::from_ref(&factor), noise, bounds);
+        FactorFit { status: Status::Interrupted, ..route.end(factor, &fit, bounds) }
+    }
+
     /// A factor without priors.
     fn likeliest(&self, view: &View, start: &Start, threads: Threads, observer: &mut Observer) -> FactorFit {
         let mut route = Route::new(view, self, threads, observer);
