@@ -84,7 +84,8 @@
 #'     at its largest and \eqn{b} has all but vanished; see [noise_mle()]), `rung`, the step of the
 #'     ladder that was kept, and the standard errors `se_log_lambda`, `se_log_sigma` (`NA` where
 #'     the likelihood does not curve, or none was asked for). Of a certified underapproximation
-#'     only `d`, `iterations`, `status` and `error`, the relative error after it, are known;
+#'     only `d`, `iterations`, `status` and `error`, the relative error after it (`NaN` where it
+#'     was interrupted), are known;
 #'   * `trace`: data frame with a row for each iteration: `factor`, `iteration`, `stage` (within
 #'     which the log-likelihood never falls or, where it is not `NA`, the bound), `loglik`, `elbo`,
 #'     `lambda`, `sigma`;

@@ -83,7 +83,8 @@ test_that("what the bar says is where the fit is, in its own units", {
   fit <- suppressMessages(nmu(A, K = 3, control = nmu_control(tol = 1e-13)))
   ticks <- do.call(rbind, seen)
   expect_gt(nrow(ticks), 2)
-  climbs <- ticks[!is.na(ticks$loglik), ]
+  # where a climb begins is told, but not in the trace
+  climbs <- ticks[!is.na(ticks$loglik) & ticks$iteration > 0, ]
   for (row in seq_len(nrow(climbs))) {
     tick <- climbs[row, ]
     values <- if (tick$stage == "factor") {

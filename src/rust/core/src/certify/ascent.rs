@@ -28,9 +28,15 @@ impl Ascent {
     /// Moves every element of `v` and then every element of `u`. The gain never falls but by rounding. A stop between two
     /// elements leaves the others as they are.
     pub(super) fn step(&mut self, residual: &Sides, stop: &mut Stop) {
+        if stop() {
+            return;
+        }
         let Pair { u, v } = &mut self.pair;
-        climb::<true>(residual.columns(), v, u, stop);
+        self.gain = climb::<true>(residual.columns(), v, u, stop);
         drop_negligible(u);
+        if stop() {
+            return;
+        }
         self.gain = climb::<true>(residual.rows(), u, v, stop);
         drop_negligible(v);
     }

@@ -76,7 +76,7 @@ pub struct Certified {
     pub factor: Factor,
     /// The steps of its first climb.
     pub iterations: usize,
-    /// `‖A − W‖/‖A‖` with the factors up to this one, over the observed entries.
+    /// `‖A − W‖/‖A‖` with the factors up to this one, over the observed entries; NaN after an interrupt.
     pub error: f64,
     /// Why its first climb ended; null where there was nothing left for a factor.
     pub status: Status,
@@ -140,7 +140,8 @@ pub fn underapproximate(
     pairs.resize_with(searches.len(), || Pair::nothing(&bounds));
     let mut factors: Vec<Factor> = pairs.into_iter().map(|pair| factor(pair, unit, problem.symmetric)).collect();
     certificate::enforce(problem, &mut factors, threads);
-    Ok(report(problem, factors, &searches, threads))
+    let errors = if stopped { vec![f64::NAN; factors.len()] } else { certificate::errors(problem, &factors, threads) };
+    Ok(report(factors, &searches, errors))
 }
 
 /// The factor of a pair, in units of the matrix.
@@ -154,8 +155,7 @@ fn factor(pair: Pair, unit: f64, symmetric: bool) -> Factor {
 }
 
 /// The factors with how they were found.
-fn report(problem: &Problem, factors: Vec<Factor>, searches: &[Search], threads: Threads) -> Vec<Certified> {
-    let errors = certificate::errors(problem, &factors, threads);
+fn report(factors: Vec<Factor>, searches: &[Search], errors: Vec<f64>) -> Vec<Certified> {
     let found = factors.into_iter().zip(searches).zip(errors);
     let certified = |((factor, search), error): ((Factor, &Search), f64)| {
         let null = factor.d == 0.0 && search.status != Status::Interrupted;

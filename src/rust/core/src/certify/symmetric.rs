@@ -20,20 +20,22 @@ pub(super) fn raise(residual: &Block, pair: &Pair, stop: &mut Stop) -> Ascent {
     if w.iter().all(|&element| element == 0.0) {
         w = largest_entry(residual, pair);
     }
-    let mut before = gain(residual, &w);
+    let mut reached = gain(residual, &w);
     for _ in 0..MOST_SWEEPS {
+        if stop() {
+            break;
+        }
         for index in (0..w.len()).take_while(|_| !stop()) {
             w[index] = best_element(residual.column(index), &w, index);
         }
         drop_negligible(&mut w);
-        let now = gain(residual, &w);
-        if now <= before * (1.0 + SMALL_GAIN) {
+        let before = reached;
+        reached = gain(residual, &w);
+        if reached <= before * (1.0 + SMALL_GAIN) {
             break;
         }
-        before = now;
     }
-    let gain = gain(residual, &w);
-    Ascent { pair: Pair { u: w.clone(), v: w }, gain }
+    Ascent { pair: Pair { u: w.clone(), v: w }, gain: reached }
 }
 
 /// A symmetric pair that has nothing but the largest entry of `pair` for which one on the diagonal is missing: there, a
