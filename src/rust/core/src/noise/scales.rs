@@ -7,6 +7,9 @@
 use crate::error::Error;
 use std::ops::Range;
 
+/// The largest of some `s` over the least: beyond, squares would no longer be finite, nor anything determined by all of them.
+const WIDEST: f64 = 2e10;
+
 /// What `s_ij` are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scales {
@@ -36,7 +39,7 @@ pub enum Scatter {
 }
 
 impl Scales {
-    /// `s_i c_j`, each vector positive and finite.
+    /// `s_i c_j`, each vector positive and finite, and none of its numbers 10¹⁰ times another.
     ///
     /// # Errors
     /// [`Error::Range`] where one is not.
@@ -46,10 +49,10 @@ impl Scales {
         Ok(Self::Outer { rows, columns })
     }
 
-    /// A number for each entry.
+    /// A number for each entry, with the same limits.
     ///
     /// # Errors
-    /// [`Error::Range`] where one is not positive and finite.
+    /// [`Error::Range`] where one is outside of them.
     pub fn entries(values: Vec<f64>) -> Result<Self, Error> {
         check(&values)?;
         Ok(Self::Entries(values))
@@ -66,8 +69,13 @@ impl Scales {
 }
 
 fn check(values: &[f64]) -> Result<(), Error> {
-    match values.iter().find(|value| !(**value > 0.0 && value.is_finite())) {
-        Some(&found) => Err(Error::Range { what: "a scale of the noise", expected: "positive and finite", found }),
+    let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(*value));
+    match values.iter().find(|value| !(**value > 0.0 && value.is_finite() && *value * WIDEST >= largest)) {
+        Some(&found) => Err(Error::Range {
+            what: "a scale of the noise",
+            expected: "positive, finite and 1e-10 of the largest",
+            found,
+        }),
         None => Ok(()),
     }
 }

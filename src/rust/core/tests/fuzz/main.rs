@@ -1,12 +1,16 @@
 //! Random problems under random settings: whatever they are, a fit ends, without a panic, with finite numbers, without an
-//! objective that falls, and a certified underapproximation exceeds no entry.
+//! objective that falls, with the log-likelihood that its factors have entry by entry, the same for every number of threads;
+//! and a certified underapproximation exceeds no entry.
 //!
-//! A problem is a number, from which it is drawn. `fuzz/corpus.txt` keeps those that once failed, or that show a kind;
-//! they are always tried. Then follow `NMU_FUZZ` others (300 where it is not set), from `NMU_FUZZ_FROM` on.
+//! A problem is a number, from which it is drawn. `corpus.txt` keeps those that once failed, or that show a kind; they are
+//! always tried. Then follow `NMU_FUZZ` others (300 where it is not set), from `NMU_FUZZ_FROM` on.
 #![allow(clippy::expect_used)]
 
-#[path = "fuzz/case.rs"]
 mod case;
+mod check;
+mod likelihood;
+mod matrix;
+mod settings;
 
 use case::Case;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -17,7 +21,7 @@ fn asked(name: &str, otherwise: u64) -> u64 {
 }
 
 fn corpus() -> Vec<u64> {
-    let lines = include_str!("fuzz/corpus.txt").lines();
+    let lines = include_str!("corpus.txt").lines();
     lines.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
 }
 

@@ -1,0 +1,93 @@
+//! The log-likelihood of a model, entry by entry from the densities.
+
+use crate::matrix::Matrix;
+use nmu_core::noise::{Law, Noise, Scales, Scatter};
+use nmu_core::normal::truncated;
+use nmu_core::view::Factor;
+
+const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
+
+/// What a fit says of the residual.
+pub(crate) struct Residual<'a> {
+    pub(crate) noise: Noise,
+    pub(crate) law: &'a Law,
+    pub(crate) scatter: &'a Scatter,
+    pub(crate) deviations: Option<&'a [f64]>,
+}
+
+/// A sum, and the rounding that it may have.
+#[derive(Default)]
+pub(crate) struct Rounded {
+    pub(crate) value: f64,
+    pub(crate) rounding: f64,
+}
+
+/// Σ log f(x) over the entries that count, half of it where symmetric. A density is not known better than its argument; and
+/// the pass over a sparse matrix takes off what a zero would have in the place of each stored entry.
+pub(crate) fn log_likelihood(
+    matrix: &Matrix,
+    scale: f64,
+    ignore_diagonal: bool,
+    factors: &[&Factor],
+    residual: &Residual,
+) -> Rounded {
+    let mut sum = Rounded::default();
+    for (index, value) in matrix.values.iter().enumerate() {
+        let (row, column) = (index % matrix.nrow, index / matrix.nrow);
+        if value.is_nan() || (ignore_diagonal && row == column) {
+            continue;
+        }
+        let terms = factors.iter().map(|factor| factor.d * factor.u[row] * factor.v()[column]);
+        let low_rank: f64 = terms.sum();
+        let x = value * scale - low_rank;
+        let sigma = residual.noise.sigma * residual.deviation(matrix, row, column);
+        let log_density = residual.log_density(x, sigma);
+        let steepest = x.abs() / (sigma * sigma) + residual.noise.lambda * residual.largest_rate();
+        sum.value += log_density;
+        sum.rounding += 1e-11 * log_density.abs() + 1e-14 * (steepest * (value.abs() * scale + low_rank) + 1.0);
+        if matrix.sparse.is_some() && *value != 0.0 {
+            sum.rounding += 1e-13 * residual.log_density(-low_rank, sigma).abs();
+        }
+    }
+    let share = if matrix.symmetric { 0.5 } else { 1.0 };
+    Rounded { value: share * sum.value, rounding: share * sum.rounding }
+}
+
+impl Residual<'_> {
+    fn deviation(&self, matrix: &Matrix, row: usize, column: usize) -> f64 {
+        match (self.scatter, self.deviations) {
+            (Scatter::Known(Scales::Outer { rows, columns }), _) => rows[row] * columns[column],
+            (Scatter::Known(Scales::Entries(values)), _) => values[column * matrix.nrow + row],
+            (_, Some(found)) if matrix.symmetric => (found[row] * found[column]).sqrt(),
+            (Scatter::Rows, Some(found)) => found[row],
+            (Scatter::Columns, Some(found)) => found[column],
+            _ => 1.0,
+        }
+    }
+
+    fn largest_rate(&self) -> f64 {
+        self.law.exponentials().fold(0.0, |largest: f64, (_, rate)| largest.max(rate))
+    }
+
+    /// `log [π_0 φ(x/σ)/σ + Σ_k π_k EMG(x)]`.
+    fn log_density(&self, x: f64, sigma: f64) -> f64 {
+        let t = x / sigma;
+        let normal = -HALF_LOG_TAU - sigma.ln() - 0.5 * t * t;
+        let atom = (self.law.atom() > 0.0).then(|| self.law.atom().ln() + normal);
+        let exponential = |(weight, rate): (f64, f64)| {
+            let lambda = self.noise.lambda * rate;
+            let z = t - lambda * sigma;
+            let b = truncated(z);
+            // Each form where it does not cancel.
+            weight.ln()
+                + if z < 0.0 {
+                    normal + (lambda * sigma).ln() - b.hazard.ln()
+                } else {
+                    lambda.ln() - lambda * sigma * (t - 0.5 * lambda * sigma) + b.log_mass
+                }
+        };
+        let terms: Vec<f64> = self.law.exponentials().map(exponential).chain(atom).collect();
+        let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        largest + terms.iter().map(|term| (term - largest).exp()).sum::<f64>().ln()
+    }
+}
