@@ -4,49 +4,17 @@
 
 mod common;
 
+use common::laws::{laws, plain, Plain};
 use common::{close, generator, matrix, uniform};
 use nmu_core::noise::likelihood::Slopes;
 use nmu_core::noise::{Law, Noise, Scales};
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{sweep, Depth, Model, Question, Sweep};
-use nmu_core::prior::{Family, Mixture, Observations, Prior, Shape};
 use nmu_core::storage::{Dense, Masked, Storage};
 use nmu_core::view::{Factor, View};
 
 const NOISES: [Noise; 3] =
     [Noise { lambda: 30.0, sigma: 1.0 }, Noise { lambda: 1.0, sigma: 0.7 }, Noise { lambda: 0.3, sigma: 0.01 }];
-
-fn laws() -> Vec<Law> {
-    let parts: [&[(f64, f64)]; 4] = [
-        &[(0.7, 0.0), (0.3, 1.0)],
-        &[(0.5, 0.1), (0.3, 1.0), (0.2, 5.0)],
-        &[(0.9, 0.0), (0.04, 0.01), (0.05, 1.0), (0.01, 100.0)],
-        &[
-            (0.1, 0.0),
-            (0.1, 0.1),
-            (0.1, 0.2),
-            (0.1, 0.4),
-            (0.1, 0.8),
-            (0.1, 1.6),
-            (0.1, 3.2),
-            (0.1, 6.4),
-            (0.1, 12.0),
-            (0.04, 25.0),
-            (0.03, 50.0),
-            (0.02, 100.0),
-            (0.01, 200.0),
-        ],
-    ];
-    parts.iter().map(|parts| Law::new(parts.iter().copied()).expect("a law")).collect()
-}
-
-/// The law as a prior of `b`.
-fn prior(law: &Law, noise: Noise) -> Box<dyn Prior> {
-    let (weights, means): (Vec<f64>, Vec<f64>) = law.parts().into_iter().unzip();
-    let scales = means.iter().map(|mean| mean / noise.lambda).collect();
-    let family = Mixture::new(Shape::Exponential, Some(scales), Some(weights)).expect("scales and weights");
-    family.estimate(&Observations::new(&[1.0], &[1.0]).expect("one observation"))
-}
 
 fn view<'a>(storage: &'a dyn Storage, symmetric: bool, law: &Law) -> View<'a> {
     View::new(storage, &[], symmetric).under(*law)
@@ -63,67 +31,51 @@ fn factor(nrow: usize, ncol: usize, symmetric: bool) -> Factor {
     Factor { d: 0.6, u, v: (!symmetric).then(|| uniform(random, ncol, 0.0, 1.0)) }
 }
 
-#[test]
-fn a_sweep_under_a_mixture_is_the_sum_over_its_entries() {
-    for (nrow, ncol, symmetric) in [(1, 1, true), (67, 67, true), (33, 5, false), (70, 300, false)] {
-        let mut values = matrix(&mut generator(1), nrow, ncol, symmetric);
+/// Holds a sweep to `expected`, sums to within `tolerance` and products to within ten times that.
+fn agrees(found: &Sweep, expected: &Plain, noise: Noise, symmetric: bool, tolerance: f64, at: &str) {
+    let products = 10.0 * tolerance;
+    assert!(close(&found.products.rows, &expected.rows, products), "products at {at}");
+    assert!(close(&found.curvatures.rows, &expected.row_curvatures, 10.0 * products), "curvatures at {at}");
+    if !symmetric {
+        assert!(close(&found.products.columns, &expected.columns, products), "column products at {at}");
+        assert!(
+            close(&found.curvatures.columns, &expected.column_curvatures, 10.0 * products),
+            "column curvatures at {at}"
+        );
+    }
+    let sums = &found.sums;
+    assert!(close(&[sums.mean_b], &[expected.mean], tolerance), "mean of b at {at}");
+    assert!(close(&[sums.second_b], &[expected.second], tolerance), "second of b at {at}");
+    let (value, likelihood) = (sums.log_likelihood(noise), expected.log_likelihood);
+    assert!(close(&[value], &[likelihood], products), "likelihood at {at}: {value}, {likelihood}");
+}
+
+/// Matrices of one tile and of many; that of 33 rows has entries far out to both sides, and nothing at all.
+fn problems(seed: u64) -> Vec<(Vec<f64>, Factor, bool)> {
+    let sizes = [(1, 1, true), (67, 67, true), (33, 5, false), (70, 300, false)];
+    let problem = |(nrow, ncol, symmetric)| {
+        let mut values = matrix(&mut generator(seed), nrow, ncol, symmetric);
         if nrow == 33 {
-            // Far out to both sides, and nothing at all.
             values[..5].copy_from_slice(&[-300.0, 400.0, f64::NAN, 0.0, -1e-3]);
         }
-        let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+        (values, factor(nrow, ncol, symmetric), symmetric)
+    };
+    sizes.map(problem).to_vec()
+}
+
+#[test]
+fn a_sweep_under_a_mixture_is_the_sum_over_its_entries() {
+    for (values, factor, symmetric) in problems(1) {
+        let dense = Dense::from_columns(&values, factor.u.len(), factor.v().len()).expect("lengths agree");
         let masked = Masked::new(dense);
-        let factor = factor(nrow, ncol, symmetric);
         for (law, noise) in laws().iter().flat_map(|law| NOISES.map(|noise| (law, noise))) {
             let view = view(&masked, symmetric, law);
             let found = ask(&view, &factor, noise, Depth::Curvature, 1);
-            let prior = prior(law, noise);
-            let (mut rows, mut columns) = (vec![0.0; nrow], vec![0.0; ncol]);
-            let (mut row_curvatures, mut column_curvatures) = (vec![0.0; nrow], vec![0.0; ncol]);
-            let [mut mean, mut second, mut log_likelihood] = [0.0; 3];
-            let variance_unit = noise.sigma * noise.sigma;
-            for column in 0..ncol {
-                for row in 0..nrow {
-                    let (p, q) = (factor.u[row], factor.v()[column]);
-                    let x = values[column * nrow + row] - factor.d * p * q;
-                    if x.is_nan() {
-                        continue;
-                    }
-                    let b = prior.posterior(x, noise.sigma);
-                    rows[row] += (x - b.mean) * q;
-                    columns[column] += (x - b.mean) * p;
-                    let m = 1.0 - b.variance / variance_unit;
-                    row_curvatures[row] += m * q * q;
-                    column_curvatures[column] += m * p * p;
-                    mean += b.mean;
-                    second += b.second;
-                    log_likelihood += b.log_marginal;
-                }
-            }
-            let share = if symmetric { 0.5 } else { 1.0 };
-            let at = format!("{nrow} x {ncol}, {symmetric}, {noise:?}, {law:?}");
-            assert!(close(&found.products.rows, &rows, 1e-12), "products at {at}");
-            assert!(
-                close(&found.curvatures.rows, &row_curvatures, 1e-11),
-                "curvatures at {at}: {row_curvatures:?}, {:?}",
-                found.curvatures.rows
-            );
-            if !symmetric {
-                assert!(close(&found.products.columns, &columns, 1e-12), "column products at {at}");
-                assert!(close(&found.curvatures.columns, &column_curvatures, 1e-11), "column curvatures at {at}");
-            }
-            let sums = found.sums;
-            assert!(close(&[sums.mean_b], &[share * mean], 1e-13), "mean of b at {at}");
-            assert!(close(&[sums.second_b], &[share * second], 1e-13), "second of b at {at}");
-            let value = sums.log_likelihood(noise);
-            assert!(
-                close(&[value], &[share * log_likelihood], 1e-12),
-                "likelihood at {at}: {value}, {}",
-                share * log_likelihood
-            );
+            let at = format!("{} entries, {symmetric}, {noise:?}, {law:?}", values.len());
+            agrees(&found, &plain(&values, &factor, law, noise, None), noise, symmetric, 1e-13, &at);
             let shallow = ask(&view, &factor, noise, Depth::Likelihood, 1).sums;
-            assert_eq!(shallow.log_likelihood(noise), value, "depths differ at {at}");
-            assert_eq!(shallow.mean_b, sums.mean_b, "depths differ at {at}");
+            assert_eq!(shallow.log_likelihood(noise), found.sums.log_likelihood(noise), "depths differ at {at}");
+            assert_eq!(shallow.mean_b, found.sums.mean_b, "depths differ at {at}");
         }
     }
 }
@@ -261,13 +213,9 @@ fn scales(nrow: usize, ncol: usize, symmetric: bool) -> Vec<Scales> {
 
 #[test]
 fn noise_that_differs_is_that_of_each_entry() {
-    for (nrow, ncol, symmetric) in [(1, 1, true), (67, 67, true), (33, 5, false), (70, 300, false)] {
-        let mut values = matrix(&mut generator(7), nrow, ncol, symmetric);
-        if nrow == 33 {
-            values[2] = f64::NAN;
-        }
+    for (values, factor, symmetric) in problems(7) {
+        let (nrow, ncol) = (factor.u.len(), factor.v().len());
         let storage = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
-        let factor = factor(nrow, ncol, symmetric);
         for (scales, law) in
             scales(nrow, ncol, symmetric).iter().flat_map(|s| [(s, Law::EXPONENTIAL), (s, laws()[0]), (s, laws()[1])])
         {
@@ -276,46 +224,13 @@ fn noise_that_differs_is_that_of_each_entry() {
                 let view = view.scattered(Some(scales));
                 let found = ask(&view, &factor, noise, Depth::Curvature, 2);
                 let margin = ask(&view, &factor, noise, Depth::Deviation, 2);
-                let prior = prior(&law, noise);
-                let (mut rows, mut curvatures, mut deviations) = (vec![0.0; nrow], vec![0.0; nrow], vec![0.0; nrow]);
-                let [mut mean, mut second, mut log_likelihood, mut slope] = [0.0; 4];
-                for column in 0..ncol {
-                    for row in 0..nrow {
-                        let (p, q) = (factor.u[row], factor.v()[column]);
-                        let x = values[column * nrow + row] - factor.d * p * q;
-                        if x.is_nan() {
-                            continue;
-                        }
-                        let s = match scales {
-                            Scales::Outer { rows, columns } => rows[row] * columns[column],
-                            Scales::Entries(values) => values[column * nrow + row],
-                        };
-                        let sigma = noise.sigma * s;
-                        let b = prior.posterior(x, sigma);
-                        rows[row] += (x - b.mean) * q / (s * s);
-                        curvatures[row] += (1.0 - b.variance / (sigma * sigma)) * q * q / (s * s);
-                        let square = ((x - b.mean).powi(2) + b.variance) / (sigma * sigma);
-                        deviations[row] += square * q;
-                        slope += square - 1.0;
-                        mean += b.mean;
-                        second += b.second;
-                        log_likelihood += b.log_marginal;
-                    }
-                }
-                let share = if symmetric { 0.5 } else { 1.0 };
                 let at = format!("{nrow} x {ncol}, {symmetric}, {noise:?}, {law:?}");
-                assert!(close(&found.products.rows, &rows, 1e-11), "products at {at}");
-                assert!(close(&found.curvatures.rows, &curvatures, 1e-11), "curvatures at {at}");
-                assert!(close(&margin.products.rows, &deviations, 1e-11), "deviations at {at}");
-                let sums = found.sums;
-                assert!(close(&[sums.mean_b], &[share * mean], 1e-12), "mean of b at {at}");
-                assert!(close(&[sums.second_b], &[share * second], 1e-12), "second of b at {at}");
-                assert!(close(&[sums.log_likelihood(noise)], &[share * log_likelihood], 1e-12), "likelihood at {at}");
-                let found = Slopes::new(&sums, noise).gradient[1];
-                assert!(
-                    (found - share * slope).abs() <= 1e-9 * (sums.count + slope.abs()),
-                    "slope at {at}: {found}, {slope}"
-                );
+                let expected = plain(&values, &factor, &law, noise, Some(scales));
+                agrees(&found, &expected, noise, symmetric, 1e-12, &at);
+                assert!(close(&margin.products.rows, &expected.deviations, 1e-11), "deviations at {at}");
+                let slope = Slopes::new(&found.sums, noise).gradient[1];
+                let size = found.sums.count + expected.slope.abs();
+                assert!((slope - expected.slope).abs() <= 1e-9 * size, "slope at {at}: {slope}, {}", expected.slope);
             }
         }
     }

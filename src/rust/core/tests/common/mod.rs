@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod brute;
+pub mod laws;
 pub mod means;
 pub mod problems;
 pub mod quadrature;
