@@ -65,7 +65,7 @@
 #' @param by `"constant"`, `"row"` or `"column"`: does the standard deviation of the noise differ
 #'   between rows, or columns? See the section on it. Case matters.
 #' @param se `NULL`, or known standard errors: a positive number for each row of `A`, or a matrix of
-#'   its size, in any unit.
+#'   its size, in any unit; the largest is at most 1e10 times the least.
 #'
 #' @return An object of class `nmu_noise`: a list with the name of the `rule` and its settings.
 #'
@@ -175,6 +175,10 @@ check_se <- function(se, call) {
   bad <- !(is.finite(se) & se >= 1 / largest_size & se <= largest_size)
   if (any(bad)) {
     abort_input("se", "positive and finite throughout", format(se[bad][1], digits = 15), call)
+  }
+  if (max(se) > 1e10 * min(se)) {
+    found <- sprintf("numbers from %g to %g", min(se), max(se))
+    abort_input("se", "of a largest number at most 1e10 times the least", found, call)
   }
   if (is.matrix(se)) matrix(as.double(se), nrow(se)) else as.double(se)
 }

@@ -84,7 +84,10 @@ test_that("what is wrong only in a given place is refused there", {
     list("nmu", "init", list(A = A, init = list(u = 1:3, v = 1:3))),
     list("nmu", "fixed", list(A = A, fixed = diag(2))),
     list("nmu", "A", list(A = A * 1e300)),
+    list("nmu", "A", list(A = A * 1e-300)),
     list("nmu", "A", list(A = A * 5e-324)),
+    list("nmu_em", "A", list(A = A * 1e300)),
+    list("nmu_em", "A", list(A = A * 1e-300)),
     list("nmu", "A", list(A = A > NA)),
     list("nmu", "A", list(A = diag(NA, 2) + NA, ignore_diag = TRUE)),
     list("nmu", "A", list(A = matrix(c(1, NA, NA, 1), 2), ignore_diag = TRUE)),
@@ -92,6 +95,7 @@ test_that("what is wrong only in a given place is refused there", {
     list("nmu", "A", list(A = replace(A, 1, NaN))),
     list("nmu", "A", list(A = replace(A, 1, -Inf))),
     list("normal_means", "s", list(x = 1:3, s = 1:2, prior = "flat")),
+    list("noise_mle", "se", list(se = c(1, 2e10))),
     list("prior_mixture", "scales", list(scales = c(1, 1))),
     list("prior_mixture", "weights", list(scales = c(1, 2), weights = c(0, 0))),
     list("nmu", "prior", list(A = A, prior = list("flat", "%s")))

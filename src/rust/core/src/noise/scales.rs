@@ -7,7 +7,8 @@
 use crate::error::Error;
 use std::ops::Range;
 
-/// The largest of some `s` over the least: beyond, squares would no longer be finite, nor anything determined by all of them.
+/// The largest of some `s` over the least, beyond which sums of squares lose the smaller ones. The face refuses half of it, so that
+/// rounding does not decide.
 const WIDEST: f64 = 2e10;
 
 /// What `s_ij` are.
@@ -39,7 +40,7 @@ pub enum Scatter {
 }
 
 impl Scales {
-    /// `s_i c_j`, each vector positive and finite, and none of its numbers 10¹⁰ times another.
+    /// `s_i c_j`, each vector positive and finite, and none of its numbers 2·10¹⁰ times another.
     ///
     /// # Errors
     /// [`Error::Range`] where one is not.
@@ -73,7 +74,7 @@ fn check(values: &[f64]) -> Result<(), Error> {
     match values.iter().find(|value| !(**value > 0.0 && value.is_finite() && *value * WIDEST >= largest)) {
         Some(&found) => Err(Error::Range {
             what: "a scale of the noise",
-            expected: "positive, finite and 1e-10 of the largest",
+            expected: "positive, finite and 5e-11 of the largest",
             found,
         }),
         None => Ok(()),
