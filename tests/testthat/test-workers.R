@@ -78,26 +78,41 @@ test_that("fits in other R processes are those made here", {
   expect_identical(callr::r(fit, list(A)), here)
 })
 
-test_that("memory that R refuses is an error of R, and the session goes on", {
+test_that("memory that is refused is an error, and the session goes on", {
   skip_on_os(c("windows", "mac"))
   skip_on_cran()
   skip_if_not_installed("callr")
   skip_if(!nzchar(Sys.which("prlimit")))
   told <- callr::r(function() {
+    tell <- function(code) {
+      tryCatch({
+        code
+        "none"
+      }, error = function(error) c(class(error)[1], conditionMessage(error)))
+    }
     # what is loaded, or made on first use, is there before
     nmu::nmu_em(diag(3), maxiter = 1)
+    tell(suppressMessages(nmu::nmu(diag(3), underapprox = TRUE)))
+    tell(nmu::nmu("a"))
     A <- matrix(1, 3000, 3000)
+    large <- Matrix::sparseMatrix(1:2, 1:2, x = 1, dims = c(1e6, 1e6))
+    nmu::nmu_em(large[1:3, 1:3], maxiter = 1)
     pid <- Sys.getpid()
     used <- grep("^VmSize", readLines("/proc/self/status"), value = TRUE)
-    # room for half of b
+    # room for half of another A
     limit <- 1024 * as.numeric(gsub("[^0-9]", "", used)) + 36e6
     stopifnot(system2("prlimit", c(sprintf("--pid=%d", pid), sprintf("--as=%.0f", limit))) == 0)
-    error <- tryCatch(nmu::nmu_em(A, maxiter = 1), error = identity)
     list(
-      message = if (inherits(error, "error")) conditionMessage(error) else "none",
+      b = tell(nmu::nmu_em(A, maxiter = 1)),
+      b_of_sparse = tell(nmu::nmu_em(large, maxiter = 1, keep_b = TRUE)),
+      copies = tell(nmu::nmu(A, underapprox = TRUE)),
       after = nmu::nmu_em(diag(3), maxiter = 1)$iterations
     )
   })
-  expect_match(told$message, "allocate|memory")
+  # R itself refuses what it holds, the core its working copies
+  expect_match(told$b[2], "allocate|memory")
+  expect_match(told$b_of_sparse[2], "allocate|memory")
+  expect_identical(told$copies[1], "nmu_error_core")
+  expect_match(told$copies[2], "no memory for")
   expect_equal(told$after, 1)
 })
