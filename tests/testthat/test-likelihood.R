@@ -18,6 +18,20 @@ test_that("a planted factor, lambda and sigma come back, symmetric or not", {
   }
 })
 
+test_that("more data bring the factor, lambda and sigma nearer to the truth", {
+  errors <- function(n) {
+    rowMeans(vapply(1:4, FUN.VALUE = numeric(3), FUN = function(seed) {
+      set.seed(seed)
+      A <- planted(n, 2, 0.3, n / 2)
+      fit <- suppressMessages(nmu(A[, ]))
+      c(1 - sum(fit$u * attr(A, "u")), abs(log(c(fit$lambda / 2, fit$sigma / 0.3))))
+    }))
+  }
+  found <- vapply(c(20, 60, 180), errors, numeric(3))
+  expect_true(all(apply(found, 1, diff) < 0))
+  expect_lt(max(found[, 3]), 0.05)
+})
+
 test_that("the log-likelihood is that of the residual, and never falls within a climb", {
   set.seed(42)
   A <- planted(40, 1, 0.5, 20)[, ]

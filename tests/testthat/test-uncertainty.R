@@ -294,12 +294,17 @@ test_that("rows without information, and null factors, are told apart", {
   expect_identical(unname(predict(absorbed, sim_blocks(n = 4))), matrix(0, 8, 1))
 })
 
-test_that("predicting takes less time than fitting", {
+test_that("predicting takes less work than fitting", {
   set.seed(80)
-  A <- random_matrix(400, 300)
-  seconds <- function(code) system.time(code)[["user.self"]]
-  time <- seconds(fit <- quiet(A, K = 4))
-  expect_lt(seconds(predict(fit, A[1:20, ])), time)
+  A <- random_matrix(100, 80)
+  fit <- quiet(A, K = 4)
+  # each iteration of a row reads that row alone, and these are enough
+  few <- nrow(fit$trace) %/% 4L
+  rows <- A[1:20, ]
+  expect_no_warning(
+    found <- new_loadings(fit, rows, core_scan(rows)$ok, quote(predict(fit)), maxiter = few)
+  )
+  expect_identical(found, predict(fit, rows))
 })
 
 test_that("a search that ends early is told", {
