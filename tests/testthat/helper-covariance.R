@@ -12,5 +12,14 @@ balanced_tree <- function(size) {
   cbind(1, indicator((quarter + 1) %/% 2), indicator(quarter))
 }
 
+# Three structures that a fit should find, each with the least mean cosine asked of it
+planted_structures <- function(tree, groups, apart) {
+  list(
+    tree = list(truth = balanced_tree(40), sd = 2, least = tree),
+    groups = list(truth = matrix(rbinom(1000, 1, 0.1), 100), sd = 1, least = groups),
+    apart = list(truth = indicator(rep(1:4, each = 40)), sd = 2, least = apart)
+  )
+}
+
 # Mean cosine and number of factors
 found <- function(fit, truth) c(mean(match_factors(fit, truth)$cosine), fit$K)

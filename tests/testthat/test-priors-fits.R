@@ -22,12 +22,7 @@ test_that("a binary prior finds planted groups", {
   seeds <- if (extended_tests()) 1:10 else 1:2
   for (seed in seeds) {
     set.seed(seed)
-    settings <- list(
-      tree = list(truth = balanced_tree(40), sd = 2, least = 0.99),
-      groups = list(truth = matrix(rbinom(1000, 1, 0.1), 100), sd = 1, least = 0.9995),
-      apart = list(truth = indicator(rep(1:4, each = 40)), sd = 2, least = 0.999)
-    )
-    for (setting in settings) {
+    for (setting in planted_structures(tree = 0.99, groups = 0.9995, apart = 0.999)) {
       fit <- quiet(covariance(setting$truth, setting$sd), ncol(setting$truth), prior = "binary")
       expect_gt(found(fit, setting$truth)[1], setting$least)
     }

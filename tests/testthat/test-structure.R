@@ -2,12 +2,7 @@ test_that("planted structure is found, its number of factors given or not", {
   seeds <- if (extended_tests()) 1:10 else 1:2
   for (seed in seeds) {
     set.seed(seed)
-    settings <- list(
-      tree = list(truth = balanced_tree(40), sd = 2, least = 0.97),
-      groups = list(truth = matrix(rbinom(1000, 1, 0.1), 100), sd = 1, least = 0.98),
-      apart = list(truth = indicator(rep(1:4, each = 40)), sd = 2, least = 0.999)
-    )
-    for (setting in settings) {
+    for (setting in planted_structures(tree = 0.97, groups = 0.98, apart = 0.999)) {
       A <- covariance(setting$truth, setting$sd)
       K <- ncol(setting$truth)
       expect_gt(found(suppressMessages(nmu(A, K)), setting$truth)[1], setting$least)
