@@ -19,8 +19,11 @@ use std::ops::Range;
 const MOST_PIECES: usize = 16;
 /// The least stored entries of a piece.
 const LEAST_ENTRIES: usize = 1 << 14;
+/// The rounding of what zeros would yield that is allowed, in units of a log-density for each entry.
+const ROUNDING: f64 = 1e-10;
 
-/// A sweep; `None` where the zeros cannot be summed up without going over them.
+/// A sweep; `None` where the zeros cannot be summed up without going over them, and where a zero in the place of a stored entry
+/// would be so far from the factors, in units of σ, that taking it off again loses the digits of the rest.
 pub(super) fn sweep<const LEVEL: u8>(
     view: &View,
     model: Option<Model>,
@@ -41,7 +44,11 @@ pub(super) fn sweep<const LEVEL: u8>(
         arch.dispatch(Correction::<LEVEL> { view, stored, scale, taken: &taken, model, question, columns })
     });
     let share = if view.is_symmetric() { 0.5 } else { 1.0 };
-    for part in parts {
+    let lost: f64 = parts.iter().map(|(_, lost)| share * lost).sum();
+    if lost.is_nan() || f64::EPSILON * lost > ROUNDING * view.count() {
+        return None;
+    }
+    for (part, _) in parts {
         add(&mut total.products, &part.products);
         add(&mut total.curvatures, &part.curvatures);
         total.sums.add(&part.sums, share);
@@ -120,10 +127,11 @@ struct Correction<'a, const LEVEL: u8> {
 }
 
 impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
-    type Output = Sweep;
+    /// The sweep, and `Σ (x − b̄)²/σ²` of the zeros.
+    type Output = (Sweep, f64);
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Sweep {
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
         let Self { view, stored, scale, taken, model, question, columns } = self;
         let Model { factor, noise } = model;
         let (symmetric, curved) = (view.is_symmetric(), LEVEL == level::CURVATURE);
@@ -177,9 +185,9 @@ impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
                 }
             }
         }
-        let mut sums = here.sums();
-        sums.take(&instead.sums());
-        Sweep { products, curvatures, sums }
+        let (mut sums, zeros) = (here.sums(), instead.sums());
+        sums.take(&zeros);
+        (Sweep { products, curvatures, sums }, zeros.square_rest / (noise.sigma * noise.sigma))
     }
 }
 
