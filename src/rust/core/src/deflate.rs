@@ -93,7 +93,8 @@ fn elbos(fits: &[FactorFit]) -> Vec<f64> {
 
 /// Takes factors out of a matrix, in the order in which they are found.
 ///
-/// It ends early where λ and σ can no longer be estimated or the observer says so; that last factor is kept.
+/// It ends early where λ and σ can no longer be estimated or the observer says so; that last factor is kept. It also ends
+/// where entries can no longer be read: then only what was found before is kept.
 pub fn deflate(
     problem: &Problem,
     plan: Plan,
@@ -166,6 +167,9 @@ impl Search<'_> {
         let taken: Vec<Factor> = self.factors(index).cloned().collect();
         let mut tell = |progress: Progress| observer(progress.of(Stage::Factor, index));
         let fit = self.method.fit(&self.problem.view(&taken), start, self.threads, &mut tell);
+        if self.problem.storage.is_lost() {
+            return Next::Ended;
+        }
         let next = match fit.status {
             Status::Noise | Status::Interrupted => Next::Ended,
             Status::Null => Next::Null,
@@ -189,7 +193,8 @@ impl Search<'_> {
             parts.map(|(index, factor)| Part { factor: factor.clone(), free: free(index) }).collect();
         let view = self.problem.view(&[]);
         let mut tell = |progress: Progress| observer(progress.of(Stage::Refit, count.saturating_sub(1)));
-        self.refine.then(|| self.method.refit(&view, &parts, noise, self.threads, &mut tell)).flatten()
+        let refit = self.refine.then(|| self.method.refit(&view, &parts, noise, self.threads, &mut tell)).flatten();
+        refit.filter(|_| !self.problem.storage.is_lost())
     }
 
     /// What speaks for the number of factors so far, of which `refit` is the refit.

@@ -1,7 +1,7 @@
 //! A matrix minus the factors taken out of it so far. The matrix itself is never copied or changed.
 
 use crate::noise::{Law, Scales};
-use crate::storage::{Sparse, Storage};
+use crate::storage::{Remote, Sparse, Storage};
 use crate::vector::add_scaled;
 use std::ops::Range;
 
@@ -63,6 +63,21 @@ impl<'a> View<'a> {
     /// The stored entries of the matrix itself, where all others are zero, and what they are to be multiplied by.
     pub(crate) fn sparse(&self) -> Option<(&Sparse<'_>, f64)> {
         self.storage.sparse().map(|stored| (stored, self.scale))
+    }
+
+    /// Those who go over the entries in the place of this process.
+    pub(crate) fn remote(&self) -> Option<&dyn Remote> {
+        self.storage.remote()
+    }
+
+    /// What the entries are multiplied by.
+    pub(crate) fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// How the noise of entries differs.
+    pub(crate) fn scales(&self) -> Option<&'a Scales> {
+        self.scales
     }
 
     /// The factors of one fit that are taken out.

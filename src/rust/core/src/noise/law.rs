@@ -70,6 +70,23 @@ impl Law {
         Ok(law)
     }
 
+    /// The law as numbers, from which [`Law::from_numbers`] makes the same, to the bit.
+    pub(crate) fn to_numbers(self) -> Vec<f64> {
+        std::iter::once(self.atom).chain(self.exponentials().flat_map(|(weight, rate)| [weight, rate])).collect()
+    }
+
+    /// The law from such numbers.
+    pub(crate) fn from_numbers(numbers: &[f64]) -> Option<Self> {
+        let (atom, parts) = numbers.split_first()?;
+        let mut law = Self { atom: *atom, count: 0, ..Self::EXPONENTIAL };
+        for part in parts.chunks_exact(2) {
+            *law.weights.get_mut(law.count)? = part[0];
+            *law.rates.get_mut(law.count)? = part[1];
+            law.count += 1;
+        }
+        Some(law)
+    }
+
     /// Whether it is the model's own.
     pub fn is_exponential(&self) -> bool {
         self.count == 1 && self.atom == 0.0

@@ -2,6 +2,7 @@
 //!
 //! The residual of a few columns at a time is written down, so that all products are those of matrices.
 
+use super::errand::Errand;
 use super::line::{level, Kernel, Line};
 use super::tile::{cut, diagonal_part, Tile};
 use super::{Margins, Sums};
@@ -35,7 +36,39 @@ const WIDTH: usize = 8;
 
 /// Sweeps over `view` minus `factors`, with curvatures in each loading where `curved`.
 pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, curved: bool, threads: Threads) -> JointSweep {
-    let shift = 1.0 / noise.lambda;
+    let tiles = cut(view);
+    let parts = Errand::Joint { factors, noise, curved }
+        .elsewhere(view, &tiles)
+        .unwrap_or_else(|| sweep_tiles(view, factors, noise, curved, &tiles, threads));
+    let count = factors.len();
+    let columns = if view.is_symmetric() { 0 } else { view.ncol() };
+    let mut total = JointSweep {
+        products: Panels::zeros(view.nrow(), columns, count),
+        curvatures: Panels::zeros(view.nrow(), columns, count),
+        sums: Sums::empty(shift(noise)),
+    };
+    for (tile, part) in tiles.iter().zip(&parts) {
+        total.products.add(tile, &part.products);
+        total.curvatures.add(tile, &part.curvatures);
+        total.sums.add(&part.sums, 1.0);
+    }
+    total
+}
+
+/// What the residual's moments are taken about.
+pub(super) fn shift(noise: Noise) -> f64 {
+    1.0 / noise.lambda
+}
+
+/// The sweeps over tiles of the view.
+pub(super) fn sweep_tiles(
+    view: &View,
+    factors: &[Factor],
+    noise: Noise,
+    curved: bool,
+    tiles: &[Tile],
+    threads: Threads,
+) -> Vec<JointSweep> {
     let loadings =
         |of: &dyn Fn(&Factor) -> &[f64], length| Mat::from_fn(length, factors.len(), |i, k| of(&factors[k])[i]);
     let u = loadings(&|factor| &factor.u, view.nrow());
@@ -47,13 +80,12 @@ pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, curved:
         view,
         weighted: weighted.as_ref(),
         noise,
-        shift,
+        shift: shift(noise),
         products: Weights { u: u.as_ref(), v: v.as_ref() },
         curvatures: squares.as_ref().map(|(u, v)| Weights { u: u.as_ref(), v: v.as_ref() }),
     };
     let arch = Arch::new();
-    let tiles = cut(view);
-    let parts = threads.map(tiles.len(), |index| {
+    threads.map(tiles.len(), |index| {
         let (task, tile) = (&task, tiles[index].clone());
         if !view.is_plain() {
             arch.dispatch(JointPass::<true, true> { task, tile })
@@ -62,20 +94,7 @@ pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, curved:
         } else {
             arch.dispatch(JointPass::<false, false> { task, tile })
         }
-    });
-    let count = factors.len();
-    let columns = if view.is_symmetric() { 0 } else { view.ncol() };
-    let mut total = JointSweep {
-        products: Panels::zeros(view.nrow(), columns, count),
-        curvatures: Panels::zeros(view.nrow(), columns, count),
-        sums: Sums::empty(shift),
-    };
-    for (tile, part) in tiles.iter().zip(&parts) {
-        total.products.add(tile, &part.products);
-        total.curvatures.add(tile, &part.curvatures);
-        total.sums.add(&part.sums, 1.0);
-    }
-    total
+    })
 }
 
 impl Panels {
@@ -85,7 +104,7 @@ impl Panels {
         Margins { rows: column(&self.rows), columns: column(&self.columns) }
     }
 
-    fn zeros(rows: usize, columns: usize, factors: usize) -> Self {
+    pub(super) fn zeros(rows: usize, columns: usize, factors: usize) -> Self {
         Self { rows: Mat::zeros(rows, factors), columns: Mat::zeros(columns, factors) }
     }
 

@@ -8,6 +8,7 @@
 //! results are added in their order, so that the bits do not depend on the number of threads.
 
 mod chebyshev;
+mod errand;
 mod joint;
 mod line;
 mod mixed;
@@ -18,6 +19,7 @@ mod tally;
 mod tile;
 mod zeros;
 
+pub use errand::answer;
 pub(crate) use joint::joint_sweep;
 pub(crate) use slopes::slopes;
 pub use sums::Sums;
@@ -26,9 +28,9 @@ use crate::noise::Noise;
 use crate::parallel::Threads;
 use crate::vector::add_scaled;
 use crate::view::{Factor, View};
+use errand::Errand;
 use line::level;
-use pulp::Arch;
-use tile::{cut, TilePass};
+use tile::{cut, sweep_tile};
 
 /// The low-rank part and the noise that define the posterior of `b`.
 #[derive(Clone, Copy)]
@@ -111,18 +113,9 @@ fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, 
     if let Some(found) = sparse::sweep::<LEVEL>(view, model, question, threads) {
         return found;
     }
-    let arch = Arch::new();
     let tiles = cut(view);
-    let parts = threads.map(tiles.len(), |index| {
-        let tile = tiles[index].clone();
-        // A mixture's loop looks for missing entries always: beside its cost that is nothing.
-        if LEVEL == level::DEVIATION || (LEVEL > level::PRODUCT && !view.is_plain()) {
-            arch.dispatch(TilePass::<LEVEL, true, true> { view, model, question, tile })
-        } else if view.has_missing() {
-            arch.dispatch(TilePass::<LEVEL, true, false> { view, model, question, tile })
-        } else {
-            arch.dispatch(TilePass::<LEVEL, false, false> { view, model, question, tile })
-        }
+    let parts = Errand::One { level: LEVEL, model, question: *question }.elsewhere(view, &tiles).unwrap_or_else(|| {
+        threads.map(tiles.len(), |index| sweep_tile::<LEVEL>(view, model, question, tiles[index].clone()))
     });
     let mut total = Sweep {
         products: margins(view),

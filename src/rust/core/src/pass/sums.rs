@@ -135,6 +135,27 @@ impl Sums {
         }
     }
 
+    /// All of them as numbers, to be sent elsewhere.
+    pub(super) fn to_numbers(self) -> Vec<f64> {
+        let Mixed { shares, slopes } = self.mixed.unwrap_or(Mixed::NOTHING);
+        let mixed = f64::from(u8::from(self.mixed.is_some()));
+        [&self.values()[..], &[self.minimum, self.maximum, mixed], &shares, &slopes].concat()
+    }
+
+    /// The sums from such numbers.
+    pub(super) fn from_numbers(numbers: &[f64], shift: f64) -> Option<Self> {
+        let (values, rest) = numbers.split_first_chunk::<SUMS>()?;
+        let ([minimum, maximum, mixed], rest) = rest.split_first_chunk()?;
+        let (shares, rest) = rest.split_first_chunk()?;
+        let slopes = rest.first_chunk()?;
+        Some(Self {
+            minimum: *minimum,
+            maximum: *maximum,
+            mixed: (*mixed > 0.0).then_some(Mixed { shares: *shares, slopes: *slopes }),
+            ..Self::from_values(*values, shift)
+        })
+    }
+
     /// The mean of the residual.
     pub fn residual_mean(&self) -> f64 {
         self.shift + self.first / self.count

@@ -4,7 +4,7 @@ use super::line::{level, Kernel, Line};
 use super::{add_scaled, Margins, Model, Question, Sweep};
 use crate::noise::Noise;
 use crate::view::{Buffer, View};
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// A rectangle of the matrix; of a symmetric matrix, its part on and above the diagonal.
@@ -61,12 +61,25 @@ impl Tile {
     }
 }
 
-/// The pass over one tile, compiled for each instruction set.
-pub(super) struct TilePass<'a, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
-    pub(super) view: &'a View<'a>,
-    pub(super) model: Option<Model<'a>>,
-    pub(super) question: &'a Question<'a>,
-    pub(super) tile: Tile,
+/// The pass over one tile.
+pub(super) fn sweep_tile<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, tile: Tile) -> Sweep {
+    let arch = Arch::new();
+    // A mixture's loop looks for missing entries always: beside its cost that is nothing.
+    if LEVEL == level::DEVIATION || (LEVEL > level::PRODUCT && !view.is_plain()) {
+        arch.dispatch(TilePass::<LEVEL, true, true> { view, model, question, tile })
+    } else if view.has_missing() {
+        arch.dispatch(TilePass::<LEVEL, true, false> { view, model, question, tile })
+    } else {
+        arch.dispatch(TilePass::<LEVEL, false, false> { view, model, question, tile })
+    }
+}
+
+/// The same, compiled for each instruction set.
+struct TilePass<'a, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
+    view: &'a View<'a>,
+    model: Option<Model<'a>>,
+    question: &'a Question<'a>,
+    tile: Tile,
 }
 
 impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePass<'_, LEVEL, MASKED, MIXED> {

@@ -1,6 +1,6 @@
 //! A matrix of which some entries do not count.
 
-use super::Storage;
+use super::{Remote, Storage};
 use std::ops::Range;
 
 /// Another storage whose NaN entries are missing and, where asked, its diagonal as well, as covariance and kinship
@@ -34,6 +34,15 @@ impl<T: Storage> Storage for Masked<T> {
 
     fn has_missing(&self) -> bool {
         true
+    }
+
+    /// They mask the same entries.
+    fn remote(&self) -> Option<&dyn Remote> {
+        self.inner.remote()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.inner.is_lost()
     }
 
     fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {

@@ -5,10 +5,12 @@
 
 mod dense;
 mod masked;
+mod remote;
 mod sparse;
 
 pub use dense::Dense;
 pub use masked::Masked;
+pub use remote::Remote;
 pub use sparse::Sparse;
 
 use std::ops::Range;
@@ -29,6 +31,16 @@ pub trait Storage: Sync {
     /// The stored entries, where all others are zero and none is missing: what a pass then goes over.
     fn sparse(&self) -> Option<&Sparse<'_>> {
         None
+    }
+
+    /// Those who go over the entries where these are, in the place of this process.
+    fn remote(&self) -> Option<&dyn Remote> {
+        None
+    }
+
+    /// Whether entries could not be read: what was found since is worth nothing.
+    fn is_lost(&self) -> bool {
+        false
     }
 
     /// The entries of column `column` in `rows`: a slice of the storage itself where it holds them side by side,

@@ -1,0 +1,159 @@
+//! Matrices whose entries are elsewhere: fits are those of the same matrix here, to the bit, and what is lost is left out.
+#![allow(clippy::expect_used)]
+
+mod common;
+
+use common::{generator, matrix};
+use nmu_core::climb::{Climb, Rule};
+use nmu_core::deflate::{deflate, Deflation, Plan, Problem};
+use nmu_core::fit::Trace;
+use nmu_core::noise::{LawFamily, Scales, Scatter, Shares};
+use nmu_core::parallel::Threads;
+use nmu_core::pass::answer;
+use nmu_core::storage::{Dense, Masked, Remote, Storage};
+use nmu_core::uncertainty::standard_errors;
+use nmu_core::view::Factor;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A matrix over which others go, in so many groups of tiles; they fail after so many errands, and then nothing is known.
+struct Away<'a> {
+    entries: Dense<'a>,
+    groups: usize,
+    errands: AtomicUsize,
+    last: usize,
+}
+
+impl<'a> Away<'a> {
+    fn new(values: &'a [f64], nrow: usize, groups: usize, last: usize) -> Self {
+        let entries = Dense::from_columns(values, nrow, values.len() / nrow).expect("lengths agree");
+        Self { entries, groups, errands: AtomicUsize::new(0), last }
+    }
+}
+
+impl Storage for Away<'_> {
+    fn nrow(&self) -> usize {
+        self.entries.nrow()
+    }
+
+    fn ncol(&self) -> usize {
+        self.entries.ncol()
+    }
+
+    fn remote(&self) -> Option<&dyn Remote> {
+        Some(self)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.errands.load(Ordering::Relaxed) > self.last
+    }
+
+    fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut [f64]) -> &'b [f64] {
+        if self.is_lost() {
+            buffer.fill(0.0);
+            return buffer;
+        }
+        self.entries.column(column, rows, buffer)
+    }
+}
+
+impl Remote for Away<'_> {
+    fn ask(&self, errand: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
+        if self.errands.fetch_add(1, Ordering::Relaxed) >= self.last {
+            return None;
+        }
+        let tiles = lengths.len();
+        let cut = |group: usize| tiles * group / self.groups;
+        // All entries that count are those that the mask of the storage around this one leaves.
+        let storage = Masked::new(self.entries);
+        let answers: Vec<Vec<f64>> = (0..self.groups)
+            .flat_map(|group| answer(&storage, errand, cut(group)..cut(group + 1)).expect("a right errand"))
+            .collect();
+        assert!(answers.iter().map(Vec::len).eq(lengths.iter().copied()), "as many numbers as were announced");
+        Some(answers)
+    }
+}
+
+fn climb(law: LawFamily, scatter: Scatter) -> Climb<'static> {
+    let rule = Rule::Likelihood(Shares { floor: 0.01, cap: 3.0 }, vec![0.5, 1.0]);
+    Climb { rule, schedule: Vec::new(), law, scatter, tolerance: 1e-8, iterations: 60 }
+}
+
+fn fit(storage: &dyn Storage, symmetric: bool, climb: &Climb, count: usize) -> Deflation {
+    let problem = Problem { storage, symmetric, scale: 0.5 };
+    let plan = Plan { refine: true, ..Plan::of(count) };
+    deflate(&problem, plan, climb, Threads::new(1), &mut |_| ControlFlow::Continue(()))
+}
+
+/// All that a fit is, as text in which every bit counts.
+fn told(found: &Deflation) -> String {
+    let steps = |trace: &[Trace]| format!("{trace:?}");
+    let fits: Vec<_> =
+        found.fits.iter().map(|fit| (&fit.factor, fit.noise, &fit.deviations, steps(&fit.trace))).collect();
+    let refit = found.refit.as_ref().map(|refit| (&refit.factors, refit.noise, steps(&refit.trace)));
+    format!("{fits:?} {refit:?}")
+}
+
+#[test]
+fn fits_are_those_of_the_same_matrix_here() {
+    let point = || LawFamily::PointExponential;
+    let cases = [
+        (301, 301, true, climb(LawFamily::default(), Scatter::Even)),
+        (90, 600, false, climb(LawFamily::default(), Scatter::Rows)),
+        (60, 900, false, climb(point(), Scatter::Even)),
+    ];
+    for (nrow, ncol, symmetric, climb) in cases {
+        let mut values = matrix(&mut generator(31), nrow, ncol, symmetric);
+        values[0] = f64::NAN;
+        let here = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
+        let expected = told(&fit(&here, symmetric, &climb, 2));
+        for groups in [1, 3] {
+            let away = Away::new(&values, nrow, groups, usize::MAX);
+            assert!(told(&fit(&Masked::new(away), symmetric, &climb, 2)) == expected, "{nrow} x {ncol}, {groups}");
+        }
+    }
+}
+
+#[test]
+fn standard_errors_are_those_of_the_same_matrix_here() {
+    let values = matrix(&mut generator(32), 70, 300, false);
+    let scales = Scales::entries(vec![1.5; values.len()]).expect("positive");
+    let dense = Dense::from_columns(&values, 70, 300).expect("lengths agree");
+    let found = fit(&dense, false, &climb(LawFamily::default(), Scatter::Even), 2);
+    let factors: Vec<Factor> = found.fits.iter().map(|fit| fit.factor.clone()).collect();
+    let noise = found.fits[1].noise;
+    let errors = |storage: &dyn Storage| {
+        let problem = Problem { storage, symmetric: false, scale: 0.5 };
+        let view = problem.view(&[]);
+        format!("{:?}", standard_errors(&view.scattered(Some(&scales)), &factors, noise, Threads::new(1)))
+    };
+    assert_eq!(errors(&Away::new(&values, 70, 4, usize::MAX)), errors(&dense));
+}
+
+#[test]
+fn what_was_found_before_entries_were_lost_is_kept_and_nothing_else() {
+    let values = matrix(&mut generator(33), 301, 301, true);
+    let climb = climb(LawFamily::default(), Scatter::Even);
+    let whole = Away::new(&values, 301, 1, usize::MAX);
+    let expected = fit(&whole, true, &climb, 2);
+    let errands = whole.errands.load(Ordering::Relaxed);
+    let mut lengths = Vec::new();
+    for last in (0..errands).step_by(errands / 12) {
+        let found = fit(&Away::new(&values, 301, 1, last), true, &climb, 2);
+        assert!(found.refit.is_none(), "a refit that lacks entries");
+        for (found, expected) in found.fits.iter().zip(&expected.fits) {
+            assert_eq!(found.factor, expected.factor);
+        }
+        lengths.push(found.fits.len());
+    }
+    assert!(lengths.is_sorted() && lengths.first() == Some(&0) && lengths.last() == Some(&2), "{lengths:?}");
+}
+
+#[test]
+fn an_errand_for_another_matrix_is_refused() {
+    let values = matrix(&mut generator(34), 20, 20, false);
+    let dense = Dense::from_columns(&values, 20, 20).expect("lengths agree");
+    for errand in [&[][..], &[2.0, 1.0], &[2.0, 1.0, 0.0, 1.0, 5.0, 3.0, 1.0], &[f64::NAN; 40]] {
+        assert!(answer(&dense, errand, 0..1).is_err());
+    }
+}
