@@ -1,5 +1,6 @@
 //! Between R objects and the core's terms: the only files that name R's types.
 
+mod blocks;
 mod custom;
 mod lists;
 mod matrix;

@@ -11,6 +11,7 @@ use convert::{
 use extendr_api::prelude::*;
 use nmu_core::deflate::deflate;
 use nmu_core::noise::Noise;
+use nmu_core::pass::answer;
 use nmu_core::prior::Observations;
 use nmu_core::project::{project, Rows};
 use nmu_core::{certify, em, emg, expectation, start, truncated, uncertainty, view::View};
@@ -36,7 +37,7 @@ fn core_em(a: Robj, options: List) -> Result<List, String> {
     guarded(|| {
         let storage = a.whole()?;
         let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
-        let (threads, observer) = (options.threads()?, &mut interrupt::observer(1.0));
+        let (threads, observer) = (options.threads()?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
         let start = match options.start()? {
             Some(start) => start,
             None => start::leading_start(&view, threads, observer),
@@ -67,7 +68,8 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
         let problem = options.problem(storage.as_ref(), scale)?;
         let unit = scale.sqrt();
         let (rows, columns) = (options.priors("prior", unit)?, options.priors("prior_v", unit)?);
-        let observer = &mut interrupt::observer_or(scale, || rows.failed() || columns.failed());
+        let observer =
+            &mut interrupt::observer_or(scale, || rows.failed() || columns.failed() || storage.is_lost());
         let plan = options.plan(scale)?;
         let found = if notebook {
             let estimator = a.notebook();
@@ -78,6 +80,20 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
         rows.check()?;
         columns.check()?;
         Ok(deflation_list(&found, scale))
+    })
+}
+
+/// What an errand of the core, for a matrix whose entries are elsewhere, finds on tiles of it, from 1: a vector a tile.
+/// @noRd
+#[extendr]
+fn core_answer(a: Robj, options: List, errand: &[f64], first: i32, last: i32) -> Result<List, String> {
+    let a = Matrix::new(a)?;
+    let options = Options::new(options);
+    guarded(|| {
+        let storage = a.storage(&options)?;
+        let tiles = usize::try_from(first - 1).unwrap_or(0)..usize::try_from(last).unwrap_or(0);
+        let found = answer(storage.as_ref(), errand, tiles).map_err(|error| error.to_string())?;
+        Ok(List::from_values(found))
     })
 }
 
@@ -219,6 +235,7 @@ extendr_module! {
     fn core_scan;
     fn core_em;
     fn core_deflate;
+    fn core_answer;
     fn core_underapproximate;
     fn core_certificate;
     fn core_project;

@@ -1,12 +1,13 @@
 //! R's matrices.
 
+use super::blocks::Blocks;
 use super::{extent, Options};
 use extendr_api::prelude::*;
 use nmu_core::noise::Notebook;
 use nmu_core::scan::{scan, scan_sparse, Scan};
 use nmu_core::storage::{Dense, Masked, Sparse, Storage};
 
-/// A matrix of doubles that R holds: a plain one, or one of class `dgCMatrix`.
+/// A matrix of doubles that R holds: a plain one, one of class `dgCMatrix`, or one that it reads block by block.
 pub(crate) struct Matrix {
     held: Held,
     pub(crate) nrow: usize,
@@ -18,11 +19,18 @@ enum Held {
     Dense(Robj),
     /// The slots `p`, `i` and `x`.
     Sparse([Robj; 3]),
+    /// How many entries to read at a time, how many columns are stored together, and whether others go over them.
+    Blocks(usize, usize, bool),
 }
 
 impl Matrix {
-    /// Takes R's object, which must be one of the two.
+    /// Takes R's object, which must be one of the three.
     pub(crate) fn new(object: Robj) -> Result<Self, String> {
+        if object.inherits("nmu_blocks") {
+            let list = Options::new(List::try_from(object).map_err(|_| "the blocks are not a list".to_string())?);
+            let held = Held::Blocks(list.count_of("room")?, list.count_of("step")?, list.flag("spread")?);
+            return Ok(Self { held, nrow: list.count_of("nrow")?, ncol: list.count_of("ncol")? });
+        }
         let integers = |values: Robj| values.as_integer_vector().unwrap_or_default();
         if let Some(dim) = object.get_attrib("Dim") {
             let slot = |name: &str| object.get_attrib(name).ok_or_else(|| format!("the matrix has no slot {name}"));
@@ -43,7 +51,7 @@ impl Matrix {
 
     /// The entries of a plain matrix, column after column; nothing is copied.
     pub(crate) fn values(&self) -> Result<&[f64], String> {
-        let Held::Dense(object) = &self.held else { return Err("the core was given a sparse matrix".to_string()) };
+        let Held::Dense(object) = &self.held else { return Err("the core wants a plain matrix here".to_string()) };
         let length = self.nrow * self.ncol;
         if length == 0 {
             return Ok(&[]);
@@ -58,6 +66,7 @@ impl Matrix {
         Ok(match &self.held {
             Held::Dense(_) => scan(self.values()?, self.nrow),
             Held::Sparse(slots) => scan_sparse(&self.sparse(slots)?),
+            Held::Blocks(..) => return Err("blocks are scanned one by one".to_string()),
         })
     }
 
@@ -67,6 +76,7 @@ impl Matrix {
         Ok(match &self.held {
             Held::Dense(_) => masked(self.dense()?, hollow, missing),
             Held::Sparse(slots) => masked(self.sparse(slots)?, hollow, missing),
+            Held::Blocks(room, step, spread) => masked(self.blocks(*room, *step, *spread), hollow, missing),
         })
     }
 
@@ -75,11 +85,16 @@ impl Matrix {
         Ok(match &self.held {
             Held::Dense(_) => Box::new(self.dense()?),
             Held::Sparse(slots) => Box::new(self.sparse(slots)?),
+            Held::Blocks(room, step, spread) => Box::new(self.blocks(*room, *step, *spread)),
         })
     }
 
     fn dense(&self) -> Result<Dense<'_>, String> {
         Dense::from_columns(self.values()?, self.nrow, self.ncol).map_err(|error| error.to_string())
+    }
+
+    fn blocks(&self, room: usize, step: usize, spread: bool) -> Blocks {
+        Blocks::new(self.nrow, self.ncol, room, step, spread)
     }
 
     fn sparse<'a>(&self, [starts, rows, values]: &'a [Robj; 3]) -> Result<Sparse<'a>, String> {

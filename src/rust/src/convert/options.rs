@@ -31,7 +31,7 @@ impl Options {
         T::try_from(value).map_err(|_| format!("option {name} has the wrong type"))
     }
 
-    fn count_of(&self, name: &str) -> Result<usize, String> {
+    pub(super) fn count_of(&self, name: &str) -> Result<usize, String> {
         let value: i32 = self.get(name)?;
         usize::try_from(value).map_err(|_| format!("option {name} is negative"))
     }
