@@ -250,7 +250,7 @@ check_observed <- function(A, scan, ignore_diag, noise, call) {
   if (noise$rule == "notebook") {
     abort_input("ignore_diag", "FALSE with noise_notebook()", "TRUE", call)
   }
-  if (scan$missing > 0 && scan$missing - sum(is.na(diag(A))) == length(A) - nrow(A)) {
+  if (scan$missing > 0 && scan$missing - sum(is.na(diagonal(A))) == length(A) - nrow(A)) {
     abort_input("A", "observed in at least one entry off its diagonal", "only NA there", call)
   }
 }

@@ -23,6 +23,11 @@
 #'   are negative), `nmu_message_K` (the number of factors chosen).
 #' @param keep_data `TRUE` or `FALSE`: keep a reference to `A` in the fit? It costs no
 #'   memory while `A` itself lives. Without it, methods that need the data take `A = `.
+#' @param BPPARAM `NULL`, or a backend of the package BiocParallel, such as
+#'   `BiocParallel::MulticoreParam(2)`, `SnowParam()` over several hosts or `BatchtoolsParam()` on a
+#'   cluster: its workers share the passes over a matrix that is not in memory. They need nmu and
+#'   the file. A backend that is not started is started for the time of a fit. The result does not
+#'   depend on the number of workers.
 #' @param ... Not used: anything given here is refused.
 #'
 #' @return An object of class `nmu_control`, a list of the settings.
@@ -35,7 +40,8 @@
 nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: object_name_linter.
                         threads = getOption("nmu.threads", 1L),
                         verbose = getOption("nmu.verbose", rlang::is_interactive()),
-                        keep_data = TRUE, ...) {
+                        keep_data = TRUE, BPPARAM = NULL, # nolint: object_name_linter.
+                        ...) {
   call <- match.call()
   check_extras(list(...), list(), call)
   structure(
@@ -45,10 +51,25 @@ nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: objec
       K_max = check_count(K_max, "K_max", call),
       threads = check_count(threads, "threads", call),
       verbose = check_flag(verbose, "verbose", call),
-      keep_data = check_flag(keep_data, "keep_data", call)
+      keep_data = check_flag(keep_data, "keep_data", call),
+      BPPARAM = check_backend(BPPARAM, call)
     ),
     class = "nmu_control"
   )
+}
+
+#' Check that a backend for workers is one
+#'
+#' @param backend The value given.
+#' @param call The user's call.
+#' @return `backend`.
+#' @noRd
+check_backend <- function(backend, call) {
+  if (!is.null(backend) && !inherits(backend, "BiocParallelParam")) {
+    expected <- "NULL or a backend of BiocParallel, such as MulticoreParam(2)"
+    abort_input("BPPARAM", expected, describe(backend), call)
+  }
+  backend
 }
 
 #' Check that control came from nmu_control()
@@ -69,7 +90,12 @@ check_control <- function(control, call) {
 #' @method print nmu_control
 #' @export
 print.nmu_control <- function(x, ...) {
-  values <- vapply(x, function(value) format(value %||% "chosen by the method"), "")
+  if (is.null(x$BPPARAM)) {
+    x$BPPARAM <- NULL
+  }
+  values <- vapply(x, FUN.VALUE = "", FUN = function(value) {
+    if (isS4(value)) class(value)[1] else format(value %||% "chosen by the method")
+  })
   cli::cat_line("<nmu_control>")
   cli::cat_line("  ", format(names(x)), " = ", values)
   invisible(x)

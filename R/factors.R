@@ -89,7 +89,7 @@ subset_certificate <- function(fit) {
   if (is.null(fit$A)) {
     return(NULL)
   }
-  core_value(core_certificate(fit$A, fit_problem(fit, has_missing(fit$A))), quote(fit[i]))
+  certificate_of(fit, fit$A, has_missing(fit$A), quote(fit[i]))
 }
 
 #' The features that weigh most in each factor

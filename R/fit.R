@@ -216,6 +216,21 @@ fit_problem <- function(fit, missing) {
   )
 }
 
+#' How a fit compares with its data, entry by entry
+#'
+#' @inheritParams fit_problem
+#' @param A The data.
+#' @param call The user's call.
+#' @return The certificate.
+#' @noRd
+certificate_of <- function(fit, A, missing, call) {
+  # one look, which this process takes by itself
+  blocks <- local_blocks(A, list(BPPARAM = NULL), call)
+  certificate <- open_certificate(blocks, fit_problem(fit, missing), call)
+  signal_failure(blocks$failure, call)
+  certificate
+}
+
 #' The data of a fit
 #'
 #' @param fit An object of class `nmu_fit`.

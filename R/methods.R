@@ -76,7 +76,7 @@ residuals.nmu_fit <- function(object, A = NULL, rows = NULL, cols = NULL, ...) {
   call <- quote(residuals(object))
   factors <- fit_factors(object)
   A <- fit_data(object, A, call)
-  if (is_sparse(A) || !is.null(rows) || !is.null(cols)) {
+  if (!is.matrix(A) || !is.null(rows) || !is.null(cols)) {
     rows <- check_lines(rows, "rows", "row", factors$u, call)
     cols <- check_lines(cols, "cols", "column", factors$v, call)
     A <- dense_block(A, rows, cols, call)

@@ -175,7 +175,8 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   ignore_diag <- check_flag(ignore_diag, "ignore_diag", call)
   refine <- check_flag(refine, "refine", call) && noise$rule != "notebook"
   underapprox <- check_flag(underapprox, "underapprox", call)
-  scan <- core_value(core_scan(A), call)
+  check_place(A, control, call, underapprox)
+  scan <- scan_matrix(A, call, symmetric)
   check_entries(scan, call, missing = noise$rule != "notebook")
   check_observed(A, scan, ignore_diag, noise, call)
   signal_data(scan, is.null(symmetric), control)
@@ -190,25 +191,30 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
     law = core_law(prior_b), scatter = core_scatter(noise, A, symmetric, call)
   ))
+  blocks <- local_blocks(A, control, call, options[c("ignore_diag", "missing")])
   local_progress(if (K$choose) NA else K$K, control)
   model <- if (underapprox) {
     check_underapprox(given, K, noise, call)
-    certified_model(core_value(core_underapproximate(A, options), call))
+    certified_model(core_value(core_underapproximate(blocks$core, options), call))
   } else {
     options$K <- check_room(K, given, call)
     record <- new.env(parent = emptyenv())
     options <- c(options, given[c("fixed", "kept", "starts")], core_schedule(schedule, record))
-    found <- prior_value(core_deflate(A, options), record, call)
+    found <- prior_value(core_deflate(blocks$core, options), record, call)
+    if (length(found$new$d) == 0 && is.null(given$kept)) {
+      signal_failure(blocks$failure, call)
+    }
     deflated_model(found, given, chosen = K$choose)
   }
   # who has interrupted is not kept waiting for a pass over the matrix
   if (model_status(model) != "interrupted") {
     factors <- list(factors = model[c("d", "u", "v")])
-    model$certificate <- core_value(core_certificate(A, c(options, factors)), call)
+    model["certificate"] <- list(open_certificate(blocks, c(options, factors), call))
   }
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
   fit <- new_nmu(model, A, symmetric, ignore_diag, noise, prior_b, control, call)
+  signal_failure(blocks$failure, call, fit)
   signal_status(fit, call)
   signal_bounds(fit)
   signal_number(fit)

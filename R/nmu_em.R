@@ -118,7 +118,7 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
   sigma <- check_positive(sigma, "sigma", call)
   maxiter <- check_count(maxiter, "maxiter", call)
   defaults <- list(
-    tol = 0, init = NULL, symmetric = NULL, keep_b = !is_sparse(A), trace = TRUE,
+    tol = 0, init = NULL, symmetric = NULL, keep_b = is.matrix(A), trace = TRUE,
     control = nmu_control()
   )
   extras <- check_extras(extras, defaults, call)
@@ -126,7 +126,11 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
   tol <- check_nonnegative(extras$tol, "tol", call)
   keep_b <- check_flag(extras$keep_b, "keep_b", call)
   trace <- check_flag(extras$trace, "trace", call)
-  scan <- core_value(core_scan(A), call)
+  if (keep_b && is_delayed(A)) {
+    abort_input("keep_b", "FALSE where A is not in memory", "TRUE", call)
+  }
+  check_place(A, control, call)
+  scan <- scan_matrix(A, call, extras$symmetric)
   check_entries(scan, call)
   signal_data(scan, is.null(extras$symmetric), control)
   symmetric <- check_symmetric(extras$symmetric, scan, A, call)
@@ -137,8 +141,10 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
     symmetric = symmetric, u = start$u, v = start$v, keep_b = keep_b, trace = trace,
     threads = control$threads
   )
+  blocks <- local_blocks(A, control, call, list(ignore_diag = FALSE, missing = FALSE))
   local_progress(1, control, times = if (symmetric) 2 else 1)
-  core <- core_value(core_em(A, options), call)
+  core <- core_value(core_em(blocks$core, options), call)
+  signal_failure(blocks$failure, call)
   control$tol <- tol
   control$maxiter <- maxiter
   fit <- new_nmu_em(core, A, symmetric, estimated = rounds > 0, control = control, call = call)

@@ -52,7 +52,7 @@ predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted
   }
   columns <- coef(object, side = "v")
   newdata <- as_storage(newdata, call, "newdata")
-  if (is_sparse(newdata)) {
+  if (!is.matrix(newdata)) {
     newdata <- dense_block(newdata, seq_len(nrow(newdata)), seq_len(ncol(newdata)), call, "newdata")
   }
   scan <- core_value(core_scan(newdata), call)

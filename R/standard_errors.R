@@ -55,7 +55,7 @@ standard_errors <- function(fit, A = NULL) {
   call <- match.call()
   check_fit(fit, call)
   A <- fit_data(fit, A, call)
-  scan <- core_value(core_scan(A), call)
+  scan <- scan_matrix(A, call, symmetric = fit$symmetric)
   check_entries(scan, call, missing = TRUE)
   if (fit$symmetric && !scan$symmetric) {
     abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call)
@@ -66,7 +66,10 @@ standard_errors <- function(fit, A = NULL) {
     scatter = fit_scales(fit),
     rms = fit$sigma # the unit in which the core works
   ))
-  errors <- lapply(core_value(core_standard_errors(A, options), call), function(values) {
+  blocks <- local_blocks(A, fit$control, call, options)
+  found <- core_value(core_standard_errors(blocks$core, options), call)
+  signal_failure(blocks$failure, call)
+  errors <- lapply(found, function(values) {
     replace(values, is.nan(values), NA)
   })
   dimnames(errors$u) <- dimnames(factors$u)

@@ -6,9 +6,12 @@
 #' @param A What the user gave.
 #' @param call The user's call.
 #' @param arg Name of the argument.
-#' @return A double matrix with the dimnames of `A`, or a `dgCMatrix`.
+#' @return A double matrix with the dimnames of `A`, a `dgCMatrix`, or the `DelayedMatrix` itself.
 #' @noRd
 as_storage <- function(A, call, arg = "A") {
+  if (is_delayed(A)) {
+    return(check_delayed(A, call, arg))
+  }
   if (inherits(A, "sparseMatrix")) {
     return(compressed_columns(A, call, arg))
   }
@@ -32,6 +35,21 @@ as_storage <- function(A, call, arg = "A") {
   }
   if (!is.double(A)) {
     storage.mode(A) <- "double"
+  }
+  A
+}
+
+#' Refuse a matrix that is not in memory where it is empty or not of numbers
+#'
+#' @inheritParams as_storage
+#' @return `A`.
+#' @noRd
+check_delayed <- function(A, call, arg) {
+  type <- DelayedArray::type(A)
+  if (any(dim(A) == 0) || !type %in% c("double", "integer", "logical")) {
+    expected <- "a matrix of numbers with at least one row and one column"
+    found <- sprintf("a %d x %d matrix of type %s", nrow(A), ncol(A), type)
+    abort_input(arg, expected, found, call)
   }
   A
 }
@@ -78,9 +96,14 @@ has_missing <- function(A) {
 
 #' The Frobenius norm of the observed entries
 #' @param A What `as_storage()` returned.
+#' @param call The user's call.
 #' @return One number.
 #' @noRd
-frobenius_norm <- function(A) {
+frobenius_norm <- function(A, call) {
+  if (is_delayed(A)) {
+    scan <- scan_matrix(A, call, symmetric = FALSE)
+    return(scan$rms * sqrt(length(A) - scan$missing))
+  }
   values <- if (is_sparse(A)) A@x else A
   norm(matrix(replace(values, is.na(values), 0)), "F")
 }
@@ -94,14 +117,19 @@ frobenius_norm <- function(A) {
 #' @return A double matrix.
 #' @noRd
 dense_block <- function(A, rows, cols, call, arg = "A") {
-  if (!is_sparse(A)) {
+  if (is.matrix(A)) {
     return(A[rows, cols, drop = FALSE])
   }
   if (as.double(length(rows)) * length(cols) > 1e7) {
-    expected <- "asked for in blocks of at most ten million entries, since it is sparse"
+    expected <- paste(
+      "asked for in blocks of at most ten million entries, since it is",
+      if (is_sparse(A)) "sparse" else "not in memory"
+    )
     abort_input(arg, expected, sprintf("a block of %d x %d", length(rows), length(cols)), call)
   }
-  as.matrix(A[rows, cols, drop = FALSE])
+  block <- as.matrix(A[rows, cols, drop = FALSE])
+  storage.mode(block) <- "double"
+  block
 }
 
 #' Refuse a data frame with columns that are not plain numbers

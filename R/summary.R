@@ -4,14 +4,15 @@
 #' @method summary nmu_fit
 #' @export
 summary.nmu_fit <- function(object, A = NULL, ...) {
+  call <- quote(summary(object))
   if (!is.null(A) || !is.null(object$A)) {
-    A <- fit_data(object, A, quote(summary(object)))
+    A <- fit_data(object, A, call)
   }
   factors <- fit_factors(object)
   table <- data.frame(
     factor = colnames(factors$u),
     d = factors$d,
-    share = if (is.null(A)) NA_real_ else factors$d^2 / frobenius_norm(A)^2,
+    share = if (is.null(A)) NA_real_ else factors$d^2 / frobenius_norm(A, call)^2,
     support_u = support_size(factors$u),
     support_v = support_size(factors$v)
   )

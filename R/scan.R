@@ -1,0 +1,103 @@
+# What is said of a matrix before anything is done with it: missing, infinite and negative entries,
+# the largest size, the root mean square, symmetry.
+
+#' Look at a matrix once
+#'
+#' @param A What `as_storage()` returned.
+#' @param call The user's call.
+#' @param symmetric What the user says of its symmetry, or `NULL`. A matrix that is not in memory is
+#'   compared with its transpose only where nothing is said: that takes another look.
+#' @return What `core_scan()` returns.
+#' @noRd
+scan_matrix <- function(A, call, symmetric = NULL) {
+  if (!is_delayed(A)) {
+    return(core_value(core_scan(A), call))
+  }
+  tryCatch(
+    {
+      scan <- scan_columns(A, call)
+      scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else nrow(A) == ncol(A) && isTRUE(symmetric)
+      scan
+    },
+    nmu_error = function(condition) stop(condition),
+    error = function(condition) signal_failure(condition, call)
+  )
+}
+
+#' What is said of a matrix that is not in memory, symmetry apart
+#'
+#' @inheritParams scan_matrix
+#' @return What `core_scan()` returns of the whole.
+#' @noRd
+scan_columns <- function(A, call) {
+  width <- max(block_room() %/% nrow(A), 1)
+  parts <- lapply(block_ranges(ncol(A), width, block_step(A)), function(columns) {
+    block <- read_block(A, c(1, nrow(A)), columns)
+    part <- core_value(core_scan(block), call)
+    part$finite <- length(block) - part$missing - part$nan - part$infinite
+    part
+  })
+  of <- function(name) vapply(parts, `[[`, 0, name)
+  counts <- c("missing", "nan", "infinite", "negative")
+  largest <- max(of("max_abs"))
+  # in units of the largest entry, so that no square over- or underflows
+  unit <- if (largest > 0) largest else 1
+  square <- sum(of("finite") * (of("rms") / unit)^2) / max(sum(of("finite")), 1)
+  c(
+    stats::setNames(lapply(counts, function(name) sum(of(name))), counts),
+    list(max_abs = largest, rms = unit * sqrt(square))
+  )
+}
+
+#' Ranges that follow each other
+#'
+#' @param size Their last number.
+#' @param width At most how long each is.
+#' @param step The lengths are multiples of this, where it is not above `width`.
+#' @return A list of pairs, the first and the last number of each.
+#' @noRd
+block_ranges <- function(size, width, step = 1) {
+  width <- if (step <= width) width - width %% step else width
+  first <- seq(1, size, by = width)
+  Map(c, first, pmin(first + width - 1, size))
+}
+
+#' Is a matrix that is not in memory symmetric, by the rule of `core_scan()`?
+#'
+#' @param A The matrix.
+#' @param scan What `scan_columns()` found.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+is_symmetric <- function(A, scan) {
+  if (nrow(A) != ncol(A)) {
+    return(FALSE)
+  }
+  slack <- 100 * .Machine$double.eps * scan$max_abs
+  # a block and its mirror image together fill the room
+  ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room() / 2)), 1), block_step(A))
+  for (column in seq_along(ranges)) {
+    for (row in seq_len(column)) {
+      upper <- read_block(A, ranges[[row]], ranges[[column]])
+      lower <- t(read_block(A, ranges[[column]], ranges[[row]]))
+      differ <- is.na(upper) != is.na(lower) | abs(upper - lower) > slack
+      # equal infinities, and two that are missing, have no difference
+      if (any(differ, na.rm = TRUE)) {
+        return(FALSE)
+      }
+    }
+  }
+  TRUE
+}
+
+#' The entries on the diagonal of a square matrix
+#'
+#' @param A What `as_storage()` returned.
+#' @return A numeric vector.
+#' @noRd
+diagonal <- function(A) {
+  if (!is_delayed(A)) {
+    return(diag(A))
+  }
+  ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room())), 1), block_step(A))
+  unlist(lapply(ranges, function(range) diag(read_block(A, range, range))))
+}
