@@ -37,7 +37,7 @@ fn core_em(a: Robj, options: List) -> Result<List, String> {
     guarded(|| {
         let storage = a.whole()?;
         let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
-        let (threads, observer) = (options.threads()?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
+        let (threads, observer) = (a.threads(&options)?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
         let start = match options.start()? {
             Some(start) => start,
             None => start::leading_start(&view, threads, observer),
@@ -61,7 +61,7 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
     let options = Options::new(options);
     guarded(|| {
         let storage = a.storage(&options)?;
-        let threads = options.threads()?;
+        let threads = a.threads(&options)?;
         // The notebook's λ and σ are in the units of the matrix, and it stays in them.
         let notebook = options.text("rule")? == "notebook";
         let scale = if notebook { 1.0 } else { options.scale()? };
@@ -105,7 +105,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<List, String> {
     let options = Options::new(options);
     guarded(|| {
         let storage = a.storage(&options)?;
-        let (threads, scale) = (options.threads()?, options.scale()?);
+        let (threads, scale) = (a.threads(&options)?, options.scale()?);
         let problem = options.problem(storage.as_ref(), scale)?;
         let observer = &mut interrupt::observer(scale);
         let settings = options.certify()?;
@@ -126,7 +126,7 @@ fn core_certificate(a: Robj, options: List) -> Result<List, String> {
         let storage = a.storage(&options)?;
         let problem = options.problem(storage.as_ref(), 1.0)?;
         let factors = options.factors("factors", 1.0)?;
-        Ok(certificate_list(&certify::certificate(&problem, &factors, options.threads()?)))
+        Ok(certificate_list(&certify::certificate(&problem, &factors, a.threads(&options)?)))
     })
 }
 
@@ -153,7 +153,7 @@ fn core_standard_errors(a: Robj, options: List) -> Result<List, String> {
     let options = Options::new(options);
     guarded(|| {
         let storage = a.storage(&options)?;
-        let (scale, threads) = (options.scale()?, options.threads()?);
+        let (scale, threads) = (options.scale()?, a.threads(&options)?);
         let problem = options.problem(storage.as_ref(), scale)?;
         let factors = options.factors("factors", scale)?;
         let (view, noise, scales) = (problem.view(&[]).under(options.law()?), options.noise(scale)?, options.scales()?);

@@ -3,6 +3,7 @@
 use crate::choose::{chosen, criterion, goes_on, Candidate};
 use crate::fit::{FactorFit, Method, Refit, Status};
 use crate::flatness::mean_flatness;
+use crate::noise::Noise;
 use crate::observe::{Observer, Progress, Stage};
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
@@ -33,6 +34,8 @@ pub struct Plan {
     pub fixed: Vec<Factor>,
     /// Factors that an earlier fit has found.
     pub kept: Vec<Factor>,
+    /// λ and σ after these, where a refit starts if no factor is added.
+    pub kept_noise: Option<Noise>,
     /// Where the first new factors start; those after them have starts of their own.
     pub starts: Vec<Start>,
     /// How many new factors.
@@ -53,7 +56,14 @@ pub enum Count {
 impl Plan {
     /// So many factors of which nothing is known, one after another.
     pub fn of(count: usize) -> Self {
-        Self { fixed: Vec::new(), kept: Vec::new(), starts: Vec::new(), count: Count::Exactly(count), refine: false }
+        Self {
+            fixed: Vec::new(),
+            kept: Vec::new(),
+            kept_noise: None,
+            starts: Vec::new(),
+            count: Count::Exactly(count),
+            refine: false,
+        }
     }
 }
 
@@ -102,9 +112,9 @@ pub fn deflate(
     threads: Threads,
     observer: &mut Observer,
 ) -> Deflation {
-    let Plan { fixed, kept, starts, count, refine } = plan;
+    let Plan { fixed, kept, kept_noise, starts, count, refine } = plan;
     let fixed = if fixed.is_empty() { fixed } else { method.weights(&problem.view(&[]), fixed, threads, observer) };
-    let mut search = Search { problem, method, refine, threads, fixed, kept, fits: Vec::new() };
+    let mut search = Search { problem, method, refine, threads, fixed, kept, kept_noise, fits: Vec::new() };
     let mut starts = starts.into_iter();
     match count {
         Count::Exactly(count) => {
@@ -157,6 +167,7 @@ struct Search<'a> {
     threads: Threads,
     fixed: Vec<Factor>,
     kept: Vec<Factor>,
+    kept_noise: Option<Noise>,
     fits: Vec<FactorFit>,
 }
 
@@ -186,7 +197,7 @@ impl Search<'_> {
 
     /// All of them refitted, where that is wanted.
     fn refit(&self, count: usize, observer: &mut Observer) -> Option<Refit> {
-        let noise = self.fits[..count].last().map(|fit| fit.noise);
+        let noise = self.fits[..count].last().map(|fit| fit.noise).or(self.kept_noise);
         let free = |index: usize| if index < self.fixed.len() { Free::Weight } else { Free::Loadings };
         let parts = self.factors(count).enumerate();
         let parts: Vec<Part> =

@@ -4,6 +4,7 @@ use super::blocks::Blocks;
 use super::{extent, Options};
 use extendr_api::prelude::*;
 use nmu_core::noise::Notebook;
+use nmu_core::parallel::Threads;
 use nmu_core::scan::{scan, scan_sparse, Scan};
 use nmu_core::storage::{Dense, Masked, Sparse, Storage};
 
@@ -68,6 +69,14 @@ impl Matrix {
             Held::Sparse(slots) => scan_sparse(&self.sparse(slots)?),
             Held::Blocks(..) => return Err("blocks are scanned one by one".to_string()),
         })
+    }
+
+    /// The threads to work with: one where R itself reads the entries.
+    pub(crate) fn threads(&self, options: &Options) -> Result<Threads, String> {
+        match &self.held {
+            Held::Blocks(..) => Ok(Threads::new(1)),
+            _ => options.threads(),
+        }
     }
 
     /// The core's storage over R's memory, without the entries or the diagonal that do not count.

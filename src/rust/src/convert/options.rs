@@ -170,10 +170,21 @@ impl Options {
         Ok(Plan {
             fixed: self.factors("fixed", scale)?,
             kept: self.factors("kept", scale)?,
+            kept_noise: self.kept_noise(scale)?,
             starts: starts.iter().map(|start| Start::new(&start.u, start.v())).collect(),
             count: if self.flag("choose")? { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: self.flag("refine")?,
         })
+    }
+
+    /// λ and σ of the factors that are kept, if there are any and these are known.
+    fn kept_noise(&self, scale: f64) -> Result<Option<Noise>, String> {
+        let kept: Robj = self.get("kept")?;
+        if kept.is_null() {
+            return Ok(None);
+        }
+        let noise = Self(List::try_from(kept).map_err(|_| "option kept is not a list")?).noise(scale)?;
+        Ok(Some(noise).filter(|noise| noise.lambda.is_finite() && noise.sigma.is_finite()))
     }
 
     /// Factors as R has them: `NULL`, or a list of `d`, `u` and `v`, matrices with a column a factor; `v` is `NULL` where
