@@ -59,8 +59,10 @@ close_blocks <- function() {
   blocks <- opened$blocks
   opened$blocks <- blocks$before
   if (blocks$started) {
-    # workers that died cannot be stopped
-    try(BiocParallel::bpstop(blocks$workers), silent = TRUE)
+    # workers that died cannot be stopped, and say so
+    suppressWarnings(suppressMessages(
+      try(BiocParallel::bpstop(blocks$workers), silent = TRUE)
+    ))
   }
 }
 

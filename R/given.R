@@ -37,7 +37,7 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
   started <- cut && init$d[init$K] > 0
   list(
     fixed = NULL,
-    kept = if (length(whole) > 0) factors(whole),
+    kept = if (length(whole) > 0) c(factors(whole), noise_after(init, max(whole))),
     starts = if (started) factors(init$K),
     earlier = if (length(whole) > 0) {
       rows <- init$trace$factor %in% init$path$factor[whole]
@@ -49,6 +49,19 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
       )
     }
   )
+}
+
+#' The lambda and sigma of a fit once it had some of its factors
+#'
+#' @param fit An object of class `nmu`.
+#' @param count How many: all of them where it was refitted.
+#' @return A list of `lambda` and `sigma`.
+#' @noRd
+noise_after <- function(fit, count) {
+  if (!is.null(fit$refit)) {
+    return(fit[c("lambda", "sigma")])
+  }
+  as.list(fit$path[count, c("lambda", "sigma")])
 }
 
 #' Bring loadings that the user gives to matrices with a column for each factor

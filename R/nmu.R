@@ -23,7 +23,8 @@
 #'   in one, if not zero. `NA` entries
 #'   are missing data and left out of the likelihood ([noise_notebook()] refuses them); NaN and
 #'   infinite ones are refused. Dense matrices of the Matrix package are converted; its sparse
-#'   ones are fitted as they are stored, see the section Sparse matrices.
+#'   ones are fitted as they are stored, see the section Sparse matrices; a `DelayedMatrix` is read
+#'   block by block, see the section Matrices on disk.
 #' @param K One positive whole number: how many factors, those of an `init` that is a fit
 #'   among them. It may exceed the number of rows or columns (trees need it), but not that of
 #'   entries. `NULL` leaves the number to the data.
@@ -113,9 +114,10 @@
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not as
 #'   described, `nmu_error_core` where the core cannot go on, `nmu_error_prior` where a function of
-#'   [prior_custom()] fails, and `nmu_error_interrupted` where the user interrupted the fit (the
-#'   field `fit` of the condition has it so far). Where a residual gives no positive \eqn{\lambda}
-#'   and \eqn{\sigma}, a warning of class `nmu_warning_lambda` says so and the factors so far are
+#'   [prior_custom()] fails, `nmu_error_blocks` where a matrix on disk cannot be read or a worker
+#'   fails (see the section on it), and `nmu_error_interrupted` where the user interrupted the fit
+#'   (the field `fit` of the condition has it so far). Where a residual gives no positive
+#'   \eqn{\lambda} and \eqn{\sigma}, a warning of class `nmu_warning_lambda` says so and the factors so far are
 #'   returned. Where a bound on \eqn{\lambda} or \eqn{\sigma} of the final model is active, a
 #'   message of class `nmu_message_bound` says so. For those that say what was chosen, and for the
 #'   progress bar, see `verbose` in [nmu_control()].

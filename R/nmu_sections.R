@@ -102,6 +102,28 @@
 #'   mean square of `A` and \eqn{\lambda}{lambda} at 1/mean:
 #'   `noise_fixed(1 / mean(A), sqrt(mean(A^2)))`.
 #'
+#' @section Matrices on disk: A `DelayedMatrix`, such as an `HDF5Matrix`, is never held as a whole:
+#'   each pass reads it in blocks of as many columns as `DelayedArray::setAutoBlockSize()` has room
+#'   for, of a symmetric matrix only down to the diagonal. The fit is that of the same matrix in
+#'   memory, to the bit. One process reads, with one thread, or the workers of a backend of
+#'   BiocParallel share each pass, see `BPPARAM` in [nmu_control()]. A pass costs at least the
+#'   reading of the file, and a factor takes some hundred passes: files without compression are
+#'   fast. With `symmetric = NULL` a square matrix is first compared with its transpose, block by
+#'   square block, which reads chunks that are not square several times; `TRUE` is believed.
+#'   `underapprox = TRUE` is refused. Methods that need entries read them in blocks; those that
+#'   return a number for each entry want `rows` and `cols` where these are more than ten million.
+#'
+#'   Where a block cannot be read, or a worker fails, the error has class `nmu_error_blocks` and, in
+#'   its field `fit`, the factors that were complete, or `NULL`. A backend whose worker died has to
+#'   be made anew.
+#'
+#' @section Going on from a fit: With `init = fit`, factors of an earlier fit of `A` are kept and
+#'   those up to `K` are found as if the fit had never stopped: so is resumed what was interrupted
+#'   or has failed, and so are factors added. A factor that was interrupted starts from where it
+#'   stood. The result is that of one fit with `K` factors, unless the earlier fit was refitted
+#'   (`refine = TRUE`): then factors are added to the refitted ones. With priors, the bound is not
+#'   known along a path that was resumed, and `K = NULL` counts candidates from there on.
+#'
 #' @section Certified underapproximation: With `underapprox = TRUE` the strict limit
 #'   \eqn{\sigma \to 0} is solved instead, as by Gillis and Glineur (2010): factors whose sum is at
 #'   or below `A` wherever `A` is not negative, in whatever order it is evaluated in double

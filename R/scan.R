@@ -16,7 +16,8 @@ scan_matrix <- function(A, call, symmetric = NULL) {
   tryCatch(
     {
       scan <- scan_columns(A, call)
-      scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else nrow(A) == ncol(A) && isTRUE(symmetric)
+      said <- nrow(A) == ncol(A) && isTRUE(symmetric)
+      scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else said
       scan
     },
     nmu_error = function(condition) stop(condition),
