@@ -17,6 +17,8 @@ case $group in
     packages="$packages testthat callr roxygen2 lintr knitr rmarkdown truncnorm generics ggplot2 vdiffr"
     # what vignettes compare with
     packages="$packages ape psych NMF Biobase RcppML"
+    # matrices on disk, and workers
+    packages="$packages HDF5Array DelayedArray BiocParallel"
     ;;
   *)
     echo "tools/setup.sh: no group '$group' (run, test, bench or site)" >&2
@@ -74,7 +76,9 @@ for program in $missing; do
 done
 for package in $missing_packages; do
   repository=cran
-  [ "$package" != Biobase ] || repository=bioc
+  case $package in
+    Biobase | HDF5Array | DelayedArray | BiocParallel) repository=bioc ;;
+  esac
   debs="$debs r-$repository-$(echo "$package" | tr '[:upper:]' '[:lower:]')"
 done
 
