@@ -19,7 +19,7 @@ time_passes <- function(A, threads, repeats = 5) {
   file <- tempfile("sparse")
   on.exit(unlink(file))
   connection <- file(file, "wb")
-  writeBin(c(nrow(A), length(A@x)), connection)
+  writeBin(as.double(c(nrow(A), length(A@x))), connection)
   for (slot in list(A@p, A@i, A@x)) writeBin(slot, connection)
   close(connection)
   program <- build_sparse()
