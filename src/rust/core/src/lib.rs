@@ -26,7 +26,7 @@
 //! | algorithms | [`deflate`] (factor after factor, and all refitted; [`choose`] their number), [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`), [`bayes`] (priors on the loadings, a variational bound), [`certify`] (strict underapproximation), [`start`] (leading singular pair), [`fit`] (what they return) |
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
-//! | what is swept | [`view`] (a matrix minus factors), [`part`] (a factor that climbs), [`storage`] (how it is held) |
+//! | what is swept | [`view`] (a matrix minus factors), [`part`] (a factor that climbs), [`storage`] (how it is held), `pattern` (which factors have a loading where) |
 //! | estimators | [`noise`] (λ, σ, the law of `b`, noise that differs), [`prior`] (of nonnegative loadings; empirical Bayes) |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
 //! | services | [`parallel`], [`observe`], [`error`], `vector` |
@@ -57,6 +57,7 @@ pub mod observe;
 pub mod parallel;
 pub mod part;
 pub mod pass;
+mod pattern;
 pub mod prior;
 pub mod project;
 pub mod scan;

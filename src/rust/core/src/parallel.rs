@@ -89,6 +89,16 @@ impl Threads {
         results.sort_unstable_by_key(|&(job, _)| job);
         results.into_iter().map(|(_, result)| result).collect()
     }
+
+    /// Gives `take` what [`Threads::map`] would return, in its order, with no more results held at a time than a few a
+    /// thread: for results that are large.
+    pub(crate) fn fold<T: Send>(self, jobs: usize, work: impl Fn(usize) -> T + Sync, mut take: impl FnMut(usize, T)) {
+        let most = 2 * self.0.get();
+        for first in (0..jobs).step_by(most) {
+            let results = self.map(most.min(jobs - first), |job| work(first + job));
+            results.into_iter().enumerate().for_each(|(job, result)| take(first + job, result));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +110,9 @@ mod tests {
         for threads in [0, 1, 2, 7] {
             let squares = Threads::new(threads).map(100, |job| job * job);
             assert!(squares.iter().enumerate().all(|(job, &square)| square == job * job));
+            let mut folded = Vec::new();
+            Threads::new(threads).fold(100, |job| job * job, |job, square| folded.push((job, square)));
+            assert!(folded.into_iter().eq(squares.into_iter().enumerate()));
         }
     }
 

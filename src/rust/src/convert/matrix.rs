@@ -84,7 +84,10 @@ impl Matrix {
         let (hollow, missing) = (options.flag("ignore_diag")?, options.flag("missing")?);
         Ok(match &self.held {
             Held::Dense(_) => masked(self.dense()?, hollow, missing),
-            Held::Sparse(slots) => masked(self.sparse(slots)?, hollow, missing),
+            Held::Sparse(slots) => {
+                let sparse = self.sparse(slots)?;
+                Box::new(if hollow { sparse.without_diagonal() } else { sparse })
+            }
             Held::Blocks(room, step, spread) => masked(self.blocks(*room, *step, *spread), hollow, missing),
         })
     }

@@ -1,14 +1,11 @@
 //! The certificate of a matrix that is mostly zero, without going over its zeros.
 
 use super::certificate::{Certificate, Tally};
+use crate::pattern::{patterns, MOST_FACTORS};
 use crate::scan::power_of_two_near;
 use crate::storage::{Sparse, Storage};
 use crate::vector::{add_scaled, dot};
 use crate::view::Factor;
-use std::collections::BTreeMap;
-
-/// The most factors: a pattern of loadings is a set of bits.
-const MOST_FACTORS: usize = 64;
 
 /// Compares factors with a sparse matrix, whose entries are multiplied by `scale`; `None` where they are too many.
 ///
@@ -18,52 +15,49 @@ pub(super) fn certificate(stored: &Sparse, scale: f64, factors: &[Factor]) -> Op
     if factors.len() > MOST_FACTORS {
         return None;
     }
-    let largest = stored.values().iter().fold(0.0_f64, |largest, value| largest.max((scale * value).abs()));
+    let entries = || (0..stored.ncol()).flat_map(|column| stored.entries(column).map(move |entry| (column, entry)));
+    // `max` passes over missing entries.
+    let largest = entries().fold(0.0_f64, |largest, (_, (_, value))| largest.max((scale * value).abs()));
     let unit = if largest > 0.0 { power_of_two_near(largest) } else { 1.0 };
     let mut tally = Tally::default();
-    let (mut square, mut positive) = (0.0, 0.0);
-    for column in 0..stored.ncol() {
-        let (rows, values) = stored.stored(column);
-        for (row, value) in rows.iter().zip(values) {
-            let sum = factors.iter().fold(0.0, |sum, f| sum + f.d * f.v()[column] * f.u[*row as usize]);
+    let (mut count, mut square, mut positive) = (0.0, 0.0, 0.0);
+    for (column, (row, value)) in entries() {
+        let sum = factors.iter().fold(0.0, |sum, f| sum + f.d * f.v()[column] * f.u[row]);
+        count += 1.0;
+        square += (sum / unit).powi(2);
+        positive += f64::from(u8::from(sum > 0.0));
+        if !value.is_nan() {
             tally.add(scale * value, sum, unit);
-            square += (sum / unit).powi(2);
-            positive += f64::from(u8::from(sum > 0.0));
         }
     }
     let product = |one: &Factor, other: &Factor| {
         (one.d / unit) * (other.d / unit) * dot(&one.u, &other.u) * dot(one.v(), other.v())
     };
     let all: f64 = factors.iter().map(|one| factors.iter().map(|other| product(one, other)).sum::<f64>()).sum();
-    let zeros = stored.nrow() as f64 * stored.ncol() as f64 - stored.count() as f64;
-    let violated = (positive_pairs(factors) - positive).max(0.0);
+    let zeros = stored.nrow() as f64 * stored.ncol() as f64 - count;
+    let violated = (positive_pairs(stored, factors) - positive).max(0.0);
     let worst = largest_at_a_zero(stored, factors, tally.largest_violation());
     tally.add_zeros(zeros, violated, worst, (all - square).max(0.0));
     Some(tally.finish())
 }
 
 /// The number of entries with `W_ij > 0`, from how often each pattern of loadings is met on either side.
-fn positive_pairs(factors: &[Factor]) -> f64 {
-    let patterns = |side: fn(&Factor) -> &[f64]| {
-        let mut counts: BTreeMap<u64, f64> = BTreeMap::new();
-        for index in 0..factors.first().map_or(0, |factor| side(factor).len()) {
-            let bits = factors.iter().enumerate().map(|(k, f)| u64::from(f.d > 0.0 && side(f)[index] > 0.0) << k);
-            *counts.entry(bits.sum()).or_default() += 1.0;
-        }
-        counts
-    };
-    let (rows, columns) = (patterns(|factor| &factor.u), patterns(|factor| factor.v()));
-    let meet = |row: u64| columns.iter().filter(move |(column, _)| *column & row != 0).map(|(_, count)| count);
-    rows.iter().map(|(row, count)| count * meet(*row).sum::<f64>()).sum()
+fn positive_pairs(stored: &Sparse, factors: &[Factor]) -> f64 {
+    let factors = || factors.iter().filter(|factor| factor.d > 0.0);
+    let rows = patterns(&factors().map(|factor| &factor.u[..]).collect::<Vec<_>>(), stored.nrow());
+    let columns = patterns(&factors().map(Factor::v).collect::<Vec<_>>(), stored.ncol());
+    let pairs = rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column)));
+    let met = pairs.filter(|(row, column)| row.meets(column));
+    met.map(|(row, column)| row.elements.len() as f64 * column.elements.len() as f64).sum()
 }
 
-/// The largest `W_ij` at an entry that is not stored, if it is above `best`. No entry of a column is larger than the sum
+/// The largest `W_ij` at an entry that is zero, if it is above `best`. No entry of a column is larger than the sum
 /// of what each factor is at most there: columns are looked at in the order of that, until it is not above the best.
 fn largest_at_a_zero(stored: &Sparse, factors: &[Factor], mut best: f64) -> f64 {
     let most: Vec<f64> = factors.iter().map(|f| f.d * f.u.iter().copied().fold(0.0, f64::max)).collect();
     let bound = |column: usize| factors.iter().zip(&most).map(|(f, most)| most * f.v()[column]).sum::<f64>();
     let mut columns: Vec<(f64, usize)> = (0..stored.ncol()).map(|column| (bound(column), column)).collect();
-    columns.sort_by(|one, other| other.0.total_cmp(&one.0));
+    columns.sort_unstable_by(|one, other| other.0.total_cmp(&one.0));
     for (bound, column) in columns {
         if bound <= best {
             break;
@@ -72,7 +66,7 @@ fn largest_at_a_zero(stored: &Sparse, factors: &[Factor], mut best: f64) -> f64 
         for factor in factors {
             add_scaled(&mut sums, factor.d * factor.v()[column], &factor.u);
         }
-        stored.stored(column).0.iter().for_each(|row| sums[*row as usize] = 0.0);
+        stored.entries(column).for_each(|(row, _)| sums[row] = 0.0);
         best = sums.into_iter().fold(best, f64::max);
     }
     best

@@ -3,54 +3,106 @@
 //! On `[a, b]` a function is `Σ c_k T_k(t)`, `t = (2w − a − b)/(b − a)`, with coefficients from its values at
 //! `t_m = cos(πm/M)` by a discrete cosine transform. Those of a function that is analytic around the interval fall
 //! geometrically, so the last of them tell how much is missing (L. N. Trefethen 2013, *Approximation Theory and
-//! Approximation Practice*, SIAM, chapters 3, 4 and 8).
+//! Approximation Practice*, SIAM, chapters 3, 4 and 8). Sums of a function over many points are those of its coefficients
+//! times the moments `Σ T_k(t)` of the points.
 
 use super::sums::SUMS;
+use crate::parallel::Threads;
+use pulp::{Arch, Simd, WithSimd};
 use std::f64::consts::PI;
 
 /// How many functions are interpolated at once: a row's product, its curvature and all sums.
 pub(super) const POINTS: usize = SUMS + 2;
 
 /// Numbers of intervals between nodes that are tried in turn.
-const ORDERS: [usize; 4] = [16, 32, 64, 128];
+const ORDERS: [usize; 5] = [8, 16, 32, 64, 128];
 /// The last coefficients that are looked at.
 const TAIL: usize = 3;
-/// What they may be, as a share of the largest coefficient.
-const TOLERANCE: f64 = 1e-13;
+/// Points whose polynomials are worked out side by side.
+const LANES: usize = 16;
+/// The points that a thread takes at a time.
+const PIECE: usize = 1 << 13;
+
+/// Where the functions are known.
+#[derive(Clone, Copy)]
+pub(super) struct Interval {
+    least: f64,
+    half: f64,
+}
+
+impl Interval {
+    /// The least that holds some points, of which there is one.
+    pub(super) fn around(points: impl Iterator<Item = f64>) -> Self {
+        let (least, largest) = points
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, largest), point| (point.min(least), point.max(largest)));
+        Self { least, half: 0.5 * (largest - least) }
+    }
+
+    pub(super) fn least(&self) -> f64 {
+        self.least
+    }
+
+    pub(super) fn largest(&self) -> f64 {
+        self.least + 2.0 * self.half
+    }
+
+    /// `t` of some points, and 1 for each lane that has one.
+    #[inline(always)]
+    fn place(&self, points: &[f64]) -> ([f64; LANES], [f64; LANES]) {
+        let (mut t, mut there) = ([0.0; LANES], [0.0; LANES]);
+        for (lane, point) in points.iter().enumerate() {
+            t[lane] = if self.half > 0.0 { ((point - self.least) / self.half - 1.0).clamp(-1.0, 1.0) } else { 0.0 };
+            there[lane] = 1.0;
+        }
+        (t, there)
+    }
+
+    /// `Σ T_k`, `Σ q T_k` and `Σ q² T_k` over points with weights `q`, up to `k = order`.
+    pub(super) fn moments(
+        &self,
+        order: usize,
+        points: &[f64],
+        weights: impl Fn(usize) -> f64 + Sync,
+        threads: Threads,
+    ) -> Vec<[f64; 3]> {
+        let arch = Arch::new();
+        let parts = threads.map(points.len().div_ceil(PIECE), |piece| {
+            let range = piece * PIECE..((piece + 1) * PIECE).min(points.len());
+            let weights: Vec<f64> = range.clone().map(&weights).collect();
+            arch.dispatch(Moments { interval: self, order, points: &points[range], weights: &weights })
+        });
+        let mut total = vec![[0.0; 3]; order + 1];
+        for part in parts {
+            total.iter_mut().flatten().zip(part.iter().flatten()).for_each(|(total, part)| *total += part);
+        }
+        total
+    }
+}
 
 /// The functions on an interval.
 pub(super) struct Series {
-    least: f64,
-    width: f64,
+    interval: Interval,
     /// `c_k` of each function, by `k`.
     coefficients: Vec<[f64; POINTS]>,
 }
 
-/// The series of functions whose values `evaluate` gives; `None` where that would take about as many points as there are
-/// values to be found, or the tails do not vanish.
+/// The series of functions whose values `evaluate` gives, their last coefficients at most `tolerance` times the largest;
+/// `None` where that would take about as many nodes as there are values `wanted`, or more than are ever tried.
 pub(super) fn fit(
-    least: f64,
-    largest: f64,
+    interval: Interval,
+    tolerance: f64,
     wanted: usize,
     mut evaluate: impl FnMut(&[f64]) -> Vec<[f64; POINTS]>,
 ) -> Option<Series> {
-    for order in ORDERS {
-        if 2 * order > wanted {
-            return None;
-        }
-        let width = 0.5 * (largest - least);
-        if width == 0.0 {
-            let coefficients = evaluate(&[least]);
-            return Some(Series { least, width: 1.0, coefficients });
-        }
-        let node = |m: usize| least + width * (1.0 + (PI * m as f64 / order as f64).cos());
-        let nodes: Vec<f64> = (0..=order).map(node).collect();
-        let series = Series { least, width, coefficients: transform(&evaluate(&nodes)) };
-        if series.is_complete() {
-            return Some(series);
-        }
+    if interval.half == 0.0 {
+        return Some(Series { interval, coefficients: evaluate(&[interval.least]) });
     }
-    None
+    ORDERS.into_iter().take_while(|order| 2 * order <= wanted).find_map(|order| {
+        let node = |m: usize| interval.least + interval.half * (1.0 + (PI * m as f64 / order as f64).cos());
+        let nodes: Vec<f64> = (0..=order).map(node).collect();
+        let series = Series { interval, coefficients: transform(&evaluate(&nodes)) };
+        series.is_complete(tolerance).then_some(series)
+    })
 }
 
 /// `c_k = (2/M) Σ″ f(t_m) cos(πkm/M)`, the ends halved, for `k = 0` and `M` once more.
@@ -72,39 +124,107 @@ fn transform(values: &[[f64; POINTS]]) -> Vec<[f64; POINTS]> {
 
 impl Series {
     /// Whether the tail of every function is below the tolerance.
-    fn is_complete(&self) -> bool {
+    fn is_complete(&self, tolerance: f64) -> bool {
         let last = self.coefficients.len() - TAIL;
         (0..POINTS).all(|function| {
             let size = |range: &[[f64; POINTS]]| range.iter().fold(0.0_f64, |size, c| size.max(c[function].abs()));
-            size(&self.coefficients[last..]) <= TOLERANCE * size(&self.coefficients)
+            size(&self.coefficients[last..]) <= tolerance * size(&self.coefficients)
         })
     }
 
-    /// Sums of `T_k`, for [`Series::summed`].
-    pub(super) fn no_moments(&self) -> Vec<f64> {
-        vec![0.0; self.coefficients.len()]
+    /// The highest `k`.
+    pub(super) fn order(&self) -> usize {
+        self.coefficients.len() - 1
     }
 
-    /// The first two functions at `w`, and `T_k` there added to the moments.
-    pub(super) fn at(&self, w: f64, moments: &mut [f64]) -> [f64; 2] {
-        let t = ((w - self.least) / self.width - 1.0).clamp(-1.0, 1.0);
-        let (mut polynomial, mut next) = (1.0, t);
-        let mut found = [0.0; 2];
-        for (coefficients, moment) in self.coefficients.iter().zip(moments) {
-            found[0] += polynomial * coefficients[0];
-            found[1] += polynomial * coefficients[1];
-            *moment += polynomial;
-            (polynomial, next) = (next, 2.0 * t * next - polynomial);
-        }
-        found
+    /// The first two functions at some points.
+    pub(super) fn values(&self, points: &[f64]) -> Vec<[f64; 2]> {
+        Arch::new().dispatch(Values { series: self, points })
     }
 
-    /// All functions, summed over the points that the moments were taken at.
-    pub(super) fn summed(&self, moments: &[f64]) -> [f64; POINTS] {
+    /// All functions, summed over points with such moments: the first with their weights, the second with the squares of
+    /// these.
+    pub(super) fn summed(&self, moments: &[[f64; 3]]) -> [f64; POINTS] {
         let mut sum = [0.0; POINTS];
-        for (coefficients, moment) in self.coefficients.iter().zip(moments) {
-            sum.iter_mut().zip(coefficients).for_each(|(sum, coefficient)| *sum += moment * coefficient);
+        for (coefficients, [count, weights, squares]) in self.coefficients.iter().zip(moments) {
+            let moments = [weights, squares].into_iter().chain(std::iter::repeat(count));
+            sum.iter_mut().zip(coefficients).zip(moments).for_each(|((sum, c), moment)| *sum += moment * c);
         }
         sum
+    }
+}
+
+/// `T_k` for `k = 0, …, order`, by `T_{k+1} = 2t T_k − T_{k−1}`.
+#[inline(always)]
+fn polynomials(t: &[f64; LANES], order: usize, mut take: impl FnMut(usize, &[f64; LANES])) {
+    let (mut now, mut next) = ([1.0; LANES], *t);
+    for k in 0..=order {
+        take(k, &now);
+        for lane in 0..LANES {
+            let after = 2.0 * t[lane] * next[lane] - now[lane];
+            now[lane] = next[lane];
+            next[lane] = after;
+        }
+    }
+}
+
+/// [`Interval::moments`], compiled for each instruction set.
+struct Moments<'a> {
+    interval: &'a Interval,
+    order: usize,
+    points: &'a [f64],
+    weights: &'a [f64],
+}
+
+impl WithSimd for Moments<'_> {
+    type Output = Vec<[f64; 3]>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let Self { interval, order, points, weights } = self;
+        let mut lanes = vec![[[0.0; LANES]; 3]; order + 1];
+        for (points, weights) in points.chunks(LANES).zip(weights.chunks(LANES)) {
+            let (t, there) = interval.place(points);
+            let mut q = [0.0; LANES];
+            q[..weights.len()].copy_from_slice(weights);
+            polynomials(&t, order, |k, values| {
+                let [count, weights, squares] = &mut lanes[k];
+                for lane in 0..LANES {
+                    let weighted = q[lane] * values[lane];
+                    count[lane] += there[lane] * values[lane];
+                    weights[lane] += weighted;
+                    squares[lane] += q[lane] * weighted;
+                }
+            });
+        }
+        lanes.iter().map(|sums| sums.map(|lanes| lanes.iter().sum())).collect()
+    }
+}
+
+/// [`Series::values`], compiled for each instruction set.
+struct Values<'a> {
+    series: &'a Series,
+    points: &'a [f64],
+}
+
+impl WithSimd for Values<'_> {
+    type Output = Vec<[f64; 2]>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let Series { interval, coefficients } = self.series;
+        let mut found = Vec::with_capacity(self.points.len());
+        for points in self.points.chunks(LANES) {
+            let mut values = [[0.0; LANES]; 2];
+            polynomials(&interval.place(points).0, coefficients.len() - 1, |k, polynomial| {
+                for (values, coefficient) in values.iter_mut().zip(coefficients[k]) {
+                    for lane in 0..LANES {
+                        values[lane] += coefficient * polynomial[lane];
+                    }
+                }
+            });
+            found.extend((0..points.len()).map(|lane| [values[0][lane], values[1][lane]]));
+        }
+        found
     }
 }

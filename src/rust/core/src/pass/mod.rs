@@ -8,6 +8,7 @@
 //! results are added in their order, so that the bits do not depend on the number of threads.
 
 mod chebyshev;
+mod correction;
 mod errand;
 mod joint;
 mod line;
@@ -17,6 +18,7 @@ mod sparse;
 mod sums;
 mod tally;
 mod tile;
+mod zero_row;
 mod zeros;
 
 pub use errand::answer;

@@ -1,29 +1,26 @@
 //! The pass over a matrix that is mostly zero, in time that grows with its stored entries.
 //!
 //! What a sweep finds is what it would find were all entries zero ([`super::zeros`]), plus, at each stored entry, what it
-//! yields less what a zero in its place would. Products alone are linear: those of the stored entries, less those of the
-//! factors that were taken out.
+//! yields less what a zero in its place would ([`super::correction`]). Products alone are linear: those of the stored
+//! entries, less those of the factors that were taken out.
 
-use super::line::{level, Kernel, Line};
+use super::correction::Correction;
+use super::line::level;
 use super::zeros::zeros;
 use super::{margins, Margins, Model, Question, Sums, Sweep};
-use crate::noise::{Law, Noise};
 use crate::parallel::Threads;
-use crate::storage::Sparse;
+use crate::storage::{Sparse, Storage};
 use crate::vector::{add_scaled, dot};
 use crate::view::{Factor, View};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 use std::ops::Range;
 
-/// The most pieces that the columns are cut into: each has a vector over the rows.
-const MOST_PIECES: usize = 16;
+/// The most pieces that the columns are cut into.
+const MOST_PIECES: usize = 32;
 /// The least stored entries of a piece.
 const LEAST_ENTRIES: usize = 1 << 14;
-/// The rounding of what zeros would yield that is allowed, in units of a log-density for each entry.
-const ROUNDING: f64 = 1e-10;
 
-/// A sweep; `None` where the zeros cannot be summed up without going over them, and where a zero in the place of a stored entry
-/// would be so far from the factors, in units of σ, that taking it off again loses the digits of the rest.
+/// A sweep; `None` where the zeros cannot be summed up without going over them.
 pub(super) fn sweep<const LEVEL: u8>(
     view: &View,
     model: Option<Model>,
@@ -36,29 +33,27 @@ pub(super) fn sweep<const LEVEL: u8>(
     }
     let taken: Vec<&Factor> = view.taken().filter(|factor| factor.d != 0.0).collect();
     let Some(model) = model else { return Some(product(view, stored, scale, &taken, question, threads)) };
-    let mut total = zeros::<LEVEL>(view, &taken, model, question, threads)?;
+    let mut total = zeros::<LEVEL>(view, &taken, model, question, stored.tolerance(), threads)?;
     let arch = Arch::new();
     let pieces = pieces(stored);
-    let parts = threads.map(pieces.len(), |index| {
-        let columns = pieces[index].clone();
-        arch.dispatch(Correction::<LEVEL> { view, stored, scale, taken: &taken, model, question, columns })
-    });
     let share = if view.is_symmetric() { 0.5 } else { 1.0 };
-    let lost: f64 = parts.iter().map(|(_, lost)| share * lost).sum();
-    if lost.is_nan() || f64::EPSILON * lost > ROUNDING * view.count() {
-        return None;
-    }
-    for (part, _) in parts {
-        add(&mut total.products, &part.products);
-        add(&mut total.curvatures, &part.curvatures);
-        total.sums.add(&part.sums, share);
-    }
+    threads.fold(
+        pieces.len(),
+        |index| {
+            let columns = pieces[index].clone();
+            arch.dispatch(Correction::<LEVEL> { view, stored, scale, taken: &taken, model, question, columns })
+        },
+        |index, part| {
+            add_piece(&mut total.products, &part.products, &pieces[index]);
+            add_piece(&mut total.curvatures, &part.curvatures, &pieces[index]);
+            total.sums.add(&part.sums, share);
+        },
+    );
     Some(total)
 }
 
 /// Ranges of columns with about as many stored entries each.
 fn pieces(stored: &Sparse) -> Vec<Range<usize>> {
-    use crate::storage::Storage;
     let count = (stored.count() / LEAST_ENTRIES).clamp(1, MOST_PIECES);
     let mut pieces: Vec<Range<usize>> = Vec::with_capacity(count);
     let (mut first, mut seen) = (0, 0);
@@ -73,12 +68,22 @@ fn pieces(stored: &Sparse) -> Vec<Range<usize>> {
     pieces
 }
 
-fn add(total: &mut Margins, part: &Margins) {
-    add_scaled(&mut total.rows, 1.0, &part.rows);
-    add_scaled(&mut total.columns, 1.0, &part.columns);
+/// Room for what some columns find: a number for each, and for each row of a matrix that is not symmetric. In one that is,
+/// whose entries are stored on both sides of the diagonal, a column says all of its row.
+pub(super) fn room(view: &View, columns: &Range<usize>) -> Margins {
+    Margins { rows: vec![0.0; if view.is_symmetric() { 0 } else { view.nrow() }], columns: vec![0.0; columns.len()] }
 }
 
-/// `A q` and `Aᵀ p`, less those of what was taken out.
+fn add_piece(total: &mut Margins, part: &Margins, columns: &Range<usize>) {
+    if part.columns.is_empty() {
+        return;
+    }
+    add_scaled(&mut total.rows, 1.0, &part.rows);
+    let to = if total.columns.is_empty() { &mut total.rows } else { &mut total.columns };
+    add_scaled(&mut to[columns.clone()], 1.0, &part.columns);
+}
+
+/// `A q` and `Aᵀ p`, less those of what was taken out, over the entries that are not missing.
 fn product(
     view: &View,
     stored: &Sparse,
@@ -89,145 +94,32 @@ fn product(
 ) -> Sweep {
     let (p, q) = (question.row_weights, question.column_weights);
     let pieces = pieces(stored);
-    let parts = threads.map(pieces.len(), |index| {
-        let mut part = margins(view);
-        for column in pieces[index].clone() {
-            let (rows, values) = stored.stored(column);
-            let gathered: f64 = rows.iter().zip(values).map(|(row, value)| value * p[*row as usize]).sum();
-            if view.is_symmetric() {
-                part.rows[column] = scale * gathered;
-            } else {
-                part.columns[column] = scale * gathered;
-                for (row, value) in rows.iter().zip(values) {
-                    part.rows[*row as usize] += scale * value * q[column];
+    let mut products = margins(view);
+    let work = |index: usize| {
+        let columns = pieces[index].clone();
+        let mut part = room(view, &columns);
+        for (place, column) in columns.enumerate() {
+            let mut gathered = 0.0;
+            for (row, value) in stored.entries(column) {
+                // Where an entry is missing nothing was taken out either.
+                let value = if value.is_nan() {
+                    taken.iter().map(|factor| factor.d * factor.v()[column] * factor.u[row]).sum()
+                } else {
+                    scale * value
+                };
+                gathered += value * p[row];
+                if let Some(sum) = part.rows.get_mut(row) {
+                    *sum += value * q[column];
                 }
             }
+            part.columns[place] = gathered;
         }
         part
-    });
-    let mut products = margins(view);
-    parts.iter().for_each(|part| add(&mut products, part));
+    };
+    threads.fold(pieces.len(), work, |index, part| add_piece(&mut products, &part, &pieces[index]));
     for factor in taken {
         add_scaled(&mut products.rows, -factor.d * dot(factor.v(), q), &factor.u);
         add_scaled(&mut products.columns, -factor.d * dot(&factor.u, p), factor.v());
     }
     Sweep { products, curvatures: Margins::default(), sums: Sums::empty(question.shift) }
-}
-
-/// What the stored entries of some columns yield, less what zeros would. Of a symmetric matrix, whose entries are stored on
-/// both sides of the diagonal, the products of a column are those of the row.
-struct Correction<'a, const LEVEL: u8> {
-    view: &'a View<'a>,
-    stored: &'a Sparse<'a>,
-    scale: f64,
-    taken: &'a [&'a Factor],
-    model: Model<'a>,
-    question: &'a Question<'a>,
-    columns: Range<usize>,
-}
-
-impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
-    /// The sweep, and `Σ (x − b̄)²/σ²` of the zeros.
-    type Output = (Sweep, f64);
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let Self { view, stored, scale, taken, model, question, columns } = self;
-        let Model { factor, noise } = model;
-        let (symmetric, curved) = (view.is_symmetric(), LEVEL == level::CURVATURE);
-        let mut products = margins(view);
-        let mut curvatures = if curved { margins(view) } else { Margins::default() };
-        let (mut here, mut instead) =
-            (kernel::<S, LEVEL>(simd, noise, question), kernel::<S, LEVEL>(simd, noise, question));
-        let mut room = Room::default();
-        for column in columns {
-            let (rows, values) = stored.stored(column);
-            room.gather(rows, factor, question, curved);
-            for factor in taken {
-                let weight = factor.d * factor.v()[column];
-                if weight != 0.0 {
-                    room.zeros.iter_mut().zip(rows).for_each(|(zero, row)| *zero -= weight * factor.u[*row as usize]);
-                }
-            }
-            room.entries.clear();
-            room.entries.extend(values.iter().zip(&room.zeros).map(|(value, zero)| scale * value + zero));
-            let (loading, weight) = (factor.d * factor.v()[column], question.column_weights[column]);
-            let Room { entries, zeros, loadings, weights, products: gained, curvatures: bent, lost, straight } =
-                &mut room;
-            let line = |entries, products, curvatures| Line {
-                entries,
-                loadings,
-                weights,
-                products,
-                curvatures,
-                loading,
-                weight,
-                deviations: &[],
-                deviation: 1.0,
-            };
-            let found = here.line(line(entries, gained, bent));
-            let zero = instead.line(line(zeros, lost, straight));
-            if symmetric {
-                products.rows[column] += found.product - zero.product;
-                if curved {
-                    curvatures.rows[column] += found.curvature - zero.curvature;
-                }
-                continue;
-            }
-            products.columns[column] += found.product - zero.product;
-            for (row, (gained, lost)) in rows.iter().zip(gained.iter().zip(lost.iter())) {
-                products.rows[*row as usize] += gained - lost;
-            }
-            if curved {
-                curvatures.columns[column] += found.curvature - zero.curvature;
-                for (row, (gained, lost)) in rows.iter().zip(bent.iter().zip(straight.iter())) {
-                    curvatures.rows[*row as usize] += gained - lost;
-                }
-            }
-        }
-        let (mut sums, zeros) = (here.sums(), instead.sums());
-        sums.take(&zeros);
-        (Sweep { products, curvatures, sums }, zeros.square_rest / (noise.sigma * noise.sigma))
-    }
-}
-
-#[inline(always)]
-fn kernel<S: Simd, const LEVEL: u8>(simd: S, noise: Noise, question: &Question) -> Kernel<S, LEVEL, false, false> {
-    Kernel::new(simd, noise, &Law::EXPONENTIAL, question.shift)
-}
-
-/// What belongs to the stored entries of a column, side by side; reused from column to column.
-#[derive(Default)]
-struct Room {
-    entries: Vec<f64>,
-    zeros: Vec<f64>,
-    loadings: Vec<f64>,
-    weights: Vec<f64>,
-    products: Vec<f64>,
-    curvatures: Vec<f64>,
-    lost: Vec<f64>,
-    straight: Vec<f64>,
-}
-
-impl Room {
-    #[inline(always)]
-    fn gather(&mut self, rows: &[i32], factor: &Factor, question: &Question, curved: bool) {
-        let take = |to: &mut Vec<f64>, from: &[f64]| {
-            to.clear();
-            to.extend(rows.iter().map(|row| from[*row as usize]));
-        };
-        take(&mut self.loadings, &factor.u);
-        take(&mut self.weights, question.row_weights);
-        let clear = |to: &mut Vec<f64>, length: usize| {
-            to.clear();
-            to.resize(length, 0.0);
-        };
-        clear(&mut self.zeros, rows.len());
-        for to in [&mut self.products, &mut self.lost] {
-            clear(to, rows.len());
-        }
-        for to in [&mut self.curvatures, &mut self.straight] {
-            clear(to, if curved { rows.len() } else { 0 });
-        }
-    }
 }

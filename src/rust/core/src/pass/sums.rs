@@ -89,10 +89,10 @@ impl Sums {
         }
     }
 
-    /// Takes off the sums of other entries, which were among these. The extremes stay.
-    pub(super) fn take(&mut self, other: &Self) {
+    /// Takes off the sums of other entries, each so many times, which were among these. The extremes stay.
+    pub(super) fn take(&mut self, other: &Self, times: f64) {
         let (minimum, maximum) = (self.minimum, self.maximum);
-        self.add(other, -1.0);
+        self.add(other, -times);
         (self.minimum, self.maximum) = (minimum, maximum);
     }
 

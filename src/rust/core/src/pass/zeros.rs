@@ -2,81 +2,77 @@
 //!
 //! There the residual `−Σ_k w_ik y_jk` depends on the loadings alone. In a row where no factor has a loading it is zero: one
 //! entry tells all. In a row where one factor has, every sum over the columns is a smooth function of that loading, and
-//! interpolated ([`super::chebyshev`]) where rows are many. Rows on which factors overlap are gone over, but only at the
+//! interpolated ([`super::chebyshev`]) where rows are many; at its nodes, what a column adds is a smooth function of the
+//! loading there, and the columns are summed up likewise. Rows on which factors overlap are gone over, but only at the
 //! columns where one of them has a loading.
 
-use super::chebyshev::{fit, Series, POINTS};
-use super::line::{level, Kernel, Line, Totals};
+use super::chebyshev::{fit, Interval, Series};
+use super::line::level;
 use super::sums::SUMS;
-use super::{margins, Margins, Model, Question, Sums, Sweep};
-use crate::noise::Law;
+use super::zero_row::{Block, Row, Yield};
+use super::{margins, Model, Question, Sums, Sweep};
 use crate::parallel::Threads;
+use crate::pattern::{patterns, Pattern, MOST_FACTORS};
 use crate::view::{Factor, View};
-use pulp::{Arch, Simd, WithSimd};
-use std::collections::BTreeMap;
+use pulp::Arch;
 
-/// The most factors: a pattern of loadings is a set of bits.
-const MOST_FACTORS: usize = 64;
-/// The rows that a thread takes at a time.
+/// The rows that a thread takes at a time, and the least that are halved.
 const ROWS: usize = 1 << 12;
 /// Ranges that are halved so often are gone over row by row instead.
 const MOST_HALVINGS: usize = 8;
 
-/// The sweep over zeros; `None` where there are too many factors.
+/// The sweep over zeros, its interpolation to within `tolerance`; `None` where there are too many factors.
 pub(super) fn zeros<const LEVEL: u8>(
     view: &View,
     taken: &[&Factor],
     model: Model,
     question: &Question,
+    tolerance: f64,
     threads: Threads,
 ) -> Option<Sweep> {
     if taken.len() + 1 > MOST_FACTORS {
         return None;
     }
-    let (p, q) = (question.row_weights, question.column_weights);
-    let scaled = |factor: &Factor| -> Vec<f64> { factor.v().iter().map(|v| factor.d * v).collect() };
+    let factors = || taken.iter().copied().chain([model.factor]);
     let rows = Margin {
-        loadings: taken.iter().map(|factor| &factor.u[..]).chain([&model.factor.u[..]]).collect(),
-        others: taken.iter().map(|factor| scaled(factor)).chain([scaled(model.factor)]).collect(),
-        weights: q,
+        loadings: factors().map(|factor| &factor.u[..]).collect(),
+        others: factors().map(Factor::v).collect(),
+        d: factors().map(|factor| factor.d).collect(),
+        weights: question.column_weights,
         model,
         shift: question.shift,
+        tolerance,
     };
-    let mut total = nothing::<LEVEL>(view, question.shift);
+    let curved = LEVEL == level::CURVATURE;
+    let mut total =
+        Sweep { products: margins(view), curvatures: Default::default(), sums: Sums::empty(question.shift) };
     let found = rows.sums_by_row::<LEVEL>(threads);
     total.products.rows = found.products;
-    total.curvatures.rows = if LEVEL == level::CURVATURE { found.curvatures } else { Vec::new() };
+    total.curvatures.rows = if curved { found.curvatures } else { Vec::new() };
     total.sums.add(&found.sums, if view.is_symmetric() { 0.5 } else { 1.0 });
     if !view.is_symmetric() {
-        let columns = Margin {
-            loadings: rows.others.iter().map(|other| &other[..]).collect(),
-            others: rows.loadings.iter().map(|loadings| loadings.to_vec()).collect(),
-            weights: p,
-            model,
-            shift: question.shift,
-        };
+        let Margin { loadings, others, d, .. } = rows;
+        let columns = Margin { loadings: others, others: loadings, d, weights: question.row_weights, ..rows };
         let found = columns.sums_by_row::<LEVEL>(threads);
         total.products.columns = found.products;
-        total.curvatures.columns = if LEVEL == level::CURVATURE { found.curvatures } else { Vec::new() };
+        total.curvatures.columns = if curved { found.curvatures } else { Vec::new() };
     }
     Some(total)
-}
-
-fn nothing<const LEVEL: u8>(view: &View, shift: f64) -> Sweep {
-    let curvatures = if LEVEL == level::CURVATURE { margins(view) } else { Margins::default() };
-    Sweep { products: margins(view), curvatures, sums: Sums::empty(shift) }
 }
 
 /// Sums over one side of the matrix for each element of the other, here called a row. The last factor is the model's.
 struct Margin<'a> {
     /// `w_ik`, a vector a factor.
     loadings: Vec<&'a [f64]>,
-    /// `y_jk`, a vector a factor, with the weight `d_k` on one of the two.
-    others: Vec<Vec<f64>>,
+    /// `y_jk`, a vector a factor, but for the weight.
+    others: Vec<&'a [f64]>,
+    /// `d_k`.
+    d: Vec<f64>,
     /// `q_j`.
     weights: &'a [f64],
     model: Model<'a>,
     shift: f64,
+    tolerance: f64,
 }
 
 /// By row, and over all.
@@ -84,74 +80,77 @@ struct Found {
     products: Vec<f64>,
     curvatures: Vec<f64>,
     sums: Sums,
+    total: [f64; SUMS],
 }
 
-/// The columns where one of some factors has a loading, and the loadings there.
-struct Block {
-    factors: Vec<usize>,
-    others: Vec<Vec<f64>>,
-    weights: Vec<f64>,
-    /// The number of other columns, and the sums of their weights and squared weights.
-    idle: [f64; 3],
-}
+impl Found {
+    fn put(&mut self, row: u32, product: f64, curvature: f64) {
+        self.products[row as usize] = product;
+        // Without rows where none are asked for.
+        if let Some(place) = self.curvatures.get_mut(row as usize) {
+            *place = curvature;
+        }
+    }
 
-/// What a row yields: product, curvature, sums.
-type Yield = [f64; POINTS];
+    fn add(&mut self, part: &[f64], weight: f64) {
+        self.total.iter_mut().zip(part).for_each(|(total, part)| *total += weight * part);
+    }
+
+    fn widen(&mut self, [minimum, maximum]: [f64; 2]) {
+        self.sums.minimum = self.sums.minimum.min(minimum);
+        self.sums.maximum = self.sums.maximum.max(maximum);
+    }
+}
 
 impl Margin<'_> {
     fn sums_by_row<const LEVEL: u8>(&self, threads: Threads) -> Found {
         let count = self.loadings[0].len();
-        let mut found =
-            Found { products: vec![0.0; count], curvatures: vec![0.0; count], sums: Sums::empty(self.shift) };
-        let mut total = [0.0; SUMS];
-        for (pattern, rows) in self.patterns() {
-            let block = self.block(pattern);
+        let mut found = Found {
+            products: vec![0.0; count],
+            curvatures: vec![0.0; if LEVEL == level::CURVATURE { count } else { 0 }],
+            sums: Sums::empty(self.shift),
+            total: [0.0; SUMS],
+        };
+        for pattern in patterns(&self.loadings, count) {
+            let block = self.block(&pattern);
             match block.factors[..] {
                 [] => {
                     let (all, extremes) = self.row::<LEVEL>(&block, &[]);
-                    widen(&mut found.sums, extremes);
-                    rows.iter().for_each(|&row| (found.products[row], found.curvatures[row]) = (all[0], all[1]));
-                    add(&mut total, &all[2..], rows.len() as f64);
+                    found.widen(extremes);
+                    pattern.elements.iter().for_each(|&row| found.put(row, all[0], all[1]));
+                    found.add(&all[2..], pattern.elements.len() as f64);
                 }
-                [factor] => self.single::<LEVEL>(&block, factor, rows, &mut found, &mut total, threads),
-                _ => self.one_by_one::<LEVEL>(&block, &rows, &mut found, &mut total, threads),
+                [factor] if !block.weights.is_empty() => {
+                    self.single::<LEVEL>(&block, factor, pattern.elements, &mut found, threads);
+                }
+                _ => self.one_by_one::<LEVEL>(&block, &pattern.elements, &mut found, threads),
             }
         }
-        let extremes = found.sums;
-        found.sums =
-            Sums { minimum: extremes.minimum, maximum: extremes.maximum, ..Sums::from_values(total, self.shift) };
+        let Sums { minimum, maximum, .. } = found.sums;
+        found.sums = Sums { minimum, maximum, ..Sums::from_values(found.total, self.shift) };
         found
     }
 
-    /// The rows by the factors that have a loading there.
-    fn patterns(&self) -> BTreeMap<u64, Vec<usize>> {
-        let mut patterns: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        for row in 0..self.loadings[0].len() {
-            let bits = self.loadings.iter().enumerate().map(|(factor, w)| u64::from(w[row] != 0.0) << factor);
-            patterns.entry(bits.sum()).or_default().push(row);
+    /// What the rows of a pattern meet.
+    fn block(&self, pattern: &Pattern) -> Block {
+        let factors: Vec<usize> = pattern.factors().collect();
+        let (mut others, mut weights) = (vec![Vec::new(); factors.len()], Vec::new());
+        let mut idle = [0.0; 3];
+        for (column, &weight) in self.weights.iter().enumerate() {
+            if factors.iter().any(|&factor| self.d[factor] * self.others[factor][column] != 0.0) {
+                weights.push(weight);
+                others.iter_mut().zip(&factors).for_each(|(other, &k)| other.push(self.d[k] * self.others[k][column]));
+            } else {
+                idle = [idle[0] + 1.0, idle[1] + weight, idle[2] + weight * weight];
+            }
         }
-        patterns
-    }
-
-    fn block(&self, pattern: u64) -> Block {
-        let factors: Vec<usize> = (0..self.others.len()).filter(|factor| pattern >> factor & 1 == 1).collect();
-        let active = |column: usize| factors.iter().any(|&factor| self.others[factor][column] != 0.0);
-        let (active, idle): (Vec<usize>, Vec<usize>) = (0..self.weights.len()).partition(|&column| active(column));
-        let squares = idle.iter().map(|&column| self.weights[column] * self.weights[column]).sum();
-        Block {
-            others: factors
-                .iter()
-                .map(|&factor| active.iter().map(|&column| self.others[factor][column]).collect())
-                .collect(),
-            weights: active.iter().map(|&column| self.weights[column]).collect(),
-            idle: [idle.len() as f64, idle.iter().map(|&column| self.weights[column]).sum(), squares],
-            factors,
-        }
+        Block { factors, others, weights, idle }
     }
 
     /// What one row with the loadings `w` of the block's factors yields, and its least and largest residual.
     fn row<const LEVEL: u8>(&self, block: &Block, w: &[f64]) -> (Yield, [f64; 2]) {
-        Arch::new().dispatch(Row::<LEVEL> { margin: self, block, w })
+        let last = self.others.len() - 1;
+        Arch::new().dispatch(Row::<LEVEL> { block, w, model: self.model, last, shift: self.shift })
     }
 
     /// Rows on which one factor has a loading: interpolated, where they are more than its nodes.
@@ -159,158 +158,112 @@ impl Margin<'_> {
         &self,
         block: &Block,
         factor: usize,
-        mut rows: Vec<usize>,
+        rows: Vec<u32>,
         found: &mut Found,
-        total: &mut [f64; SUMS],
         threads: Threads,
     ) {
-        let w = self.loadings[factor];
-        rows.sort_by(|&one, &other| w[one].total_cmp(&w[other]));
+        let w = |row: &u32| self.loadings[factor][*row as usize];
+        let columns = Interval::around(block.others[0].iter().copied());
         let mut ranges = vec![(rows, 0)];
         while let Some((rows, halvings)) = ranges.pop() {
-            let (least, largest) = (w[rows[0]], w[rows[rows.len() - 1]]);
-            let mut extremes = Sums::empty(self.shift);
-            let series = fit(least, largest, rows.len(), |points| {
-                let yields = threads.map(points.len(), |index| self.row::<LEVEL>(block, &points[index..index + 1]));
-                yields.iter().for_each(|(_, part)| widen(&mut extremes, *part));
-                yields.into_iter().map(|(values, _)| values).collect()
+            let interval = Interval::around(rows.iter().map(w));
+            let mut moments = Vec::new();
+            let series = fit(interval, self.tolerance, rows.len(), |nodes| {
+                self.at_nodes::<LEVEL>(block, columns, nodes, &mut moments, threads)
             });
             match series {
                 Some(series) => {
-                    widen(&mut found.sums, [extremes.minimum, extremes.maximum]);
-                    self.interpolate(&series, w, &rows, found, total, threads);
+                    let nearest = if block.idle[0] > 0.0 { 0.0 } else { -interval.least() * columns.least() };
+                    found.widen([-interval.largest() * columns.largest(), nearest]);
+                    self.interpolate(&series, interval, self.loadings[factor], &rows, found, threads);
                 }
                 None if halvings < MOST_HALVINGS && rows.len() > ROWS => {
                     // Where the range is wide, halves of it in the log scale.
-                    let middle = (least * largest).sqrt();
-                    let place = rows.partition_point(|&row| w[row] <= middle).clamp(1, rows.len() - 1);
-                    let (low, high) = rows.split_at(place);
-                    ranges.extend([(high.to_vec(), halvings + 1), (low.to_vec(), halvings + 1)]);
+                    let middle = (interval.least() * interval.largest()).sqrt();
+                    let (low, high): (Vec<u32>, Vec<u32>) = rows.iter().partition(|row| w(row) <= middle);
+                    let halves = [high, low].into_iter().filter(|rows| !rows.is_empty());
+                    ranges.extend(halves.map(|rows| (rows, halvings + 1)));
                 }
-                None => self.one_by_one::<LEVEL>(block, &rows, found, total, threads),
+                None => self.one_by_one::<LEVEL>(block, &rows, found, threads),
             }
         }
+    }
+
+    /// What rows with the loadings `nodes` of the block's only factor yield. `moments` are those of the columns, as far as
+    /// they are known.
+    fn at_nodes<const LEVEL: u8>(
+        &self,
+        block: &Block,
+        columns: Interval,
+        nodes: &[f64],
+        moments: &mut Vec<[f64; 3]>,
+        threads: Threads,
+    ) -> Vec<Yield> {
+        let at = |w: f64, y: f64| {
+            let column =
+                Block { factors: block.factors.clone(), others: vec![vec![y]], weights: vec![1.0], idle: [0.0; 3] };
+            self.row::<LEVEL>(&column, &[w]).0
+        };
+        let series = threads.map(nodes.len(), |node| {
+            let along = |columns: &[f64]| columns.iter().map(|&y| at(nodes[node], y)).collect();
+            fit(columns, self.tolerance, block.weights.len(), along)
+        });
+        let series: Option<Vec<Series>> = series.into_iter().collect();
+        let Some(series) = series else {
+            return threads.map(nodes.len(), |node| self.row::<LEVEL>(block, &nodes[node..=node]).0);
+        };
+        let order = series.iter().map(Series::order).max().unwrap_or(0);
+        if moments.len() <= order {
+            *moments = columns.moments(order, &block.others[0], |column| block.weights[column], threads);
+        }
+        let nothing = Block { factors: Vec::new(), others: Vec::new(), weights: Vec::new(), idle: block.idle };
+        let idle = self.row::<LEVEL>(&nothing, &[]).0;
+        let sum = |series: &Series| {
+            let mut sum = series.summed(moments);
+            sum.iter_mut().zip(idle).for_each(|(sum, idle)| *sum += idle);
+            sum
+        };
+        series.iter().map(sum).collect()
     }
 
     fn interpolate(
         &self,
         series: &Series,
+        interval: Interval,
         w: &[f64],
-        rows: &[usize],
+        rows: &[u32],
         found: &mut Found,
-        total: &mut [f64; SUMS],
         threads: Threads,
     ) {
-        let pieces: Vec<&[usize]> = rows.chunks(ROWS).collect();
-        let parts = threads.map(pieces.len(), |piece| {
-            let mut moments = series.no_moments();
-            let values: Vec<[f64; 2]> = pieces[piece].iter().map(|&row| series.at(w[row], &mut moments)).collect();
-            (values, moments)
-        });
-        let mut moments = series.no_moments();
-        for (piece, (values, part)) in pieces.iter().zip(parts) {
-            moments.iter_mut().zip(&part).for_each(|(total, part)| *total += part);
-            for (&row, value) in piece.iter().zip(values) {
-                [found.products[row], found.curvatures[row]] = value;
-            }
-        }
-        add(total, &series.summed(&moments)[2..], 1.0);
+        let pieces: Vec<&[u32]> = rows.chunks(ROWS).collect();
+        let mut moments = vec![[0.0; 3]; series.order() + 1];
+        threads.fold(
+            pieces.len(),
+            |piece| {
+                let points: Vec<f64> = pieces[piece].iter().map(|&row| w[row as usize]).collect();
+                let part = interval.moments(series.order(), &points, |_| 0.0, Threads::new(1));
+                (series.values(&points), part)
+            },
+            |piece, (values, part)| {
+                moments.iter_mut().zip(part).for_each(|(total, part)| total[0] += part[0]);
+                for (&row, [product, curvature]) in pieces[piece].iter().zip(values) {
+                    found.put(row, product, curvature);
+                }
+            },
+        );
+        found.add(&series.summed(&moments)[2..], 1.0);
     }
 
-    fn one_by_one<const LEVEL: u8>(
-        &self,
-        block: &Block,
-        rows: &[usize],
-        found: &mut Found,
-        total: &mut [f64; SUMS],
-        threads: Threads,
-    ) {
-        let yields = threads.map(rows.len(), |index| {
-            let w: Vec<f64> = block.factors.iter().map(|&factor| self.loadings[factor][rows[index]]).collect();
-            self.row::<LEVEL>(block, &w)
-        });
-        for (&row, (values, extremes)) in rows.iter().zip(yields) {
-            (found.products[row], found.curvatures[row]) = (values[0], values[1]);
-            add(total, &values[2..], 1.0);
-            widen(&mut found.sums, extremes);
-        }
-    }
-}
-
-fn widen(sums: &mut Sums, [minimum, maximum]: [f64; 2]) {
-    sums.minimum = sums.minimum.min(minimum);
-    sums.maximum = sums.maximum.max(maximum);
-}
-
-fn add(total: &mut [f64; SUMS], part: &[f64], weight: f64) {
-    total.iter_mut().zip(part).for_each(|(total, part)| *total += weight * part);
-}
-
-/// One row of zeros, compiled for each instruction set.
-struct Row<'a, const LEVEL: u8> {
-    margin: &'a Margin<'a>,
-    block: &'a Block,
-    w: &'a [f64],
-}
-
-impl<const LEVEL: u8> WithSimd for Row<'_, LEVEL> {
-    /// What it yields, and the extremes.
-    type Output = (Yield, [f64; 2]);
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let Self { margin, block, w } = self;
-        let model = margin.others.len() - 1;
-        let length = block.weights.len();
-        let mut entries = vec![0.0; length];
-        let nothing = vec![0.0; length];
-        let (mut loading, mut loadings) = (0.0, &nothing[..]);
-        for ((&factor, other), &w) in block.factors.iter().zip(&block.others).zip(w) {
-            if factor == model {
-                (loading, loadings) = (w, other);
-            } else {
-                entries.iter_mut().zip(other).for_each(|(entry, y)| *entry -= w * y);
+    fn one_by_one<const LEVEL: u8>(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
+        let loadings = |row: usize| block.factors.iter().map(|&k| self.loadings[k][row]).collect::<Vec<f64>>();
+        let row = |index: usize| self.row::<LEVEL>(block, &loadings(rows[index] as usize));
+        for (piece, rows) in rows.chunks(ROWS).enumerate() {
+            let yields = threads.map(rows.len(), |index| row(piece * ROWS + index));
+            for (&row, (values, extremes)) in rows.iter().zip(yields) {
+                found.put(row, values[0], values[1]);
+                found.add(&values[2..], 1.0);
+                found.widen(extremes);
             }
         }
-        let mut products = vec![0.0; length];
-        let mut curvatures = vec![0.0; if LEVEL == level::CURVATURE { length } else { 0 }];
-        let mut kernel =
-            Kernel::<S, LEVEL, false, false>::new(simd, margin.model.noise, &Law::EXPONENTIAL, margin.shift);
-        let active = kernel.line(Line {
-            entries: &entries,
-            loadings,
-            weights: &block.weights,
-            products: &mut products,
-            curvatures: &mut curvatures,
-            loading,
-            weight: 1.0,
-            deviations: &[],
-            deviation: 1.0,
-        });
-        // Everywhere else the residual is zero.
-        let mut rest = kernel.fresh();
-        let (mut room, mut bent) = ([0.0], [0.0]);
-        let Totals { product, curvature } = rest.line(Line {
-            entries: &[0.0],
-            loadings: &[0.0],
-            weights: &[1.0],
-            products: &mut room,
-            curvatures: &mut bent,
-            loading: 0.0,
-            weight: 1.0,
-            deviations: &[],
-            deviation: 1.0,
-        });
-        let [count, weights, squares] = block.idle;
-        let (active_sums, rest) = (kernel.sums(), rest.sums());
-        let mut found = [0.0; POINTS];
-        found[0] = active.product + weights * product;
-        found[1] = active.curvature + squares * curvature;
-        let sums = active_sums.values().into_iter().zip(rest.values());
-        found[2..].iter_mut().zip(sums).for_each(|(to, (active, rest))| *to = active + count * rest);
-        let idle = |extreme: f64, other: f64| if count > 0.0 { extreme } else { other };
-        let minimum = active_sums.minimum.min(idle(rest.minimum, f64::INFINITY));
-        let maximum = active_sums.maximum.max(idle(rest.maximum, f64::NEG_INFINITY));
-        (found, [minimum, maximum])
     }
 }

@@ -11,7 +11,7 @@ mod sparse;
 pub use dense::Dense;
 pub use masked::Masked;
 pub use remote::Remote;
-pub use sparse::Sparse;
+pub use sparse::{Sparse, TOLERANCE};
 
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ pub trait Storage: Sync {
         false
     }
 
-    /// The stored entries, where all others are zero and none is missing: what a pass then goes over.
+    /// The stored entries, where all others are zero: what a pass then goes over.
     fn sparse(&self) -> Option<&Sparse<'_>> {
         None
     }

@@ -1,4 +1,6 @@
 //! A matrix of which only some entries are stored, the others being zero, in compressed columns.
+//!
+//! Stored entries that are NaN are missing, and where asked the diagonal is, stored or not.
 
 use super::Storage;
 use crate::error::Error;
@@ -14,7 +16,13 @@ pub struct Sparse<'a> {
     starts: &'a [i32],
     rows: &'a [i32],
     values: &'a [f64],
+    missing: bool,
+    without_diagonal: bool,
+    tolerance: f64,
 }
+
+/// To what share of their size sums over zeros are interpolated, if nothing else is said.
+pub const TOLERANCE: f64 = 1e-13;
 
 impl<'a> Sparse<'a> {
     /// Column `j` has the entries `starts[j]..starts[j + 1]` of `rows` (from 0, rising within a column) and `values`.
@@ -31,7 +39,8 @@ impl<'a> Sparse<'a> {
         if let Some(pair) = starts.windows(2).find(|pair| pair[0] > pair[1]) {
             return broken("a column's end", f64::from(pair[1]));
         }
-        let matrix = Self { nrow, starts, rows, values };
+        let missing = values.iter().any(|value| value.is_nan());
+        let matrix = Self { nrow, starts, rows, values, missing, without_diagonal: false, tolerance: TOLERANCE };
         for column in 0..matrix.ncol() {
             let (rows, _) = matrix.stored(column);
             let in_order = rows.windows(2).all(|pair| pair[0] < pair[1]);
@@ -42,6 +51,34 @@ impl<'a> Sparse<'a> {
             }
         }
         Ok(matrix)
+    }
+
+    /// The same matrix, its diagonal missing.
+    pub fn without_diagonal(self) -> Self {
+        Self { without_diagonal: true, ..self }
+    }
+
+    /// The same matrix, sums over whose zeros are interpolated to within such a share of their size.
+    pub fn within(self, tolerance: f64) -> Self {
+        Self { tolerance, ..self }
+    }
+
+    /// To what share of their size sums over zeros are interpolated.
+    pub(crate) fn tolerance(&self) -> f64 {
+        self.tolerance
+    }
+
+    /// The rows and values of the entries of a column that are not zero for certain: those that are stored, and the
+    /// diagonal's where that is missing. What is missing is NaN.
+    pub(crate) fn entries(&self, column: usize) -> impl Iterator<Item = (usize, f64)> + 'a {
+        let (rows, values) = self.stored(column);
+        let missing = if self.without_diagonal { column } else { usize::MAX };
+        let stored = rows.iter().zip(values).map(move |(row, value)| {
+            let row = *row as usize;
+            (row, if row == missing { f64::NAN } else { *value })
+        });
+        let unseen = missing < self.nrow && rows.binary_search(&(column as i32)).is_err();
+        stored.chain(unseen.then_some((column, f64::NAN)))
     }
 
     /// The rows and values of the stored entries of a column.
@@ -63,16 +100,24 @@ impl<'a> Sparse<'a> {
     /// Whether the matrix is square and equals its transpose, to within a difference of `slack`. Each entry is looked up
     /// in its mirror image's column; a stored zero equals one that is not stored.
     pub(crate) fn is_symmetric(&self, slack: f64) -> bool {
-        let mirrored = |column: usize, row: i32, value: f64| {
-            let (rows, values) = self.stored(row as usize);
-            let mirror = rows.binary_search(&(column as i32)).map_or(0.0, |place| values[place]);
+        if self.nrow != self.ncol() {
+            return false;
+        }
+        // As columns are gone through in order, so are the mirror images in each of them.
+        let mut places: Vec<i32> = self.starts[..self.ncol()].to_vec();
+        let mut mirrored = |column: usize, row: i32, value: f64| {
+            let (place, end) = (&mut places[row as usize], self.starts[row as usize + 1]);
+            while *place < end && (self.rows[*place as usize] as usize) < column {
+                *place += 1;
+            }
+            let stored = *place < end && self.rows[*place as usize] as usize == column;
+            let mirror = if stored { self.values[*place as usize] } else { 0.0 };
             (value - mirror).abs() <= slack || value == mirror || (value.is_nan() && mirror.is_nan())
         };
-        self.nrow == self.ncol()
-            && (0..self.ncol()).all(|column| {
-                let (rows, values) = self.stored(column);
-                rows.iter().zip(values).all(|(row, value)| mirrored(column, *row, *value))
-            })
+        (0..self.ncol()).all(|column| {
+            let (rows, values) = self.stored(column);
+            rows.iter().zip(values).all(|(row, value)| mirrored(column, *row, *value))
+        })
     }
 }
 
@@ -83,6 +128,10 @@ impl Storage for Sparse<'_> {
 
     fn ncol(&self) -> usize {
         self.starts.len() - 1
+    }
+
+    fn has_missing(&self) -> bool {
+        self.missing || self.without_diagonal
     }
 
     fn sparse(&self) -> Option<&Sparse<'_>> {
@@ -98,6 +147,9 @@ impl Storage for Sparse<'_> {
                 Some(place) => *place = *value,
                 None => break,
             }
+        }
+        if self.without_diagonal && rows.contains(&column) {
+            buffer[column - rows.start] = f64::NAN;
         }
         buffer
     }

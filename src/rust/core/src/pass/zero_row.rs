@@ -1,0 +1,91 @@
+//! One row of zeros, at the columns where some factors have a loading.
+
+use super::chebyshev::POINTS;
+use super::line::{level, Kernel, Line, Totals};
+use super::Model;
+use crate::noise::Law;
+use pulp::{Simd, WithSimd};
+
+/// Some factors, and the columns where one of them has a loading.
+pub(super) struct Block {
+    /// The factors.
+    pub(super) factors: Vec<usize>,
+    /// `y_jk` at these columns, a vector a factor.
+    pub(super) others: Vec<Vec<f64>>,
+    /// `q_j` there.
+    pub(super) weights: Vec<f64>,
+    /// The number of all other columns, and the sums of their weights and squared weights.
+    pub(super) idle: [f64; 3],
+}
+
+/// What a row yields: product, curvature, sums.
+pub(super) type Yield = [f64; POINTS];
+
+/// A row with the loadings `w` of the block's factors, compiled for each instruction set.
+pub(super) struct Row<'a, const LEVEL: u8> {
+    pub(super) block: &'a Block,
+    pub(super) w: &'a [f64],
+    pub(super) model: Model<'a>,
+    /// Which factor is the model's.
+    pub(super) last: usize,
+    pub(super) shift: f64,
+}
+
+impl<const LEVEL: u8> WithSimd for Row<'_, LEVEL> {
+    /// What it yields, and the extremes.
+    type Output = (Yield, [f64; 2]);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        let Self { block, w, model, last, shift } = self;
+        let length = block.weights.len();
+        let mut entries = vec![0.0; length];
+        let nothing = vec![0.0; length];
+        let (mut loading, mut loadings) = (0.0, &nothing[..]);
+        for ((&factor, other), &w) in block.factors.iter().zip(&block.others).zip(w) {
+            if factor == last {
+                (loading, loadings) = (w, other);
+            } else {
+                entries.iter_mut().zip(other).for_each(|(entry, y)| *entry -= w * y);
+            }
+        }
+        let mut kernel = Kernel::<S, LEVEL, false, false>::new(simd, model.noise, &Law::EXPONENTIAL, shift);
+        let mut room = vec![0.0; length];
+        let mut bent = vec![0.0; if LEVEL == level::CURVATURE { length } else { 0 }];
+        let active = kernel.line(Line {
+            entries: &entries,
+            loadings,
+            weights: &block.weights,
+            products: &mut room,
+            curvatures: &mut bent,
+            loading,
+            weight: 1.0,
+            deviations: &[],
+            deviation: 1.0,
+        });
+        // Everywhere else the residual is zero.
+        let mut rest = kernel.fresh();
+        let Totals { product, curvature } = rest.line(Line {
+            entries: &[0.0],
+            loadings: &[0.0],
+            weights: &[1.0],
+            products: &mut [0.0],
+            curvatures: &mut [0.0],
+            loading: 0.0,
+            weight: 1.0,
+            deviations: &[],
+            deviation: 1.0,
+        });
+        let [count, weights, squares] = block.idle;
+        let (active_sums, rest) = (kernel.sums(), rest.sums());
+        let mut found = [0.0; POINTS];
+        found[0] = active.product + weights * product;
+        found[1] = active.curvature + squares * curvature;
+        let sums = active_sums.values().into_iter().zip(rest.values());
+        found[2..].iter_mut().zip(sums).for_each(|(to, (active, rest))| *to = active + count * rest);
+        let idle = |extreme: f64, other: f64| if count > 0.0 { extreme } else { other };
+        let minimum = active_sums.minimum.min(idle(rest.minimum, f64::INFINITY));
+        let maximum = active_sums.maximum.max(idle(rest.maximum, f64::NEG_INFINITY));
+        (found, [minimum, maximum])
+    }
+}
