@@ -68,8 +68,10 @@ pub(crate) struct Limits {
     pub(crate) iterations: usize,
 }
 
-/// The steps that are remembered.
-const MEMORY: usize = 12;
+/// The most and the least steps that are remembered.
+const MEMORY: [usize; 2] = [12, 4];
+/// The numbers that those beyond the least may take: of more than some hundred thousand coordinates fewer are remembered.
+const MOST_NUMBERS: usize = 1 << 24;
 /// The share of the promised rise that a step must bring.
 const ARMIJO: f64 = 1e-4;
 /// Below this share of the promised rise, a step was too long for its model.
@@ -94,6 +96,8 @@ pub(crate) fn climb(
     let mut theta = confine(theta.into_iter(), limits);
     let mut here = evaluate(&theta);
     let mut memory: Vec<Pair> = Vec::new();
+    let [most, least] = MEMORY;
+    let remembered = (MOST_NUMBERS / (2 * theta.len().max(1))).clamp(least, most);
     let mut radius = f64::INFINITY;
     if observer(Progress::new(0).at(here.value, here.sums.count)).is_break() {
         return (theta, here.sums, Status::Interrupted);
@@ -107,7 +111,7 @@ pub(crate) fn climb(
         };
         let gain = there.value - here.value;
         memory.extend(Pair::new(&theta, &next, &here, &there));
-        if memory.len() > MEMORY {
+        if memory.len() > remembered {
             memory.remove(0);
         }
         (theta, here) = (next, there);
@@ -186,26 +190,29 @@ fn free_coordinates(theta: &[f64], here: &Evaluation, limits: &Limits) -> Vec<bo
 
 /// The quasi-Newton direction on the free coordinates, the diagonal one on the others.
 fn direction(here: &Evaluation, free: &[bool], memory: &[Pair], limits: &Limits) -> Vec<f64> {
-    let masked = |x: &[f64]| -> Vec<f64> { x.iter().zip(free).map(|(x, &free)| if free { *x } else { 0.0 }).collect() };
-    let pairs: Vec<(Vec<f64>, Vec<f64>, f64)> = memory
-        .iter()
-        .map(|pair| (masked(&pair.step), masked(&pair.fall)))
-        .map(|(step, fall)| {
-            let curvature = dot(&step, &fall);
-            (step, fall, curvature)
-        })
-        .filter(|(_, _, curvature)| *curvature > 0.0)
-        .collect();
-    let mut rest = masked(&here.gradient);
+    let mask = |x: &mut [f64]| x.iter_mut().zip(free).filter(|(_, free)| !**free).for_each(|(x, _)| *x = 0.0);
+    // What is multiplied with a pair is zero elsewhere, so the pairs themselves need no copies.
+    let mut rest = here.gradient.clone();
+    let mut curvature = |pair: &Pair| {
+        rest.copy_from_slice(&pair.step);
+        mask(&mut rest);
+        dot(&rest, &pair.fall)
+    };
+    let curvatures: Vec<f64> = memory.iter().map(&mut curvature).collect();
+    let pairs: Vec<(&Pair, f64)> = memory.iter().zip(curvatures).filter(|(_, curvature)| *curvature > 0.0).collect();
+    rest.copy_from_slice(&here.gradient);
+    mask(&mut rest);
     let mut weights = vec![0.0; pairs.len()];
-    for (weight, (step, fall, curvature)) in weights.iter_mut().zip(&pairs).rev() {
-        *weight = dot(step, &rest) / curvature;
-        add_scaled(&mut rest, -*weight, fall);
+    for (weight, (pair, curvature)) in weights.iter_mut().zip(&pairs).rev() {
+        *weight = dot(&pair.step, &rest) / curvature;
+        add_scaled(&mut rest, -*weight, &pair.fall);
+        mask(&mut rest);
     }
     let mut direction = here.metric.apply(&rest, free);
-    for (weight, (step, fall, curvature)) in weights.iter().zip(&pairs) {
-        let correction = weight - dot(fall, &direction) / curvature;
-        add_scaled(&mut direction, correction, step);
+    for (weight, (pair, curvature)) in weights.iter().zip(&pairs) {
+        let correction = weight - dot(&pair.fall, &direction) / curvature;
+        add_scaled(&mut direction, correction, &pair.step);
+        mask(&mut direction);
     }
     for (i, free) in free.iter().enumerate() {
         if !free {

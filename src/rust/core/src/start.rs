@@ -86,10 +86,14 @@ fn leading_pair(view: &View, leading: Leading, threads: Threads, observer: &mut 
     }
 }
 
-/// The longest basis before a restart.
-const LONGEST_BASIS: usize = 48;
-/// The Ritz vectors that a restart keeps.
-const KEPT: usize = 12;
+/// The longest basis before a restart, and the shortest that a large matrix has to do with.
+const LONGEST_BASIS: [usize; 2] = [48, 16];
+/// The numbers that a basis beyond the shortest may have.
+const MOST_NUMBERS: usize = 20 << 20;
+/// A restart keeps one in so many Ritz vectors.
+const SHRINKAGE: usize = 4;
+/// The rows that a restart takes at a time.
+const BLOCK: usize = 1 << 10;
 /// The most products with the operator.
 const MOST_PRODUCTS: usize = 1000;
 /// The residual `‖Ax − θx‖`, as a share of the largest `|θ|`, that ends the process.
@@ -104,9 +108,10 @@ fn leading_eigenvector(
     observer: &mut Observer,
 ) -> Vec<f64> {
     let mut basis: Vec<Vec<f64>> = Vec::new();
-    let mut projected = Mat::<f64>::zeros(LONGEST_BASIS, LONGEST_BASIS);
+    let [most, least] = LONGEST_BASIS;
+    let longest = (MOST_NUMBERS / n).clamp(least, most);
+    let mut projected = Mat::<f64>::zeros(longest, longest);
     let mut next = first_vector(n);
-    let longest = LONGEST_BASIS.min(n);
     for _ in 0..MOST_PRODUCTS {
         let mut image = apply(&next);
         basis.push(next);
@@ -132,8 +137,8 @@ fn leading_eigenvector(
             return combine(&basis, &ritz.vectors[0]);
         }
         if order == longest {
-            let kept = KEPT.min(order - 1);
-            basis = ritz.vectors[..kept].iter().map(|weights| combine(&basis, weights)).collect();
+            let kept = longest / SHRINKAGE;
+            restart(&mut basis, &ritz.vectors[..kept]);
             projected.fill(0.0);
             for (index, &value) in ritz.values[..kept].iter().enumerate() {
                 projected[(index, index)] = value;
@@ -162,6 +167,22 @@ fn combine(basis: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
     }
     normalise(&mut sum);
     sum
+}
+
+/// Leaves `Σ w_k q_k`, normalised, for each of some weights: in the place of the basis, which may be large.
+fn restart(basis: &mut Vec<Vec<f64>>, weights: &[Vec<f64>]) {
+    let length = basis[0].len();
+    for first in (0..length).step_by(BLOCK) {
+        let rows = first..(first + BLOCK).min(length);
+        let old: Vec<Vec<f64>> = basis.iter().map(|vector| vector[rows.clone()].to_vec()).collect();
+        for (vector, weights) in basis.iter_mut().zip(weights) {
+            let sum = &mut vector[rows.clone()];
+            sum.fill(0.0);
+            old.iter().zip(weights).for_each(|(old, weight)| add_scaled(sum, *weight, old));
+        }
+    }
+    basis.truncate(weights.len());
+    basis.iter_mut().for_each(|vector| normalise(vector));
 }
 
 /// The eigenpairs of the projected operator, the leading first; of two that are equal in size the positive.
