@@ -17,7 +17,10 @@ pub(super) const POINTS: usize = SUMS + 2;
 /// Numbers of intervals between nodes that are tried in turn.
 const ORDERS: [usize; 5] = [8, 16, 32, 64, 128];
 /// The last coefficients that are looked at.
-const TAIL: usize = 3;
+pub(super) const TAIL: usize = 3;
+/// The share of the tolerance that they may be: the rest of a series, what its nodes cannot tell from it and the same of a
+/// second interpolation are each about as large.
+pub(super) const SHARE: f64 = 0.125;
 /// Points whose polynomials are worked out side by side.
 const LANES: usize = 16;
 /// The points that a thread takes at a time.
@@ -44,6 +47,23 @@ impl Interval {
 
     pub(super) fn largest(&self) -> f64 {
         self.least + 2.0 * self.half
+    }
+
+    /// The node `m` of so many intervals between nodes.
+    pub(super) fn node(&self, m: usize, order: usize) -> f64 {
+        let cosine = if order == 0 { 0.0 } else { (PI * m as f64 / order as f64).cos() };
+        self.least + self.half * (1.0 + cosine)
+    }
+
+    /// `T_k` for `k = 0, …, order` at a point.
+    #[inline(always)]
+    pub(super) fn polynomials(&self, point: f64, order: usize, found: &mut Vec<f64>) {
+        let t = self.place(&[point]).0[0];
+        found.clear();
+        found.extend([1.0, t].into_iter().take(order + 1));
+        for k in 2..=order {
+            found.push(2.0 * t * found[k - 1] - found[k - 2]);
+        }
     }
 
     /// `t` of some points, and 1 for each lane that has one.
@@ -98,15 +118,14 @@ pub(super) fn fit(
         return Some(Series { interval, coefficients: evaluate(&[interval.least]) });
     }
     ORDERS.into_iter().take_while(|order| 2 * order <= wanted).find_map(|order| {
-        let node = |m: usize| interval.least + interval.half * (1.0 + (PI * m as f64 / order as f64).cos());
-        let nodes: Vec<f64> = (0..=order).map(node).collect();
+        let nodes: Vec<f64> = (0..=order).map(|m| interval.node(m, order)).collect();
         let series = Series { interval, coefficients: transform(&evaluate(&nodes)) };
         series.is_complete(tolerance).then_some(series)
     })
 }
 
 /// `c_k = (2/M) Σ″ f(t_m) cos(πkm/M)`, the ends halved, for `k = 0` and `M` once more.
-fn transform(values: &[[f64; POINTS]]) -> Vec<[f64; POINTS]> {
+pub(super) fn transform(values: &[[f64; POINTS]]) -> Vec<[f64; POINTS]> {
     let order = values.len() - 1;
     let end = |index: usize| if index == 0 || index == order { 0.5 } else { 1.0 };
     let coefficient = |k: usize| {
@@ -128,8 +147,17 @@ impl Series {
         let last = self.coefficients.len() - TAIL;
         (0..POINTS).all(|function| {
             let size = |range: &[[f64; POINTS]]| range.iter().fold(0.0_f64, |size, c| size.max(c[function].abs()));
-            size(&self.coefficients[last..]) <= tolerance * size(&self.coefficients)
+            size(&self.coefficients[last..]) <= SHARE * tolerance * size(&self.coefficients)
         })
+    }
+
+    /// The highest `k` that would do as well.
+    pub(super) fn needed(&self, tolerance: f64) -> usize {
+        let size = |function: usize| self.coefficients.iter().fold(0.0_f64, |size, c| size.max(c[function].abs()));
+        let least: [f64; POINTS] = std::array::from_fn(|function| SHARE * tolerance * size(function));
+        let counts = |c: &[f64; POINTS]| c.iter().zip(&least).any(|(c, least)| c.abs() > *least);
+        let last = self.coefficients.iter().rposition(counts).unwrap_or(0);
+        (last + TAIL).min(self.order())
     }
 
     /// The highest `k`.

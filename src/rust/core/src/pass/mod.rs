@@ -10,9 +10,11 @@
 mod chebyshev;
 mod correction;
 mod errand;
+mod grid;
 mod joint;
 mod line;
 mod mixed;
+mod overlap;
 mod slopes;
 mod sparse;
 mod sums;

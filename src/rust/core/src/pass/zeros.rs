@@ -3,8 +3,9 @@
 //! There the residual `−Σ_k w_ik y_jk` depends on the loadings alone. In a row where no factor has a loading it is zero: one
 //! entry tells all. In a row where one factor has, every sum over the columns is a smooth function of that loading, and
 //! interpolated ([`super::chebyshev`]) where rows are many; at its nodes, what a column adds is a smooth function of the
-//! loading there, and the columns are summed up likewise. Rows on which factors overlap are gone over, but only at the
-//! columns where one of them has a loading.
+//! loading there, and the columns are summed up likewise. In rows on which factors overlap, the sums are functions of all
+//! their loadings, and interpolated on a grid ([`super::overlap`]) if that has less nodes than there are rows; else such rows
+//! are gone over, but only at the columns where one of the factors has a loading.
 
 use super::chebyshev::{fit, Interval, Series};
 use super::line::level;
@@ -17,7 +18,9 @@ use crate::view::{Factor, View};
 use pulp::Arch;
 
 /// The rows that a thread takes at a time, and the least that are halved.
-const ROWS: usize = 1 << 12;
+pub(super) const ROWS: usize = 1 << 12;
+/// A sum of `n` numbers has lost some `√n` times this.
+const ROUNDING: f64 = 8.0 * f64::EPSILON;
 /// Ranges that are halved so often are gone over row by row instead.
 const MOST_HALVINGS: usize = 8;
 
@@ -61,9 +64,9 @@ pub(super) fn zeros<const LEVEL: u8>(
 }
 
 /// Sums over one side of the matrix for each element of the other, here called a row. The last factor is the model's.
-struct Margin<'a> {
+pub(super) struct Margin<'a> {
     /// `w_ik`, a vector a factor.
-    loadings: Vec<&'a [f64]>,
+    pub(super) loadings: Vec<&'a [f64]>,
     /// `y_jk`, a vector a factor, but for the weight.
     others: Vec<&'a [f64]>,
     /// `d_k`.
@@ -72,11 +75,11 @@ struct Margin<'a> {
     weights: &'a [f64],
     model: Model<'a>,
     shift: f64,
-    tolerance: f64,
+    pub(super) tolerance: f64,
 }
 
 /// By row, and over all.
-struct Found {
+pub(super) struct Found {
     products: Vec<f64>,
     curvatures: Vec<f64>,
     sums: Sums,
@@ -84,7 +87,7 @@ struct Found {
 }
 
 impl Found {
-    fn put(&mut self, row: u32, product: f64, curvature: f64) {
+    pub(super) fn put(&mut self, row: u32, product: f64, curvature: f64) {
         self.products[row as usize] = product;
         // Without rows where none are asked for.
         if let Some(place) = self.curvatures.get_mut(row as usize) {
@@ -92,11 +95,11 @@ impl Found {
         }
     }
 
-    fn add(&mut self, part: &[f64], weight: f64) {
+    pub(super) fn add(&mut self, part: &[f64], weight: f64) {
         self.total.iter_mut().zip(part).for_each(|(total, part)| *total += weight * part);
     }
 
-    fn widen(&mut self, [minimum, maximum]: [f64; 2]) {
+    pub(super) fn widen(&mut self, [minimum, maximum]: [f64; 2]) {
         self.sums.minimum = self.sums.minimum.min(minimum);
         self.sums.maximum = self.sums.maximum.max(maximum);
     }
@@ -123,7 +126,7 @@ impl Margin<'_> {
                 [factor] if !block.weights.is_empty() => {
                     self.single::<LEVEL>(&block, factor, pattern.elements, &mut found, threads);
                 }
-                _ => self.one_by_one::<LEVEL>(&block, &pattern.elements, &mut found, threads),
+                _ => self.overlap::<LEVEL>(&block, &pattern.elements, &mut found, threads),
             }
         }
         let Sums { minimum, maximum, .. } = found.sums;
@@ -147,8 +150,13 @@ impl Margin<'_> {
         Block { factors, others, weights, idle }
     }
 
+    /// The tolerance, or what a sum over the columns, one after another, is not better known than.
+    pub(super) fn reachable(&self, block: &Block) -> f64 {
+        self.tolerance.max(ROUNDING * (block.weights.len() as f64).sqrt())
+    }
+
     /// What one row with the loadings `w` of the block's factors yields, and its least and largest residual.
-    fn row<const LEVEL: u8>(&self, block: &Block, w: &[f64]) -> (Yield, [f64; 2]) {
+    pub(super) fn row<const LEVEL: u8>(&self, block: &Block, w: &[f64]) -> (Yield, [f64; 2]) {
         let last = self.others.len() - 1;
         Arch::new().dispatch(Row::<LEVEL> { block, w, model: self.model, last, shift: self.shift })
     }
@@ -168,7 +176,7 @@ impl Margin<'_> {
         while let Some((rows, halvings)) = ranges.pop() {
             let interval = Interval::around(rows.iter().map(w));
             let mut moments = Vec::new();
-            let series = fit(interval, self.tolerance, rows.len(), |nodes| {
+            let series = fit(interval, self.reachable(block), rows.len(), |nodes| {
                 self.at_nodes::<LEVEL>(block, columns, nodes, &mut moments, threads)
             });
             match series {
@@ -199,13 +207,8 @@ impl Margin<'_> {
         moments: &mut Vec<[f64; 3]>,
         threads: Threads,
     ) -> Vec<Yield> {
-        let at = |w: f64, y: f64| {
-            let column =
-                Block { factors: block.factors.clone(), others: vec![vec![y]], weights: vec![1.0], idle: [0.0; 3] };
-            self.row::<LEVEL>(&column, &[w]).0
-        };
         let series = threads.map(nodes.len(), |node| {
-            let along = |columns: &[f64]| columns.iter().map(|&y| at(nodes[node], y)).collect();
+            let along = |columns: &[f64]| columns.iter().map(|y| self.entry::<LEVEL>(block, nodes[node], *y)).collect();
             fit(columns, self.tolerance, block.weights.len(), along)
         });
         let series: Option<Vec<Series>> = series.into_iter().collect();
@@ -252,18 +255,5 @@ impl Margin<'_> {
             },
         );
         found.add(&series.summed(&moments)[2..], 1.0);
-    }
-
-    fn one_by_one<const LEVEL: u8>(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
-        let loadings = |row: usize| block.factors.iter().map(|&k| self.loadings[k][row]).collect::<Vec<f64>>();
-        let row = |index: usize| self.row::<LEVEL>(block, &loadings(rows[index] as usize));
-        for (piece, rows) in rows.chunks(ROWS).enumerate() {
-            let yields = threads.map(rows.len(), |index| row(piece * ROWS + index));
-            for (&row, (values, extremes)) in rows.iter().zip(yields) {
-                found.put(row, values[0], values[1]);
-                found.add(&values[2..], 1.0);
-                found.widen(extremes);
-            }
-        }
     }
 }

@@ -1,0 +1,76 @@
+//! Rows of zeros on which several factors have a loading.
+
+use super::chebyshev::{fit, Interval};
+use super::grid::Grid;
+use super::zero_row::{Block, Yield};
+use super::zeros::{Found, Margin, ROWS};
+use crate::parallel::Threads;
+
+/// Steps between nodes, beyond those that one entry asks for, that are tried in turn.
+const EXTRA: [usize; 2] = [0, 4];
+/// How many rows there must be for each node of a grid.
+const ROWS_A_NODE: usize = 2;
+
+impl Margin<'_> {
+    /// What such rows yield: from a grid, where that has fewer nodes than they are, or one by one.
+    pub(super) fn overlap<const LEVEL: u8>(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
+        let axes = self.axes::<LEVEL>(block, rows);
+        for extra in EXTRA {
+            let grid =
+                axes.iter().flatten().map(|&(interval, order)| (interval, if order > 0 { order + extra } else { 0 }));
+            let grid = Grid::new(grid.collect());
+            if axes.is_none() || grid.count().saturating_mul(ROWS_A_NODE) > rows.len() {
+                break;
+            }
+            let nodes = threads.map(grid.count(), |node| self.row::<LEVEL>(block, &grid.node(node)));
+            let values = nodes.iter().map(|(values, _)| *values).collect();
+            if let Some(series) = grid.fit(values, self.reachable(block)) {
+                nodes.iter().for_each(|(_, extremes)| found.widen(*extremes));
+                let at = |index: usize| self.loadings_of(block, rows[index]);
+                let put = |index: usize, [product, curvature]: [f64; 2]| found.put(rows[index], product, curvature);
+                let sums = series.evaluate(rows.len(), at, put, threads);
+                found.add(&sums[2..], 1.0);
+                return;
+            }
+        }
+        self.one_by_one::<LEVEL>(block, rows, found, threads);
+    }
+
+    /// For each factor the range of its loadings, and how many steps between nodes a sum over the columns wants there: no
+    /// more than an entry of the largest column alone. What other factors say of it takes its residual to where it is smoother.
+    fn axes<const LEVEL: u8>(&self, block: &Block, rows: &[u32]) -> Option<Vec<(Interval, usize)>> {
+        let axis = |(place, &factor): (usize, &usize)| {
+            let interval = Interval::around(rows.iter().map(|&row| self.loadings[factor][row as usize]));
+            let largest = block.others[place].iter().copied().fold(0.0, f64::max);
+            let span = Interval::around([0.0, interval.largest() - interval.least()].into_iter());
+            let along = |points: &[f64]| points.iter().map(|w| self.entry::<LEVEL>(block, *w, largest)).collect();
+            let series = fit(span, self.tolerance, usize::MAX, along)?;
+            Some((interval, series.needed(self.tolerance)))
+        };
+        block.factors.iter().enumerate().map(axis).collect()
+    }
+
+    /// What a single entry yields where one factor has the loadings `w` and `y`, with a weight of 1.
+    pub(super) fn entry<const LEVEL: u8>(&self, block: &Block, w: f64, y: f64) -> Yield {
+        let factors = block.factors[..1].to_vec();
+        let column = Block { factors, others: vec![vec![y]], weights: vec![1.0], idle: [0.0; 3] };
+        self.row::<LEVEL>(&column, &[w]).0
+    }
+
+    /// What rows yield, one by one.
+    pub(super) fn one_by_one<const LEVEL: u8>(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
+        for rows in rows.chunks(ROWS) {
+            let yields =
+                threads.map(rows.len(), |index| self.row::<LEVEL>(block, &self.loadings_of(block, rows[index])));
+            for (&row, (values, extremes)) in rows.iter().zip(yields) {
+                found.put(row, values[0], values[1]);
+                found.add(&values[2..], 1.0);
+                found.widen(extremes);
+            }
+        }
+    }
+
+    fn loadings_of(&self, block: &Block, row: u32) -> Vec<f64> {
+        block.factors.iter().map(|&factor| self.loadings[factor][row as usize]).collect()
+    }
+}
