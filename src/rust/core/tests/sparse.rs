@@ -10,7 +10,7 @@ use nmu_core::deflate::Problem;
 use nmu_core::noise::Noise;
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{product, sweep, Depth, Model, Question, Sweep};
-use nmu_core::storage::{Dense, Sparse, Storage};
+use nmu_core::storage::{Dense, Masked, Sparse, Storage, TOLERANCE};
 use nmu_core::view::{Factor, View};
 use rand::Rng;
 
@@ -51,6 +51,26 @@ impl Both {
             starts.push(rows.len() as i32);
         }
         Self { nrow, ncol, values, starts, rows, stored }
+    }
+
+    /// The same, some of the stored entries missing, in mirrored places where symmetric.
+    fn with_gaps(mut self, symmetric: bool) -> Self {
+        let nrow = self.nrow;
+        let gap = |row: usize, column: usize| {
+            let (row, column) = if symmetric { (row.max(column), row.min(column)) } else { (row, column) };
+            (31 * row + 17 * column) % 7 == 3
+        };
+        for column in 0..self.ncol {
+            for index in self.starts[column] as usize..self.starts[column + 1] as usize {
+                let row = self.rows[index] as usize;
+                // Zeros are stored in places that are not mirrored.
+                if self.stored[index] != 0.0 && gap(row, column) {
+                    self.stored[index] = f64::NAN;
+                    self.values[column * nrow + row] = f64::NAN;
+                }
+            }
+        }
+        self
     }
 
     fn dense(&self) -> Dense<'_> {
@@ -143,6 +163,114 @@ fn a_sweep_is_that_of_the_dense_matrix() {
                 let (found, expected) = (of(&sparse), of(&dense));
                 assert!(close(&found.rows, &expected.rows, 1e-12));
                 assert!(close(&found.columns, &expected.columns, 1e-12));
+            }
+        }
+    }
+}
+
+/// A sparse matrix that is gone over entry by entry, like any other.
+struct Tiles<'a>(Sparse<'a>);
+
+impl Storage for Tiles<'_> {
+    fn nrow(&self) -> usize {
+        self.0.nrow()
+    }
+
+    fn ncol(&self) -> usize {
+        self.0.ncol()
+    }
+
+    fn column<'a>(&'a self, column: usize, rows: std::ops::Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
+        self.0.column(column, rows, buffer)
+    }
+}
+
+#[test]
+fn missing_entries_and_a_missing_diagonal_do_not_count() {
+    for (symmetric, nrow, ncol) in [(true, 300, 300), (false, 300, 300), (false, 260, 310)] {
+        let both = Both::new(nrow, ncol, symmetric, 6).with_gaps(symmetric);
+        assert!(both.stored.iter().any(|value| value.is_nan()));
+        let columns = (!symmetric).then_some(ncol);
+        for hollow in [true, false] {
+            if hollow && nrow != ncol {
+                continue;
+            }
+            let sparse = if hollow { both.sparse().without_diagonal() } else { both.sparse() };
+            let dense = if hollow { Masked::without_diagonal(both.dense()) } else { Masked::new(both.dense()) };
+            for taken in 0..3 {
+                let before: Vec<Factor> = (0..taken).map(|k| factor(nrow, columns, 0.5, 20 + k)).collect();
+                let model = factor(nrow, columns, 0.5, 10);
+                let (p, q) = (loadings(nrow, 0.8, 30), loadings(ncol, 0.8, 31));
+                let q = if symmetric { &p } else { &q };
+                let what = format!("symmetric {symmetric}, {taken} taken, hollow {hollow}");
+                for depth in [Depth::Expectation, Depth::Likelihood, Depth::Curvature] {
+                    let question = Question { row_weights: &p, column_weights: q, shift: 0.4, depth };
+                    let of = |storage: &dyn Storage| {
+                        let view = View::new(storage, &before, symmetric).in_units(0.5);
+                        sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(2))
+                    };
+                    same(&of(&sparse), &of(&dense), &format!("{what}, {depth:?}"));
+                }
+                let of =
+                    |storage| product(&View::new(storage, &before, symmetric).in_units(0.5), &p, q, Threads::new(2));
+                let (found, expected) = (of(&sparse), of(&dense));
+                assert!(close(&found.rows, &expected.rows, 1e-12), "{what}: products");
+                assert!(close(&found.columns, &expected.columns, 1e-12), "{what}: products");
+                let of = |storage: &dyn Storage| {
+                    certificate(&Problem { storage, symmetric, scale: 0.5 }, &before, Threads::new(2))
+                };
+                let (found, expected) = (of(&sparse), of(&dense));
+                assert!((found.error - expected.error).abs() <= 1e-12, "{what}: {found:?} {expected:?}");
+                let counts = |found: Certificate| (found.violated, found.checked, found.negative);
+                assert_eq!(counts(found), counts(expected), "{what}");
+            }
+        }
+    }
+}
+
+/// The margins and sums of a sweep, and what each is to be compared with.
+fn sizes(sweep: &Sweep) -> Vec<(f64, f64)> {
+    let margins = [&sweep.products.rows, &sweep.products.columns, &sweep.curvatures.rows, &sweep.curvatures.columns];
+    let largest = |values: &[f64]| values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let margins = margins.into_iter().flat_map(|values| values.iter().map(move |value| (*value, largest(values))));
+    let sums = [sweep.sums.mean_b, sweep.sums.second_b, sweep.sums.square_rest, sweep.sums.log_likelihood(NOISE)];
+    margins.chain(sums.map(|sum| (sum, sum.abs()))).collect()
+}
+
+fn largest_difference(found: &Sweep, expected: &Sweep) -> f64 {
+    let pairs = sizes(found).into_iter().zip(sizes(expected));
+    pairs.map(|((found, _), (expected, size))| (found - expected).abs() / size).fold(0.0, f64::max)
+}
+
+#[test]
+fn interpolation_keeps_to_its_tolerance_however_far_factors_reach() {
+    let (nrow, ncol) = (1500, 1200);
+    let both = Both::new(nrow, ncol, false, 8);
+    for taken in 0..2 {
+        for reach in [1.0, 10.0, 100.0, 1000.0] {
+            // The largest entry of a factor, in units of σ.
+            let random = &mut generator(taken + 50);
+            let mut part = |length| uniform(random, length, 0.0, 1.0);
+            let mut new = || Factor { d: reach * NOISE.sigma, u: part(nrow), v: Some(part(ncol)) };
+            let (model, before) = (new(), vec![new(); taken as usize]);
+            let question =
+                Question { row_weights: &model.u, column_weights: model.v(), shift: 0.4, depth: Depth::Curvature };
+            let of = |storage: &dyn Storage| {
+                let view = View::new(storage, &before, false);
+                sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(2))
+            };
+            let expected = of(&Tiles(both.sparse()));
+            let what = format!("{taken} taken, reach {reach}");
+            // Sums over all zeros lose some digits more to rounding than to interpolation.
+            let found = of(&both.sparse());
+            let off = largest_difference(&found, &expected);
+            assert!(off <= 20.0 * TOLERANCE, "{what}: {off:e}");
+            for tolerance in [1e-9, 1e-6, 1e-4] {
+                let loose = of(&both.sparse().within(tolerance));
+                let off = largest_difference(&loose, &expected);
+                assert!(off <= tolerance, "{what}: {off:e} for {tolerance:e}");
+                // It is the tolerance that is tested, where there is something to interpolate.
+                assert!(reach > 10.0 || tolerance < 1e-4 || loose != found, "{what}, {tolerance:e}: nothing was interpolated");
             }
         }
     }
