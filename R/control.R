@@ -21,6 +21,9 @@
 #'   class `nmu_message`, and of their own `nmu_message_symmetric` (it was left to the data, and
 #'   `A` is), `nmu_message_missing` (how many entries are `NA`), `nmu_message_negative` (how many
 #'   are negative), `nmu_message_K` (the number of factors chosen).
+#' @param interpolation One number from 1e-15 to 1e-3: how exact sums over the zeros of a sparse
+#'   matrix are, as a share of their size (of sums by row: of the largest of them). Beyond about
+#'   1e-13 it is rounding that limits them. See the section Sparse matrices of [nmu()].
 #' @param keep_data `TRUE` or `FALSE`: keep a reference to `A` in the fit? It costs no
 #'   memory while `A` itself lives. Without it, methods that need the data take `A = `.
 #' @param BPPARAM `NULL`, or a backend of the package BiocParallel, such as
@@ -40,7 +43,8 @@
 nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: object_name_linter.
                         threads = getOption("nmu.threads", 1L),
                         verbose = getOption("nmu.verbose", rlang::is_interactive()),
-                        keep_data = TRUE, BPPARAM = NULL, # nolint: object_name_linter.
+                        keep_data = TRUE, interpolation = 1e-13,
+                        BPPARAM = NULL, # nolint: object_name_linter.
                         ...) {
   call <- match.call()
   check_extras(list(...), list(), call)
@@ -52,6 +56,7 @@ nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: objec
       threads = check_count(threads, "threads", call),
       verbose = check_flag(verbose, "verbose", call),
       keep_data = check_flag(keep_data, "keep_data", call),
+      interpolation = check_between(interpolation, "interpolation", 1e-15, 1e-3, call),
       BPPARAM = check_backend(BPPARAM, call)
     ),
     class = "nmu_control"

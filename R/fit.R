@@ -212,7 +212,7 @@ fit_problem <- function(fit, missing) {
   list(
     factors = list(d = factors$d, u = factors$u, v = if (!fit$symmetric) factors$v),
     symmetric = fit$symmetric, ignore_diag = isTRUE(fit$ignore_diag), missing = missing,
-    threads = fit$control$threads
+    threads = fit$control$threads, interpolation = fit$control$interpolation
   )
 }
 

@@ -188,7 +188,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
   control$maxiter <- control$maxiter %||% if (noise$rule == "notebook") 100L else 1000L
 
-  options <- c(unclass(noise), K, control["threads"], list(
+  options <- c(unclass(noise), K, control[c("threads", "interpolation")], list(
     maxiter = control$maxiter, tol = control$tol, symmetric = symmetric, refine = refine,
     ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
     law = core_law(prior_b), scatter = core_scatter(noise, A, symmetric, call)

@@ -139,7 +139,7 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
   options <- list(
     lambda = lambda, sigma = sigma, maxiter = maxiter, rounds = rounds, tol = tol,
     symmetric = symmetric, u = start$u, v = start$v, keep_b = keep_b, trace = trace,
-    threads = control$threads
+    threads = control$threads, interpolation = control$interpolation
   )
   blocks <- local_blocks(A, control, call, list(ignore_diag = FALSE, missing = FALSE))
   local_progress(1, control, times = if (symmetric) 2 else 1)

@@ -100,12 +100,8 @@ has_missing <- function(A) {
 #' @return One number.
 #' @noRd
 frobenius_norm <- function(A, call) {
-  if (is_delayed(A)) {
-    scan <- scan_matrix(A, call, symmetric = FALSE)
-    return(scan$rms * sqrt(length(A) - scan$missing))
-  }
-  values <- if (is_sparse(A)) A@x else A
-  norm(matrix(replace(values, is.na(values), 0)), "F")
+  scan <- scan_matrix(A, call, symmetric = FALSE)
+  scan$rms * sqrt(length(A) - scan$missing)
 }
 
 #' A block of a matrix, all of its entries written down

@@ -86,7 +86,8 @@ calls_that_work <- function() {
     nmu_control = row_of(
       list(),
       tol = "null nonnegative", maxiter = "null count", K_max = "count", threads = "count",
-      verbose = "flag", keep_data = "flag", BPPARAM = "null", ... = "nothing"
+      verbose = "flag", keep_data = "flag", interpolation = "nothing", BPPARAM = "null",
+      ... = "nothing"
     ),
     nmu_em = em,
     nmu_em_estlambda = em,

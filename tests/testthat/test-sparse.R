@@ -80,6 +80,23 @@ test_that("missing entries and an ignored diagonal of sparse matrices do not cou
   expect_same_fit(fit(methods::as(A, "CsparseMatrix")), fit(A))
   sparse <- methods::as(square, "CsparseMatrix")
   expect_same_fit(fit(sparse, ignore_diag = TRUE), fit(square, ignore_diag = TRUE))
+  A <- general
+  A[2:4, 5] <- NA
+  expect_same_fit(fit(methods::as(A, "CsparseMatrix")), fit(A))
+})
+
+test_that("a loose interpolation changes a fit by little", {
+  set.seed(5)
+  n <- 600
+  A <- methods::as(sparse_data(n, share = 0.02), "CsparseMatrix")
+  fit <- function(...) {
+    control <- nmu_control(maxiter = 5, ...)
+    suppressMessages(nmu(A, noise = noise_fixed(1 / mean(A), sqrt(mean(A^2))), control = control))
+  }
+  loose <- fit(interpolation = 1e-4)
+  expect_equal(loose$loglik, fit()$loglik, tolerance = 1e-4)
+  expect_false(identical(loose$loglik, fit()$loglik))
+  expect_identical(fit(interpolation = 1e-13)$loglik, fit()$loglik)
 })
 
 test_that("methods take sparse data", {

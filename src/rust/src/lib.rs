@@ -35,7 +35,7 @@ fn core_em(a: Robj, options: List) -> Result<List, String> {
     // Allocated before anything else: where R refuses the memory, nothing of ours is lost.
     let b = options.flag("keep_b")?.then(|| RMatrix::<f64>::new(a.nrow, a.ncol));
     guarded(|| {
-        let storage = a.whole()?;
+        let storage = a.whole(&options)?;
         let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
         let (threads, observer) = (a.threads(&options)?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
         let start = match options.start()? {

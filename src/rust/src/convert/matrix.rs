@@ -85,7 +85,7 @@ impl Matrix {
         Ok(match &self.held {
             Held::Dense(_) => masked(self.dense()?, hollow, missing),
             Held::Sparse(slots) => {
-                let sparse = self.sparse(slots)?;
+                let sparse = self.sparse(slots)?.within(options.interpolation()?);
                 Box::new(if hollow { sparse.without_diagonal() } else { sparse })
             }
             Held::Blocks(room, step, spread) => masked(self.blocks(*room, *step, *spread), hollow, missing),
@@ -93,10 +93,10 @@ impl Matrix {
     }
 
     /// The core's storage of all entries, none of which is missing.
-    pub(crate) fn whole(&self) -> Result<Box<dyn Storage + '_>, String> {
+    pub(crate) fn whole(&self, options: &Options) -> Result<Box<dyn Storage + '_>, String> {
         Ok(match &self.held {
             Held::Dense(_) => Box::new(self.dense()?),
-            Held::Sparse(slots) => Box::new(self.sparse(slots)?),
+            Held::Sparse(slots) => Box::new(self.sparse(slots)?.within(options.interpolation()?)),
             Held::Blocks(room, step, spread) => Box::new(self.blocks(*room, *step, *spread)),
         })
     }

@@ -152,6 +152,11 @@ impl Options {
         self.count_of("threads").map(Threads::new)
     }
 
+    /// To what share of their size sums over the zeros of a sparse matrix are interpolated.
+    pub(super) fn interpolation(&self) -> Result<f64, String> {
+        self.get("interpolation")
+    }
+
     /// The settings of a certified underapproximation.
     pub(crate) fn certify(&self) -> Result<certify::Settings, String> {
         let settings = certify::Settings::new(self.count_of("K")?);
