@@ -68,8 +68,7 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
         let problem = options.problem(storage.as_ref(), scale)?;
         let unit = scale.sqrt();
         let (rows, columns) = (options.priors("prior", unit)?, options.priors("prior_v", unit)?);
-        let observer =
-            &mut interrupt::observer_or(scale, || rows.failed() || columns.failed() || storage.is_lost());
+        let observer = &mut interrupt::observer_or(scale, || rows.failed() || columns.failed() || storage.is_lost());
         let plan = options.plan(scale)?;
         let found = if notebook {
             let estimator = a.notebook();

@@ -93,7 +93,7 @@ fn factor(nrow: usize, ncol: Option<usize>, share: f64, seed: u64) -> Factor {
     Factor { d: 1.7, u: loadings(nrow, share, seed), v: ncol.map(|ncol| loadings(ncol, share, seed + 1)) }
 }
 
-fn same(found: &Sweep, expected: &Sweep, what: &str) {
+fn same(found: &Sweep, expected: &Sweep, noise: Noise, what: &str) {
     const TOLERANCE: f64 = 1e-11;
     let pairs = [
         (&found.products.rows, &expected.products.rows),
@@ -104,7 +104,7 @@ fn same(found: &Sweep, expected: &Sweep, what: &str) {
     for (index, (found, expected)) in pairs.into_iter().enumerate() {
         assert!(close(found, expected, TOLERANCE), "{what}, margin {index}");
     }
-    let (noise, count) = (NOISE, expected.sums.count);
+    let count = expected.sums.count;
     let sums = |sweep: &Sweep| {
         let sums = sweep.sums;
         let slopes = nmu_core::noise::likelihood::Slopes::new(&sums, noise);
@@ -126,9 +126,34 @@ fn same(found: &Sweep, expected: &Sweep, what: &str) {
         ]
     };
     for (index, (found, expected)) in sums(found).into_iter().zip(sums(expected)).enumerate() {
-        // Derivatives are differences of sums that are about as large as the number of entries.
-        let scale = expected.abs().max(count);
+        // Derivatives are differences of sums that are about as large as the number of entries times (λσ)².
+        let scale = expected.abs().max(count * (noise.lambda * noise.sigma).powi(2).max(1.0));
         assert!((found - expected).abs() <= 1e-12 * scale, "{what}, sum {index}: {found} {expected}");
+    }
+}
+
+/// A σ as large as the entries, and a mean of b far below it: what finds communities.
+#[test]
+fn powers_of_overlapping_loadings_tell_what_zeros_yield() {
+    for symmetric in [true, false] {
+        let (nrow, ncol) = if symmetric { (200, 200) } else { (190, 210) };
+        let both = Both::new(nrow, ncol, symmetric, 6);
+        let (dense, sparse) = (both.dense(), both.sparse());
+        let columns = (!symmetric).then_some(ncol);
+        for (taken, lambda, sigma) in [(1, 3.0, 2.0), (4, 0.4, 3.0), (6, 20.0, 1.5)] {
+            let noise = Noise { lambda, sigma };
+            let before: Vec<Factor> = (0..taken).map(|k| factor(nrow, columns, 0.9, 40 + k)).collect();
+            let model = factor(nrow, columns, 0.9, 50);
+            let depth = Depth::Curvature;
+            let question = Question { row_weights: &model.u, column_weights: model.v(), shift: 1.0 / lambda, depth };
+            let of = |storage: &dyn Storage, threads| {
+                let view = View::new(storage, &before, symmetric);
+                sweep(&view, Model { factor: &model, noise }, &question, Threads::new(threads))
+            };
+            let found = of(&sparse, 1);
+            same(&found, &of(&dense, 1), noise, &format!("symmetric {symmetric}, {taken} taken"));
+            assert_eq!(found, of(&sparse, 2));
+        }
     }
 }
 
@@ -155,7 +180,7 @@ fn a_sweep_is_that_of_the_dense_matrix() {
                     };
                     let what = format!("symmetric {symmetric}, {taken} taken, share {share}, {depth:?}");
                     let found = of(&sparse, 1);
-                    same(&found, &of(&dense, 1), &what);
+                    same(&found, &of(&dense, 1), NOISE, &what);
                     assert_eq!(found, of(&sparse, 3), "{what}");
                 }
                 let view = |storage| View::new(storage, &before, symmetric).in_units(0.5);
@@ -270,7 +295,10 @@ fn interpolation_keeps_to_its_tolerance_however_far_factors_reach() {
                 let off = largest_difference(&loose, &expected);
                 assert!(off <= tolerance, "{what}: {off:e} for {tolerance:e}");
                 // It is the tolerance that is tested, where there is something to interpolate.
-                assert!(reach > 10.0 || tolerance < 1e-4 || loose != found, "{what}, {tolerance:e}: nothing was interpolated");
+                assert!(
+                    reach > 10.0 || tolerance < 1e-4 || loose != found,
+                    "{what}, {tolerance:e}: nothing was interpolated"
+                );
             }
         }
     }

@@ -151,6 +151,11 @@ impl Series {
         })
     }
 
+    /// `c_k` of each function, by `k`.
+    pub(super) fn coefficients(&self) -> &[[f64; POINTS]] {
+        &self.coefficients
+    }
+
     /// The highest `k` that would do as well.
     pub(super) fn needed(&self, tolerance: f64) -> usize {
         let size = |function: usize| self.coefficients.iter().fold(0.0_f64, |size, c| size.max(c[function].abs()));

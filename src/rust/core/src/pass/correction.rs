@@ -25,11 +25,11 @@ pub(super) struct Correction<'a, const LEVEL: u8> {
 }
 
 impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
-    /// Margins over the columns, and over all rows of a matrix that is not symmetric.
-    type Output = Sweep;
+    /// Margins over the columns, and over all rows of a matrix that is not symmetric; and `Σ (x − b̄)²/σ²` of the zeros.
+    type Output = (Sweep, f64);
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Sweep {
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
         let Self { view, model, question, columns, .. } = &self;
         let curved = LEVEL == level::CURVATURE;
         let mut products = room(view, columns);
@@ -62,10 +62,10 @@ impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
             }
             first += batch.ends.len();
         }
-        let mut sums = here.sums();
-        sums.take(&instead.sums(), 1.0);
+        let (mut sums, zeros) = (here.sums(), instead.sums());
+        sums.take(&zeros, 1.0);
         sums.take(&idle.sums, idle_count as f64);
-        Sweep { products, curvatures, sums }
+        (Sweep { products, curvatures, sums }, zeros.square_rest / model.noise.sigma.powi(2))
     }
 }
 

@@ -15,6 +15,7 @@ mod joint;
 mod line;
 mod mixed;
 mod overlap;
+mod powers;
 mod slopes;
 mod sparse;
 mod sums;

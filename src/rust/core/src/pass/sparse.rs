@@ -19,8 +19,11 @@ use std::ops::Range;
 const MOST_PIECES: usize = 32;
 /// The least stored entries of a piece.
 const LEAST_ENTRIES: usize = 1 << 14;
+/// The rounding of what zeros would yield that is allowed, in units of a log-density for each entry.
+const ROUNDING: f64 = 1e-10;
 
-/// A sweep; `None` where the zeros cannot be summed up without going over them.
+/// A sweep; `None` where the zeros cannot be summed up without going over them, and where zeros in the place of stored
+/// entries would be so far from the factors, in units of σ, that taking them off again loses the digits of the rest.
 pub(super) fn sweep<const LEVEL: u8>(
     view: &View,
     model: Option<Model>,
@@ -37,19 +40,21 @@ pub(super) fn sweep<const LEVEL: u8>(
     let arch = Arch::new();
     let pieces = pieces(stored);
     let share = if view.is_symmetric() { 0.5 } else { 1.0 };
+    let mut lost = 0.0;
     threads.fold(
         pieces.len(),
         |index| {
             let columns = pieces[index].clone();
             arch.dispatch(Correction::<LEVEL> { view, stored, scale, taken: &taken, model, question, columns })
         },
-        |index, part| {
+        |index, (part, zeros)| {
+            lost += share * zeros;
             add_piece(&mut total.products, &part.products, &pieces[index]);
             add_piece(&mut total.curvatures, &part.curvatures, &pieces[index]);
             total.sums.add(&part.sums, share);
         },
     );
-    Some(total)
+    (f64::EPSILON * lost <= ROUNDING * view.count()).then_some(total)
 }
 
 /// Ranges of columns with about as many stored entries each.
@@ -117,9 +122,15 @@ fn product(
         part
     };
     threads.fold(pieces.len(), work, |index, part| add_piece(&mut products, &part, &pieces[index]));
-    for factor in taken {
+    subtract(taken, question, &mut products);
+    Sweep { products, curvatures: Margins::default(), sums: Sums::empty(question.shift) }
+}
+
+/// Takes the products of factors off.
+pub(super) fn subtract(factors: &[&Factor], question: &Question, products: &mut Margins) {
+    let (p, q) = (question.row_weights, question.column_weights);
+    for factor in factors {
         add_scaled(&mut products.rows, -factor.d * dot(factor.v(), q), &factor.u);
         add_scaled(&mut products.columns, -factor.d * dot(&factor.u, p), factor.v());
     }
-    Sweep { products, curvatures: Margins::default(), sums: Sums::empty(question.shift) }
 }

@@ -14,7 +14,7 @@ pub struct Sums {
     pub mean_b: f64,
     /// `Σ E[b²]`.
     pub second_b: f64,
-    /// `Σ (a − b̄)²`, or `Σ (x − b̄)²`: of what the products are taken of.
+    /// `Σ (a − b̄)²`, or `Σ (x − b̄)²`: of what the products are taken of. No less, where powers tell what zeros yield.
     pub square_rest: f64,
     /// The least residual.
     pub minimum: f64,

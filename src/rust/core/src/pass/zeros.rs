@@ -9,6 +9,7 @@
 
 use super::chebyshev::{fit, Interval, Series};
 use super::line::level;
+use super::powers::powers;
 use super::sums::SUMS;
 use super::zero_row::{Block, Row, Yield};
 use super::{margins, Model, Question, Sums, Sweep};
@@ -33,6 +34,9 @@ pub(super) fn zeros<const LEVEL: u8>(
     tolerance: f64,
     threads: Threads,
 ) -> Option<Sweep> {
+    if let Some(found) = powers::<LEVEL>(view, taken, model, question, tolerance, threads) {
+        return Some(found);
+    }
     if taken.len() + 1 > MOST_FACTORS {
         return None;
     }

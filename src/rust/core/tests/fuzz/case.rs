@@ -90,6 +90,7 @@ impl Case {
         let plan = Plan {
             fixed: settings.fixed.clone(),
             kept: settings.kept.clone(),
+            kept_noise: None,
             starts: settings.starts.clone(),
             count: if settings.choose { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: settings.refine,
