@@ -234,7 +234,7 @@ fn missing_entries_and_a_missing_diagonal_do_not_count() {
                         let view = View::new(storage, &before, symmetric).in_units(0.5);
                         sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(2))
                     };
-                    same(&of(&sparse), &of(&dense), &format!("{what}, {depth:?}"));
+                    same(&of(&sparse), &of(&dense), NOISE, &format!("{what}, {depth:?}"));
                 }
                 let of =
                     |storage| product(&View::new(storage, &before, symmetric).in_units(0.5), &p, q, Threads::new(2));
