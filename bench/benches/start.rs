@@ -10,7 +10,8 @@ use std::ops::ControlFlow;
 const SIZES: [usize; 3] = [500, 1000, 2000];
 
 fn time(bencher: Bencher, case: Case, threads: usize) {
-    bencher.bench(|| leading_start(&black_box(&case).view(), Threads::new(threads), &mut |_| ControlFlow::Continue(())).u);
+    bencher
+        .bench(|| leading_start(&black_box(&case).view(), Threads::new(threads), &mut |_| ControlFlow::Continue(())).u);
 }
 
 #[divan::bench(args = SIZES, consts = [1, 2], max_time = 0.3)]
