@@ -144,6 +144,37 @@ test_that("what is done with a fit follows its noise", {
   expect_rising(both$trace, both$loglik)
 })
 
+test_that("the posterior of b and what simulates know the noise of every entry", {
+  set.seed(6)
+  A <- random_matrix(8, 6)
+  S <- random_matrix(8, symmetric = TRUE)
+  s <- runif(8, 0.5, 2)
+  entries <- matrix(runif(48, 0.5, 2), 8)
+  even <- function(x) x / sqrt(mean(x^2))
+  fit <- function(A, ...) suppressMessages(nmu(A, noise = noise_mle(...)))
+  # how the standard deviation of each entry follows from what a fit says
+  cases <- list(
+    list(fit = fit(A, by = "column"), sigma = function(f) rep(f$sds, each = 8)),
+    list(fit = fit(A, by = "row"), sigma = function(f) rep(f$sds, 6)),
+    list(fit = fit(S, by = "row"), sigma = function(f) sqrt(outer(f$sds, f$sds))),
+    list(fit = fit(A, se = s), sigma = function(f) rep(f$sigma * even(s), 6)),
+    list(fit = fit(A, se = entries), sigma = function(f) f$sigma * even(entries)),
+    list(fit = fit(S, se = s), sigma = function(f) f$sigma * sqrt(outer(s, s)) / mean(s))
+  )
+  for (case in cases) {
+    sigma <- unname(as.vector(case$sigma(case$fit)))
+    x <- as.vector(residuals(case$fit))
+    expected <- reference_mean(x - case$fit$lambda * sigma^2, sigma)
+    expect_close(as.vector(posterior_b(case$fit)$mean), expected, 1e-9)
+    drawn <- simulate(case$fit, 400, seed = 1)
+    spread <- apply(vapply(drawn, as.vector, x), 1, var)
+    expected <- 1 / case$fit$lambda^2 + sigma^2
+    # each half of a symmetric matrix is a copy of the other
+    expect_lt(abs(mean(spread / expected) - 1), 0.05)
+    expect_gt(cor(spread, expected), if (max(expected) > 1.2 * min(expected)) 0.3 else -1)
+  }
+})
+
 test_that("by and se are checked", {
   A <- random_matrix(4, 5)
   expect_refused(noise_mle(by = "entry"), "by")

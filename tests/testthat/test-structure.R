@@ -141,6 +141,13 @@ test_that("starts and fixed factors are as they were given", {
   expect_identical(colnames(started$u), c("left", "right", "k3"))
   expect_gt(sum(started$u[, "left"] * start[, "left"]) / sqrt(10), 0.99)
   X <- matrix(rexp(60), 10)
+  # a fit of one factor is a start by its loadings
+  for (B in list(A, X)) {
+    one <- nmu_em(B, maxiter = 20)
+    sides <- if (one$symmetric) one$u else list(u = one$u, v = one$v)
+    same <- lapply(list(one, sides), function(init) suppressMessages(nmu(B, init = init)))
+    expect_identical(same[[1]]$u, same[[2]]$u)
+  }
   two <- nmu(X, K = 2, init = list(u = runif(10), v = runif(6)), fixed = list(u = 1:10, v = 6:1))
   expect_identical(colnames(two$v), c("f1", "k1", "k2"))
   expect_equal(two$v[, "f1"], 6:1 / sqrt(91), ignore_attr = TRUE)
