@@ -4,6 +4,9 @@ numbers_of <- function(fit) {
   unclass(fit)[c("d", "u", "v", "lambda", "sigma", "loglik", "path", "certificate", "posterior")]
 }
 
+# CRAN allows two processes or threads at once, and R CMD check --as-cran fails where there are more.
+more_than_two <- function() identical(Sys.getenv("NOT_CRAN"), "true")
+
 # The settings of a fit each, by what they exercise; the last two have a matrix that is not
 # symmetric.
 fits_of <- function(threads) {
@@ -28,7 +31,7 @@ test_that("results are the same to the bit for every number of threads and every
   seed <- .Random.seed
   suppressMessages(nmu(diag(4) + 1, K = 2, prior = prior_binary()))
   expect_identical(.Random.seed, seed)
-  for (threads in c(1, 2, 4, 8)) {
+  for (threads in if (more_than_two()) c(1, 2, 4, 8) else 1:2) {
     again <- lapply(fits_of(threads), numbers_of)
     for (name in names(one)) expect_identical(again[[name]], one[[!!name]])
   }
@@ -57,7 +60,8 @@ test_that("fits in forked processes are those made one by one", {
   # threads before and after the fork
   fit <- function(A) numbers_of(suppressMessages(nmu(A, K = 2, control = nmu_control(threads = 2))))
   serial <- lapply(problems, fit)
-  expect_identical(parallel::mclapply(problems, fit, mc.cores = 4), serial)
+  cores <- if (more_than_two()) 4 else 2
+  expect_identical(parallel::mclapply(problems, fit, mc.cores = cores), serial)
 })
 
 test_that("fits in other R processes are those made here", {
