@@ -1,7 +1,7 @@
 //! One random problem with its settings, and the fit.
 
 use crate::check::{check, factor_is_legal, hold};
-use crate::likelihood::{log_likelihood, Residual};
+use crate::likelihood::{blur, log_likelihood, Residual};
 use crate::matrix::Matrix;
 use crate::settings::{prior, Settings, MOMENTS};
 use nmu_core::bayes::Stage;
@@ -9,6 +9,7 @@ use nmu_core::certify;
 use nmu_core::climb::Climb;
 use nmu_core::deflate::{deflate, Count, Deflation, Plan, Problem};
 use nmu_core::error::Error;
+use nmu_core::noise::Law;
 use nmu_core::observe::Progress;
 use nmu_core::parallel::Threads;
 use nmu_core::prior::Family;
@@ -50,7 +51,10 @@ impl Case {
         }
         let found = self.fit(&problem, settings.threads)?;
         // Moments take turns with a climb under priors, and maximise nothing.
-        check(&found, settings.rule != MOMENTS || settings.priors.is_empty())?;
+        let climbs = settings.rule != MOMENTS || settings.priors.is_empty();
+        check(&found, climbs, |noise, deviations| {
+            blur(matrix, scale, &Residual { noise, law: &Law::EXPONENTIAL, scatter: &settings.scatter, deviations })
+        })?;
         self.has_its_likelihood(&found, scale)?;
         if !settings.twice {
             return Ok(());

@@ -27,22 +27,27 @@ fn noise_is_legal(noise: Noise) -> Result<(), String> {
     hold(legal, || format!("{noise:?}"))
 }
 
-/// Within a stage the objective, the bound of the evidence where there are priors, never falls.
-fn never_falls(trace: &[Trace], count: f64, what: &str) -> Result<(), String> {
+/// Within a stage the objective, the bound of the evidence where there are priors, never falls but for rounding.
+fn never_falls(trace: &[Trace], count: f64, blur: impl Fn(Noise) -> f64, what: &str) -> Result<(), String> {
     for pair in trace.windows(2).filter(|pair| pair[0].stage == pair[1].stage) {
         let objective = |row: &Trace| if row.elbo.is_nan() { row.log_likelihood } else { row.elbo };
         let (before, after) = (objective(&pair[0]), objective(&pair[1]));
         hold(before.is_finite() && after.is_finite(), || format!("{what}: an objective of {after} after {before}"))?;
         let lost = before - after;
-        let rounding = ROUNDING * (before.abs() + count);
+        let rounding = ROUNDING * (before.abs() + count) + blur(pair[1].noise);
         let comparable = pair[0].elbo.is_nan() == pair[1].elbo.is_nan();
         hold(!comparable || lost <= rounding, || format!("{what}: {before} fell by {lost}"))?;
     }
     Ok(())
 }
 
-/// `climbs` says whether there is one objective for all that moves.
-pub(crate) fn check(found: &Deflation, climbs: bool) -> Result<(), String> {
+/// `climbs` says whether there is one objective for all that moves, and `blur` what rounding may do to it, given how the noise
+/// differs.
+pub(crate) fn check(
+    found: &Deflation,
+    climbs: bool,
+    blur: impl Fn(Noise, Option<&[f64]>) -> f64,
+) -> Result<(), String> {
     found.fixed.iter().try_for_each(factor_is_legal)?;
     for (index, fit) in found.fits.iter().enumerate() {
         factor_is_legal(&fit.factor)?;
@@ -50,7 +55,8 @@ pub(crate) fn check(found: &Deflation, climbs: bool) -> Result<(), String> {
         hold(fit.log_likelihood.is_finite(), || format!("log-likelihood {}", fit.log_likelihood))?;
         hold(fit.status != Status::Interrupted, || format!("factor {index} does not end"))?;
         if climbs {
-            never_falls(&fit.trace, fit.count, &format!("factor {index}"))?;
+            let blur = |noise| blur(noise, fit.deviations.as_deref());
+            never_falls(&fit.trace, fit.count, blur, &format!("factor {index}"))?;
         }
     }
     if let Some(refit) = &found.refit {
@@ -59,7 +65,8 @@ pub(crate) fn check(found: &Deflation, climbs: bool) -> Result<(), String> {
         hold(refit.log_likelihood.is_finite(), || format!("log-likelihood {}", refit.log_likelihood))?;
         hold(refit.status != Status::Interrupted, || "the refit does not end".to_string())?;
         if climbs {
-            never_falls(&refit.trace, refit.count, "refit")?;
+            let blur = |noise| blur(noise, refit.deviations.as_deref());
+            never_falls(&refit.trace, refit.count, blur, "refit")?;
         }
     }
     Ok(())

@@ -6,6 +6,8 @@ use nmu_core::normal::truncated;
 use nmu_core::view::Factor;
 
 const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
+/// The rounding of a residual, relative to what it is the difference of.
+const RESIDUAL: f64 = 4.0 * f64::EPSILON;
 
 /// What a fit says of the residual.
 pub(crate) struct Residual<'a> {
@@ -42,15 +44,31 @@ pub(crate) fn log_likelihood(
         let x = value * scale - low_rank;
         let sigma = residual.noise.sigma * residual.deviation(matrix, row, column);
         let log_density = residual.log_density(x, sigma);
-        let steepest = x.abs() / (sigma * sigma) + residual.noise.lambda * residual.largest_rate();
+        // how far a residual is off, in units of its noise
+        let off = RESIDUAL * (value.abs() * scale + low_rank) / sigma;
+        let steepest = x.abs() / sigma + residual.noise.lambda * sigma * residual.largest_rate();
         sum.value += log_density;
-        sum.rounding += 1e-11 * log_density.abs() + 1e-14 * (steepest * (value.abs() * scale + low_rank) + 1.0);
+        sum.rounding += 1e-11 * log_density.abs() + 1e-14 + off * (off + 10.0 * steepest);
         if matrix.sparse.is_some() {
             sum.rounding += 1e-9;
         }
     }
     let share = if matrix.symmetric { 0.5 } else { 1.0 };
     Rounded { value: share * sum.value, rounding: share * sum.rounding }
+}
+
+/// What the rounding of residuals may do to the log-likelihood where their noise differs, and so may be below it.
+pub(crate) fn blur(matrix: &Matrix, scale: f64, residual: &Residual) -> f64 {
+    if *residual.scatter == Scatter::Even {
+        return 0.0;
+    }
+    let largest = matrix.values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs())) * scale;
+    let entry = |index: usize| {
+        let deviation = residual.deviation(matrix, index % matrix.nrow, index / matrix.nrow);
+        let off = RESIDUAL * largest / (residual.noise.sigma * deviation);
+        off + off * off
+    };
+    (0..matrix.values.len()).map(entry).sum()
 }
 
 impl Residual<'_> {
