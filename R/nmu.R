@@ -117,10 +117,10 @@
 #'   [prior_custom()] fails, `nmu_error_blocks` where a matrix on disk cannot be read or a worker
 #'   fails (see the section on it), and `nmu_error_interrupted` where the user interrupted the fit
 #'   (the field `fit` of the condition has it so far). Where a residual gives no positive
-#'   \eqn{\lambda} and \eqn{\sigma}, a warning of class `nmu_warning_lambda` says so and the factors so far are
-#'   returned. Where a bound on \eqn{\lambda} or \eqn{\sigma} of the final model is active, a
-#'   message of class `nmu_message_bound` says so. For those that say what was chosen, and for the
-#'   progress bar, see `verbose` in [nmu_control()].
+#'   \eqn{\lambda} and \eqn{\sigma}, a warning of class `nmu_warning_lambda` says so and the
+#'   factors so far are returned. Where a bound on \eqn{\lambda} or \eqn{\sigma} of the final
+#'   model is active, a message of class `nmu_message_bound` says so. For those that say what was
+#'   chosen, and for the progress bar, see `verbose` in [nmu_control()].
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
 #'   the deflation. N. Gillis and F. Glineur (2010), Using underapproximations for sparse
