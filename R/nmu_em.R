@@ -26,8 +26,8 @@
 #'   with at least one row and one column and finite entries of at most 1e150 in size, the
 #'   largest at least 1e-150 if not zero. Dense
 #'   matrices of the Matrix package are converted; its sparse ones are fitted as they are stored,
-#'   and `b` is then returned only where `keep_b = TRUE` asks for it. A `DelayedMatrix` is read block
-#'   by block, as in [nmu()], and `b` is not returned.
+#'   and `b` is then returned only where `keep_b = TRUE` asks for it. A `DelayedMatrix` is read
+#'   block by block, as in [nmu()], and `b` is not returned.
 #' @param lambda One positive number from 1e-150 to 1e150, in units of 1/`A`: the rate of the
 #'   exponential distribution of `b`; its starting value in `nmu_em_estlambda()`.
 #' @param sigma One positive number from 1e-150 to 1e150, in units of `A`: the standard

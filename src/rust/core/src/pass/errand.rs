@@ -118,14 +118,15 @@ fn work(storage: &dyn Storage, errand: &mut Reader, wanted: Range<usize>) -> Opt
         return None;
     }
     let question = Question { row_weights, column_weights, shift: detail, depth: Depth::Expectation };
-    let (sweep, curved): (fn(&View, Option<Model>, &Question, Tile) -> Sweep, bool) = match task as u8 {
-        level::PRODUCT => (sweep_tile::<{ level::PRODUCT }>, false),
-        level::EXPECTATION => (sweep_tile::<{ level::EXPECTATION }>, false),
-        level::LIKELIHOOD => (sweep_tile::<{ level::LIKELIHOOD }>, false),
-        level::CURVATURE => (sweep_tile::<{ level::CURVATURE }>, true),
-        _ => (sweep_tile::<{ level::DEVIATION }>, true),
+    let task = task as u8;
+    let sweep = |tile: Tile| match task {
+        level::PRODUCT => sweep_tile::<{ level::PRODUCT }>(&view, model, &question, tile),
+        level::EXPECTATION => sweep_tile::<{ level::EXPECTATION }>(&view, model, &question, tile),
+        level::LIKELIHOOD => sweep_tile::<{ level::LIKELIHOOD }>(&view, model, &question, tile),
+        level::CURVATURE => sweep_tile::<{ level::CURVATURE }>(&view, model, &question, tile),
+        _ => sweep_tile::<{ level::DEVIATION }>(&view, model, &question, tile),
     };
-    Some(tiles.into_iter().map(|tile| sweep(&view, model, &question, tile).write(curved)).collect())
+    Some(tiles.into_iter().map(|tile| sweep(tile).write(task >= level::CURVATURE)).collect())
 }
 
 /// What a sweep over one tile found, as numbers.
