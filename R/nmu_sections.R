@@ -88,19 +88,29 @@
 #'   `underapprox = TRUE` nor with [noise_notebook()]. Which prior to take is said in [prior].
 #'
 #' @section Sparse matrices: A matrix of class `dgCMatrix` is read where it stands; others of the
-#'   Matrix package are converted to that. A fit is that of the same dense matrix, but the work of
-#'   a pass grows with the number of stored entries: the zeros are summed up by their loadings. In
-#'   rows where one factor has a loading, sums over the columns are smooth functions of it, and
-#'   interpolated in Chebyshev's points until their last coefficients are below 1e-13 of the
-#'   largest; rows where several have one are gone over at the columns where these have loadings.
-#'   Missing entries, `ignore_diag = TRUE`, another `prior_b` than the exponential, noise that
-#'   differs between entries, and `underapprox = TRUE` go over all entries instead.
+#'   Matrix package are converted to that, which of a `dsCMatrix` doubles the memory. A fit is that
+#'   of the same dense matrix, missing entries and `ignore_diag = TRUE` included, but the work of a
+#'   pass grows with the number of stored entries: the zeros are summed up by their loadings. What
+#'   a zero yields is a smooth function of what the factors say of it, and no sum is off by more
+#'   than the share `interpolation` of [nmu_control()]. Where they say little in units of
+#'   \eqn{\sigma}{sigma} that function is a polynomial of low degree, and the sums are those of
+#'   powers of the loadings, whatever their pattern. Elsewhere, in rows where one factor has a
+#'   loading, they are interpolated in it; where several have one, on a grid of their
+#'   loadings or, if that has more nodes than half of the rows, each of these
+#'   rows is gone over at the columns where one of its factors has a loading, which costs as many
+#'   evaluations as there are such pairs. Memory beyond `A` is that of some tens of vectors of
+#'   loadings. Another `prior_b` than the exponential, noise that differs between entries (`by` and
+#'   `se` of [noise_mle()]), more than 63 earlier factors and `underapprox = TRUE` go over all
+#'   entries, zeros too.
 #'
 #'   With an exponential remainder the likelihood of a matrix that is mostly zero rises as
 #'   \eqn{\sigma \to 0}{sigma -> 0}, where a factor pays only where a block is nearly full, and is
 #'   null otherwise. Communities of a network are found with \eqn{\sigma}{sigma} held at the root
-#'   mean square of `A` and \eqn{\lambda}{lambda} at 1/mean:
-#'   `noise_fixed(1 / mean(A), sqrt(mean(A^2)))`.
+#'   mean square of `A`, \eqn{\lambda}{lambda} at 1/mean, and a binary prior:
+#'   `nmu(A, K, prior = "binary", noise = noise_fixed(1 / mean(A), sqrt(mean(A^2))), refine = FALSE)`.
+#'   In a simulated network of 100,000 nodes with 20 links each and five groups, which have nine of
+#'   ten links within themselves, the five factors had cosines of 0.969 to 0.972 with the groups, and
+#'   0.948 to 0.949 without the prior.
 #'
 #' @section Matrices on disk: A `DelayedMatrix`, such as an `HDF5Matrix`, is never held as a whole:
 #'   each pass reads it in blocks of as many columns as `DelayedArray::setAutoBlockSize()` has room

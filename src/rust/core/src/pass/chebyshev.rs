@@ -127,6 +127,9 @@ pub(super) fn fit(
 /// `c_k = (2/M) Σ″ f(t_m) cos(πkm/M)`, the ends halved, for `k = 0` and `M` once more.
 pub(super) fn transform(values: &[[f64; POINTS]]) -> Vec<[f64; POINTS]> {
     let order = values.len() - 1;
+    if order == 0 {
+        return values.to_vec();
+    }
     let end = |index: usize| if index == 0 || index == order { 0.5 } else { 1.0 };
     let coefficient = |k: usize| {
         let mut sum = [0.0; POINTS];
