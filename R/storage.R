@@ -45,7 +45,10 @@ as_storage <- function(A, call, arg = "A") {
 #' @return `A`.
 #' @noRd
 check_delayed <- function(A, call, arg) {
-  type <- DelayedArray::type(A)
+  # which may read an empty block
+  type <- tryCatch(DelayedArray::type(A), error = function(condition) {
+    signal_failure(condition, call)
+  })
   if (any(dim(A) == 0) || !type %in% c("double", "integer", "logical")) {
     expected <- "a matrix of numbers with at least one row and one column"
     found <- sprintf("a %d x %d matrix of type %s", nrow(A), ncol(A), type)
