@@ -16,6 +16,10 @@ core_em <- function(a, options) .Call(wrap__core_em, a, options)
 #' @noRd
 core_deflate <- function(a, options) .Call(wrap__core_deflate, a, options)
 
+#' What an errand of the core, for a matrix whose entries are elsewhere, finds on tiles of it, from 1: a vector a tile.
+#' @noRd
+core_answer <- function(a, options, errand, first, last) .Call(wrap__core_answer, a, options, errand, first, last)
+
 #' Factors whose sum exceeds no entry of the matrix, and λ and σ of what they leave.
 #' @noRd
 core_underapproximate <- function(a, options) .Call(wrap__core_underapproximate, a, options)

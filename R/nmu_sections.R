@@ -107,10 +107,10 @@
 #'   \eqn{\sigma \to 0}{sigma -> 0}, where a factor pays only where a block is nearly full, and is
 #'   null otherwise. Communities of a network are found with \eqn{\sigma}{sigma} held at the root
 #'   mean square of `A`, \eqn{\lambda}{lambda} at 1/mean, and a binary prior:
-#'   `nmu(A, K, prior = "binary", noise = noise_fixed(1 / mean(A), sqrt(mean(A^2))), refine = FALSE)`.
-#'   In a simulated network of 100,000 nodes with 20 links each and five groups, which have nine of
-#'   ten links within themselves, the five factors had cosines of 0.969 to 0.972 with the groups, and
-#'   0.948 to 0.949 without the prior.
+#'   `nmu(A, K, "binary", noise_fixed(1 / mean(A), sqrt(mean(A^2))), refine = FALSE)`. In a
+#'   simulated network of 100,000 nodes with 20 links each and five groups, which have nine of ten
+#'   links within themselves, the five factors had cosines of 0.969 to 0.972 with the groups, and
+#'   of 0.948 to 0.949 without the prior.
 #'
 #' @section Matrices on disk: A `DelayedMatrix`, such as an `HDF5Matrix`, is never held as a whole:
 #'   each pass reads it in blocks of as many columns as `DelayedArray::setAutoBlockSize()` has room
