@@ -4,7 +4,7 @@ numbers_of <- function(fit) {
   unclass(fit)[c("d", "u", "v", "lambda", "sigma", "loglik", "path", "certificate", "posterior")]
 }
 
-# CRAN allows two processes or threads at once, and R CMD check --as-cran fails where there are more.
+# CRAN allows two processes or threads at once; R CMD check --as-cran fails where there are more.
 more_than_two <- function() identical(Sys.getenv("NOT_CRAN"), "true")
 
 # The settings of a fit each, by what they exercise; the last two have a matrix that is not
