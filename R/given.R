@@ -59,7 +59,7 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
 #' @noRd
 noise_after <- function(fit, count) {
   if (!is.null(fit$refit)) {
-    return(fit[c("lambda", "sigma")])
+    return(list(lambda = fit$lambda, sigma = fit$sigma))
   }
   as.list(fit$path[count, c("lambda", "sigma")])
 }

@@ -96,7 +96,7 @@ calls_that_work <- function() {
       list(),
       floor = "share", cap = "positive", ladder = "null empty positive", by = "nothing",
       # a number is a vector of one
-      se = "null positive two"
+      se = "null half more two"
     ),
     noise_moments = row_of(list(), floor = "share", cap = "positive"),
     noise_notebook = row_of(list()),
@@ -147,13 +147,14 @@ calls_that_work <- function() {
     ),
     # methods, by the names under which they are registered
     `[.nmu` = row_of(list(x = fit), i = "yes_no array negative"),
+    `[.nmu_em` = row_of(list(x = nmu_em(A)), i = "count true"),
     augment.nmu_fit = row_of(list(x = fit), data = "null"),
     coef.nmu_fit = row_of(list(object = fit), side = "nothing"),
     glance.nmu_fit = row_of(list(x = nmu_em(A)), A = "null"),
     logLik.nmu_em = row_of(list(object = nmu_em(A)), A = "null"),
     plot.nmu_fit = row_of(
       list(x = fit),
-      type = "nothing", factors = "null array",
+      type = "nothing", factors = "null yes_no array negative",
       # loadings are drawn without it
       A = names(bad_values()), group = "null", style = "nothing"
     ),

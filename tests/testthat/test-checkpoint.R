@@ -38,7 +38,7 @@ test_that("a fit that ended before its refit is refitted as if never stopped", {
 interrupted_fit <- function(A, ticks, ...) {
   told <- 0
   tick <- progress_tick
-  utils::assignInNamespace("progress_tick", ns = "nmu", value = function(factor, iteration) {
+  utils::assignInNamespace("progress_tick", ns = "nmu", value = function(...) {
     told <<- told + 1
     if (told == ticks) rlang::interrupt()
   })

@@ -56,6 +56,11 @@ square <- random_matrix(60, symmetric = TRUE)
 dimnames(square) <- list(NULL, paste0("x", 1:60))
 general <- replace(random_matrix(30, 90), 5:9, NA)
 
+expect_same_numbers <- function(found, expected) {
+  numbers <- c("u", "d", "loglik")
+  expect_identical(unclass(found)[numbers], unclass(expected)[numbers])
+}
+
 test_that("a fit of a matrix on disk is that of the matrix", {
   local_block_room(60 * 40)
   disk <- on_disk(square)
@@ -141,7 +146,7 @@ test_that("methods work on a matrix on disk, or say what they can do", {
   expect_refused(nmu(square, control = nmu_control(BPPARAM = BiocParallel::SerialParam())), "A")
   found <- nmu_em(disk, maxiter = 3)
   expected <- nmu_em(square, maxiter = 3, keep_b = FALSE)
-  expect_identical(found[c("u", "d", "loglik")], expected[c("u", "d", "loglik")])
+  expect_same_numbers(found, expected)
 })
 
 test_that("a fit is the same whoever goes over the blocks", {
@@ -170,7 +175,7 @@ test_that("a fit is the same whoever goes over the blocks", {
   expected <- em(square)
   for (backend in backends) {
     found <- em(disk, control = nmu_control(BPPARAM = backend))
-    expect_identical(found[c("u", "d", "loglik")], expected[c("u", "d", "loglik")])
+    expect_same_numbers(found, expected)
     expect_false(BiocParallel::bpisup(backend))
   }
   expect_identical(.Random.seed, seed)

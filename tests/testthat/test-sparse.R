@@ -137,3 +137,26 @@ test_that("what is no sparse matrix of numbers is refused", {
     expect_refused(verb(replace(A, 1, Inf)), "A")
   }
 })
+
+test_that("planted communities are found where sigma is held at the root mean square", {
+  set.seed(1)
+  n <- 2000
+  group <- rep(1:5, length.out = n)
+  from <- sample(n, 10 * n, replace = TRUE)
+  within <- 5 * (sample(n / 5, 10 * n, replace = TRUE) - 1) + group[from]
+  to <- ifelse(runif(10 * n) < 0.9, within, sample(n, 10 * n, replace = TRUE))
+  kept <- from != to
+  A <- Matrix::sparseMatrix(
+    c(from[kept], to[kept]), c(to[kept], from[kept]),
+    x = 1, dims = c(n, n)
+  )
+  A@x[] <- 1
+  share <- length(A@x) / n^2
+  noise <- noise_fixed(1 / share, sqrt(share))
+  truth <- outer(group, 1:5, "==") * 1
+  control <- nmu_control(verbose = FALSE)
+  fit <- nmu(A, K = 5, "binary", noise, refine = FALSE, control = control)
+  expect_gt(min(match_factors(fit, truth)$cosine), 0.95)
+  dense <- nmu(as.matrix(A), K = 1, "binary", noise, refine = FALSE, control = control)
+  expect_equal(fit$u[, 1], dense$u[, 1], tolerance = 1e-9, ignore_attr = TRUE)
+})
