@@ -1,5 +1,6 @@
 //! Factor after factor: each is fitted to the matrix minus those before it, and in the end all are refitted together.
 
+use crate::bayes::bound;
 use crate::choose::{chosen, criterion, goes_on, Candidate};
 use crate::fit::{FactorFit, Method, Refit, Status};
 use crate::flatness::mean_flatness;
@@ -89,16 +90,16 @@ impl Deflation {
 /// What the loadings of all factors so far cost is taken off the log-likelihood.
 fn elbos(fits: &[FactorFit]) -> Vec<f64> {
     let (mut spread, mut divergence) = (0.0, 0.0);
-    let bound = |fit: &FactorFit| {
+    let after = |fit: &FactorFit| {
         spread += fit.spread;
         divergence += match &fit.beliefs {
             Some(beliefs) => beliefs.divergence(),
             None if fit.status == Status::Null => 0.0,
             None => f64::NAN,
         };
-        fit.log_likelihood - spread / (2.0 * fit.noise.sigma * fit.noise.sigma) - divergence
+        bound(fit.log_likelihood, spread, fit.noise, divergence)
     };
-    fits.iter().map(bound).collect()
+    fits.iter().map(after).collect()
 }
 
 /// Takes factors out of a matrix, in the order in which they are found.

@@ -30,6 +30,12 @@ pub(super) struct Standing {
     pub(super) best: Vec<(Means, Option<Means>)>,
 }
 
+/// The bound, from the log-likelihood of what the means leave, the variance `V` of the low-rank part and the divergences of
+/// the loadings from their priors.
+pub(crate) fn bound(log_likelihood: f64, spread: f64, noise: Noise, divergence: f64) -> f64 {
+    log_likelihood - spread / (2.0 * noise.sigma * noise.sigma) - divergence
+}
+
 /// A row of which nothing is seen gets a standard deviation of this many times the largest of the others.
 const UNSEEN: f64 = 1e6;
 
@@ -44,23 +50,23 @@ impl Target<'_> {
             let other = columns.unwrap_or(rows);
             let certain = self.over_observed(&squares(&rows.mean), &squares(&other.mean));
             let unsure = self.over_observed(&rows.variance, &other.variance);
+            let sum = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
+            let seconds = sum(&certain.rows, &unsure.rows);
             // Var[w y] = Var[w] E[y²] + E[w]² Var[y], a sum of positive terms.
-            let seconds: Vec<f64> = certain.rows.iter().zip(&unsure.rows).map(|(a, b)| a + b).collect();
             spread += dot(&rows.variance, &seconds) + dot(&squares(&rows.mean), &unsure.rows);
-            let side = |belief: &Belief, products: &[f64], certain: &[f64], unsure: &[f64]| -> Means {
-                let seconds: Vec<f64> = certain.iter().zip(unsure).map(|(a, b)| a + b).collect();
-                problem(belief, products, certain, &seconds, noise.sigma)
-            };
             best.push((
-                side(rows, &products.rows, &certain.rows, &unsure.rows),
-                columns.map(|columns| side(columns, &products.columns, &certain.columns, &unsure.columns)),
+                problem(rows, &products.rows, &certain.rows, &seconds, noise.sigma),
+                columns.map(|columns| {
+                    let seconds = sum(&certain.columns, &unsure.columns);
+                    problem(columns, &products.columns, &certain.columns, &seconds, noise.sigma)
+                }),
             ));
         }
         if self.view.is_symmetric() {
             spread *= 0.5;
         }
         let costs: f64 = beliefs.iter().map(Beliefs::divergence).sum();
-        let elbo = sums.log_likelihood(noise) - spread / (2.0 * noise.sigma * noise.sigma) - costs;
+        let elbo = bound(sums.log_likelihood(noise), spread, noise, costs);
         Standing { beliefs, noise, sums, spread, elbo, best }
     }
 

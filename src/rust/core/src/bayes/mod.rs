@@ -33,4 +33,5 @@ mod rounds;
 mod tests;
 
 pub use belief::{Belief, Beliefs};
+pub(crate) use bound::bound;
 pub use rounds::{believe, Believed, Known, Noises, Stage, Way};

@@ -8,7 +8,7 @@
 use super::refit::count;
 use super::route::Route;
 use super::{Climb, Rule};
-use crate::bayes::{believe, Beliefs, Believed, Known, Noises, Way};
+use crate::bayes::{believe, bound, Beliefs, Believed, Known, Noises, Way};
 use crate::fit::{FactorFit, Refit, Status, Top, Trace};
 use crate::maximise::{maximise, unwatched, Fit, Settings};
 use crate::noise::likelihood::Slopes;
@@ -117,7 +117,7 @@ impl Climb<'_> {
             status,
             settled: status == Status::Converged,
             beliefs,
-            elbo: log_likelihood - spread / (2.0 * noise.sigma * noise.sigma) - divergence,
+            elbo: bound(log_likelihood, spread, noise, divergence),
             top,
         }
     }
