@@ -49,7 +49,8 @@ interrupted_fit <- function(A, ticks, ...) {
 test_that("a fit that was interrupted within a factor goes on from the loadings of that", {
   skip_on_cran()
   set.seed(42)
-  A <- random_matrix(300, symmetric = TRUE)
+  # large enough for the fit to be looked at, which is ten times a second
+  A <- random_matrix(1200, symmetric = TRUE)
   stopped <- interrupted_fit(A, 1, K = 4, refine = FALSE)
   expect_identical(stopped$status, "interrupted")
   done <- stopped$K - 1

@@ -79,7 +79,8 @@ test_that("what the bar says is where the fit is, in its own units", {
   assignInNamespace("progress_tick", told, "nmu")
   on.exit(assignInNamespace("progress_tick", real, "nmu"))
   set.seed(4)
-  A <- 1000 * sim_blocks(n = 300)
+  # large enough for the fit to be told of several times
+  A <- 1000 * sim_blocks(n = 1200)
   fit <- suppressMessages(nmu(A, K = 3, control = nmu_control(tol = 1e-13)))
   ticks <- do.call(rbind, seen)
   expect_gt(nrow(ticks), 2)
