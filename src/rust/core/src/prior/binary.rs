@@ -41,8 +41,8 @@ impl Binary {
     /// The best location and weight at one ratio.
     ///
     /// Each slope `E[w] (x − μ)/r² − q²` is negative beyond the largest `x`, so the best location is not. Hills are no
-    /// narrower than a normal that is blurred by the noise, and knots one and a half deviations of that apart tell them from
-    /// each other (in trials on continuous loadings, so did knots two apart).
+    /// narrower than a normal that is blurred by the noise, and knots one deviation of that apart tell them from each
+    /// other (in trials on continuous loadings, so did knots two apart).
     fn best_location(&self, observations: &Observations, ratio: f64) -> Point<(f64, f64)> {
         let slab = Slab { observations, weight: self.weight };
         if let Some(location) = self.location {
@@ -51,7 +51,7 @@ impl Binary {
         }
         let (largest, deviation) = (observations.largest(), observations.least_deviation());
         let largest = if largest > 0.0 { largest } else { deviation };
-        let step = |location: f64| (1.5 * ratio.hypot(deviation / location)).min(LN_2);
+        let step = |location: f64| ratio.hypot(deviation / location).min(LN_2);
         slab.best_scale(Component::normal(1.0, ratio), &knots(observations, largest, step))
     }
 

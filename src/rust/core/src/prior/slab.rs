@@ -28,9 +28,6 @@ impl Slab<'_, '_> {
             let observations = &Observations::new(&x, &s).ok()?;
             let few = Slab { observations, weight: self.weight };
             let found = highest(knots, |log_scale| few.look(log_scale, unit.scaled(log_scale.exp())));
-            if found.with.0 * (x.len() as f64) < ENOUGH {
-                return None;
-            }
             let place = knots.partition_point(|knot| *knot < found.at);
             Some(place.saturating_sub(NEIGHBOURS)..(place + NEIGHBOURS).min(knots.len()))
         });
@@ -93,10 +90,7 @@ const SMALL: f64 = 1e-3;
 const NONE: f64 = 1e-12;
 
 /// The observations beyond which a sample of them is scanned.
-const MOST_SCANNED: usize = 1024;
-
-/// So many of the sample are to speak for the slab: fewer may miss where most of it lies.
-const ENOUGH: f64 = 16.0;
+const MOST_SCANNED: usize = 4096;
 
 /// The knots on each side of the sample's best place that are looked at with all observations.
 const NEIGHBOURS: usize = 3;
