@@ -38,7 +38,7 @@ if (quick) {
   message("a quick run: smaller matrices than were asked for")
 }
 size_of <- function(key) goals$n[goals$key == key]
-measure_path <- build_measure()
+measure_path <- build_program("measure")
 machine <- describe_machine()
 cat(paste0(names(machine), ": ", machine), sep = "\n")
 

@@ -1,17 +1,17 @@
-# The program `measure` and the machine that all is measured on
+# The programs of the core's single operations, and the machine that all is measured on
 
-# Builds `measure` with the features that the package is built with; returns its path.
-build_measure <- function() {
+# Builds a program of bench/src/bin with the features of the package; returns its path.
+build_program <- function(name) {
   features <- system2(file.path("tools", "features.sh"), stdout = TRUE)
   options <- c(
     "build", "--release", "--locked", "--quiet", "--manifest-path",
-    file.path(bench_dir, "Cargo.toml"), "--bin", "measure", strsplit(features, " ")[[1]]
+    file.path(bench_dir, "Cargo.toml"), "--bin", name, strsplit(features, " ")[[1]]
   )
   if (system2("cargo", options) != 0) {
-    stop("cargo could not build bench/src/bin/measure.rs")
+    stop("cargo could not build bench/src/bin/", name, ".rs")
   }
   target <- Sys.getenv("CARGO_TARGET_DIR", file.path(bench_dir, "target"))
-  file.path(target, "release", "measure")
+  file.path(target, "release", name)
 }
 
 # Times the core's single operations on the matrix in `file`: a data frame of work, threads, seconds

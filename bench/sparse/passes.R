@@ -1,18 +1,5 @@
 # Single passes over a sparse matrix, against Matrix's product with a vector
 
-# Builds the program `sparse`; returns its path.
-build_sparse <- function() {
-  features <- system2(file.path("tools", "features.sh"), stdout = TRUE)
-  options <- c(
-    "build", "--release", "--locked", "--quiet", "--manifest-path",
-    file.path(bench_dir, "Cargo.toml"), "--bin", "sparse", strsplit(features, " ")[[1]]
-  )
-  if (system2("cargo", options) != 0) {
-    stop("cargo could not build bench/src/bin/sparse.rs")
-  }
-  file.path(Sys.getenv("CARGO_TARGET_DIR", file.path(bench_dir, "target")), "release", "sparse")
-}
-
 # A data frame of work, loadings (of all rows, or of a group), and the time as a multiple of that of
 # `A %*% x`. The two take turns; medians.
 time_passes <- function(A, threads, repeats = 5) {
@@ -22,7 +9,7 @@ time_passes <- function(A, threads, repeats = 5) {
   writeBin(as.double(c(nrow(A), length(A@x))), connection)
   for (slot in list(A@p, A@i, A@x)) writeBin(slot, connection)
   close(connection)
-  program <- build_sparse()
+  program <- build_program("sparse")
   x <- runif(nrow(A))
   rounds <- lapply(seq_len(repeats), function(round) {
     product <- seconds_per_call(function() A %*% x)

@@ -52,9 +52,7 @@ impl Margin<'_> {
 
     /// What a single entry yields where one factor has the loadings `w` and `y`, with a weight of 1.
     pub(super) fn entry<const LEVEL: u8>(&self, block: &Block, w: f64, y: f64) -> Yield {
-        let factors = block.factors[..1].to_vec();
-        let column = Block { factors, others: vec![vec![y]], weights: vec![1.0], idle: [0.0; 3] };
-        self.row::<LEVEL>(&column, &[w]).0
+        self.row::<LEVEL>(&Block::entry(block.factors[0], y), &[w]).0
     }
 
     /// What rows yield, one by one.

@@ -1,12 +1,12 @@
 //! The pass over a matrix that is mostly zero, in time that grows with its stored entries.
 //!
-//! What a sweep finds is what it would find were all entries zero ([`super::zeros`]), plus, at each stored entry, what it
+//! What a sweep finds is what it would find were all entries zero ([`super::powers`], or else [`super::zeros`]), plus, at each stored entry, what it
 //! yields less what a zero in its place would ([`super::correction`]). Products alone are linear: those of the stored
 //! entries, less those of the factors that were taken out.
 
 use super::correction::Correction;
 use super::line::level;
-use super::zeros::zeros;
+use super::zeros::Zeros;
 use super::{margins, Margins, Model, Question, Sums, Sweep};
 use crate::parallel::Threads;
 use crate::storage::{Sparse, Storage};
@@ -36,7 +36,8 @@ pub(super) fn sweep<const LEVEL: u8>(
     }
     let taken: Vec<&Factor> = view.taken().filter(|factor| factor.d != 0.0).collect();
     let Some(model) = model else { return Some(product(view, stored, scale, &taken, question, threads)) };
-    let mut total = zeros::<LEVEL>(view, &taken, model, question, stored.tolerance(), threads)?;
+    let zeros = Zeros { view, taken: &taken, model, question, tolerance: stored.tolerance(), threads };
+    let mut total = zeros.by_powers::<LEVEL>().or_else(|| zeros.by_pattern::<LEVEL>())?;
     let arch = Arch::new();
     let pieces = pieces(stored);
     let share = if view.is_symmetric() { 0.5 } else { 1.0 };

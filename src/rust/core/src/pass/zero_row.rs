@@ -18,6 +18,13 @@ pub(super) struct Block {
     pub(super) idle: [f64; 3],
 }
 
+impl Block {
+    /// A single column, of weight 1, where one factor has the loading `y`.
+    pub(super) fn entry(factor: usize, y: f64) -> Self {
+        Self { factors: vec![factor], others: vec![vec![y]], weights: vec![1.0], idle: [0.0; 3] }
+    }
+}
+
 /// What a row yields: product, curvature, sums.
 pub(super) type Yield = [f64; POINTS];
 

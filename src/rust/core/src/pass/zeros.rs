@@ -9,7 +9,6 @@
 
 use super::chebyshev::{fit, Interval, Series};
 use super::line::level;
-use super::powers::powers;
 use super::sums::SUMS;
 use super::zero_row::{Block, Row, Yield};
 use super::{margins, Model, Question, Sums, Sweep};
@@ -25,46 +24,55 @@ const ROUNDING: f64 = 8.0 * f64::EPSILON;
 /// Ranges that are halved so often are gone over row by row instead.
 const MOST_HALVINGS: usize = 8;
 
-/// The sweep over zeros, its interpolation to within `tolerance`; `None` where there are too many factors.
-pub(super) fn zeros<const LEVEL: u8>(
-    view: &View,
-    taken: &[&Factor],
-    model: Model,
-    question: &Question,
-    tolerance: f64,
-    threads: Threads,
-) -> Option<Sweep> {
-    if let Some(found) = powers::<LEVEL>(view, taken, model, question, tolerance, threads) {
-        return Some(found);
+/// Zeros that are to be swept over, in the place of all entries.
+pub(super) struct Zeros<'a> {
+    pub(super) view: &'a View<'a>,
+    /// The factors that were taken out.
+    pub(super) taken: &'a [&'a Factor],
+    pub(super) model: Model<'a>,
+    pub(super) question: &'a Question<'a>,
+    /// What a sum may be off by, as a share of the largest.
+    pub(super) tolerance: f64,
+    pub(super) threads: Threads,
+}
+
+impl<'a> Zeros<'a> {
+    /// All factors, the model's last.
+    pub(super) fn factors(&self) -> impl Iterator<Item = &'a Factor> + 'a {
+        self.taken.iter().copied().chain([self.model.factor])
     }
-    if taken.len() + 1 > MOST_FACTORS {
-        return None;
+
+    /// The sweep by which factors have a loading; `None` where there are too many of them.
+    pub(super) fn by_pattern<const LEVEL: u8>(&self) -> Option<Sweep> {
+        let Self { view, taken, model, question, tolerance, threads } = *self;
+        if taken.len() + 1 > MOST_FACTORS {
+            return None;
+        }
+        let rows = Margin {
+            loadings: self.factors().map(|factor| &factor.u[..]).collect(),
+            others: self.factors().map(Factor::v).collect(),
+            d: self.factors().map(|factor| factor.d).collect(),
+            weights: question.column_weights,
+            model,
+            shift: question.shift,
+            tolerance,
+        };
+        let curved = LEVEL == level::CURVATURE;
+        let mut total =
+            Sweep { products: margins(view), curvatures: Default::default(), sums: Sums::empty(question.shift) };
+        let found = rows.sums_by_row::<LEVEL>(threads);
+        total.products.rows = found.products;
+        total.curvatures.rows = if curved { found.curvatures } else { Vec::new() };
+        total.sums.add(&found.sums, if view.is_symmetric() { 0.5 } else { 1.0 });
+        if !view.is_symmetric() {
+            let Margin { loadings, others, d, .. } = rows;
+            let columns = Margin { loadings: others, others: loadings, d, weights: question.row_weights, ..rows };
+            let found = columns.sums_by_row::<LEVEL>(threads);
+            total.products.columns = found.products;
+            total.curvatures.columns = if curved { found.curvatures } else { Vec::new() };
+        }
+        Some(total)
     }
-    let factors = || taken.iter().copied().chain([model.factor]);
-    let rows = Margin {
-        loadings: factors().map(|factor| &factor.u[..]).collect(),
-        others: factors().map(Factor::v).collect(),
-        d: factors().map(|factor| factor.d).collect(),
-        weights: question.column_weights,
-        model,
-        shift: question.shift,
-        tolerance,
-    };
-    let curved = LEVEL == level::CURVATURE;
-    let mut total =
-        Sweep { products: margins(view), curvatures: Default::default(), sums: Sums::empty(question.shift) };
-    let found = rows.sums_by_row::<LEVEL>(threads);
-    total.products.rows = found.products;
-    total.curvatures.rows = if curved { found.curvatures } else { Vec::new() };
-    total.sums.add(&found.sums, if view.is_symmetric() { 0.5 } else { 1.0 });
-    if !view.is_symmetric() {
-        let Margin { loadings, others, d, .. } = rows;
-        let columns = Margin { loadings: others, others: loadings, d, weights: question.row_weights, ..rows };
-        let found = columns.sums_by_row::<LEVEL>(threads);
-        total.products.columns = found.products;
-        total.curvatures.columns = if curved { found.curvatures } else { Vec::new() };
-    }
-    Some(total)
 }
 
 /// Sums over one side of the matrix for each element of the other, here called a row. The last factor is the model's.
