@@ -1,5 +1,6 @@
 //! What is believed of loadings: the product of the `q(w_i)`.
 
+use crate::parallel::Threads;
 use crate::prior::{Maximum, Observations, Prior};
 use crate::vector::norm;
 use crate::view::Factor;
@@ -32,15 +33,15 @@ pub(super) struct Means {
 impl Means {
     /// For a prior to be estimated from, or a posterior to be taken; `None` where it makes no sense, since the other
     /// side of the factor has vanished.
-    pub(super) fn observations(&self) -> Option<Observations<'_>> {
-        Observations::new(&self.x, &self.s).ok()
+    pub(super) fn observations(&self, threads: Threads) -> Option<Observations<'_>> {
+        Observations::new(&self.x, &self.s).ok().map(|observations| observations.on(threads))
     }
 }
 
 impl Belief {
     /// The posterior of a problem under a prior.
-    pub(super) fn new(prior: Rc<dyn Prior>, problem: Means) -> Option<Self> {
-        let observations = problem.observations()?;
+    pub(super) fn new(prior: Rc<dyn Prior>, problem: Means, threads: Threads) -> Option<Self> {
+        let observations = problem.observations(threads)?;
         let posteriors = prior.posteriors(&observations);
         let divergences = posteriors.iter().zip(observations.iter()).map(|(q, (x, s))| q.divergence(x, s));
         let divergence = divergences.sum();

@@ -172,8 +172,8 @@ impl Climber<'_, '_, '_> {
     fn renewed(&self, standing: &Standing, stage: &Stage, share: f64) -> Standing {
         let renew = |belief: &Belief, best: &Means, family: &dyn Family| {
             let problem = part_of_the_way(&belief.problem, best, share);
-            let prior = problem.observations().map(|observations| Rc::from(family.estimate(&observations)));
-            believed(prior, problem)
+            let prior = problem.observations(self.threads).map(|observations| Rc::from(family.estimate(&observations)));
+            self.believed(prior, problem)
         };
         let beliefs = standing.beliefs.iter().zip(&standing.best).map(|(beliefs, (rows, columns))| Beliefs {
             rows: renew(&beliefs.rows, rows, stage.rows),
@@ -186,11 +186,18 @@ impl Climber<'_, '_, '_> {
         self.standing(beliefs.collect(), standing.noise)
     }
 
+    /// The posterior, or a certain zero where there is none.
+    fn believed(&self, prior: Option<Rc<dyn Prior>>, problem: Means) -> Belief {
+        let nothing = vec![0.0; problem.x.len()];
+        let posterior = prior.and_then(|prior| Belief::new(prior, problem, self.threads));
+        posterior.unwrap_or_else(|| Belief::certain(nothing))
+    }
+
     /// The longest step, of those tried, after which the bound is higher.
     fn step(&self, standing: &Standing, share: &mut f64) -> Option<Standing> {
         while *share >= LEAST_SHARE {
             let go = |belief: &Belief, best: &Means| {
-                believed(Some(Rc::clone(&belief.prior)), part_of_the_way(&belief.problem, best, *share))
+                self.believed(Some(Rc::clone(&belief.prior)), part_of_the_way(&belief.problem, best, *share))
             };
             let beliefs = standing.beliefs.iter().zip(&standing.best).map(|(beliefs, (rows, columns))| Beliefs {
                 rows: go(&beliefs.rows, rows),
@@ -234,10 +241,4 @@ impl Climber<'_, '_, '_> {
 fn part_of_the_way(problem: &Means, best: &Means, share: f64) -> Means {
     let x = problem.x.iter().zip(&best.x).map(|(x, best)| x + share * (best - x)).collect();
     Means { x, s: best.s.clone() }
-}
-
-/// The posterior, or a certain zero where there is none.
-fn believed(prior: Option<Rc<dyn Prior>>, problem: Means) -> Belief {
-    let nothing = vec![0.0; problem.x.len()];
-    prior.and_then(|prior| Belief::new(prior, problem)).unwrap_or_else(|| Belief::certain(nothing))
 }

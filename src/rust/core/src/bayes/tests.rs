@@ -26,14 +26,14 @@ fn prior() -> Rc<dyn Prior> {
 
 fn belief(count: usize, seed: f64) -> Belief {
     let s = numbers(count, seed + 0.3).iter().map(|s| 0.2 + 0.3 * s).collect();
-    Belief::new(prior(), Means { x: numbers(count, seed), s }).expect("a belief")
+    Belief::new(prior(), Means { x: numbers(count, seed), s }, Threads::new(1)).expect("a belief")
 }
 
 /// The same belief, `x` of one loading moved.
 fn moved(belief: &Belief, index: usize, step: f64) -> Belief {
     let mut problem = belief.problem.clone();
     problem.x[index] += step;
-    Belief::new(Rc::clone(&belief.prior), problem).expect("a belief")
+    Belief::new(Rc::clone(&belief.prior), problem, Threads::new(1)).expect("a belief")
 }
 
 /// With `q` the posterior at `(x, s)`, `dE[w]/dx = Var[w]/s²` and `dE[w²]/dx = Cov[w, w²]/s²`. The bound's slopes in

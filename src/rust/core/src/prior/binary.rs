@@ -25,6 +25,9 @@ pub struct Binary {
 /// The bounds of a ratio that is estimated.
 const RATIOS: (f64, f64) = (1e-3, 1.0);
 
+/// How far knots of the scan for the location are apart, in deviations of the normal as the noise blurs it.
+const STEP: f64 = 2.0;
+
 /// Knots of the scan for the ratio: a factor of 2 apart.
 const RATIO_KNOTS: usize = 11;
 
@@ -41,8 +44,8 @@ impl Binary {
     /// The best location and weight at one ratio.
     ///
     /// Each slope `E[w] (x − μ)/r² − q²` is negative beyond the largest `x`, so the best location is not. Hills are no
-    /// narrower than a normal that is blurred by the noise, and knots one deviation of that apart tell them from each
-    /// other (in trials on continuous loadings, so did knots two apart).
+    /// narrower than a normal that is blurred by the noise, and knots up to two deviations of that apart told them from
+    /// each other in trials on continuous loadings.
     fn best_location(&self, observations: &Observations, ratio: f64) -> Point<(f64, f64)> {
         let slab = Slab { observations, weight: self.weight };
         if let Some(location) = self.location {
@@ -51,7 +54,7 @@ impl Binary {
         }
         let (largest, deviation) = (observations.largest(), observations.least_deviation());
         let largest = if largest > 0.0 { largest } else { deviation };
-        let step = |location: f64| ratio.hypot(deviation / location).min(LN_2);
+        let step = |location: f64| (STEP * ratio.hypot(deviation / location)).min(LN_2);
         slab.best_scale(Component::normal(1.0, ratio), &knots(observations, largest, step))
     }
 
@@ -64,7 +67,7 @@ impl Binary {
         };
         let (least, most) = (RATIOS.0.ln(), RATIOS.1.ln());
         let knot = |index: usize| least + (most - least) * index as f64 / (RATIO_KNOTS - 1) as f64;
-        highest(&(0..RATIO_KNOTS).map(knot).collect::<Vec<_>>(), look)
+        highest(&(0..RATIO_KNOTS).map(|index| look(knot(index))).collect::<Vec<_>>(), look)
     }
 }
 

@@ -66,10 +66,12 @@ impl Mixture {
 
     fn best_weights(&self, observations: &Observations, scales: &[f64]) -> Vec<f64> {
         let components: Vec<Component> = scales.iter().map(|&scale| self.shape.component(scale)).collect();
-        let relative = |(x, s): (f64, f64)| {
-            relative_marginals(&components.iter().map(|component| component.explain(x, s)).collect::<Vec<_>>()).1
+        let relative = |x: f64, s: f64| {
+            let mut parts: Vec<_> = components.iter().map(|component| (1.0, component.explain(x, s))).collect();
+            relative_marginals(&mut parts);
+            parts.into_iter().map(|(relative, _)| relative).collect::<Vec<f64>>()
         };
-        best_weights(&observations.iter().flat_map(relative).collect::<Vec<_>>(), scales.len())
+        best_weights(&observations.map(relative).concat(), scales.len())
     }
 }
 

@@ -1,12 +1,18 @@
 //! What is seen of the quantities that a prior is for.
 
 use crate::error::Error;
+use crate::parallel::Threads;
+use std::ops::Range;
 
-/// Pairs of `x_i` and its standard deviation `s_i`.
+/// The pairs that a thread takes at a time.
+const PIECE: usize = 1 << 11;
+
+/// Pairs of `x_i` and its standard deviation `s_i`, and the threads that may go over them.
 #[derive(Clone, Copy, Debug)]
 pub struct Observations<'a> {
     x: &'a [f64],
     s: &'a [f64],
+    threads: Threads,
 }
 
 impl<'a> Observations<'a> {
@@ -24,12 +30,44 @@ impl<'a> Observations<'a> {
         if let Some(&found) = s.iter().find(|s| !(**s > 0.0 && s.is_finite())) {
             return Err(Error::Range { what: "a standard deviation", expected: "positive and finite", found });
         }
-        Ok(Self { x, s })
+        Ok(Self { x, s, threads: Threads::new(1) })
+    }
+
+    /// The same for so many threads; what is found does not depend on them.
+    pub fn on(self, threads: Threads) -> Self {
+        Self { threads, ..self }
     }
 
     /// The pairs in turn.
     pub fn iter(&self) -> impl Iterator<Item = (f64, f64)> + 'a {
         self.x.iter().copied().zip(self.s.iter().copied())
+    }
+
+    pub(super) fn threads(&self) -> Threads {
+        self.threads
+    }
+
+    /// `work` of each pair, in their order.
+    pub(super) fn map<T: Send>(&self, work: impl Fn(f64, f64) -> T + Sync) -> Vec<T> {
+        let run = |pairs: Range<usize>| pairs.map(|index| work(self.x[index], self.s[index])).collect::<Vec<_>>();
+        self.pieces(run).into_iter().flatten().collect()
+    }
+
+    /// `work` of runs of pairs, in their order.
+    pub(super) fn pieces<T: Send>(&self, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+        let count = self.x.len();
+        self.threads.map(count.div_ceil(PIECE), |piece| work(piece * PIECE..((piece + 1) * PIECE).min(count)))
+    }
+
+    /// `work(0), …, work(jobs − 1)`, side by side, each of which goes over all the pairs that it is handed by itself.
+    pub(super) fn repeatedly<T: Send>(&self, jobs: usize, work: impl Fn(usize, Self) -> T + Sync) -> Vec<T> {
+        let alone = self.on(Threads::new(1));
+        let at_a_time = PIECE.div_ceil(self.x.len());
+        let run = |turn: usize| {
+            let turns = turn * at_a_time..((turn + 1) * at_a_time).min(jobs);
+            turns.map(|job| work(job, alone)).collect::<Vec<_>>()
+        };
+        self.threads.map(jobs.div_ceil(at_a_time), run).into_iter().flatten().collect()
     }
 
     /// At most `most` of the pairs, at even steps through all in the order of their `x`; `None` where there are no more

@@ -13,13 +13,12 @@ pub(super) struct Point<T> {
     pub(super) with: T,
 }
 
-/// The highest of the two ends and of all the tops that rising `knots` tell apart: a slope that is positive at one and
-/// not at the next has a top between them. Of equals, the leftmost.
-pub(super) fn highest<T: Copy>(knots: &[f64], mut look: impl FnMut(f64) -> Point<T>) -> Point<T> {
-    let mut left = look(knots[0]);
+/// The highest of the two ends and of all the tops that rising `knots`, which were looked at, tell apart: a slope that is
+/// positive at one and not at the next has a top between them. Of equals, the leftmost.
+pub(super) fn highest<T: Copy>(knots: &[Point<T>], mut look: impl FnMut(f64) -> Point<T>) -> Point<T> {
+    let mut left = knots[0];
     let mut best = left;
-    for knot in &knots[1..] {
-        let right = look(*knot);
+    for &right in &knots[1..] {
         if left.slope > 0.0 && right.slope <= 0.0 {
             let top = crossing(left, right, &mut look);
             best = if top.value > best.value { top } else { best };

@@ -22,16 +22,14 @@ impl Slab<'_, '_> {
     ///
     /// Of many observations a sample is scanned, to see which hill is the highest; that one is climbed with all of them.
     pub(super) fn best_scale(&self, unit: Component, knots: &[f64]) -> Point<(f64, f64)> {
-        let look = |log_scale: f64| self.look(log_scale, unit.scaled(log_scale.exp()));
         let sample = if knots.len() > 1 { self.observations.sample(MOST_SCANNED) } else { None };
         let near = sample.and_then(|(x, s)| {
-            let observations = &Observations::new(&x, &s).ok()?;
-            let few = Slab { observations, weight: self.weight };
-            let found = highest(knots, |log_scale| few.look(log_scale, unit.scaled(log_scale.exp())));
+            let observations = &Observations::new(&x, &s).ok()?.on(self.observations.threads());
+            let found = Slab { observations, weight: self.weight }.highest(unit, knots);
             let place = knots.partition_point(|knot| *knot < found.at);
             Some(place.saturating_sub(NEIGHBOURS)..(place + NEIGHBOURS).min(knots.len()))
         });
-        let mut best = highest(&knots[near.unwrap_or(0..knots.len())], look);
+        let mut best = self.highest(unit, &knots[near.unwrap_or(0..knots.len())]);
         if best.with.0 == 0.0 && knots.len() > 1 {
             // A slab without weight may have any scale.
             best.at = self.observations.least_deviation().ln();
@@ -39,24 +37,36 @@ impl Slab<'_, '_> {
         best
     }
 
+    /// The highest of the hills of all observations.
+    fn highest(&self, unit: Component, knots: &[f64]) -> Point<(f64, f64)> {
+        let look = |slab: &Slab, log_scale: f64| slab.look(log_scale, unit.scaled(log_scale.exp()));
+        let weight = self.weight;
+        let at_knot = |knot: usize, observations| look(&Slab { observations: &observations, weight }, knots[knot]);
+        highest(&self.observations.repeatedly(knots.len(), at_knot), |log_scale| look(self, log_scale))
+    }
+
     fn look(&self, at: f64, slab: Component) -> Point<(f64, f64)> {
-        let explained: Vec<Explained> = self.observations.iter().map(|(x, s)| slab.explain(x, s)).collect();
+        let explained = self.observations.map(|x, s| slab.explain(x, s));
         let weight = self.weight.unwrap_or_else(|| best_weight(&explained));
         let (log_weight, log_rest) = (weight.ln(), (-weight).ln_1p());
-        let (mut value, mut slope, mut width_slope) = (0.0, 0.0, 0.0);
-        for ((x, s), slab) in self.observations.iter().zip(&explained) {
+        let add = |mut sums: [f64; 3], ((x, s), slab): ((f64, f64), &Explained)| {
             let zero = Component::Zero.explain(x, s).log_marginal + log_rest;
             let odds = log_weight - log_rest + slab.log_ratio;
             // Both logs are of the same sum; the one that starts from the larger term is exact.
-            value += if odds > 0.0 {
-                log_weight + slab.log_marginal + (-odds).exp().ln_1p()
-            } else {
-                zero + odds.exp().ln_1p()
-            };
-            let share = 1.0 / (1.0 + (-odds).exp());
-            slope += share * slab.scale_slope;
-            width_slope += share * slab.width_slope;
-        }
+            let least = (-odds.abs()).max(NO_DIGIT).exp();
+            let larger = if odds > 0.0 { log_weight + slab.log_marginal } else { zero };
+            sums[0] += larger + least.ln_1p();
+            let share = if odds > 0.0 { 1.0 } else { least } / (1.0 + least);
+            sums[1] += share * slab.scale_slope;
+            sums[2] += share * slab.width_slope;
+            sums
+        };
+        let parts = self.observations.pieces(|run| {
+            let pairs = self.observations.iter().skip(run.start).zip(&explained[run]);
+            pairs.fold([0.0; 3], add)
+        });
+        let total = |which: usize| parts.iter().map(|part| part[which]).sum();
+        let (value, slope, width_slope) = (total(0), total(1), total(2));
         Point { at, value, slope, with: (weight, width_slope) }
     }
 }
@@ -65,7 +75,7 @@ impl Slab<'_, '_> {
 ///
 /// Its slope `Σ 1/(π + 1/(exp r_i − 1))` falls, and between 0 and 1 it is finite whatever the `r_i` are.
 fn best_weight(explained: &[Explained]) -> f64 {
-    let offsets: Vec<f64> = explained.iter().map(|part| 1.0 / part.log_ratio.exp_m1()).collect();
+    let offsets: Vec<f64> = explained.iter().map(|part| 1.0 / part.log_ratio.min(-NO_DIGIT).exp_m1()).collect();
     let look = |at: f64| {
         let slope = offsets.iter().map(|offset| 1.0 / (at + offset)).sum();
         Point { at, value: 0.0, slope, with: () }
@@ -82,6 +92,9 @@ fn best_weight(explained: &[Explained]) -> f64 {
         crossing(none, all, look).at
     }
 }
+
+/// Its exponential is no digit of 1; beyond, exponentials are slow.
+const NO_DIGIT: f64 = -700.0;
 
 /// Below this share of the least `s`, a scale's only effect is a slope that no longer changes its sign.
 const SMALL: f64 = 1e-3;
