@@ -8,7 +8,7 @@ TEST_LIB := $(CURDIR)/.lib
 # R CMD check builds the package in another place; it shares cargo's artefacts with this one.
 TARGET_DIR := $(CURDIR)/src/rust/target
 
-.PHONY: help setup install demo build test lint document check dist bench recovery site clean
+.PHONY: help setup install demo build test lint document check dist bench sparse disk recovery site clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -63,6 +63,16 @@ bench: ## time nmu against plain R and other programs; ARGS=--quick for a trial
 	@tools/setup.sh bench
 	@tools/install.sh "$(TEST_LIB)"
 	R_LIBS="$(TEST_LIB)" Rscript bench/compare.R $(ARGS)
+
+sparse: ## what fits of large sparse matrices cost; ARGS=--quick for a trial
+	@tools/setup.sh bench
+	@tools/install.sh "$(TEST_LIB)"
+	R_LIBS="$(TEST_LIB)" Rscript bench/sparse.R $(ARGS)
+
+disk: ## a fit of a matrix on disk in little memory; ARGS=--quick for few iterations
+	@tools/setup.sh bench
+	@tools/install.sh "$(TEST_LIB)"
+	R_LIBS="$(TEST_LIB)" Rscript bench/disk.R $(ARGS)
 
 recovery: ## how well known structure is found; ARGS=--quick for a trial
 	@tools/setup.sh bench

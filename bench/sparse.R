@@ -1,23 +1,29 @@
 # Sets what a fit of a large sparse matrix costs beside what was asked for.
 #
-#   R_LIBS=.lib Rscript bench/sparse.R [--quick]
+#   R_LIBS=.lib Rscript bench/sparse.R [--quick] [--article]
 #
 # from the root of the package, with nmu installed. Ratios are taken within this one run; --quick
 # takes small matrices: a test of this script. The seconds of the first row are the only absolute
-# figure; beside them stand those of the processor, which tell how busy the machine was.
+# figure; beside them stand those of the processor, which tell how busy the machine was. --article
+# puts the table where vignettes/performance.Rmd reads it.
 
 if (!file.exists(file.path("bench", "sparse.R"))) stop("run this from the package's root")
 library(nmu)
 bench_dir <- "bench"
-for (part in c("compare/clock.R", "compare/machine.R", "sparse/planted.R", "sparse/passes.R")) {
-  source(file.path(bench_dir, part))
-}
-quick <- "--quick" %in% commandArgs(trailingOnly = TRUE)
+parts <- c(
+  "compare/clock.R", "compare/machine.R", "compare/report.R", "sparse/planted.R", "sparse/passes.R"
+)
+for (part in parts) source(file.path(bench_dir, part))
+arguments <- commandArgs(trailingOnly = TRUE)
+quick <- "--quick" %in% arguments
 threads <- 2
 large <- if (quick) 1e5 else 1e6
 medium <- if (quick) 2000 else 20000
 
+reported <- NULL
 report <- function(what, goal, figure, met) {
+  row <- data.frame(what, goal, figure, met = if (met) "yes" else "no")
+  reported <<- rbind(reported, row)
   cat(sprintf("%-62s | %-14s | %-28s | %s\n", what, goal, figure, if (met) "met" else "NOT MET"))
 }
 
@@ -66,3 +72,8 @@ sparse_against_dense <- function() {
 fit_large()
 pass_against_product()
 sparse_against_dense()
+
+if ("--article" %in% arguments) {
+  measure_path <- build_program("measure")
+  write_table(reported, describe_machine(), file.path("vignettes", "performance", "sparse.csv"))
+}
