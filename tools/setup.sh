@@ -18,7 +18,7 @@ case $group in
     # what vignettes compare with
     packages="$packages ape psych NMF Biobase RcppML"
     # matrices on disk, and workers
-    packages="$packages HDF5Array DelayedArray BiocParallel"
+    packages="$packages HDF5Array DelayedArray BiocParallel batchtools"
     ;;
   *)
     echo "tools/setup.sh: no group '$group' (run, test, bench or site)" >&2

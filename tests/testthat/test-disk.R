@@ -187,6 +187,24 @@ test_that("a fit is the same whoever goes over the blocks", {
   expect_identical(errors(disk, BiocParallel::SerialParam()), errors(square, NULL))
 })
 
+test_that("the jobs of a cluster's scheduler find the same", {
+  skip_on_cran()
+  skip_on_os("windows")
+  skip_if_not_installed("batchtools")
+  square <- random_matrix(300, symmetric = TRUE)
+  local_block_room(300 * 100)
+  backend <- BiocParallel::BatchtoolsParam(2,
+    cluster = "multicore",
+    registryargs = BiocParallel::batchtoolsRegistryargs(file.dir = tempfile())
+  )
+  em <- function(A, backend = NULL) {
+    control <- nmu_control(BPPARAM = backend)
+    nmu_em(A, 1, 1, maxiter = 1, init = rep(1, 300), keep_b = FALSE, control = control)
+  }
+  invisible(capture.output(found <- suppressMessages(em(on_disk(square), backend))))
+  expect_same_numbers(found, em(square))
+})
+
 test_that("where entries cannot be read, the error has the factors so far, and a fit goes on", {
   local_block_room(30 * 30)
   disk <- on_disk(general)
@@ -234,4 +252,13 @@ test_that("a worker that dies, or stops, is an error of the fit", {
     })
   }, list(disk, die, after_reads, as_read_by))
   for (classes in told) expect_true("nmu_error_blocks" %in% classes)
+  # a process that was killed on another host
+  told <- callr::r(function(disk) {
+    backend <- BiocParallel::bpstart(BiocParallel::SnowParam(2))
+    workers <- unlist(BiocParallel::bplapply(1:2, function(i) Sys.getpid(), BPPARAM = backend))
+    tools::pskill(workers[1], tools::SIGKILL)
+    control <- nmu::nmu_control(BPPARAM = backend)
+    tryCatch(nmu::nmu(disk, control = control), error = class)
+  }, list(disk))
+  expect_true("nmu_error_blocks" %in% told)
 })
