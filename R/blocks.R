@@ -222,7 +222,7 @@ check_place <- function(A, control, call, underapprox = FALSE) {
 #' @param blocks What `local_blocks()` returned.
 #' @param options What the core is to know.
 #' @param call The user's call.
-#' @return The certificate, or `NULL` where the matrix could not be read.
+#' @return The certificate, or `NULL` where the matrix could not be read or the user interrupted.
 #' @noRd
 open_certificate <- function(blocks, options, call) {
   if (!is.null(blocks$failure)) {

@@ -72,9 +72,18 @@ signal_status <- function(fit, call) {
     )
   }
   if (fit$status == "interrupted") {
-    abort_nmu(
-      c("The fit was interrupted.", i = "The field {.field fit} of this condition has it so far."),
-      kind = "interrupted", call = call, fit = fit
-    )
+    signal_interrupt(fit, call)
   }
+}
+
+#' Raise the error that the user has asked for
+#'
+#' @inheritParams signal_status
+#' @return Nothing: it does not return.
+#' @noRd
+signal_interrupt <- function(fit, call) {
+  abort_nmu(
+    c("The fit was interrupted.", i = "The field {.field fit} of this condition has it so far."),
+    kind = "interrupted", call = call, fit = fit
+  )
 }

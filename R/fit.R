@@ -228,6 +228,9 @@ certificate_of <- function(fit, A, missing, call) {
   blocks <- local_blocks(A, list(BPPARAM = NULL), call)
   certificate <- open_certificate(blocks, fit_problem(fit, missing), call)
   signal_failure(blocks$failure, call)
+  if (is.null(certificate)) {
+    abort_nmu("The comparison with the data was interrupted.", kind = "interrupted", call = call)
+  }
   certificate
 }
 

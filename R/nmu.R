@@ -218,6 +218,9 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   fit <- new_nmu(model, A, symmetric, ignore_diag, noise, prior_b, control, call)
   signal_failure(blocks$failure, call, fit)
   signal_status(fit, call)
+  if (is.null(fit$certificate)) {
+    signal_interrupt(fit, call)
+  }
   signal_bounds(fit)
   signal_number(fit)
   fit

@@ -10,3 +10,16 @@ test_that("a fit can be interrupted at any moment, and the session goes on", {
   expect_equal(told$broken, 0)
   expect_true(told$same)
 })
+
+test_that("who interrupts the certificate has the fit", {
+  A <- datasets::Harman74.cor$cov
+  real <- utils::getFromNamespace("core_certificate", "nmu")
+  interrupted <- function(a, options) list(ok = NULL, err = NULL)
+  utils::assignInNamespace("core_certificate", interrupted, "nmu")
+  on.exit(utils::assignInNamespace("core_certificate", real, "nmu"))
+  error <- expect_error(nmu(A, K = 2), class = "nmu_error_interrupted")
+  expect_null(error$fit$certificate)
+  expect_true(error$fit$converged)
+  expect_identical(error$fit$K, 2L)
+  expect_error(error$fit[1], class = "nmu_error_interrupted")
+})

@@ -19,7 +19,7 @@ use nmu_core::emg::Side;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// Runs `work`; a panic, which would be a defect, comes back as an error too and never reaches R as a longjmp.
-pub(crate) fn guarded(work: impl FnOnce() -> Result<List, String>) -> Result<List, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

@@ -42,6 +42,19 @@ fn told(progress: Progress, scale: f64) -> bool {
 /// The time between two looks at the keyboard.
 const PERIOD: Duration = Duration::from_millis(100);
 
+/// Whether the user has asked to stop, as far as is known: a look at the keyboard every now and then.
+pub(crate) fn stop() -> impl FnMut() -> bool {
+    let mut last = Instant::now();
+    let mut stopped = false;
+    move || {
+        if !stopped && last.elapsed() >= PERIOD {
+            stopped = interrupted();
+            last = Instant::now();
+        }
+        stopped
+    }
+}
+
 /// An observer that ends a fit of a matrix times `scale` when the user interrupts it, and tells R how it goes. R tells of an
 /// interrupt once, and a fit has several stages: having heard of one, the observer ends each of them.
 pub(crate) fn observer(scale: f64) -> impl FnMut(Progress) -> ControlFlow<()> {

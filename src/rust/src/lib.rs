@@ -115,17 +115,19 @@ fn core_underapproximate(a: Robj, options: List) -> Result<List, String> {
     })
 }
 
-/// How factors compare with the matrix, entry by entry.
+/// How factors compare with the matrix, entry by entry; NULL where the user interrupted.
 /// @noRd
 #[extendr]
-fn core_certificate(a: Robj, options: List) -> Result<List, String> {
+fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
         let storage = a.storage(&options)?;
         let problem = options.problem(storage.as_ref(), 1.0)?;
         let factors = options.factors("factors", 1.0)?;
-        Ok(certificate_list(&certify::certificate(&problem, &factors, a.threads(&options)?)))
+        let stop = &mut interrupt::stop();
+        let found = certify::watched_certificate(&problem, &factors, a.threads(&options)?, stop);
+        Ok(found.map_or_else(|| NULL.into(), |found| certificate_list(&found).into()))
     })
 }
 

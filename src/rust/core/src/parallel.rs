@@ -9,7 +9,7 @@ use std::sync::mpsc::{channel, RecvTimeoutError};
 use std::time::Duration;
 
 /// Whether to come to an end.
-pub(crate) type Stop<'a> = dyn FnMut() -> bool + 'a;
+pub type Stop<'a> = dyn FnMut() -> bool + 'a;
 
 /// How long the calling thread waits for the others before it asks again whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);

@@ -31,7 +31,7 @@ mod side;
 mod sparse;
 mod symmetric;
 
-pub use certificate::{certificate, Certificate};
+pub use certificate::{certificate, watched_certificate, Certificate};
 
 use crate::deflate::Problem;
 use crate::error::Error;
