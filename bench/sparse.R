@@ -11,11 +11,18 @@ if (!file.exists(file.path("bench", "sparse.R"))) stop("run this from the packag
 library(nmu)
 bench_dir <- "bench"
 parts <- c(
-  "compare/clock.R", "compare/machine.R", "compare/report.R", "sparse/planted.R", "sparse/passes.R"
+  "compare/clock.R", "compare/peers.R", "compare/machine.R", "compare/report.R",
+  "sparse/planted.R", "sparse/passes.R"
 )
 for (part in parts) source(file.path(bench_dir, part))
 arguments <- commandArgs(trailingOnly = TRUE)
 quick <- "--quick" %in% arguments
+article <- "--article" %in% arguments
+if (article) {
+  if (quick) stop("the article is made from a whole run")
+  measure_path <- build_program("measure")
+  machine <- describe_machine()
+}
 threads <- 2
 large <- if (quick) 1e5 else 1e6
 medium <- if (quick) 2000 else 20000
@@ -73,7 +80,4 @@ fit_large()
 pass_against_product()
 sparse_against_dense()
 
-if ("--article" %in% arguments) {
-  measure_path <- build_program("measure")
-  write_table(reported, describe_machine(), file.path("vignettes", "performance", "sparse.csv"))
-}
+if (article) write_table(reported, machine, file.path("vignettes", "performance", "sparse.csv"))

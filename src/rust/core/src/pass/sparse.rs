@@ -42,19 +42,16 @@ pub(super) fn sweep<const LEVEL: u8>(
     let pieces = pieces(stored);
     let share = if view.is_symmetric() { 0.5 } else { 1.0 };
     let mut lost = 0.0;
-    threads.fold(
-        pieces.len(),
-        |index| {
-            let columns = pieces[index].clone();
-            arch.dispatch(Correction::<LEVEL> { view, stored, scale, taken: &taken, model, question, columns })
-        },
-        |index, (part, zeros)| {
-            lost += share * zeros;
-            add_piece(&mut total.products, &part.products, &pieces[index]);
-            add_piece(&mut total.curvatures, &part.curvatures, &pieces[index]);
-            total.sums.add(&part.sums, share);
-        },
-    );
+    let correct = |index: usize| {
+        let columns = pieces[index].clone();
+        arch.dispatch(Correction::<LEVEL> { view, stored, scale, taken: &taken, model, question, columns })
+    };
+    over_pieces(view, pieces.len(), threads, correct, |index, (part, zeros)| {
+        lost += share * zeros;
+        add_piece(&mut total.products, &part.products, &pieces[index]);
+        add_piece(&mut total.curvatures, &part.curvatures, &pieces[index]);
+        total.sums.add(&part.sums, share);
+    });
     (f64::EPSILON * lost <= ROUNDING * view.count()).then_some(total)
 }
 
@@ -78,6 +75,22 @@ fn pieces(stored: &Sparse) -> Vec<Range<usize>> {
 /// whose entries are stored on both sides of the diagonal, a column says all of its row.
 pub(super) fn room(view: &View, columns: &Range<usize>) -> Margins {
     Margins { rows: vec![0.0; if view.is_symmetric() { 0 } else { view.nrow() }], columns: vec![0.0; columns.len()] }
+}
+
+/// Hands on what each piece found, in their order. What pieces of a symmetric matrix find is no larger than a vector
+/// altogether, and is held at once: threads are then started once a sweep.
+fn over_pieces<T: Send>(
+    view: &View,
+    count: usize,
+    threads: Threads,
+    work: impl Fn(usize) -> T + Sync,
+    mut take: impl FnMut(usize, T),
+) {
+    if view.is_symmetric() {
+        threads.map(count, work).into_iter().enumerate().for_each(|(index, found)| take(index, found));
+    } else {
+        threads.fold(count, work, take);
+    }
 }
 
 fn add_piece(total: &mut Margins, part: &Margins, columns: &Range<usize>) {
@@ -122,7 +135,7 @@ fn product(
         }
         part
     };
-    threads.fold(pieces.len(), work, |index, part| add_piece(&mut products, &part, &pieces[index]));
+    over_pieces(view, pieces.len(), threads, work, |index, part| add_piece(&mut products, &part, &pieces[index]));
     subtract(taken, question, &mut products);
     Sweep { products, curvatures: Margins::default(), sums: Sums::empty(question.shift) }
 }
