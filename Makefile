@@ -60,24 +60,13 @@ dist: ## the release tarball of the last commit, with the sources of all crates
 	@tools/offline.sh nmu_*.tar.gz
 
 bench: ## time nmu against plain R and other programs; ARGS=--quick for a trial
-	@tools/setup.sh bench
-	@tools/install.sh "$(TEST_LIB)"
-	R_LIBS="$(TEST_LIB)" Rscript bench/compare.R $(ARGS)
-
 sparse: ## what fits of large sparse matrices cost; ARGS=--quick for a trial
-	@tools/setup.sh bench
-	@tools/install.sh "$(TEST_LIB)"
-	R_LIBS="$(TEST_LIB)" Rscript bench/sparse.R $(ARGS)
-
 disk: ## a fit of a matrix on disk in little memory; ARGS=--quick for few iterations
-	@tools/setup.sh bench
-	@tools/install.sh "$(TEST_LIB)"
-	R_LIBS="$(TEST_LIB)" Rscript bench/disk.R $(ARGS)
-
 recovery: ## how well known structure is found; ARGS=--quick for a trial
+bench sparse disk recovery:
 	@tools/setup.sh bench
 	@tools/install.sh "$(TEST_LIB)"
-	R_LIBS="$(TEST_LIB)" Rscript bench/recovery.R $(ARGS)
+	R_LIBS="$(TEST_LIB)" Rscript bench/$(patsubst bench,compare,$@).R $(ARGS)
 
 site: ## the web site of help and vignettes, into docs/
 	@tools/setup.sh site

@@ -42,35 +42,44 @@ fn told(progress: Progress, scale: f64) -> bool {
 /// The time between two looks at the keyboard.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Whether the user has asked to stop, as far as is known: a look at the keyboard every now and then.
-pub(crate) fn stop() -> impl FnMut() -> bool {
-    let mut last = Instant::now();
-    let mut stopped = false;
-    move || {
-        if !stopped && last.elapsed() >= PERIOD {
-            stopped = interrupted();
-            last = Instant::now();
+/// The keyboard, looked at every now and then. R tells of an interrupt once, and work has several stages: having heard of one,
+/// this says so to each of them.
+struct Watch {
+    last: Instant,
+    stopped: bool,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self { last: Instant::now(), stopped: false }
+    }
+
+    /// Whether to stop; `look` tells of it, and is asked when it is time to.
+    fn stops(&mut self, look: impl FnOnce() -> bool) -> bool {
+        if !self.stopped && self.last.elapsed() >= PERIOD {
+            self.stopped = look();
+            self.last = Instant::now();
         }
-        stopped
+        self.stopped
     }
 }
 
-/// An observer that ends a fit of a matrix times `scale` when the user interrupts it, and tells R how it goes. R tells of an
-/// interrupt once, and a fit has several stages: having heard of one, the observer ends each of them.
+/// Whether the user has asked to stop.
+pub(crate) fn stop() -> impl FnMut() -> bool {
+    let mut watch = Watch::new();
+    move || watch.stops(interrupted)
+}
+
+/// An observer that ends a fit of a matrix times `scale` when the user interrupts it, and tells R how it goes.
 pub(crate) fn observer(scale: f64) -> impl FnMut(Progress) -> ControlFlow<()> {
     observer_or(scale, || false)
 }
 
 /// The same, which also ends a fit once `lost`: when nothing that it finds would be of use.
 pub(crate) fn observer_or(scale: f64, lost: impl Fn() -> bool) -> impl FnMut(Progress) -> ControlFlow<()> {
-    let mut last = Instant::now();
-    let mut stopped = false;
+    let mut watch = Watch::new();
     move |progress| {
-        if !stopped && last.elapsed() >= PERIOD {
-            stopped = interrupted() || told(progress, scale);
-            last = Instant::now();
-        }
-        if stopped || lost() {
+        if watch.stops(|| interrupted() || told(progress, scale)) || lost() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
