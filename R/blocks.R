@@ -228,6 +228,6 @@ open_certificate <- function(blocks, options, call) {
   if (!is.null(blocks$failure)) {
     return(NULL)
   }
-  certificate <- core_value(core_certificate(blocks$core, options), call)
+  certificate <- core_value_or_null(core_certificate(blocks$core, options), call)
   if (is.null(blocks$failure)) certificate
 }

@@ -38,11 +38,24 @@ abort_input <- function(arg, expected, found, call) {
 #'
 #' The core hands failures back as values; they are raised here, in R.
 #'
-#' @param result A list with `ok` and `err`, one of them `NULL`.
+#' @param result A list with `ok` and `err`, one of them `NULL`; both, where the user interrupted
+#'   the core before it had anything to return.
 #' @inheritParams abort_nmu
 #' @return `result$ok`.
 #' @noRd
 core_value <- function(result, call) {
+  if (is.null(result$ok) && is.null(result$err)) {
+    signal_interrupt(NULL, call)
+  }
+  core_value_or_null(result, call)
+}
+
+#' Take the value out of what the core returned, if there is one
+#'
+#' @inheritParams core_value
+#' @return `result$ok`: `NULL` where the user interrupted.
+#' @noRd
+core_value_or_null <- function(result, call) {
   if (is.null(result$err)) {
     return(result$ok)
   }
@@ -78,12 +91,11 @@ signal_status <- function(fit, call) {
 
 #' Raise the error that the user has asked for
 #'
-#' @inheritParams signal_status
+#' @param fit A fit, or `NULL` where there is none.
+#' @inheritParams abort_nmu
 #' @return Nothing: it does not return.
 #' @noRd
 signal_interrupt <- function(fit, call) {
-  abort_nmu(
-    c("The fit was interrupted.", i = "The field {.field fit} of this condition has it so far."),
-    kind = "interrupted", call = call, fit = fit
-  )
+  so_far <- if (!is.null(fit)) c(i = "The field {.field fit} of this condition has it so far.")
+  abort_nmu(c("The computation was interrupted.", so_far), "interrupted", call, fit = fit)
 }

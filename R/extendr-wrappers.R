@@ -24,7 +24,7 @@ core_answer <- function(a, options, errand, first, last) .Call(wrap__core_answer
 #' @noRd
 core_underapproximate <- function(a, options) .Call(wrap__core_underapproximate, a, options)
 
-#' How factors compare with the matrix, entry by entry; NULL where the user interrupted.
+#' How factors compare with the matrix, entry by entry.
 #' @noRd
 core_certificate <- function(a, options) .Call(wrap__core_certificate, a, options)
 

@@ -140,13 +140,14 @@ refit_summary <- function(refit) {
   refit
 }
 
-#' The status of a model: that of its factors, unless the refit was interrupted
+#' The status of a model: that of its factors, unless the user interrupted it
 #'
 #' @param model What `deflated_model()` or `certified_model()` returned.
 #' @return One string.
 #' @noRd
 model_status <- function(model) {
-  if (identical(model$refit$status, "interrupted")) "interrupted" else path_status(model$path)
+  interrupted <- model$interrupted || identical(model$refit$status, "interrupted")
+  if (interrupted) "interrupted" else path_status(model$path)
 }
 
 #' The status of a fit, from those of its factors
@@ -174,7 +175,8 @@ validate_fit <- function(fit) {
     "v must be finite and nonnegative" = all(is.finite(factors$v)) && all(factors$v >= 0),
     "u and v must have a column for each d" =
       ncol(factors$u) == length(factors$d) && ncol(factors$v) == length(factors$d),
-    "lambda and sigma must not be missing" = !anyNA(c(fit$lambda, fit$sigma))
+    "lambda and sigma must not be missing" =
+      fit$status == "interrupted" || !anyNA(c(fit$lambda, fit$sigma))
   )
   fit
 }
@@ -229,7 +231,7 @@ certificate_of <- function(fit, A, missing, call) {
   certificate <- open_certificate(blocks, fit_problem(fit, missing), call)
   signal_failure(blocks$failure, call)
   if (is.null(certificate)) {
-    abort_nmu("The comparison with the data was interrupted.", kind = "interrupted", call = call)
+    signal_interrupt(NULL, call)
   }
   certificate
 }

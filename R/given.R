@@ -28,7 +28,7 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
     abort_input("init", expected, fit_title(init), call)
   }
   # the factor at which the user interrupted the fit starts again from where it stood
-  cut <- init$status == "interrupted" && is.null(init$refit)
+  cut <- identical(init$path$status[init$K], "interrupted") && is.null(init$refit)
   whole <- seq_len(init$K - cut)
   factors <- function(i) {
     v <- if (!symmetric) init$v[, i, drop = FALSE]

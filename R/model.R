@@ -67,7 +67,7 @@ deflated_model <- function(found, given, chosen) {
     candidates = if (chosen) {
       data.frame(K = known + seq_along(found$candidates$path), found$candidates)
     },
-    nobs = max(found$nobs, given$earlier$nobs)
+    nobs = max(found$nobs, given$earlier$nobs), interrupted = found$interrupted
   )
 }
 
@@ -77,25 +77,39 @@ deflated_model <- function(found, given, chosen) {
 #' @return A list like that of `deflated_model()`.
 #' @noRd
 certified_model <- function(found) {
-  model <- found$model
+  factors <- found$factors
+  K <- length(factors$d)
+  model <- found$model %||% unknown_noise()
   # only lambda and sigma were fitted by likelihood
   model$settled <- NA
-  K <- length(model$factors$d)
   unknown <- rep(NA_real_, K)
   path <- data.frame(
-    factor = seq_len(K), d = model$factors$d, lambda = unknown, sigma = unknown, loglik = unknown,
+    factor = seq_len(K), d = factors$d, lambda = unknown, sigma = unknown, loglik = unknown,
     iterations = found$iterations, status = found$status, bound = rep("none", K), rung = unknown,
     elbo = unknown, se_log_lambda = unknown, se_log_sigma = unknown, error = found$error
   )
   list(
-    d = model$factors$d, u = model$factors$u, v = model$factors$v,
+    d = factors$d, u = factors$u, v = factors$v,
     labels = factor_names(K), path = path,
     trace = data.frame(factor = integer(), iteration = integer(), lapply(model$trace, `[`, 0)),
     laws = vector("list", K), law = data.frame(model$law), scatter = vector("list", K),
     deviations = model$deviations,
     refit = model[setdiff(names(model), c("factors", "beliefs", "law", "deviations"))],
-    candidates = NULL, nobs = found$nobs
+    candidates = NULL, nobs = found$nobs, interrupted = is.null(found$model)
   )
+}
+
+#' What is said of lambda and sigma where the user interrupted the core before it knew them
+#'
+#' @return A list like that of a refit in the core's answers.
+#' @noRd
+unknown_noise <- function() {
+  unknown <- list(loglik = NA_real_, elbo = NA_real_, lambda = NA_real_, sigma = NA_real_)
+  trace <- data.frame(stage = integer(), lapply(unknown, `[`, 0))
+  c(unknown, list(
+    law = list(weight = 1, mean = NA_real_), bound = "none", status = "interrupted",
+    se_log_lambda = NA_real_, se_log_sigma = NA_real_, trace = trace
+  ))
 }
 
 #' Labels of new factors: those that the user gave their starts, otherwise their numbers

@@ -116,7 +116,9 @@
 #'   described, `nmu_error_core` where the core cannot go on, `nmu_error_prior` where a function of
 #'   [prior_custom()] fails, `nmu_error_blocks` where a matrix on disk cannot be read or a worker
 #'   fails (see the section on it), and `nmu_error_interrupted` where the user interrupted the fit
-#'   (the field `fit` of the condition has it so far). Where a residual gives no positive
+#'   (the field `fit` of the condition has it so far; of a factor for which nothing was known yet,
+#'   or no more than a large matrix gives away within a moment, nothing is in it, and where that
+#'   was the first it is `NULL`). Where a residual gives no positive
 #'   \eqn{\lambda} and \eqn{\sigma}, a warning of class `nmu_warning_lambda` says so and the
 #'   factors so far are returned. Where a bound on \eqn{\lambda} or \eqn{\sigma} of the final
 #'   model is active, a message of class `nmu_message_bound` says so. For those that say what was
@@ -205,6 +207,9 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     found <- prior_value(core_deflate(blocks$core, options), record, call)
     if (length(found$new$d) == 0 && is.null(given$kept)) {
       signal_failure(blocks$failure, call)
+      if (found$interrupted) {
+        signal_interrupt(NULL, call)
+      }
     }
     deflated_model(found, given, chosen = K$choose)
   }

@@ -136,7 +136,7 @@ new_loadings <- function(fit, newdata, scan, call, maxiter = 1000L) {
 #' @noRd
 signal_projection <- function(status, call) {
   if ("interrupted" %in% status) {
-    abort_nmu("The search for loadings was interrupted.", kind = "interrupted", call = call)
+    signal_interrupt(NULL, call)
   }
   short <- which(status != "converged")
   if (length(short) > 0) {

@@ -14,17 +14,20 @@ pub(crate) use matrix::Matrix;
 pub(crate) use options::Options;
 pub(crate) use prior::{normal_means_list, Priors};
 
+use crate::interrupt;
 use extendr_api::prelude::*;
 use nmu_core::emg::Side;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-/// Runs `work`; a panic, which would be a defect, comes back as an error too and never reaches R as a longjmp.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+/// Runs `work`, and turns what it returns into R's; NULL where the user interrupted it before there was anything to
+/// return. A panic, which would be a defect, comes back as an error too and never reaches R as a longjmp.
+pub(crate) fn guarded<T: Into<Robj>>(work: impl FnOnce() -> Result<T, String>) -> Result<Robj, String> {
+    let found = catch_unwind(AssertUnwindSafe(|| interrupt::heeding(work))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(format!("a defect in the core: {}", text.unwrap_or("unknown")))
-    })
+        Some(Err(format!("a defect in the core: {}", text.unwrap_or("unknown"))))
+    });
+    found.map_or_else(|| Ok(NULL.into()), |value| value.map(Into::into))
 }
 
 /// R's extents are nonnegative.

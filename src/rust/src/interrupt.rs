@@ -2,7 +2,9 @@
 //! to R.
 
 use extendr_api::prelude::eval_string;
+use nmu_core::cancel;
 use nmu_core::observe::{Progress, Stage};
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::os::raw::c_void;
 use std::ptr::null_mut;
@@ -21,8 +23,53 @@ extern "C" fn check(_: *mut c_void) {
 
 /// Whether the user asked to stop.
 fn interrupted() -> bool {
-    // SAFETY: observers are called on the thread that R called us on, and `check` does not use its argument.
+    // SAFETY: the keyboard is looked at on the thread that R called us on, and `check` does not use its argument.
     unsafe { R_ToplevelExec(check, null_mut()) == 0 }
+}
+
+/// The time between two looks at the keyboard, and between two words to R.
+const PERIOD: Duration = Duration::from_millis(100);
+/// The time that work has to come to a good end once the user has interrupted it; what takes longer is given up.
+const GRACE: Duration = Duration::from_millis(150);
+
+/// What is known of the keyboard. R tells of an interrupt once, and work has several stages, each of which asks.
+#[derive(Clone, Copy)]
+struct Keyboard {
+    looked: Instant,
+    heard: Option<Instant>,
+}
+
+impl Keyboard {
+    fn new() -> Self {
+        Self { looked: Instant::now(), heard: None }
+    }
+}
+
+thread_local! {
+    static KEYBOARD: Cell<Keyboard> = Cell::new(Keyboard::new());
+}
+
+/// When the user asked to stop.
+fn heard() -> Option<Instant> {
+    let known = KEYBOARD.get();
+    if known.heard.is_none() && known.looked.elapsed() >= PERIOD {
+        let heard = interrupted().then(Instant::now);
+        KEYBOARD.set(Keyboard { looked: Instant::now(), heard });
+    }
+    KEYBOARD.get().heard
+}
+
+fn is_overdue() -> bool {
+    heard().is_some_and(|since| since.elapsed() >= GRACE)
+}
+
+/// Runs what R has called for; `None` where the user interrupted it before there was anything to return.
+pub(crate) fn heeding<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // A prior of the user's own may call us from within.
+    let outer = KEYBOARD.replace(Keyboard::new());
+    let found = cancel::heeding(is_overdue, work);
+    KEYBOARD.set(outer);
+    found
 }
 
 /// Tells R where a fit of a matrix times `scale` stands, and whether the user asked to stop while R was at it. R's function
@@ -39,37 +86,6 @@ fn told(progress: Progress, scale: f64) -> bool {
     eval_string(&format!("nmu:::progress_tick('{stage}', {}, {iteration}, {known})", factor + 1)).is_err()
 }
 
-/// The time between two looks at the keyboard.
-const PERIOD: Duration = Duration::from_millis(100);
-
-/// The keyboard, looked at every now and then. R tells of an interrupt once, and work has several stages: having heard of one,
-/// this says so to each of them.
-struct Watch {
-    last: Instant,
-    stopped: bool,
-}
-
-impl Watch {
-    fn new() -> Self {
-        Self { last: Instant::now(), stopped: false }
-    }
-
-    /// Whether to stop; `look` tells of it, and is asked when it is time to.
-    fn stops(&mut self, look: impl FnOnce() -> bool) -> bool {
-        if !self.stopped && self.last.elapsed() >= PERIOD {
-            self.stopped = look();
-            self.last = Instant::now();
-        }
-        self.stopped
-    }
-}
-
-/// Whether the user has asked to stop.
-pub(crate) fn stop() -> impl FnMut() -> bool {
-    let mut watch = Watch::new();
-    move || watch.stops(interrupted)
-}
-
 /// An observer that ends a fit of a matrix times `scale` when the user interrupts it, and tells R how it goes.
 pub(crate) fn observer(scale: f64) -> impl FnMut(Progress) -> ControlFlow<()> {
     observer_or(scale, || false)
@@ -77,9 +93,15 @@ pub(crate) fn observer(scale: f64) -> impl FnMut(Progress) -> ControlFlow<()> {
 
 /// The same, which also ends a fit once `lost`: when nothing that it finds would be of use.
 pub(crate) fn observer_or(scale: f64, lost: impl Fn() -> bool) -> impl FnMut(Progress) -> ControlFlow<()> {
-    let mut watch = Watch::new();
+    let mut last = Instant::now();
     move |progress| {
-        if watch.stops(|| interrupted() || told(progress, scale)) || lost() {
+        if last.elapsed() >= PERIOD && heard().is_none() {
+            if told(progress, scale) {
+                KEYBOARD.set(Keyboard { looked: Instant::now(), heard: Some(Instant::now()) });
+            }
+            last = Instant::now();
+        }
+        if heard().is_some() || lost() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

@@ -1,5 +1,5 @@
 //! The functions that R calls. Each turns its arguments into the core's terms, calls the core and turns the answer back;
-//! what can go wrong comes back as `list(ok, err)`, and R raises it.
+//! what can go wrong comes back as `list(ok, err)`, and R raises it; both are NULL where the user interrupted.
 
 mod convert;
 mod interrupt;
@@ -9,6 +9,7 @@ use convert::{
     normal_means_list, pair_lengths, projection_list, scan_list, seed, tail, Matrix, Options,
 };
 use extendr_api::prelude::*;
+use nmu_core::cancel::attempt;
 use nmu_core::deflate::deflate;
 use nmu_core::noise::Noise;
 use nmu_core::pass::answer;
@@ -19,7 +20,7 @@ use nmu_core::{certify, em, emg, expectation, start, truncated, uncertainty, vie
 /// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
 /// @noRd
 #[extendr]
-fn core_scan(a: Robj) -> Result<List, String> {
+fn core_scan(a: Robj) -> Result<Robj, String> {
     guarded(|| {
         let a = Matrix::new(a)?;
         Ok(scan_list(&a.scan()?))
@@ -29,7 +30,7 @@ fn core_scan(a: Robj) -> Result<List, String> {
 /// The notebook's iteration.
 /// @noRd
 #[extendr]
-fn core_em(a: Robj, options: List) -> Result<List, String> {
+fn core_em(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     // Allocated before anything else: where R refuses the memory, nothing of ours is lost.
@@ -45,10 +46,12 @@ fn core_em(a: Robj, options: List) -> Result<List, String> {
         let estimator = a.notebook();
         let settings = options.settings(&estimator)?;
         let fit = em::iterate(&view, start, &settings, threads, observer);
-        let b = b.map(|mut b| {
+        let write = |mut b: RMatrix<f64>| {
             expectation::posterior_mean(&view, &fit.b.factor, fit.b.noise, b.data_mut(), threads);
             b
-        });
+        };
+        // A fit that was interrupted may have to do without.
+        let b = b.and_then(|b| attempt(|| write(b)));
         Ok(em_list(fit, b, settings.trace))
     })
 }
@@ -56,7 +59,7 @@ fn core_em(a: Robj, options: List) -> Result<List, String> {
 /// Factor after factor, each by the notebook's iteration or by a climb of the likelihood.
 /// @noRd
 #[extendr]
-fn core_deflate(a: Robj, options: List) -> Result<List, String> {
+fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
@@ -85,7 +88,7 @@ fn core_deflate(a: Robj, options: List) -> Result<List, String> {
 /// What an errand of the core, for a matrix whose entries are elsewhere, finds on tiles of it, from 1: a vector a tile.
 /// @noRd
 #[extendr]
-fn core_answer(a: Robj, options: List, errand: &[f64], first: i32, last: i32) -> Result<List, String> {
+fn core_answer(a: Robj, options: List, errand: &[f64], first: i32, last: i32) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
@@ -99,7 +102,7 @@ fn core_answer(a: Robj, options: List, errand: &[f64], first: i32, last: i32) ->
 /// Factors whose sum exceeds no entry of the matrix, and λ and σ of what they leave.
 /// @noRd
 #[extendr]
-fn core_underapproximate(a: Robj, options: List) -> Result<List, String> {
+fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
@@ -110,12 +113,13 @@ fn core_underapproximate(a: Robj, options: List) -> Result<List, String> {
         let settings = options.certify()?;
         let found = certify::underapproximate(&problem, &settings, threads, observer).map_err(|e| e.to_string())?;
         let factors = found.iter().map(|certified| certified.factor.clone()).collect();
-        let model = options.climb(scale, Vec::new())?.settle(&problem.view(&[]), factors, threads, observer);
-        Ok(certified_list(&found, &model, scale))
+        let climb = options.climb(scale, Vec::new())?;
+        let model = attempt(|| climb.settle(&problem.view(&[]), factors, threads, observer));
+        Ok(certified_list(&found, model.as_ref(), scale))
     })
 }
 
-/// How factors compare with the matrix, entry by entry; NULL where the user interrupted.
+/// How factors compare with the matrix, entry by entry.
 /// @noRd
 #[extendr]
 fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
@@ -125,16 +129,14 @@ fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
         let storage = a.storage(&options)?;
         let problem = options.problem(storage.as_ref(), 1.0)?;
         let factors = options.factors("factors", 1.0)?;
-        let stop = &mut interrupt::stop();
-        let found = certify::watched_certificate(&problem, &factors, a.threads(&options)?, stop);
-        Ok(found.map_or_else(|| NULL.into(), |found| certificate_list(&found).into()))
+        Ok(certificate_list(&certify::certificate(&problem, &factors, a.threads(&options)?)))
     })
 }
 
 /// The loadings of new rows, which stand in the columns of `a`, on the factors of a fit.
 /// @noRd
 #[extendr]
-fn core_project(a: Robj, options: List) -> Result<List, String> {
+fn core_project(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
@@ -149,7 +151,7 @@ fn core_project(a: Robj, options: List) -> Result<List, String> {
 /// Standard errors of weights and loadings.
 /// @noRd
 #[extendr]
-fn core_standard_errors(a: Robj, options: List) -> Result<List, String> {
+fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
@@ -167,7 +169,7 @@ fn core_standard_errors(a: Robj, options: List) -> Result<List, String> {
 /// units of the core, as in a fit: those of the prior times `unit`.
 /// @noRd
 #[extendr]
-fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<List, String> {
+fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<Robj, String> {
     guarded(|| {
         let observations = Observations::new(x, s).map_err(|error| error.to_string())?;
         let options = Options::new(options);

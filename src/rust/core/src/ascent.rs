@@ -4,6 +4,7 @@
 //! evaluation brings; coordinates that their own Newton step would carry over a bound go to it (Bertsekas 1982). A step
 //! is halved until the value rises enough (Armijo); where rounding hides any rise, until the slope falls instead.
 
+use crate::cancel::attempt;
 use crate::fit::Status;
 use crate::observe::{Observer, Progress};
 use crate::pass::Sums;
@@ -84,7 +85,7 @@ const HALVINGS: usize = 40;
 const ROUNDING: f64 = 1e-14;
 
 /// Climbs from `theta` to a point, with the sums there, telling `accepted` of every step, which may refuse to go on. The observer may end it
-/// after every step, and before the first. `size` is the scale that moves are measured by.
+/// after every step, and before the first; a step that is given up ends it, too. `size` is the scale that moves are measured by.
 pub(crate) fn climb(
     theta: Vec<f64>,
     limits: &Limits,
@@ -104,7 +105,9 @@ pub(crate) fn climb(
     }
     for iteration in 1..=limits.iterations {
         let free = free_coordinates(&theta, &here, limits);
-        let Some((next, there)) = search(&theta, &here, &free, &mut memory, &mut radius, limits, &mut evaluate) else {
+        let step = attempt(|| search(&theta, &here, &free, &mut memory, &mut radius, limits, &mut evaluate));
+        let Some(step) = step else { return (theta, here.sums, Status::Interrupted) };
+        let Some((next, there)) = step else {
             // Rounding hides gains that steps of half the digits would bring.
             let still = projected_gradient(&theta, &here, limits, &size(&theta)) <= limits.tolerance.sqrt();
             return (theta, here.sums, if still { Status::Converged } else { Status::Stalled });

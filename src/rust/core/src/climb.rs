@@ -12,6 +12,7 @@ mod scatter;
 mod turns;
 
 use crate::bayes::Stage;
+use crate::cancel::{attempt, give_up};
 use crate::fit::{FactorFit, Method, Refit, Status};
 use crate::noise::{Estimator, LawFamily, Noise, Scatter, Shares};
 use crate::observe::{Observer, Progress};
@@ -54,14 +55,15 @@ impl Method for Climb<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
         let start = start.unwrap_or_else(|| largest_start(view, threads, observer));
         if observer(Progress::new(0)).is_break() {
-            return self.given_up(view, &start, threads, observer);
+            give_up();
         }
         let fit = self.likeliest(view, &start, threads, observer);
         let ended = matches!(fit.status, Status::Interrupted | Status::Noise | Status::Null);
         if self.schedule.is_empty() || ended {
             return fit;
         }
-        self.with_priors(view, fit, threads, observer)
+        let found = attempt(|| self.with_priors(view, &fit, threads, observer));
+        found.unwrap_or(FactorFit { status: Status::Interrupted, ..fit })
     }
 
     fn weights(&self, view: &View, factors: Vec<Factor>, threads: Threads, observer: &mut Observer) -> Vec<Factor> {
@@ -87,15 +89,6 @@ impl Method for Climb<'_> {
 }
 
 impl Climb<'_> {
-    /// The start as it is, with a first λ and σ: an observer that ends a fit is not kept waiting for steps.
-    fn given_up(&self, view: &View, start: &Start, threads: Threads, observer: &mut Observer) -> FactorFit {
-        let mut route = Route::new(view, self, threads, observer);
-        route.limit(0);
-        let (factor, noise, bounds) = (route.bare(start), self.first_noise(&route), self.bounds(&route));
-        let fit = route.climb_noise(std::slice::from_ref(&factor), noise, bounds);
-        FactorFit { status: Status::Interrupted, ..route.end(factor, &fit, bounds) }
-    }
-
     /// A factor without priors.
     fn likeliest(&self, view: &View, start: &Start, threads: Threads, observer: &mut Observer) -> FactorFit {
         let mut route = Route::new(view, self, threads, observer);

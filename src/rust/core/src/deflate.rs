@@ -1,6 +1,7 @@
 //! Factor after factor: each is fitted to the matrix minus those before it, and in the end all are refitted together.
 
 use crate::bayes::bound;
+use crate::cancel::attempt;
 use crate::choose::{chosen, criterion, goes_on, Candidate};
 use crate::fit::{FactorFit, Method, Refit, Status};
 use crate::flatness::mean_flatness;
@@ -78,6 +79,8 @@ pub struct Deflation {
     pub refit: Option<Refit>,
     /// What spoke for 1, 2, … new factors, where their number was chosen.
     pub candidates: Vec<Candidate>,
+    /// Whether something was given up of which nothing was known yet: a factor, or a refit.
+    pub interrupted: bool,
 }
 
 impl Deflation {
@@ -104,8 +107,8 @@ fn elbos(fits: &[FactorFit]) -> Vec<f64> {
 
 /// Takes factors out of a matrix, in the order in which they are found.
 ///
-/// It ends early where λ and σ can no longer be estimated or the observer says so; that last factor is kept. It also ends
-/// where entries can no longer be read: then only what was found before is kept.
+/// It ends early where λ and σ can no longer be estimated or the observer says so; that last factor is kept, if anything is
+/// known of it. It also ends where entries can no longer be read: then only what was found before is kept.
 pub fn deflate(
     problem: &Problem,
     plan: Plan,
@@ -114,42 +117,12 @@ pub fn deflate(
     observer: &mut Observer,
 ) -> Deflation {
     let Plan { fixed, kept, kept_noise, starts, count, refine } = plan;
-    let fixed = if fixed.is_empty() { fixed } else { method.weights(&problem.view(&[]), fixed, threads, observer) };
-    let mut search = Search { problem, method, refine, threads, fixed, kept, kept_noise, fits: Vec::new() };
-    let mut starts = starts.into_iter();
-    match count {
-        Count::Exactly(count) => {
-            while search.fits.len() < count {
-                if search.next(starts.next(), observer) == Next::Ended {
-                    return search.end(None, Vec::new());
-                }
-            }
-            let refit = search.refit(search.fits.len(), observer);
-            search.end(refit, Vec::new())
-        }
-        Count::AtMost(limit) => {
-            let (mut candidates, mut refits) = (Vec::new(), Vec::new());
-            while search.fits.len() < limit && goes_on(&candidates) {
-                match search.next(starts.next(), observer) {
-                    Next::Ended => return search.end(None, candidates),
-                    Next::Null => break,
-                    Next::Found => {
-                        let refit = search.refit(search.fits.len(), observer);
-                        candidates.push(search.candidate(refit.as_ref()));
-                        refits.push(refit);
-                    }
-                }
-            }
-            // Where there is nothing, one null factor says so.
-            let count = chosen(&candidates).max(1).min(search.fits.len());
-            search.fits.truncate(count);
-            // The refit is known, unless the observer ended the last one: then this one ends likewise and says so.
-            let interrupted = |refit: &Refit| refit.status == Status::Interrupted;
-            let known = count <= refits.len() && !refits.iter().flatten().any(interrupted);
-            let refit = if known { refits.swap_remove(count - 1) } else { search.refit(count, observer) };
-            search.end(refit, candidates)
-        }
-    }
+    let (fits, candidates) = (Vec::new(), Vec::new());
+    let mut search = Search { problem, method, refine, threads, fixed, kept, kept_noise, fits, candidates };
+    let refit = attempt(|| search.run(starts, count, observer));
+    let Search { fixed, fits, candidates, .. } = search;
+    let interrupted = refit.is_none() && !problem.storage.is_lost();
+    Deflation { fixed, fits, refit: refit.flatten(), candidates, interrupted }
 }
 
 /// What became of the next factor.
@@ -170,9 +143,54 @@ struct Search<'a> {
     kept: Vec<Factor>,
     kept_noise: Option<Noise>,
     fits: Vec<FactorFit>,
+    candidates: Vec<Candidate>,
 }
 
 impl Search<'_> {
+    /// Finds all that is asked for, and refits it. What is found stays found where this is given up.
+    fn run(&mut self, starts: Vec<Start>, count: Count, observer: &mut Observer) -> Option<Refit> {
+        if !self.fixed.is_empty() {
+            let view = self.problem.view(&[]);
+            self.fixed = self.method.weights(&view, self.fixed.clone(), self.threads, observer);
+        }
+        let mut starts = starts.into_iter();
+        match count {
+            Count::Exactly(count) => {
+                while self.fits.len() < count {
+                    if self.next(starts.next(), observer) == Next::Ended {
+                        return None;
+                    }
+                }
+                self.refit(count, observer)
+            }
+            Count::AtMost(limit) => {
+                let mut refits = Vec::new();
+                while self.fits.len() < limit && goes_on(&self.candidates) {
+                    match self.next(starts.next(), observer) {
+                        Next::Ended => return None,
+                        Next::Null => break,
+                        Next::Found => {
+                            let refit = self.refit(self.fits.len(), observer);
+                            self.candidates.push(self.candidate(refit.as_ref()));
+                            refits.push(refit);
+                        }
+                    }
+                }
+                // Where there is nothing, one null factor says so.
+                let count = chosen(&self.candidates).max(1).min(self.fits.len());
+                self.fits.truncate(count);
+                // The refit is known, unless the observer ended the last one: then this one ends likewise and says so.
+                let interrupted = |refit: &Refit| refit.status == Status::Interrupted;
+                let known = count <= refits.len() && !refits.iter().flatten().any(interrupted);
+                if known {
+                    refits.swap_remove(count - 1)
+                } else {
+                    self.refit(count, observer)
+                }
+            }
+        }
+    }
+
     /// Fits one more factor to what those so far leave.
     fn next(&mut self, start: Option<Start>, observer: &mut Observer) -> Next {
         let index = self.fits.len();
@@ -227,9 +245,5 @@ impl Search<'_> {
             joint,
             joint_flatness,
         }
-    }
-
-    fn end(self, refit: Option<Refit>, candidates: Vec<Candidate>) -> Deflation {
-        Deflation { fixed: self.fixed, fits: self.fits, refit, candidates }
     }
 }

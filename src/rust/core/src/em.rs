@@ -8,11 +8,12 @@
 //! `b` starts at 0 and is a function of the `(d, u, v, λ, σ)` that it was last computed from, so it need not be stored: a
 //! sweep under the old parameters gives the products with the old `b`, whichever vectors they are taken with.
 
+use crate::cancel::attempt;
 use crate::fit::{FactorFit, Method, Status, Trace};
 use crate::noise::{Bounds, Estimator, Law, Noise};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
-use crate::pass::{product, sweep, Depth, Margins, Model, Question, Sums};
+use crate::pass::{product, sweep, Depth, Margins, Model, Question, Sums, Sweep};
 use crate::start::{leading_start, Start};
 use crate::vector::{add_scaled, dot, norm, truncate};
 use crate::view::{Factor, View};
@@ -63,7 +64,10 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
     let mut status = Status::Maxiter;
     'rounds: for round in 1..=settings.rounds {
         for iteration in 1..=settings.iterations {
-            let moved = state.step(noise);
+            let Some(moved) = attempt(|| state.step(noise)) else {
+                status = Status::Interrupted;
+                break 'rounds;
+            };
             let sums = state.sums.filter(|_| settings.trace);
             let log_likelihood = sums.map_or(f64::NAN, |sums| sums.log_likelihood(noise));
             trace.push(Trace { elbo: f64::NAN, log_likelihood, noise, stage: round });
@@ -151,27 +155,30 @@ impl<'a> State<'a> {
         Self { view, threads, depth, factor, noise_of_b: None, products, sums: None }
     }
 
-    /// The products of the current `A − b` with any two vectors, and the sums under the current `b`.
-    fn ask(&self, row_weights: &[f64], column_weights: &[f64], depth: Depth) -> (Margins, Option<Sums>) {
+    /// The products of the current `A − b` with any two vectors.
+    fn products_with(&self, row_weights: &[f64], column_weights: &[f64]) -> Margins {
         let Some(noise) = self.noise_of_b else {
-            return (product(self.view, row_weights, column_weights, self.threads), None);
+            return product(self.view, row_weights, column_weights, self.threads);
         };
-        // The residual's mean moves little from one iteration to the next.
-        let shift = self.sums.map_or(1.0 / noise.lambda, |sums| sums.residual_mean());
-        let model = Model { factor: &self.factor, noise };
-        let question = Question { row_weights, column_weights, shift, depth };
-        let sweep = sweep(self.view, model, &question, self.threads);
-        (sweep.products, Some(sweep.sums))
+        self.sweep(Model { factor: &self.factor, noise }, row_weights, column_weights, Depth::Expectation).products
     }
 
-    /// One iteration: the factor from the current `b`, then `b` from the factor and `noise`. Returns how far it moved.
+    /// A sweep with the `b` of a model.
+    fn sweep(&self, model: Model, row_weights: &[f64], column_weights: &[f64], depth: Depth) -> Sweep {
+        // The residual's mean moves little from one iteration to the next.
+        let shift = self.sums.map_or(1.0 / model.noise.lambda, |sums| sums.residual_mean());
+        sweep(self.view, model, &Question { row_weights, column_weights, shift, depth }, self.threads)
+    }
+
+    /// One iteration: the factor from the current `b`, then `b` from the factor and `noise`. Returns how far it moved. The
+    /// state is as before where the step is given up.
     fn step(&mut self, noise: Noise) -> f64 {
         let u = truncate(&self.products.rows);
         let factor = if self.view.is_symmetric() {
             let d = self.quadratic_form(&u);
             Factor { d, u, v: None }
         } else {
-            let products = self.ask(&u, self.factor.v(), Depth::Expectation).0.columns;
+            let products = self.products_with(&u, self.factor.v()).columns;
             let v = truncate(&products);
             Factor { d: dot(&products, &v), u, v: Some(v) }
         };
@@ -179,9 +186,11 @@ impl<'a> State<'a> {
         if self.noise_of_b == Some(noise) && self.factor == factor {
             return moved; // A fixed point to the last bit: the sweep would find what it found.
         }
+        let found = self.sweep(Model { factor: &factor, noise }, &factor.u, factor.v(), self.depth);
         self.factor = factor;
         self.noise_of_b = Some(noise);
-        (self.products, self.sums) = self.ask(&self.factor.u, self.factor.v(), self.depth);
+        self.products = found.products;
+        self.sums = Some(found.sums);
         moved
     }
 
@@ -198,7 +207,7 @@ impl<'a> State<'a> {
         if bound <= NEGLIGIBLE * value.abs() {
             return value;
         }
-        dot(u, &self.ask(u, u, Depth::Expectation).0.rows)
+        dot(u, &self.products_with(u, u).rows)
     }
 
     /// The Frobenius norm of `A − b`: no less than its largest `|eigenvalue|`.

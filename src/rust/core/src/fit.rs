@@ -42,6 +42,7 @@ pub struct Trace {
 }
 
 /// A factor and how it was found.
+#[derive(Clone)]
 pub struct FactorFit {
     /// The factor.
     pub factor: Factor,
@@ -113,7 +114,8 @@ pub struct Top {
     pub log_likelihood: f64,
 }
 
-/// A way to fit factors.
+/// A way to fit factors. Where it is interrupted before there is anything to return, it is given up (see
+/// [`cancel`](crate::cancel)).
 pub trait Method {
     /// Fits one factor to a view, from the start given or from one of its own.
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit;

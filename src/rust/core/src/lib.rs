@@ -29,7 +29,7 @@
 //! | what is swept | [`view`] (a matrix minus factors), [`part`] (a factor that climbs), [`storage`] (how it is held), `pattern` (which factors have a loading where) |
 //! | estimators | [`noise`] (λ, σ, the law of `b`, noise that differs), [`prior`] (of nonnegative loadings; empirical Bayes) |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
-//! | services | [`parallel`], [`observe`], [`error`], `vector` |
+//! | services | [`parallel`], [`observe`], [`cancel`] (work given up halfway), [`error`], `vector` |
 //!
 //! Calls go downwards only.
 
@@ -38,6 +38,7 @@
 
 mod ascent;
 pub mod bayes;
+pub mod cancel;
 pub mod certify;
 pub mod choose;
 pub mod climb;

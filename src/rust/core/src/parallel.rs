@@ -3,6 +3,7 @@
 //! The jobs and the order of their results do not depend on the number of threads, so neither do the bits of any sum
 //! taken over them. The threads live for one call: nothing is left behind for a forked process to trip over.
 
+use crate::cancel;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, RecvTimeoutError};
@@ -24,9 +25,11 @@ impl Threads {
         Self(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
     }
 
-    /// `work(0), …, work(jobs − 1)`, in that order.
+    /// `work(0), …, work(jobs − 1)`, in that order. It may be given up between jobs (see [`cancel`]).
     pub(crate) fn map<T: Send>(self, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-        self.watched_map(jobs, |job, _| work(job), &mut || false)
+        let unless_given_up = |job: usize, stop: &mut Stop| (!stop()).then(|| work(job));
+        let results = self.watched_map(jobs, unless_given_up, &mut cancel::is_wanted);
+        results.into_iter().collect::<Option<_>>().unwrap_or_else(|| cancel::give_up())
     }
 
     /// The same of long jobs, which are to come to an early end where the stop that they are handed says so.

@@ -1,5 +1,6 @@
 //! One look at a matrix before anything is done with it.
 
+use crate::cancel;
 use crate::storage::{Sparse, Storage};
 use std::ops::Range;
 
@@ -22,6 +23,24 @@ pub struct Scan {
     pub symmetric: bool,
 }
 
+impl Scan {
+    fn count(&mut self, value: f64) {
+        if value.is_finite() {
+            self.negative += usize::from(value < 0.0);
+            self.max_abs = self.max_abs.max(value.abs());
+        } else if value.is_infinite() {
+            self.infinite += 1;
+            self.negative += usize::from(value < 0.0);
+        } else if value.to_bits() as u32 == NA_WORD {
+            self.missing += 1;
+        } else {
+            self.nan += 1;
+        }
+    }
+}
+
+/// How many entries are looked at between two questions whether to go on.
+const PIECE: usize = 1 << 20;
 /// How far from its transpose a symmetric matrix may be, in units of ε times its largest entry.
 const SYMMETRY_SLACK: f64 = 100.0;
 /// The lower half of R's `NA_real_`, which tells it from other NaNs.
@@ -30,18 +49,9 @@ const NA_WORD: u32 = 1954;
 /// Scans the matrix with `nrow` rows whose columns stand one after the other in `values`.
 pub fn scan(values: &[f64], nrow: usize) -> Scan {
     let mut found = Scan::default();
-    for &value in values {
-        if value.is_finite() {
-            found.negative += usize::from(value < 0.0);
-            found.max_abs = found.max_abs.max(value.abs());
-        } else if value.is_infinite() {
-            found.infinite += 1;
-            found.negative += usize::from(value < 0.0);
-        } else if value.to_bits() as u32 == NA_WORD {
-            found.missing += 1;
-        } else {
-            found.nan += 1;
-        }
+    for piece in values.chunks(PIECE) {
+        cancel::check();
+        piece.iter().for_each(|value| found.count(*value));
     }
     found.rms = root_mean_square(values, found.max_abs);
     let slack = SYMMETRY_SLACK * f64::EPSILON * found.max_abs;
@@ -68,8 +78,14 @@ fn root_mean_square(values: &[f64], largest: f64) -> f64 {
         return 0.0;
     }
     let unit = power_of_two_near(largest);
-    let finite = values.iter().filter(|value| value.is_finite());
-    let (count, sum) = finite.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + (value / unit).powi(2)));
+    let (mut count, mut sum) = (0.0, 0.0);
+    for piece in values.chunks(PIECE) {
+        cancel::check();
+        for value in piece.iter().filter(|value| value.is_finite()) {
+            count += 1.0;
+            sum += (value / unit).powi(2);
+        }
+    }
     unit * f64::sqrt(sum / count)
 }
 
@@ -89,6 +105,7 @@ fn is_symmetric(values: &[f64], order: usize, slack: f64) -> bool {
     let blocks = |end: usize| (0..end).step_by(BLOCK);
     let block = |start: usize| -> Range<usize> { start..(start + BLOCK).min(order) };
     blocks(order).all(|column| {
+        cancel::check();
         blocks(column + 1).all(|row| block(column).all(|j| block(row).take_while(|&i| i < j).all(|i| agree(i, j))))
     })
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{close, generator, swimmer, uniform};
-use nmu_core::certify::{certificate, underapproximate, watched_certificate, Certified, Settings};
+use nmu_core::certify::{certificate, underapproximate, Certified, Settings};
 use nmu_core::deflate::Problem;
 use nmu_core::fit::Status;
 use nmu_core::parallel::Threads;
@@ -320,21 +320,6 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
         };
         let alone = fit(1);
         assert!([2, 3, 8].into_iter().all(|threads| fit(threads) == alone));
-    }
-}
-
-#[test]
-fn a_certificate_can_be_interrupted() {
-    let example = Example::random(14, 60, 40, false, 0.3);
-    for (last, threads) in [(1, 1), (2, 1), (1, 2)] {
-        let mut asked = 0;
-        let mut stop = || {
-            asked += 1;
-            asked >= last
-        };
-        let found =
-            example.with_problem(1.0, |problem| watched_certificate(problem, &[], Threads::new(threads), &mut stop));
-        assert_eq!((found, asked), (None, last), "it asks no more");
     }
 }
 

@@ -113,6 +113,7 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64) -> List {
             trace = trace_list(rows.iter().map(|(_, row)| *row), count, scale)
         ),
         refit = or_null(found.refit.as_ref().map(|refit| refit_list(refit, scale))),
+        interrupted = found.interrupted,
         candidates = list!(
             path = of_candidates(&|row| row.path + count * unit),
             path_flatness = of_candidates(&|row| row.path_flatness),
@@ -150,11 +151,13 @@ fn refit_list(refit: &Refit, scale: f64) -> List {
     )
 }
 
-/// A certified underapproximation, and λ and σ of what it leaves.
-pub(crate) fn certified_list(found: &[Certified], model: &Refit, scale: f64) -> List {
+/// A certified underapproximation, and λ and σ of what it leaves, if there was time for them.
+pub(crate) fn certified_list(found: &[Certified], model: Option<&Refit>, scale: f64) -> List {
+    let factors: Vec<&Factor> = found.iter().map(|certified| &certified.factor).collect();
     list!(
-        model = refit_list(model, scale),
-        nobs = model.count,
+        factors = factor_list(&factors, scale),
+        model = or_null(model.map(|model| refit_list(model, scale))),
+        nobs = model.map_or(f64::NAN, |model| model.count),
         error = found.iter().map(|certified| certified.error).collect::<Vec<_>>(),
         iterations = found.iter().map(|certified| certified.iterations as i32).collect::<Vec<_>>(),
         status = found.iter().map(|certified| status_name(certified.status)).collect::<Vec<_>>()

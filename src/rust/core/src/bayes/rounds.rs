@@ -2,6 +2,7 @@
 
 use super::belief::{Belief, Beliefs, Means};
 use super::bound::{Standing, Target};
+use crate::cancel::attempt;
 use crate::fit::{Status, Trace};
 use crate::maximise::{maximise, unwatched, Settings};
 use crate::noise::{Bounds, Estimator, Noise};
@@ -121,43 +122,58 @@ struct Climber<'a, 'b, 'c> {
 
 impl Climber<'_, '_, '_> {
     fn standing(&self, beliefs: Vec<Beliefs>, noise: Noise) -> Standing {
-        Target { view: &self.view.minus(&self.fixed), threads: self.threads }.standing(beliefs, noise)
+        self.standing_beside(&self.fixed, beliefs, noise)
+    }
+
+    fn standing_beside(&self, fixed: &[Factor], beliefs: Vec<Beliefs>, noise: Noise) -> Standing {
+        Target { view: &self.view.minus(fixed), threads: self.threads }.standing(beliefs, noise)
     }
 
     /// One stage. Its first priors are taken whatever they cost: until then nothing was believed that could be compared.
     fn run(&mut self, start: Standing, stage: &Stage) -> (Standing, Status) {
         self.stage += 1;
-        let tolerance = self.way.settings.tolerance * start.sums.count;
-        let mut standing = self.renewed(&start, stage, 1.0);
+        let Some(mut standing) = attempt(|| self.renewed(&start, stage, 1.0)) else {
+            return (start, Status::Interrupted);
+        };
         let mut share = FIRST_SHARE;
         for round in 0..MOST_ROUNDS {
-            let before = standing.elbo;
-            if round > 0 {
-                let trials = [share, 0.0].into_iter().map(|share| self.renewed(&standing, stage, share));
-                if let Some(better) = trials.into_iter().find(|trial| trial.elbo > standing.elbo) {
-                    standing = better;
-                }
-            }
-            for _ in 0..MOST_STEPS {
-                let Some(next) = self.step(&standing, &mut share) else { break };
-                let gain = next.elbo - standing.elbo;
-                standing = next;
-                if self.tell(&standing) {
-                    return (standing, Status::Interrupted);
-                }
-                if gain <= tolerance {
-                    break;
-                }
-            }
-            standing = self.noise_step(standing);
-            if self.tell(&standing) {
-                return (standing, Status::Interrupted);
-            }
-            if standing.elbo - before <= tolerance && round > 0 {
-                return (standing, Status::Converged);
+            // What is given up leaves what stood before it.
+            let ended = attempt(|| self.round(round > 0, &mut standing, stage, &mut share));
+            if let Some(status) = ended.unwrap_or(Some(Status::Interrupted)) {
+                return (standing, status);
             }
         }
         (standing, Status::Maxiter)
+    }
+
+    /// One round: priors, if they are to be renewed, then beliefs, then λ and σ. Why it was the last, if it was.
+    fn round(&mut self, renews: bool, standing: &mut Standing, stage: &Stage, share: &mut f64) -> Option<Status> {
+        let tolerance = self.way.settings.tolerance * standing.sums.count;
+        let before = standing.elbo;
+        if renews {
+            let trials = [*share, 0.0].into_iter().map(|share| self.renewed(standing, stage, share));
+            if let Some(better) = trials.into_iter().find(|trial| trial.elbo > before) {
+                *standing = better;
+            }
+        }
+        for _ in 0..MOST_STEPS {
+            let Some(next) = self.step(standing, share) else { break };
+            let gain = next.elbo - standing.elbo;
+            *standing = next;
+            if self.tell(standing) {
+                return Some(Status::Interrupted);
+            }
+            if gain <= tolerance {
+                break;
+            }
+        }
+        if let Some(next) = self.noise_step(standing) {
+            *standing = next;
+        }
+        if self.tell(standing) {
+            return Some(Status::Interrupted);
+        }
+        (standing.elbo - before <= tolerance && renews).then_some(Status::Converged)
     }
 
     /// Notes a step; whether the observer ends the climb.
@@ -214,8 +230,8 @@ impl Climber<'_, '_, '_> {
         None
     }
 
-    /// λ, σ and the weights of the fixed factors, with the beliefs held.
-    fn noise_step(&mut self, standing: Standing) -> Standing {
+    /// λ, σ and the weights of the fixed factors, with the beliefs held; `None` where they stay.
+    fn noise_step(&mut self, standing: &Standing) -> Option<Standing> {
         let means: Vec<Factor> = standing.beliefs.iter().map(Beliefs::mean).collect();
         let rest = self.view.minus(&means);
         let (bounds, noise) = match self.way.noises {
@@ -226,14 +242,16 @@ impl Climber<'_, '_, '_> {
             }
         };
         if bounds.is_none() && self.fixed.is_empty() {
-            return if noise == standing.noise { standing } else { self.standing(standing.beliefs, noise) };
+            return (noise != standing.noise).then(|| self.standing(standing.beliefs.clone(), noise));
         }
         let weight = |factor: &Factor| Part { factor: factor.clone(), free: Free::Weight };
         let parts: Vec<Part> = self.fixed.iter().map(weight).collect();
         let settings = Settings { bounds, spread: standing.spread, ..self.way.settings };
         let fit = maximise(&rest, &parts, noise, &settings, self.threads, &mut unwatched, self.observer);
+        // The weights and all else stand together, or not at all.
+        let next = self.standing_beside(&fit.factors, standing.beliefs.clone(), fit.noise);
         self.fixed = fit.factors;
-        self.standing(standing.beliefs, fit.noise)
+        Some(next)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{sparse, unit};
 use crate::deflate::Problem;
-use crate::parallel::{Stop, Threads};
+use crate::parallel::Threads;
 use crate::vector::add_scaled;
 use crate::view::{Buffer, Factor};
 
@@ -28,34 +28,19 @@ pub struct Certificate {
 /// `W_ij` is `((0 + (d_1 v_j1) u_i1) + (d_2 v_j2) u_i2) + …` in doubles, and `A_ij` the entry times the problem's scale,
 /// in whose units the factors are.
 pub fn certificate(problem: &Problem, factors: &[Factor], threads: Threads) -> Certificate {
-    watched_certificate(problem, factors, threads, &mut || false).unwrap_or_default()
-}
-
-/// The same; `None` where `stop`, asked on the calling thread alone, said so on the way.
-pub fn watched_certificate(
-    problem: &Problem,
-    factors: &[Factor],
-    threads: Threads,
-    stop: &mut Stop,
-) -> Option<Certificate> {
     if let Some(found) = problem.storage.sparse().and_then(|stored| sparse::certificate(stored, problem.scale, factors))
     {
-        return Some(found);
+        return found;
     }
     let unit = unit(&problem.view(&[]), threads);
-    let mut stopped = false;
-    let mut ask = || {
-        stopped = stopped || stop();
-        stopped
-    };
-    let parts = over_strips(problem, factors, threads, &mut ask, |tally: &mut Tally, used, entries, sums| {
+    let parts = over_strips(problem, factors, threads, |tally: &mut Tally, used, entries, sums| {
         if used == factors.len() {
             observed(entries, sums).for_each(|(entry, sum)| tally.add(entry, sum, unit));
         }
     });
     let mut total = Tally::default();
     parts.iter().for_each(|part| total.merge(part));
-    (!stopped).then(|| total.finish())
+    total.finish()
 }
 
 /// `‖A − W‖/‖A‖` with the first factor, the first two, and so on.
@@ -64,7 +49,7 @@ pub(super) fn errors(problem: &Problem, factors: &[Factor], threads: Threads) ->
     let square = |entries: &[f64], sums: &[f64]| -> f64 {
         observed(entries, sums).map(|(entry, sum)| ((entry - sum) / unit).powi(2)).sum()
     };
-    let parts = over_strips(problem, factors, threads, &mut || false, |squares: &mut Vec<f64>, used, entries, sums| {
+    let parts = over_strips(problem, factors, threads, |squares: &mut Vec<f64>, used, entries, sums| {
         squares.resize(factors.len() + 1, 0.0);
         squares[used] += square(entries, sums);
     });
@@ -81,7 +66,7 @@ pub(super) fn enforce(problem: &Problem, factors: &mut [Factor], threads: Thread
     let mut extra = f64::EPSILON;
     loop {
         let excess = |entry: f64, sum: f64| if entry >= 0.0 && sum > 0.0 { sum * safety / entry } else { 0.0 };
-        let parts = over_strips(problem, factors, threads, &mut || false, |worst: &mut f64, used, entries, sums| {
+        let parts = over_strips(problem, factors, threads, |worst: &mut f64, used, entries, sums| {
             if used == factors.len() {
                 *worst = observed(entries, sums).fold(*worst, |worst, (entry, sum)| worst.max(excess(entry, sum)));
             }
@@ -100,22 +85,17 @@ pub(super) fn enforce(problem: &Problem, factors: &mut [Factor], threads: Thread
 const STRIP: usize = 16;
 
 /// Goes over the matrix in strips of columns. Of every column, `take` is shown how many factors are summed, the entries
-/// and the sums: for no factor, for the first, for the first two, and so on. A result a strip; those of strips that came
-/// after `ask` said to stop are empty.
+/// and the sums: for no factor, for the first, for the first two, and so on. A result a strip.
 fn over_strips<T: Default + Send>(
     problem: &Problem,
     factors: &[Factor],
     threads: Threads,
-    ask: &mut Stop,
     take: impl Fn(&mut T, usize, &[f64], &[f64]) + Sync,
 ) -> Vec<T> {
     let view = problem.view(&[]);
     let strips = view.ncol().div_ceil(STRIP);
-    let sum_up = |strip: usize, stop: &mut Stop| {
+    threads.map(strips, |strip| {
         let mut result = T::default();
-        if stop() {
-            return result;
-        }
         let mut buffer = Buffer::new(view.nrow());
         let mut sums = vec![0.0; view.nrow()];
         for column in strip * STRIP..((strip + 1) * STRIP).min(view.ncol()) {
@@ -131,8 +111,7 @@ fn over_strips<T: Default + Send>(
             }
         }
         result
-    };
-    threads.watched_map(strips, sum_up, ask)
+    })
 }
 
 /// The observed entries and the sums there.

@@ -31,8 +31,9 @@ mod side;
 mod sparse;
 mod symmetric;
 
-pub use certificate::{certificate, watched_certificate, Certificate};
+pub use certificate::{certificate, Certificate};
 
+use crate::cancel::attempt;
 use crate::deflate::Problem;
 use crate::error::Error;
 use crate::fit::Status;
@@ -88,8 +89,8 @@ struct Search {
     status: Status,
 }
 
-/// Finds up to `settings.count` factors whose sum is nowhere larger than the matrix. An interrupt leaves fewer, and these
-/// hold as well.
+/// Finds up to `settings.count` factors whose sum is nowhere larger than the matrix. An interrupt leaves fewer. These hold
+/// as well, if only to roundings where the last look at them is given up.
 ///
 /// # Errors
 /// [`Error::Memory`] where the working copies find no room: two of a symmetric matrix, otherwise four.
@@ -118,8 +119,10 @@ pub fn underapproximate(
     let mut interrupted = false;
     while searches.len() < settings.count && !interrupted {
         let mut tell = |progress: Progress| observer(progress.of(Stage::Factor, searches.len()));
-        let left = residual.after(pairs.iter());
-        let Found { pair, iterations, end } = best_pair(left, problem.symmetric, settings, threads, &mut tell);
+        let found =
+            attempt(|| best_pair(residual.after(pairs.iter()), problem.symmetric, settings, threads, &mut tell));
+        let Found { pair, iterations, end } =
+            found.unwrap_or(Found { pair: None, iterations: 0, end: End::Interrupted });
         interrupted = end == End::Interrupted;
         let status = match end {
             End::Interrupted => Status::Interrupted,
@@ -132,15 +135,21 @@ pub fn underapproximate(
     }
     if !interrupted {
         let mut tell = |progress: Progress| observer(progress.of(Stage::Refit, searches.len().saturating_sub(1)));
-        let refined = refine::refine(&mut pairs, &mut residual, problem.symmetric, settings, threads, &mut tell);
-        if let (true, Some(last)) = (refined.is_break(), searches.last_mut()) {
+        let refined =
+            attempt(|| refine::refine(&mut pairs, &mut residual, problem.symmetric, settings, threads, &mut tell));
+        if let (true, Some(last)) = (refined.is_none_or(|flow| flow.is_break()), searches.last_mut()) {
             last.status = Status::Interrupted;
         }
     }
     pairs.resize_with(searches.len(), || Pair::nothing(&bounds));
     let mut factors: Vec<Factor> = pairs.into_iter().map(|pair| factor(pair, unit, problem.symmetric)).collect();
-    certificate::enforce(problem, &mut factors, threads);
-    let errors = if stopped { vec![f64::NAN; factors.len()] } else { certificate::errors(problem, &factors, threads) };
+    let enforced = attempt(|| certificate::enforce(problem, &mut factors, threads));
+    let looked =
+        enforced.filter(|()| !stopped).and_then(|()| attempt(|| certificate::errors(problem, &factors, threads)));
+    if let (None, Some(last)) = (&looked, searches.last_mut()) {
+        last.status = Status::Interrupted;
+    }
+    let errors = looked.unwrap_or_else(|| vec![f64::NAN; factors.len()]);
     Ok(report(factors, &searches, errors))
 }
 

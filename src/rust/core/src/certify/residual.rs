@@ -1,5 +1,6 @@
 //! The working copy: what the factors so far leave of the matrix, in the units of the search.
 
+use crate::cancel;
 use crate::error::Error;
 use crate::view::{Buffer, View};
 
@@ -66,6 +67,7 @@ impl Block {
         // Square blocks, so that what is read along rows stays within the cache.
         const SIDE: usize = 32;
         for first in (0..other.count()).step_by(SIDE) {
+            cancel::check();
             for start in (0..other.length).step_by(SIDE) {
                 for column in first..(first + SIDE).min(other.count()) {
                     for row in start..(start + SIDE).min(other.length) {
@@ -116,6 +118,7 @@ pub(super) fn bounds(view: &View, margin: f64) -> Result<Sides, Error> {
     let block = &mut sides.by_column;
     let mut buffer = Buffer::new(view.nrow());
     for (index, column) in block.columns_mut().enumerate() {
+        cancel::check();
         for (bound, &entry) in column.iter_mut().zip(view.column(index, 0..view.nrow(), &mut buffer)) {
             // Not `max`, which would turn a missing entry into a zero.
             *bound = if entry < 0.0 { 0.0 } else { entry * (1.0 - margin) };
@@ -132,6 +135,7 @@ pub(super) fn bounds(view: &View, margin: f64) -> Result<Sides, Error> {
 fn symmetrise(block: &mut Block) {
     let order = block.length;
     for column in 0..order {
+        cancel::check();
         for row in 0..column {
             let (upper, lower) = (column * order + row, row * order + column);
             let least = block.values[upper].min(block.values[lower]);
@@ -160,6 +164,7 @@ impl<'a> Residual<'a> {
     /// The bounds minus `pairs`; what is used up but for rounding is zero.
     pub(super) fn after<'b>(&mut self, pairs: impl Iterator<Item = &'b Pair> + Clone) -> &Sides {
         for (index, column) in self.left.by_column.columns_mut().enumerate() {
+            cancel::check();
             let bounds = self.bounds.by_column.column(index);
             column.copy_from_slice(bounds);
             for pair in pairs.clone().filter(|pair| pair.v[index] > 0.0) {

@@ -1,6 +1,7 @@
 //! The certificate of a matrix that is mostly zero, without going over its zeros.
 
 use super::certificate::{Certificate, Tally};
+use crate::cancel;
 use crate::pattern::{patterns, MOST_FACTORS};
 use crate::scan::power_of_two_near;
 use crate::storage::{Sparse, Storage};
@@ -15,7 +16,12 @@ pub(super) fn certificate(stored: &Sparse, scale: f64, factors: &[Factor]) -> Op
     if factors.len() > MOST_FACTORS {
         return None;
     }
-    let entries = || (0..stored.ncol()).flat_map(|column| stored.entries(column).map(move |entry| (column, entry)));
+    let entries = || {
+        (0..stored.ncol()).flat_map(|column| {
+            cancel::check();
+            stored.entries(column).map(move |entry| (column, entry))
+        })
+    };
     // `max` passes over missing entries.
     let largest = entries().fold(0.0_f64, |largest, (_, (_, value))| largest.max((scale * value).abs()));
     let unit = if largest > 0.0 { power_of_two_near(largest) } else { 1.0 };

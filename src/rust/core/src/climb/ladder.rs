@@ -6,12 +6,13 @@
 //! tells which, but the shape does: a mixture of groups is less flat than a group.
 
 use super::route::Route;
+use crate::cancel::{attempt, give_up};
 use crate::fit::{FactorFit, Status};
 use crate::flatness::flatness;
+use crate::maximise::Fit;
 use crate::noise::{Bounds, Noise};
 use crate::pass::Sums;
 use crate::start::Start;
-use crate::view::Factor;
 
 /// The EM steps before the ladder: few, since λ and σ are free on it.
 const EM_STEPS: usize = 10;
@@ -27,31 +28,44 @@ impl Route<'_, '_, '_> {
         let mut sums = self.sums(&factor);
         let mut best: Option<Best> = None;
         let mut ends = Vec::with_capacity(ladder.len());
+        let mut interrupted = false;
         for &rung in ladder {
-            if factor.d == 0.0 {
-                factor = self.bare(start);
-                sums = self.sums(&factor);
+            let climbed = attempt(|| {
+                if factor.d == 0.0 {
+                    factor = self.bare(start);
+                    sums = self.sums(&factor);
+                }
+                self.climb(&factor, suited(noise, &sums, rung), Some(bounds.at_least(rung)))
+            });
+            interrupted = climbed.as_ref().is_none_or(|fit| fit.status == Status::Interrupted);
+            if let Some(fit) = climbed {
+                (factor, noise, sums) = (fit.only(), fit.noise, fit.sums);
+                let flatness = flatness(&factor);
+                ends.push(factor.clone());
+                if best.as_ref().is_none_or(|best| flatness > best.flatness) {
+                    best = Some(Best { flatness, rung, fit });
+                }
             }
-            let rungs = bounds.at_least(rung);
-            let fit = self.climb(&factor, suited(noise, &sums, rung), Some(rungs));
-            (factor, noise, sums) = (fit.only(), fit.noise, fit.sums);
-            let flat = flatness(&factor);
-            ends.push(factor.clone());
-            if best.as_ref().is_none_or(|best| flat > best.flatness) {
-                best = Some(Best { flatness: flat, rung, factor: factor.clone(), noise, status: fit.status });
-            }
-            if fit.status == Status::Interrupted {
+            if interrupted {
                 break;
             }
         }
-        let Some(Best { rung, factor, noise, status, .. }) = best else {
+        let Some(Best { rung, fit: best, .. }) = best else {
+            if interrupted {
+                give_up();
+            }
             let fit = self.climb(&factor, noise, Some(bounds));
             return self.end(fit.only(), &fit, Some(bounds));
         };
-        let fit = self.climb_noise(std::slice::from_ref(&factor), noise, Some(bounds));
-        let found = self.end(factor, &fit, Some(bounds));
-        let settled = status == Status::Converged || fit.status == Status::Interrupted;
-        FactorFit { rung: Some(rung), ends, status: if settled { found.status } else { status }, ..found }
+        let free =
+            if interrupted { None } else { attempt(|| self.climb_noise(&best.factors, best.noise, Some(bounds))) };
+        let Some(fit) = free else {
+            let found = self.end(best.only(), &best, Some(bounds));
+            return FactorFit { rung: Some(rung), ends, status: Status::Interrupted, ..found };
+        };
+        let found = self.end(best.only(), &fit, Some(bounds));
+        let settled = best.status == Status::Converged || fit.status == Status::Interrupted;
+        FactorFit { rung: Some(rung), ends, status: if settled { found.status } else { best.status }, ..found }
     }
 }
 
@@ -59,9 +73,7 @@ impl Route<'_, '_, '_> {
 struct Best {
     flatness: f64,
     rung: f64,
-    factor: Factor,
-    noise: Noise,
-    status: Status,
+    fit: Fit,
 }
 
 /// λ and σ with at least the ratio asked for: as they are, or, with that ratio, such that they give the residual its mean

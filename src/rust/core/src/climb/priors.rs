@@ -9,6 +9,7 @@ use super::refit::count;
 use super::route::Route;
 use super::{Climb, Rule};
 use crate::bayes::{believe, bound, Beliefs, Believed, Known, Noises, Way};
+use crate::cancel::attempt;
 use crate::fit::{FactorFit, Refit, Status, Top, Trace};
 use crate::maximise::{maximise, unwatched, Fit, Settings};
 use crate::noise::likelihood::Slopes;
@@ -16,6 +17,7 @@ use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
+use crate::pass::Sums;
 use crate::view::{Factor, View};
 
 /// The least `λσ` while loadings move.
@@ -27,7 +29,7 @@ impl Climb<'_> {
     pub(super) fn with_priors(
         &self,
         view: &View,
-        fit: FactorFit,
+        fit: &FactorFit,
         threads: Threads,
         observer: &mut Observer,
     ) -> FactorFit {
@@ -37,26 +39,17 @@ impl Climb<'_> {
         let view = &view.under(fit.law).scattered(scales.as_ref());
         let mut level = Level { climb: self, view, bounds: fit.bounds, settings, threads, observer };
         let starts = if fit.ends.is_empty() { std::slice::from_ref(&fit.factor) } else { &fit.ends };
-        let Some(found) = level.best(starts, fit.noise) else { return fit };
-        let nothing = level.noise(&[], found.noise, 0.0, level.rungs());
-        let mut trace = fit.trace;
+        let Some(found) = level.best(starts, fit.noise) else { return fit.clone() };
+        let mut trace = fit.trace.clone();
         trace.extend(after(trace.last(), &found.trace));
-        let Believed { mut beliefs, mut factors, noise, spread, elbo, status, .. } = found;
-        let null = factors[0].d == 0.0 || elbo <= nothing.log_likelihood();
-        if null && status != Status::Interrupted {
-            let Fit { noise, sums, .. } = level.noise(&[], nothing.noise, 0.0, level.bounds);
+        if let Some(Fit { noise, sums, .. }) = level.nothing_instead(&found) {
             let (log_likelihood, slopes) = (sums.log_likelihood(noise), Some(Slopes::new(&sums, noise)));
-            return FactorFit {
-                factor: Factor::zero(view),
-                noise,
-                log_likelihood,
-                slopes,
-                trace,
-                status: Status::Null,
-                ..fit
-            };
+            let (factor, status) = (Factor::zero(view), Status::Null);
+            return FactorFit { factor, noise, log_likelihood, slopes, trace, status, ..fit.clone() };
         }
-        let Fit { noise, sums, .. } = level.noise(&factors, noise, spread, level.bounds);
+        let (noise, sums, status) = level.settled(&found.factors, &found);
+        let converged = fit.status == Status::Converged || status == Status::Interrupted;
+        let Believed { mut beliefs, mut factors, spread, .. } = found;
         FactorFit {
             factor: factors.swap_remove(0),
             log_likelihood: sums.log_likelihood(noise),
@@ -65,8 +58,8 @@ impl Climb<'_> {
             noise,
             spread,
             trace,
-            status: if fit.status == Status::Converged { status } else { fit.status },
-            ..fit
+            status: if converged { status } else { fit.status },
+            ..fit.clone()
         }
     }
 
@@ -92,9 +85,9 @@ impl Climb<'_> {
         let mut level = Level { climb: self, view, bounds, settings, threads, observer };
         let last = self.schedule.len() - 1;
         let found = level.climb_bound(&factors, &fixed, noise, last);
-        let Believed { beliefs, factors: refitted, fixed: weighed, noise, spread, trace, status, .. } = found;
-        let all: Vec<Factor> = weighed.into_iter().chain(refitted).collect();
-        let Fit { noise, sums, .. } = level.noise(&all, noise, spread, level.bounds);
+        let all: Vec<Factor> = found.fixed.iter().chain(&found.factors).cloned().collect();
+        let (noise, sums, status) = level.settled(&all, &found);
+        let Believed { beliefs, spread, trace, .. } = found;
         let log_likelihood = sums.log_likelihood(noise);
         let top = Top { factors: all.clone(), log_likelihood };
         let lost = count(&all) < count(&fixed) + count(&factors);
@@ -169,6 +162,26 @@ impl Level<'_, '_, '_> {
         let settings = Settings { bounds, spread, ..self.settings };
         let rest = self.view.minus(factors);
         maximise(&rest, &[], noise, &settings, self.threads, &mut unwatched, self.observer)
+    }
+
+    /// What there is without the factor found, where the bound says that the matrix is better off without it. Who has
+    /// interrupted is not kept waiting for that.
+    fn nothing_instead(&mut self, found: &Believed) -> Option<Fit> {
+        if found.status == Status::Interrupted {
+            return None;
+        }
+        let nothing = self.noise(&[], found.noise, 0.0, self.rungs());
+        let null = found.factors[0].d == 0.0 || found.elbo <= nothing.log_likelihood();
+        null.then(|| self.noise(&[], nothing.noise, 0.0, self.bounds))
+    }
+
+    /// λ and σ, estimated freely, with the sums and the status of what was found; as they were found where it was
+    /// interrupted.
+    fn settled(&mut self, factors: &[Factor], found: &Believed) -> (Noise, Sums, Status) {
+        let Believed { noise, sums, spread, status, .. } = *found;
+        let whole = status != Status::Interrupted;
+        let free = whole.then(|| attempt(|| self.noise(factors, noise, spread, self.bounds))).flatten();
+        free.map_or((noise, sums, Status::Interrupted), |fit| (fit.noise, fit.sums, status))
     }
 
     /// The bounds while loadings move: those of a climb have a least ratio.

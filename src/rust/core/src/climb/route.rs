@@ -1,6 +1,7 @@
 //! The stages that a factor's way up is made of.
 
 use super::Climb;
+use crate::cancel::attempt;
 use crate::em;
 use crate::fit::{FactorFit, Status, Trace};
 use crate::maximise::{unwatched, Fit, Settings, Watch};
@@ -178,7 +179,10 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
             if same_noise(noise, fit.noise) || fit.status == Status::Interrupted {
                 return self.end(fit.only(), &fit, Some(bounds));
             }
-            fit = self.climb(&fit.only(), noise, None);
+            match attempt(|| self.climb(&fit.only(), noise, None)) {
+                Some(next) => fit = next,
+                None => fit.status = Status::Interrupted,
+            }
         }
         FactorFit { status: Status::Maxiter, ..self.end(fit.only(), &fit, Some(bounds)) }
     }

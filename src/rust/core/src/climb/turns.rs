@@ -8,9 +8,10 @@
 
 use super::route::Route;
 use super::scatter::Scattered;
+use crate::cancel::attempt;
 use crate::fit::Status;
 use crate::maximise::{maximise, Fit, Settings, Watch};
-use crate::noise::Noise;
+use crate::noise::{Noise, Scales};
 use crate::part::Part;
 use crate::pass::{sweep, Depth, Model, Question, Sums};
 use crate::view::{Factor, View};
@@ -24,6 +25,13 @@ const FRESH: f64 = 0.1;
 /// The halvings of an extrapolation.
 const HALVINGS: usize = 6;
 
+/// What is known of the law of the remainder, and of how the noise differs.
+#[derive(Clone)]
+struct Remainder {
+    weights: Vec<f64>,
+    scales: Option<Scales>,
+}
+
 impl Route<'_, '_, '_> {
     /// Climbs as `settings` say, the law of the remainder included.
     pub(super) fn climb_in_turns(
@@ -35,51 +43,71 @@ impl Route<'_, '_, '_> {
         watch: &mut Watch,
     ) -> Fit {
         let first = self.family.first();
-        let mut weights: Vec<f64> =
-            self.weights.iter().zip(&first).map(|(old, first)| (1.0 - FRESH) * old + FRESH * first).collect();
-        let mut scales = self.scales.clone();
-        let first = view.under(self.family.law(&weights));
-        let mut fit =
-            maximise(&first.scattered(scales.as_ref()), parts, noise, settings, self.threads, watch, self.observer);
-        if weights.is_empty() && !self.scatter.is_free() {
+        let weights = self.weights.iter().zip(&first).map(|(old, first)| (1.0 - FRESH) * old + FRESH * first);
+        let mut here = Remainder { weights: weights.collect(), scales: self.scales.clone() };
+        let mut fit = self.climb_with(&here, view, parts, noise, settings, watch);
+        if here.weights.is_empty() && !self.scatter.is_free() {
             return fit;
         }
         for turn in 0.. {
-            let least = settings.tolerance * fit.sums.count;
-            // Without factors that climb, the view is without all of them already.
-            let rest = if parts.is_empty() { *view } else { view.minus(&fit.factors) };
-            let (better, gain) = self.climb_weights(&rest.scattered(scales.as_ref()), &fit, weights.clone(), least);
-            let start = fit.log_likelihood() + gain;
-            let mut noise = fit.noise;
-            let mut wider = scales.clone();
-            let mut total = gain;
-            if self.scatter.is_free() {
-                let start = Scattered { scales: wider, noise, log_likelihood: start };
-                let before = start.log_likelihood;
-                let end = self.climb_scales(&rest.under(self.family.law(&better)), start, settings.bounds, least);
-                total += end.log_likelihood - before;
-                (wider, noise) = (end.scales, end.noise);
-            }
-            if total <= least || matches!(fit.status, Status::Interrupted | Status::Refused) {
+            if matches!(fit.status, Status::Interrupted | Status::Refused) {
                 break;
             }
+            // Without factors that climb, the view is without all of them already.
+            let rest = if parts.is_empty() { *view } else { view.minus(&fit.factors) };
+            let Some(better) = attempt(|| self.better(&rest, &fit, &here, settings)) else {
+                fit.status = Status::Interrupted;
+                break;
+            };
+            let Some((better, noise)) = better else { break };
             if turn == MOST_TURNS {
                 fit.status = Status::Maxiter;
                 break;
             }
-            (weights, scales) = (better, wider);
-            let factors = fit.factors.iter();
+            let factors = fit.factors.iter().zip(parts);
             let parts: Vec<Part> =
-                factors.zip(parts).map(|(factor, part)| Part { factor: factor.clone(), free: part.free }).collect();
-            let next = view.under(self.family.law(&weights));
-            let next = next.scattered(scales.as_ref());
-            let next = maximise(&next, &parts, noise, settings, self.threads, watch, self.observer);
+                factors.map(|(factor, part)| Part { factor: factor.clone(), free: part.free }).collect();
+            let Some(next) = attempt(|| self.climb_with(&better, view, &parts, noise, settings, watch)) else {
+                fit.status = Status::Interrupted;
+                break;
+            };
+            here = better;
             fit.trace.extend(next.trace.iter().copied());
             fit = Fit { trace: fit.trace, sweeps: fit.sweeps + next.sweeps, ..next };
         }
-        self.weights = weights;
-        self.scales = scales;
+        self.weights = here.weights;
+        self.scales = here.scales;
         fit
+    }
+
+    /// Climbs with the remainder as it is.
+    fn climb_with(
+        &mut self,
+        remainder: &Remainder,
+        view: &View,
+        parts: &[Part],
+        noise: Noise,
+        settings: &Settings,
+        watch: &mut Watch,
+    ) -> Fit {
+        let view = view.under(self.family.law(&remainder.weights));
+        let view = view.scattered(remainder.scales.as_ref());
+        maximise(&view, parts, noise, settings, self.threads, watch, self.observer)
+    }
+
+    /// A better remainder, and its λ and σ, with all else held; `None` where it gains too little to go on.
+    fn better(&self, rest: &View, fit: &Fit, here: &Remainder, settings: &Settings) -> Option<(Remainder, Noise)> {
+        let least = settings.tolerance * fit.sums.count;
+        let Remainder { weights, scales } = here.clone();
+        let (weights, gain) = self.climb_weights(&rest.scattered(scales.as_ref()), fit, weights, least);
+        if !self.scatter.is_free() {
+            return (gain > least).then_some((Remainder { weights, scales }, fit.noise));
+        }
+        let before = fit.log_likelihood() + gain;
+        let start = Scattered { scales, noise: fit.noise, log_likelihood: before };
+        let end = self.climb_scales(&rest.under(self.family.law(&weights)), start, settings.bounds, least);
+        let total = gain + (end.log_likelihood - before);
+        (total > least).then_some((Remainder { weights, scales: end.scales }, end.noise))
     }
 
     /// Better weights with all else held, and what they gain.

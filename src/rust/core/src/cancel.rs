@@ -1,0 +1,112 @@
+//! Work that is given up halfway.
+//!
+//! A sweep over a large matrix takes seconds, and what it has summed by halves is of no use. Between the pieces of its work
+//! it asks the caller's listener, and unwinds where that says so, up to whoever knows a last good state, which
+//! [`attempt`]s what may be given up. No function in between has to hand anything on, and none can take half a sweep for a
+//! whole one. The listener hears on the thread that set it, and there alone.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+
+/// Says whether to give up.
+pub type Listener = fn() -> bool;
+
+thread_local! {
+    static LISTENER: Cell<Option<Listener>> = const { Cell::new(None) };
+}
+
+/// What unwinds: it is no panic, and no hook hears of it.
+struct GivenUp;
+
+/// Runs `work` with a listener; `None` where it was given up.
+pub fn heeding<T>(listener: Listener, work: impl FnOnce() -> T) -> Option<T> {
+    let _restored = Restored(LISTENER.replace(Some(listener)));
+    attempt(work)
+}
+
+/// What `work` returns; `None` where it was given up. Panics go on.
+pub fn attempt<T>(work: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(value) => Some(value),
+        Err(other) => was_given_up(other),
+    }
+}
+
+fn was_given_up<T>(payload: Box<dyn Any + Send>) -> Option<T> {
+    if payload.is::<GivenUp>() {
+        None
+    } else {
+        resume_unwind(payload)
+    }
+}
+
+/// Whether work is to be given up.
+pub(crate) fn is_wanted() -> bool {
+    LISTENER.get().is_some_and(|listener| listener())
+}
+
+/// Unwinds to the last [`attempt`].
+pub(crate) fn give_up() -> ! {
+    resume_unwind(Box::new(GivenUp))
+}
+
+/// Unwinds where work is to be given up: for loops that are long and have no threads.
+pub(crate) fn check() {
+    if is_wanted() {
+        give_up();
+    }
+}
+
+/// Puts back the listener of an outer call, however an inner one ends.
+struct Restored(Option<Listener>);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        LISTENER.set(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{attempt, check, heeding, is_wanted};
+    use crate::parallel::Threads;
+    use std::cell::Cell;
+
+    thread_local! {
+        static PATIENCE: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn impatient() -> bool {
+        PATIENCE.set(PATIENCE.get().saturating_sub(1));
+        PATIENCE.get() == 0
+    }
+
+    #[test]
+    fn work_is_given_up_when_the_listener_says_so() {
+        for threads in [1, 2, 3].map(Threads::new) {
+            PATIENCE.set(4);
+            let mut parts = Vec::new();
+            let whole = heeding(impatient, || {
+                parts.push(attempt(|| threads.map(2, |job| job)));
+                parts.push(attempt(|| threads.map(100, |job| job)));
+                check();
+            });
+            assert_eq!(whole, None);
+            assert_eq!(parts, [Some(vec![0, 1]), None]);
+            assert_eq!(threads.map(3, |job| job), [0, 1, 2]);
+        }
+    }
+
+    #[test]
+    fn what_ends_in_time_is_not_given_up_and_an_outer_listener_is_put_back() {
+        let found = heeding(|| true, || (heeding(|| false, || Threads::new(2).map(9, |job| job)), is_wanted()));
+        assert_eq!(found, Some((Some((0..9).collect()), true)));
+    }
+
+    #[test]
+    fn panics_go_on() {
+        let panic = std::panic::catch_unwind(|| attempt(|| std::panic::resume_unwind(Box::new("no end"))));
+        assert_eq!(panic.err().and_then(|panic| panic.downcast_ref::<&str>().copied()), Some("no end"));
+    }
+}
