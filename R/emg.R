@@ -71,7 +71,7 @@ demg <- function(x, lambda = 1, sigma = 1, log = FALSE) {
     # infinite parts of opposite sign must not make a NaN
     density <- rep_len(if (log) -Inf else 0, length(x))
     near <- is.finite(x)
-    density[near] <- core_demg(x[near], lambda[near], sigma[near], log)
+    density[near] <- core_value(core_demg(x[near], lambda[near], sigma[near], log), call)
     density
   })
 }
@@ -84,7 +84,7 @@ pemg <- function(q, lambda = 1, sigma = 1,
   lower <- check_flag(lower.tail, "lower.tail", call)
   log <- check_flag(log.p, "log.p", call)
   emg_values(q, "q", lambda, sigma, call, function(q, lambda, sigma) {
-    core_pemg(q, lambda, sigma, lower, log)
+    core_value(core_pemg(q, lambda, sigma, lower, log), call)
   })
 }
 
@@ -97,7 +97,7 @@ qemg <- function(p, lambda = 1, sigma = 1,
   log <- check_flag(log.p, "log.p", call)
   in_range <- if (log) function(p) p <= 0 else function(p) p >= 0 & p <= 1
   emg_values(p, "p", lambda, sigma, call, function(p, lambda, sigma) {
-    core_qemg(if (log) p else log(p), lambda, sigma, lower)
+    core_value(core_qemg(if (log) p else log(p), lambda, sigma, lower), call)
   }, in_range)
 }
 

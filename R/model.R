@@ -95,7 +95,7 @@ certified_model <- function(found) {
     laws = vector("list", K), law = data.frame(model$law), scatter = vector("list", K),
     deviations = model$deviations,
     refit = model[setdiff(names(model), c("factors", "beliefs", "law", "deviations"))],
-    candidates = NULL, nobs = found$nobs, interrupted = is.null(found$model)
+    candidates = NULL, nobs = found$nobs, interrupted = found$interrupted
   )
 }
 

@@ -72,7 +72,7 @@ posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
   z <- (block - fitted) / sigma - fit$lambda * sigma
   dimnames(z) <- dimnames(fitted)
   if (is_exponential(fit_law(fit))) {
-    return(new_posterior(z, fit$lambda, sigma, draws))
+    return(new_posterior(z, fit$lambda, sigma, draws, call))
   }
   mixed_posterior(replace(z, TRUE, block - fitted), fit, sigma, draws, call)
 }
@@ -97,15 +97,16 @@ check_lines <- function(x, arg, noun, loadings, call) {
 #' @param lambda That of the fit.
 #' @param sigma The standard deviation of the noise: one number, or a matrix.
 #' @param draws Number of draws.
+#' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
-new_posterior <- function(z, lambda, sigma, draws) {
+new_posterior <- function(z, lambda, sigma, draws, call) {
   observed <- !is.na(z)
   known <- z[observed]
   if (is.matrix(sigma)) {
     sigma <- sigma[observed]
   }
-  moments <- core_truncnorm_moments(known, rep(1, length(known)))
+  moments <- core_value(core_truncnorm_moments(known, rep(1, length(known))), call)
   prior <- replace(z, TRUE, 1 / lambda)
   posterior <- list(
     mean = replace(prior, observed, sigma * moments$mean),
@@ -114,7 +115,8 @@ new_posterior <- function(z, lambda, sigma, draws) {
   if (draws > 0) {
     values <- matrix(0, length(z), draws)
     seed <- floor(stats::runif(2) * 2^32)
-    values[observed, ] <- sigma * core_truncnorm_draws(known, draws, seed[1], seed[2])
+    drawn <- core_value(core_truncnorm_draws(known, draws, seed[1], seed[2]), call)
+    values[observed, ] <- sigma * drawn
     values[!observed, ] <- stats::rexp(sum(!observed) * draws) / lambda
     labels <- if (!is.null(dimnames(z))) c(dimnames(z), list(NULL))
     posterior$draws <- array(values, c(dim(z), draws), labels)
@@ -149,7 +151,7 @@ mixed_posterior <- function(x, fit, sigma, draws, call) {
   }
   if (draws > 0) {
     values <- matrix(0, length(x), draws)
-    values[observed, ] <- mixed_draws(x[observed], s, fit, draws)
+    values[observed, ] <- mixed_draws(x[observed], s, fit, draws, call)
     values[!observed, ] <- draw_remainder(sum(!observed) * draws, law)
     labels <- if (!is.null(dimnames(x))) c(dimnames(x), list(NULL))
     posterior$draws <- array(values, c(dim(x), draws), labels)
@@ -164,7 +166,7 @@ mixed_posterior <- function(x, fit, sigma, draws, call) {
 #' @inheritParams mixed_posterior
 #' @return A matrix with a row for each of `x` and a column for each draw.
 #' @noRd
-mixed_draws <- function(x, sigma, fit, draws) {
+mixed_draws <- function(x, sigma, fit, draws, call) {
   law <- fit_law(fit)
   terms <- log_terms(x, fit, sigma)
   shares <- exp(terms - do.call(pmax, as.data.frame(terms)))
@@ -177,7 +179,7 @@ mixed_draws <- function(x, sigma, fit, draws) {
   seed <- floor(stats::runif(2) * 2^32)
   mean <- law$mean[part]
   z <- ifelse(mean > 0, x / sigma - sigma / mean, 0)
-  values <- sigma * core_truncnorm_draws(z, 1L, seed[1], seed[2])
+  values <- sigma * core_value(core_truncnorm_draws(z, 1L, seed[1], seed[2]), call)
   matrix(ifelse(mean > 0, values, 0), length(x))
 }
 

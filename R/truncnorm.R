@@ -48,9 +48,8 @@ truncnorm_moments <- function(mean = 0, sd = 1) {
   known <- !is.na(mean) & !is.na(sd)
   # NA + 1 is NA and NaN + 1 is NaN: what is missing stays as missing as it was
   missing_value <- mean + sd
-  moments <- lapply(core_truncnorm_moments(mean[known], sd[known]), function(values) {
-    replace(missing_value, known, values)
-  })
+  moments <- core_value(core_truncnorm_moments(mean[known], sd[known]), call)
+  moments <- lapply(moments, function(values) replace(missing_value, known, values))
   as.data.frame(moments)
 }
 

@@ -49,9 +49,10 @@ serve <- function(call, order, go, told) {
   }
   turn <- 1
   suspendInterrupts(repeat {
-    while (!file.exists(go) || length(readLines(go)) < turn) Sys.sleep(0.005)
     # what came too late for the last turn is none of this one
-    tryCatch(allowInterrupts(Sys.sleep(0.01)), interrupt = identity)
+    while (!file.exists(go) || length(readLines(go)) < turn) {
+      tryCatch(allowInterrupts(Sys.sleep(0.005)), interrupt = identity)
+    }
     tell(one_turn())
     turn <- turn + 1
   })
@@ -63,14 +64,9 @@ time_of <- function(process) {
   sum(as.numeric(fields[14:15])) / 100
 }
 
-# Waits until a process has taken so much time, or no more for a while, as it is done
-wait_until <- function(child, time) {
-  idle <- 0
-  while (idle < 400 && time_of(child$get_pid()) < time) {
-    before <- time_of(child$get_pid())
-    Sys.sleep(0.005)
-    idle <- if (time_of(child$get_pid()) > before) 0 else idle + 1
-  }
+# Waits until a process has taken so much time, or has ended what it was told to do
+wait_until <- function(child, time, ended) {
+  while (!ended() && time_of(child$get_pid()) < time) Sys.sleep(0.005)
 }
 
 # The delays of interrupts at all moments, which are processor time, too
@@ -79,11 +75,12 @@ delays_of <- function(call, order) {
   child <- callr::r_bg(serve, list(as.expression(call), order, files[1], files[2]))
   on.exit(child$kill())
   lines <- 0
+  told <- function() if (file.exists(files[2])) readLines(files[2], warn = FALSE)
   # the next line that the child tells
   heard <- function() {
     lines <<- lines + 1
     while (child$is_alive()) {
-      told <- if (file.exists(files[2])) readLines(files[2], warn = FALSE)
+      told <- told()
       if (length(told) >= lines && grepl(" $", told[lines])) {
         return(strsplit(told[lines], " ")[[1]][1:2])
       }
@@ -94,7 +91,7 @@ delays_of <- function(call, order) {
   delay <- function(moment) {
     cat("go\n", file = files[1], append = TRUE)
     began <- as.numeric(heard()[2])
-    wait_until(child, began + moment)
+    wait_until(child, began + moment, function() length(told()) > lines)
     sent <- time_of(child$get_pid())
     child$interrupt()
     outcome <- heard()

@@ -19,10 +19,19 @@ use extendr_api::prelude::*;
 use nmu_core::emg::Side;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-/// Runs `work`, and turns what it returns into R's; NULL where the user interrupted it before there was anything to
-/// return. A panic, which would be a defect, comes back as an error too and never reaches R as a longjmp.
+/// Runs `work`, and turns what it returns into R's; NULL where the user interrupts it. A panic, which would be a defect,
+/// comes back as an error too and never reaches R as a longjmp.
 pub(crate) fn guarded<T: Into<Robj>>(work: impl FnOnce() -> Result<T, String>) -> Result<Robj, String> {
-    let found = catch_unwind(AssertUnwindSafe(|| interrupt::heeding(work))).unwrap_or_else(|panic| {
+    defects(|| interrupt::heeding(work))
+}
+
+/// The same of a fit, which returns what it has where the user interrupts it: NULL only where that is nothing.
+pub(crate) fn guarded_fit<T: Into<Robj>>(work: impl FnOnce() -> Result<T, String>) -> Result<Robj, String> {
+    defects(|| interrupt::heeding_late(work))
+}
+
+fn defects<T: Into<Robj>>(work: impl FnOnce() -> Option<Result<T, String>>) -> Result<Robj, String> {
+    let found = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Some(Err(format!("a defect in the core: {}", text.unwrap_or("unknown"))))
@@ -59,15 +68,17 @@ pub(crate) fn seed(high: f64, low: f64) -> u64 {
     (high as u64) << 32 | low as u64
 }
 
-/// A vector of `count` times `length` values, which R is asked for before anything else.
-pub(crate) fn fill<I>(length: usize, count: i32, values: impl FnOnce(usize) -> I) -> Doubles
+/// A vector of `count` times `length` values, which R is asked for before anything else; guarded.
+pub(crate) fn fill<I>(length: usize, count: i32, values: impl FnOnce(usize) -> I) -> Result<Robj, String>
 where
     I: Iterator<Item = f64>,
 {
     let count = extent(count);
     let mut filled = Doubles::new(length * count);
-    for (slot, value) in filled.iter_mut().zip(values(count)) {
-        *slot = value.into();
-    }
-    filled
+    guarded(|| {
+        for (slot, value) in filled.iter_mut().zip(values(count)) {
+            *slot = value.into();
+        }
+        Ok(filled)
+    })
 }

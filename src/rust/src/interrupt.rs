@@ -29,7 +29,7 @@ fn interrupted() -> bool {
 
 /// The time between two looks at the keyboard, and between two words to R.
 const PERIOD: Duration = Duration::from_millis(100);
-/// The time that work has to come to a good end once the user has interrupted it; what takes longer is given up.
+/// The time that a fit has to come to a good end once the user has interrupted it; what takes longer is given up.
 const GRACE: Duration = Duration::from_millis(150);
 
 /// What is known of the keyboard. R tells of an interrupt once, and work has several stages, each of which asks.
@@ -37,38 +37,54 @@ const GRACE: Duration = Duration::from_millis(150);
 struct Keyboard {
     looked: Instant,
     heard: Option<Instant>,
-}
-
-impl Keyboard {
-    fn new() -> Self {
-        Self { looked: Instant::now(), heard: None }
-    }
+    grace: Duration,
 }
 
 thread_local! {
-    static KEYBOARD: Cell<Keyboard> = Cell::new(Keyboard::new());
+    static KEYBOARD: Cell<Keyboard> =
+        Cell::new(Keyboard { looked: Instant::now(), heard: None, grace: Duration::ZERO });
 }
 
 /// When the user asked to stop.
 fn heard() -> Option<Instant> {
-    let known = KEYBOARD.get();
+    let mut known = KEYBOARD.get();
     if known.heard.is_none() && known.looked.elapsed() >= PERIOD {
-        let heard = interrupted().then(Instant::now);
-        KEYBOARD.set(Keyboard { looked: Instant::now(), heard });
+        known.heard = interrupted().then(Instant::now);
+        known.looked = Instant::now();
+        KEYBOARD.set(known);
     }
-    KEYBOARD.get().heard
+    known.heard
 }
 
 fn is_overdue() -> bool {
-    heard().is_some_and(|since| since.elapsed() >= GRACE)
+    heard().is_some_and(|since| since.elapsed() >= KEYBOARD.get().grace)
 }
 
-/// Runs what R has called for; `None` where the user interrupted it before there was anything to return.
+/// Whether the user has asked to stop what R has called for: what it returns is to say so.
+pub(crate) fn was_heard() -> bool {
+    KEYBOARD.get().heard.is_some()
+}
+
+/// Runs what R has called for; `None` where the user interrupts it.
 pub(crate) fn heeding<T>(work: impl FnOnce() -> T) -> Option<T> {
+    heeding_after(Duration::ZERO, || {
+        let value = work();
+        (!was_heard()).then_some(value)
+    })
+    .flatten()
+}
+
+/// Runs a fit; `None` where the user interrupted it before there was anything to return.
+pub(crate) fn heeding_late<T>(work: impl FnOnce() -> T) -> Option<T> {
+    heeding_after(GRACE, work)
+}
+
+fn heeding_after<T>(grace: Duration, work: impl FnOnce() -> T) -> Option<T> {
     // A prior of the user's own may call us from within.
-    let outer = KEYBOARD.replace(Keyboard::new());
+    let outer = KEYBOARD.get();
+    KEYBOARD.set(Keyboard { heard: None, grace, ..outer });
     let found = cancel::heeding(is_overdue, work);
-    KEYBOARD.set(outer);
+    KEYBOARD.set(Keyboard { looked: KEYBOARD.get().looked, ..outer });
     found
 }
 
@@ -97,7 +113,7 @@ pub(crate) fn observer_or(scale: f64, lost: impl Fn() -> bool) -> impl FnMut(Pro
     move |progress| {
         if last.elapsed() >= PERIOD && heard().is_none() {
             if told(progress, scale) {
-                KEYBOARD.set(Keyboard { looked: Instant::now(), heard: Some(Instant::now()) });
+                KEYBOARD.set(Keyboard { heard: Some(Instant::now()), ..KEYBOARD.get() });
             }
             last = Instant::now();
         }

@@ -5,11 +5,11 @@ mod convert;
 mod interrupt;
 
 use convert::{
-    certificate_list, certified_list, deflation_list, em_list, errors_list, fill, guarded, logs_or_values,
+    certificate_list, certified_list, deflation_list, em_list, errors_list, fill, guarded, guarded_fit, logs_or_values,
     normal_means_list, pair_lengths, projection_list, scan_list, seed, tail, Matrix, Options,
 };
 use extendr_api::prelude::*;
-use nmu_core::cancel::attempt;
+use nmu_core::cancel::{attempt, heeded};
 use nmu_core::deflate::deflate;
 use nmu_core::noise::Noise;
 use nmu_core::pass::answer;
@@ -35,7 +35,7 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
     let options = Options::new(options);
     // Allocated before anything else: where R refuses the memory, nothing of ours is lost.
     let b = options.flag("keep_b")?.then(|| RMatrix::<f64>::new(a.nrow, a.ncol));
-    guarded(|| {
+    guarded_fit(|| {
         let storage = a.whole(&options)?;
         let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
         let (threads, observer) = (a.threads(&options)?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
@@ -52,7 +52,7 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
         };
         // A fit that was interrupted may have to do without.
         let b = b.and_then(|b| attempt(|| write(b)));
-        Ok(em_list(fit, b, settings.trace))
+        Ok(em_list(fit, b, settings.trace, interrupt::was_heard()))
     })
 }
 
@@ -62,7 +62,7 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
 fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded(|| {
+    guarded_fit(|| {
         let storage = a.storage(&options)?;
         let threads = a.threads(&options)?;
         // The notebook's λ and σ are in the units of the matrix, and it stays in them.
@@ -81,7 +81,7 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
         };
         rows.check()?;
         columns.check()?;
-        Ok(deflation_list(&found, scale))
+        Ok(deflation_list(&found, scale, interrupt::was_heard()))
     })
 }
 
@@ -105,7 +105,7 @@ fn core_answer(a: Robj, options: List, errand: &[f64], first: i32, last: i32) ->
 fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded(|| {
+    guarded_fit(|| {
         let storage = a.storage(&options)?;
         let (threads, scale) = (a.threads(&options)?, options.scale()?);
         let problem = options.problem(storage.as_ref(), scale)?;
@@ -115,7 +115,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
         let factors = found.iter().map(|certified| certified.factor.clone()).collect();
         let climb = options.climb(scale, Vec::new())?;
         let model = attempt(|| climb.settle(&problem.view(&[]), factors, threads, observer));
-        Ok(certified_list(&found, model.as_ref(), scale))
+        Ok(certified_list(&found, model.as_ref(), scale, interrupt::was_heard()))
     })
 }
 
@@ -139,12 +139,12 @@ fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
 fn core_project(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded(|| {
+    guarded_fit(|| {
         let scale = options.scale()?;
         let rows = Rows { values: a.values()?, scale, law: options.law()? };
         let (columns, noise) = (options.columns(a.nrow)?, options.noise(scale)?);
         let found = project(rows, &columns, noise, options.stop()?, &mut interrupt::observer(scale));
-        found.map(|rows| projection_list(&rows, scale)).map_err(|error| error.to_string())
+        found.map(|rows| projection_list(&rows, scale, interrupt::was_heard())).map_err(|error| error.to_string())
     })
 }
 
@@ -186,51 +186,57 @@ fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<Robj, String
 /// Moments of the normal truncated to the positive half line.
 /// @noRd
 #[extendr]
-fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> List {
-    let moments: Vec<_> = pair_lengths(mean, sd).map(|(mean, sd)| truncated::moments(mean, sd)).collect();
-    list!(
-        mean = moments.iter().map(|m| m.mean).collect::<Vec<_>>(),
-        var = moments.iter().map(|m| m.variance).collect::<Vec<_>>(),
-        log_mass = moments.iter().map(|m| m.log_mass).collect::<Vec<_>>()
-    )
+fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> Result<Robj, String> {
+    guarded(|| {
+        let moments: Vec<_> = heeded(pair_lengths(mean, sd)).map(|(mean, sd)| truncated::moments(mean, sd)).collect();
+        Ok(list!(
+            mean = moments.iter().map(|m| m.mean).collect::<Vec<_>>(),
+            var = moments.iter().map(|m| m.variance).collect::<Vec<_>>(),
+            log_mass = moments.iter().map(|m| m.log_mass).collect::<Vec<_>>()
+        ))
+    })
 }
 
 /// Draws from normals of variance 1 truncated to the positive half line: `count` rounds of one for each of `z`.
 /// @noRd
 #[extendr]
-fn core_truncnorm_draws(z: &[f64], count: i32, high: f64, low: f64) -> Doubles {
-    fill(z.len(), count, |count| truncated::draws(z, count, seed(high, low)))
+fn core_truncnorm_draws(z: &[f64], count: i32, high: f64, low: f64) -> Result<Robj, String> {
+    fill(z.len(), count, |count| heeded(truncated::draws(z, count, seed(high, low))))
 }
 
 /// The density of the exponentially modified Gaussian.
 /// @noRd
 #[extendr]
-fn core_demg(x: &[f64], lambda: &[f64], sigma: &[f64], log: bool) -> Vec<f64> {
-    let log_density =
-        pair_lengths(lambda, sigma).zip(x).map(|((lambda, sigma), &x)| emg::log_density(x, Noise { lambda, sigma }));
-    logs_or_values(log_density, log)
+fn core_demg(x: &[f64], lambda: &[f64], sigma: &[f64], log: bool) -> Result<Robj, String> {
+    guarded(|| {
+        let noises = pair_lengths(lambda, sigma).zip(x);
+        let log_density = noises.map(|((lambda, sigma), &x)| emg::log_density(x, Noise { lambda, sigma }));
+        Ok(logs_or_values(heeded(log_density), log))
+    })
 }
 
 /// Probabilities of the exponentially modified Gaussian.
 /// @noRd
 #[extendr]
-fn core_pemg(q: &[f64], lambda: &[f64], sigma: &[f64], lower: bool, log: bool) -> Vec<f64> {
+fn core_pemg(q: &[f64], lambda: &[f64], sigma: &[f64], lower: bool, log: bool) -> Result<Robj, String> {
     let side = tail(lower);
-    let log_probability = pair_lengths(lambda, sigma)
-        .zip(q)
-        .map(|((lambda, sigma), &q)| emg::log_probability(q, Noise { lambda, sigma }, side));
-    logs_or_values(log_probability, log)
+    guarded(|| {
+        let noises = pair_lengths(lambda, sigma).zip(q);
+        let logs = noises.map(|((lambda, sigma), &q)| emg::log_probability(q, Noise { lambda, sigma }, side));
+        Ok(logs_or_values(heeded(logs), log))
+    })
 }
 
 /// Quantiles of the exponentially modified Gaussian, from logs of probabilities.
 /// @noRd
 #[extendr]
-fn core_qemg(log_p: &[f64], lambda: &[f64], sigma: &[f64], lower: bool) -> Vec<f64> {
+fn core_qemg(log_p: &[f64], lambda: &[f64], sigma: &[f64], lower: bool) -> Result<Robj, String> {
     let side = tail(lower);
-    pair_lengths(lambda, sigma)
-        .zip(log_p)
-        .map(|((lambda, sigma), &log_p)| emg::quantile(log_p, Noise { lambda, sigma }, side))
-        .collect()
+    guarded(|| {
+        let noises = pair_lengths(lambda, sigma).zip(log_p);
+        let quantiles = noises.map(|((lambda, sigma), &log_p)| emg::quantile(log_p, Noise { lambda, sigma }, side));
+        Ok(heeded(quantiles).collect::<Vec<f64>>())
+    })
 }
 
 extendr_module! {

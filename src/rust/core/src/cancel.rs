@@ -58,6 +58,19 @@ pub(crate) fn check() {
     }
 }
 
+/// How many items pass between two questions.
+const STRIDE: usize = 1 << 12;
+
+/// The same items, on the way through which it is asked now and then whether to give up.
+pub fn heeded<I: Iterator>(items: I) -> impl Iterator<Item = I::Item> {
+    items.enumerate().map(|(index, item)| {
+        if index % STRIDE == 0 {
+            check();
+        }
+        item
+    })
+}
+
 /// Puts back the listener of an outer call, however an inner one ends.
 struct Restored(Option<Listener>);
 
@@ -69,7 +82,7 @@ impl Drop for Restored {
 
 #[cfg(test)]
 mod tests {
-    use super::{attempt, check, heeding, is_wanted};
+    use super::{attempt, check, heeded, heeding, is_wanted, STRIDE};
     use crate::parallel::Threads;
     use std::cell::Cell;
 
@@ -102,6 +115,15 @@ mod tests {
     fn what_ends_in_time_is_not_given_up_and_an_outer_listener_is_put_back() {
         let found = heeding(|| true, || (heeding(|| false, || Threads::new(2).map(9, |job| job)), is_wanted()));
         assert_eq!(found, Some((Some((0..9).collect()), true)));
+    }
+
+    #[test]
+    fn long_loops_are_given_up_on_their_way() {
+        PATIENCE.set(3);
+        let mut seen = 0;
+        assert_eq!(heeding(impatient, || heeded(0..3 * STRIDE).for_each(|_| seen += 1)), None);
+        assert_eq!(seen, 2 * STRIDE);
+        assert_eq!(heeded(0..3 * STRIDE).count(), 3 * STRIDE);
     }
 
     #[test]

@@ -48,8 +48,13 @@ fn or_null<T: Into<Robj>>(value: Option<T>) -> Robj {
     value.map_or_else(|| ().into(), Into::into)
 }
 
+/// The name of the status of what the user has interrupted, or has not.
+fn status_unless(interrupted: bool, status: Status) -> &'static str {
+    status_name(if interrupted { Status::Interrupted } else { status })
+}
+
 /// A fit of one factor.
-pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool) -> List {
+pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool, interrupted: bool) -> List {
     let Fit { factor: Factor { d, u, v }, noise, trace: rows, status, .. } = fit;
     list!(
         u = u,
@@ -60,8 +65,8 @@ pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool) -> List {
         sigma = noise.sigma,
         loglik = log_likelihoods(&rows, trace),
         iterations = rows.len() as i32,
-        converged = status == Status::Converged,
-        status = status_name(status)
+        converged = status == Status::Converged && !interrupted,
+        status = status_unless(interrupted, status)
     )
 }
 
@@ -75,7 +80,7 @@ fn bound_name(bounds: Option<Bounds>, noise: Noise) -> &'static str {
 }
 
 /// A fit of several factors, in the units of the matrix, whose entries the core saw multiplied by `scale`.
-pub(crate) fn deflation_list(found: &Deflation, scale: f64) -> List {
+pub(crate) fn deflation_list(found: &Deflation, scale: f64, interrupted: bool) -> List {
     let fits = &found.fits;
     let new: Vec<&Factor> = fits.iter().map(|fit| &fit.factor).collect();
     let fixed: Vec<&Factor> = found.fixed.iter().collect();
@@ -113,7 +118,7 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64) -> List {
             trace = trace_list(rows.iter().map(|(_, row)| *row), count, scale)
         ),
         refit = or_null(found.refit.as_ref().map(|refit| refit_list(refit, scale))),
-        interrupted = found.interrupted,
+        interrupted = interrupted || found.interrupted,
         candidates = list!(
             path = of_candidates(&|row| row.path + count * unit),
             path_flatness = of_candidates(&|row| row.path_flatness),
@@ -152,12 +157,13 @@ fn refit_list(refit: &Refit, scale: f64) -> List {
 }
 
 /// A certified underapproximation, and λ and σ of what it leaves, if there was time for them.
-pub(crate) fn certified_list(found: &[Certified], model: Option<&Refit>, scale: f64) -> List {
+pub(crate) fn certified_list(found: &[Certified], model: Option<&Refit>, scale: f64, interrupted: bool) -> List {
     let factors: Vec<&Factor> = found.iter().map(|certified| &certified.factor).collect();
     list!(
         factors = factor_list(&factors, scale),
         model = or_null(model.map(|model| refit_list(model, scale))),
         nobs = model.map_or(f64::NAN, |model| model.count),
+        interrupted = interrupted,
         error = found.iter().map(|certified| certified.error).collect::<Vec<_>>(),
         iterations = found.iter().map(|certified| certified.iterations as i32).collect::<Vec<_>>(),
         status = found.iter().map(|certified| status_name(certified.status)).collect::<Vec<_>>()
@@ -198,11 +204,11 @@ fn trace_list<'a>(rows: impl Iterator<Item = &'a Trace>, count: f64, scale: f64)
 }
 
 /// Loadings of new rows, each a column, in the units of the matrix, whose entries the core saw multiplied by `scale`.
-pub(crate) fn projection_list(rows: &[Projection], scale: f64) -> List {
+pub(crate) fn projection_list(rows: &[Projection], scale: f64, interrupted: bool) -> List {
     let unscaled: Vec<Vec<f64>> = rows.iter().map(|row| row.loadings.iter().map(|x| x / scale).collect()).collect();
     list!(
         loadings = loadings(&unscaled, |row| Some(row)),
-        status = rows.iter().map(|row| status_name(row.status)).collect::<Vec<_>>()
+        status = rows.iter().map(|row| status_unless(interrupted, row.status)).collect::<Vec<_>>()
     )
 }
 
