@@ -2,8 +2,16 @@
 #
 #   Rscript tools/coverage.R
 
-Sys.setenv(NOT_CRAN = "true")
-found <- covr::package_coverage(type = "tests", quiet = FALSE)
+# covr removes what is built below src/ once it is done: it gets a copy, and cargo's artefacts by
+# their place.
+target <- file.path(normalizePath("src/rust"), "target")
+sources <- system2("git", "ls-files", stdout = TRUE)
+copy <- file.path(tempfile("coverage"), "nmu")
+for (folder in unique(dirname(sources))) dir.create(file.path(copy, folder), FALSE, TRUE)
+stopifnot(file.copy(sources, file.path(copy, sources)))
+
+Sys.setenv(NOT_CRAN = "true", NMU_TARGET_DIR = target)
+found <- covr::package_coverage(copy, type = "tests", quiet = FALSE)
 files <- covr::tally_coverage(found, by = "line")
 files <- files[grepl("^R/", files$filename), ]
 share <- tapply(files$value > 0, files$filename, mean)

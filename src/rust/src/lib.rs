@@ -114,8 +114,9 @@ fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
         let found = certify::underapproximate(&problem, &settings, threads, observer).map_err(|e| e.to_string())?;
         let factors = found.iter().map(|certified| certified.factor.clone()).collect();
         let climb = options.climb(scale, Vec::new())?;
-        let model = attempt(|| climb.settle(&problem.view(&[]), factors, threads, observer));
-        Ok(certified_list(&found, model.as_ref(), scale, interrupt::was_heard()))
+        let view = problem.view(&[]);
+        let model = attempt(|| climb.settle(&view, factors, threads, observer));
+        Ok(certified_list(&found, model.as_ref(), view.count(), scale, interrupt::was_heard()))
     })
 }
 

@@ -5,7 +5,6 @@
 //! [`attempt`]s what may be given up. No function in between has to hand anything on, and none can take half a sweep for a
 //! whole one. The listener hears on the thread that set it, and there alone.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 
@@ -29,15 +28,8 @@ pub fn heeding<T>(listener: Listener, work: impl FnOnce() -> T) -> Option<T> {
 pub fn attempt<T>(work: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => Some(value),
-        Err(other) => was_given_up(other),
-    }
-}
-
-fn was_given_up<T>(payload: Box<dyn Any + Send>) -> Option<T> {
-    if payload.is::<GivenUp>() {
-        None
-    } else {
-        resume_unwind(payload)
+        Err(payload) if payload.is::<GivenUp>() => None,
+        Err(payload) => resume_unwind(payload),
     }
 }
 

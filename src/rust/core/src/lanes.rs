@@ -158,6 +158,7 @@ fn halve<S: Simd>(simd: S, value: S::f64s, k: S::f64s) -> S::f64s {
 
 /// A product of many positive numbers, a lane each, kept in range by moving its exponent aside: the logarithm of the
 /// whole costs one `log` a lane.
+#[derive(Clone, Copy)]
 pub(crate) struct LogProduct<S: Simd> {
     mantissa: S::f64s,
     exponent: S::u32s,

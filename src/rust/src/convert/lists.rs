@@ -156,13 +156,19 @@ fn refit_list(refit: &Refit, scale: f64) -> List {
     )
 }
 
-/// A certified underapproximation, and λ and σ of what it leaves, if there was time for them.
-pub(crate) fn certified_list(found: &[Certified], model: Option<&Refit>, scale: f64, interrupted: bool) -> List {
+/// A certified underapproximation of a matrix with `count` entries, and λ and σ of what it leaves, if there was time for them.
+pub(crate) fn certified_list(
+    found: &[Certified],
+    model: Option<&Refit>,
+    count: f64,
+    scale: f64,
+    interrupted: bool,
+) -> List {
     let factors: Vec<&Factor> = found.iter().map(|certified| &certified.factor).collect();
     list!(
         factors = factor_list(&factors, scale),
         model = or_null(model.map(|model| refit_list(model, scale))),
-        nobs = model.map_or(f64::NAN, |model| model.count),
+        nobs = count,
         interrupted = interrupted,
         error = found.iter().map(|certified| certified.error).collect::<Vec<_>>(),
         iterations = found.iter().map(|certified| certified.iterations as i32).collect::<Vec<_>>(),

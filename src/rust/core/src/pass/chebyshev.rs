@@ -131,12 +131,12 @@ pub(super) fn transform(values: &[[f64; POINTS]]) -> Vec<[f64; POINTS]> {
         return values.to_vec();
     }
     let end = |index: usize| if index == 0 || index == order { 0.5 } else { 1.0 };
+    // Angles are reduced to the first turn: their cosines keep their digits, and there are few of them.
+    let cosines: Vec<f64> = (0..2 * order).map(|step| (PI * step as f64 / order as f64).cos()).collect();
     let coefficient = |k: usize| {
         let mut sum = [0.0; POINTS];
         for (m, values) in values.iter().enumerate() {
-            // The angle is reduced first: its cosine keeps its digits.
-            let cosine = (PI * ((k * m) % (2 * order)) as f64 / order as f64).cos();
-            let weight = 2.0 / order as f64 * end(m) * end(k) * cosine;
+            let weight = 2.0 / order as f64 * end(m) * end(k) * cosines[(k * m) % (2 * order)];
             sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
         }
         sum

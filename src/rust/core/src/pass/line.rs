@@ -5,7 +5,7 @@ use super::tally::{Constants, Tally};
 use super::Sums;
 use crate::lanes::{mul_add, posterior};
 use crate::noise::{Law, Noise};
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 /// How much the loop computes, as constants that the compiler can build each loop for.
 pub(super) mod level {
@@ -51,12 +51,34 @@ pub(super) struct Totals {
 
 /// The loop over lines and the sums it gathers. Only where `MASKED` does it look for missing entries, which are NaN, and
 /// only where `MIXED` may the law of `b` be more than one exponential, and the noise of entries differ.
+#[derive(Clone, Copy)]
 pub(super) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
     simd: S,
     constants: Constants<S>,
     tally: Tally<S>,
     mixture: Mixture,
     mixed: MixedTally<S>,
+}
+
+/// The run of a kernel over a line, compiled for the instruction set that the kernel was made for.
+struct LinePass<'a, 'b, S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
+    kernel: &'a mut Kernel<S, LEVEL, MASKED, MIXED>,
+    line: Line<'b>,
+}
+
+impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd
+    for LinePass<'_, '_, S, LEVEL, MASKED, MIXED>
+{
+    type Output = Totals;
+
+    #[inline(always)]
+    fn with_simd<T: Simd>(self, _: T) -> Totals {
+        // A copy that nothing else can see stays in registers.
+        let mut kernel = *self.kernel;
+        let totals = kernel.run(self.line);
+        *self.kernel = kernel;
+        totals
+    }
 }
 
 /// What one register of entries yields: `a − b̄` (or `x − b̄`) and `m`.
@@ -92,9 +114,16 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         Sums { mixed: MIXED.then(|| self.mixed.sums(self.simd)), ..sums }
     }
 
-    /// Runs over a line.
+    /// Runs over a line, in a function that all callers share: the loop is long, and there is one for each instruction
+    /// set, each level, each kind of matrix.
     #[inline(always)]
     pub(super) fn line(&mut self, line: Line) -> Totals {
+        self.simd.vectorize(LinePass { kernel: self, line })
+    }
+
+    /// The loop.
+    #[inline(always)]
+    fn run(&mut self, line: Line) -> Totals {
         let simd = self.simd;
         let length = line.entries.len();
         let loading = simd.splat_f64s(-line.loading);

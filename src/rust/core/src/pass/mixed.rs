@@ -235,6 +235,7 @@ fn kept<S: Simd>(simd: S, value: S::f64s, keep: Option<S::m64s>) -> S::f64s {
 }
 
 /// The sums that only a mixture has, a lane each.
+#[derive(Clone, Copy)]
 pub(super) struct MixedTally<S: Simd> {
     shares: [S::f64s; MOST_COMPONENTS + 1],
     slopes: [S::f64s; 5],

@@ -1,6 +1,5 @@
 //! Loadings raised to all exponents up to a degree, and sums of such powers.
 
-use super::line::level;
 use super::polynomials::Polynomials;
 use crate::parallel::Threads;
 use pulp::{Arch, Simd, WithSimd};
@@ -103,11 +102,12 @@ impl<'a> Side<'a> {
     }
 
     /// The product and the curvature of each row; no curvatures where none are asked for.
-    pub(super) fn evaluate<const LEVEL: u8>(
+    pub(super) fn evaluate(
         &self,
         terms: &Terms,
         polynomials: &Polynomials,
         moments: &[Moment],
+        curved: bool,
         threads: Threads,
     ) -> (Vec<f64>, Vec<f64>) {
         let coefficients: Vec<[f64; 2]> = terms
@@ -126,7 +126,7 @@ impl<'a> Side<'a> {
         let (mut products, mut curvatures) = (Vec::with_capacity(self.length()), Vec::new());
         for (product, curvature) in parts {
             products.extend(product);
-            if LEVEL == level::CURVATURE {
+            if curved {
                 curvatures.extend(curvature);
             }
         }

@@ -13,8 +13,8 @@ const ROWS_A_NODE: usize = 2;
 
 impl Margin<'_> {
     /// What such rows yield: from a grid, where that has fewer nodes than they are, or one by one.
-    pub(super) fn overlap<const LEVEL: u8>(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
-        let axes = self.axes::<LEVEL>(block, rows);
+    pub(super) fn overlap(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
+        let axes = self.axes(block, rows);
         for extra in EXTRA {
             let grid =
                 axes.iter().flatten().map(|&(interval, order)| (interval, if order > 0 { order + extra } else { 0 }));
@@ -22,7 +22,7 @@ impl Margin<'_> {
             if axes.is_none() || grid.count().saturating_mul(ROWS_A_NODE) > rows.len() {
                 break;
             }
-            let nodes = threads.map(grid.count(), |node| self.row::<LEVEL>(block, &grid.node(node)));
+            let nodes = threads.map(grid.count(), |node| self.row(block, &grid.node(node)));
             let values = nodes.iter().map(|(values, _)| *values).collect();
             if let Some(series) = grid.fit(values, self.reachable(block)) {
                 nodes.iter().for_each(|(_, extremes)| found.widen(*extremes));
@@ -33,17 +33,17 @@ impl Margin<'_> {
                 return;
             }
         }
-        self.one_by_one::<LEVEL>(block, rows, found, threads);
+        self.one_by_one(block, rows, found, threads);
     }
 
     /// For each factor the range of its loadings, and how many steps between nodes a sum over the columns wants there: no
     /// more than an entry of the largest column alone. What other factors say of it takes its residual to where it is smoother.
-    fn axes<const LEVEL: u8>(&self, block: &Block, rows: &[u32]) -> Option<Vec<(Interval, usize)>> {
+    fn axes(&self, block: &Block, rows: &[u32]) -> Option<Vec<(Interval, usize)>> {
         let axis = |(place, &factor): (usize, &usize)| {
             let interval = Interval::around(rows.iter().map(|&row| self.loadings[factor][row as usize]));
             let largest = block.others[place].iter().copied().fold(0.0, f64::max);
             let span = Interval::around([0.0, interval.largest() - interval.least()].into_iter());
-            let along = |points: &[f64]| points.iter().map(|w| self.entry::<LEVEL>(block, *w, largest)).collect();
+            let along = |points: &[f64]| points.iter().map(|w| self.entry(block, *w, largest)).collect();
             let series = fit(span, self.tolerance, usize::MAX, along)?;
             Some((interval, series.needed(self.tolerance)))
         };
@@ -51,15 +51,14 @@ impl Margin<'_> {
     }
 
     /// What a single entry yields where one factor has the loadings `w` and `y`, with a weight of 1.
-    pub(super) fn entry<const LEVEL: u8>(&self, block: &Block, w: f64, y: f64) -> Yield {
-        self.row::<LEVEL>(&Block::entry(block.factors[0], y), &[w]).0
+    pub(super) fn entry(&self, block: &Block, w: f64, y: f64) -> Yield {
+        self.row(&Block::entry(block.factors[0], y), &[w]).0
     }
 
     /// What rows yield, one by one.
-    pub(super) fn one_by_one<const LEVEL: u8>(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
+    pub(super) fn one_by_one(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
         for rows in rows.chunks(ROWS) {
-            let yields =
-                threads.map(rows.len(), |index| self.row::<LEVEL>(block, &self.loadings_of(block, rows[index])));
+            let yields = threads.map(rows.len(), |index| self.row(block, &self.loadings_of(block, rows[index])));
             for (&row, (values, extremes)) in rows.iter().zip(yields) {
                 found.put(row, values[0], values[1]);
                 found.add(&values[2..], 1.0);

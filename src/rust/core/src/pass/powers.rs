@@ -12,7 +12,6 @@
 //! in time proportional to the number of rows and columns and to that of the exponents α, whatever the pattern of the
 //! loadings. Terms of one degree are of one sign: none cancel.
 
-use super::line::level;
 use super::monomials::{Side, Terms};
 use super::polynomials::Polynomials;
 use super::sparse::subtract;
@@ -22,23 +21,23 @@ use super::zeros::Zeros;
 use super::{Margins, Sums, Sweep};
 use crate::vector::dot;
 use crate::view::Factor;
-use pulp::Arch;
 
 /// The most exponents that are worth it.
 const MOST_TERMS: usize = 1000;
 
 impl Zeros<'_> {
     /// The sweep; `None` where it would take too many powers.
-    pub(super) fn by_powers<const LEVEL: u8>(&self) -> Option<Sweep> {
-        let Self { view, taken, model, question, tolerance, threads } = *self;
+    pub(super) fn by_powers(&self) -> Option<Sweep> {
+        let Self { view, taken, model, question, tolerance, look, threads } = *self;
+        let curved = self.are_curved();
         let factors: Vec<&Factor> = self.factors().collect();
         let rows = Side::new(factors.iter().map(|factor| &factor.u[..]).collect(), question.row_weights);
         let columns = Side::new(factors.iter().map(|factor| factor.v()).collect(), question.column_weights);
         let weights: Vec<f64> = factors.iter().map(|factor| factor.d).collect();
         let largest = rows.largest(&columns, &weights).min(columns.largest(&rows, &weights));
-        let (arch, block) = (Arch::new(), Block::entry(0, 1.0));
+        let block = Block::entry(0, 1.0);
         let polynomials = Polynomials::up_to(largest, tolerance, |explained| {
-            arch.dispatch(Row::<LEVEL> { block: &block, w: &[explained], model, last: 0, shift: question.shift }).0
+            look(Row { block: &block, w: &[explained], model, last: 0, shift: question.shift }).0
         })?;
         if count_terms(factors.len(), polynomials.degree()) > MOST_TERMS {
             return None;
@@ -49,12 +48,9 @@ impl Zeros<'_> {
         let across = columns.moments(&terms, threads);
         let symmetric = view.is_symmetric();
         let down = if symmetric { across.clone() } else { rows.moments(&terms, threads) };
-        let (products, curvatures) = rows.evaluate::<LEVEL>(&terms, &polynomials, &across, threads);
-        let (other_products, other_curvatures) = if symmetric {
-            Default::default()
-        } else {
-            columns.evaluate::<LEVEL>(&terms, &polynomials, &down, threads)
-        };
+        let (products, curvatures) = rows.evaluate(&terms, &polynomials, &across, curved, threads);
+        let (other_products, other_curvatures) =
+            if symmetric { Default::default() } else { columns.evaluate(&terms, &polynomials, &down, curved, threads) };
         let mut values = [0.0; SUMS];
         for (index, term) in terms.0.iter().enumerate() {
             let weight = term.weight * across[index].count * down[index].count;
@@ -67,7 +63,7 @@ impl Zeros<'_> {
         sums.add(&Sums { count, ..Sums::from_values(values, question.shift) }, half);
         (sums.minimum, sums.maximum) = (-largest, 0.0);
         let mut products = Margins { rows: products, columns: other_products };
-        if LEVEL < level::CURVATURE {
+        if !curved {
             // These are of what was left before the model's factor, not after it; of their square a bound will do.
             subtract(taken, question, &mut products);
             sums.square_rest = (sums.square_rest.sqrt() + (half * squared_norm(taken)).sqrt()).powi(2);

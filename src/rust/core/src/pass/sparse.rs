@@ -6,6 +6,7 @@
 
 use super::correction::Correction;
 use super::line::level;
+use super::zero_row::look;
 use super::zeros::Zeros;
 use super::{margins, Margins, Model, Question, Sums, Sweep};
 use crate::parallel::Threads;
@@ -31,20 +32,21 @@ pub(super) fn sweep<const LEVEL: u8>(
     threads: Threads,
 ) -> Option<Sweep> {
     let (stored, scale) = view.sparse()?;
-    if LEVEL > level::PRODUCT && !view.is_plain() {
+    if LEVEL == level::DEVIATION || (LEVEL > level::PRODUCT && !view.is_plain()) {
         return None;
     }
     let taken: Vec<&Factor> = view.taken().filter(|factor| factor.d != 0.0).collect();
     let Some(model) = model else { return Some(product(view, stored, scale, &taken, question, threads)) };
-    let zeros = Zeros { view, taken: &taken, model, question, tolerance: stored.tolerance(), threads };
-    let mut total = zeros.by_powers::<LEVEL>().or_else(|| zeros.by_pattern::<LEVEL>())?;
+    let (taken, tolerance, look) = (&taken[..], stored.tolerance(), look::<LEVEL>);
+    let zeros = Zeros { view, taken, model, question, tolerance, look, threads };
+    let mut total = zeros.by_powers().or_else(|| zeros.by_pattern())?;
     let arch = Arch::new();
     let pieces = pieces(stored);
     let share = if view.is_symmetric() { 0.5 } else { 1.0 };
     let mut lost = 0.0;
     let correct = |index: usize| {
         let columns = pieces[index].clone();
-        arch.dispatch(Correction::<LEVEL> { view, stored, scale, taken: &taken, model, question, columns })
+        arch.dispatch(Correction::<LEVEL> { view, stored, scale, taken, model, question, columns })
     };
     over_pieces(view, pieces.len(), threads, correct, |index, (part, zeros)| {
         lost += share * zeros;

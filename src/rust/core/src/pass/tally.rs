@@ -31,6 +31,7 @@ impl<S: Simd> Constants<S> {
 }
 
 /// [`Sums`], before the lanes are added up.
+#[derive(Clone, Copy)]
 pub(super) struct Tally<S: Simd> {
     pub(super) count: usize,
     observed: S::f64s,

@@ -4,7 +4,7 @@ use super::chebyshev::POINTS;
 use super::line::{level, Kernel, Line, Totals};
 use super::Model;
 use crate::noise::Law;
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 /// Some factors, and the columns where one of them has a loading.
 pub(super) struct Block {
@@ -28,8 +28,11 @@ impl Block {
 /// What a row yields: product, curvature, sums.
 pub(super) type Yield = [f64; POINTS];
 
-/// A row with the loadings `w` of the block's factors, compiled for each instruction set.
-pub(super) struct Row<'a, const LEVEL: u8> {
+/// [`look`], at some level.
+pub(super) type Look = fn(Row) -> (Yield, [f64; 2]);
+
+/// A row with the loadings `w` of the block's factors.
+pub(super) struct Row<'a> {
     pub(super) block: &'a Block,
     pub(super) w: &'a [f64],
     pub(super) model: Model<'a>,
@@ -38,13 +41,20 @@ pub(super) struct Row<'a, const LEVEL: u8> {
     pub(super) shift: f64,
 }
 
-impl<const LEVEL: u8> WithSimd for Row<'_, LEVEL> {
-    /// What it yields, and the extremes.
+/// What a row yields, and its least and largest residual.
+pub(super) fn look<const LEVEL: u8>(row: Row) -> (Yield, [f64; 2]) {
+    Arch::new().dispatch(RowPass::<LEVEL>(row))
+}
+
+/// The same, compiled for each instruction set.
+struct RowPass<'a, const LEVEL: u8>(Row<'a>);
+
+impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
     type Output = (Yield, [f64; 2]);
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let Self { block, w, model, last, shift } = self;
+        let Row { block, w, model, last, shift } = self.0;
         let length = block.weights.len();
         let mut entries = vec![0.0; length];
         let nothing = vec![0.0; length];

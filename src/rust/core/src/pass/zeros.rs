@@ -8,14 +8,12 @@
 //! are gone over, but only at the columns where one of the factors has a loading.
 
 use super::chebyshev::{fit, Interval, Series};
-use super::line::level;
 use super::sums::SUMS;
-use super::zero_row::{Block, Row, Yield};
-use super::{margins, Model, Question, Sums, Sweep};
+use super::zero_row::{Block, Look, Row, Yield};
+use super::{margins, Depth, Model, Question, Sums, Sweep};
 use crate::parallel::Threads;
 use crate::pattern::{patterns, Pattern, MOST_FACTORS};
 use crate::view::{Factor, View};
-use pulp::Arch;
 
 /// The rows that a thread takes at a time, and the least that are halved.
 pub(super) const ROWS: usize = 1 << 12;
@@ -33,6 +31,8 @@ pub(super) struct Zeros<'a> {
     pub(super) question: &'a Question<'a>,
     /// What a sum may be off by, as a share of the largest.
     pub(super) tolerance: f64,
+    /// What zeros yield.
+    pub(super) look: Look,
     pub(super) threads: Threads,
 }
 
@@ -42,9 +42,14 @@ impl<'a> Zeros<'a> {
         self.taken.iter().copied().chain([self.model.factor])
     }
 
+    /// Whether curvatures are asked for.
+    pub(super) fn are_curved(&self) -> bool {
+        self.question.depth == Depth::Curvature
+    }
+
     /// The sweep by which factors have a loading; `None` where there are too many of them.
-    pub(super) fn by_pattern<const LEVEL: u8>(&self) -> Option<Sweep> {
-        let Self { view, taken, model, question, tolerance, threads } = *self;
+    pub(super) fn by_pattern(&self) -> Option<Sweep> {
+        let Self { view, taken, model, question, tolerance, look, threads } = *self;
         if taken.len() + 1 > MOST_FACTORS {
             return None;
         }
@@ -56,20 +61,21 @@ impl<'a> Zeros<'a> {
             model,
             shift: question.shift,
             tolerance,
+            look,
+            curved: self.are_curved(),
         };
-        let curved = LEVEL == level::CURVATURE;
         let mut total =
             Sweep { products: margins(view), curvatures: Default::default(), sums: Sums::empty(question.shift) };
-        let found = rows.sums_by_row::<LEVEL>(threads);
+        let found = rows.sums_by_row(threads);
         total.products.rows = found.products;
-        total.curvatures.rows = if curved { found.curvatures } else { Vec::new() };
+        total.curvatures.rows = found.curvatures;
         total.sums.add(&found.sums, if view.is_symmetric() { 0.5 } else { 1.0 });
         if !view.is_symmetric() {
             let Margin { loadings, others, d, .. } = rows;
             let columns = Margin { loadings: others, others: loadings, d, weights: question.row_weights, ..rows };
-            let found = columns.sums_by_row::<LEVEL>(threads);
+            let found = columns.sums_by_row(threads);
             total.products.columns = found.products;
-            total.curvatures.columns = if curved { found.curvatures } else { Vec::new() };
+            total.curvatures.columns = found.curvatures;
         }
         Some(total)
     }
@@ -88,6 +94,8 @@ pub(super) struct Margin<'a> {
     model: Model<'a>,
     shift: f64,
     pub(super) tolerance: f64,
+    look: Look,
+    curved: bool,
 }
 
 /// By row, and over all.
@@ -118,11 +126,11 @@ impl Found {
 }
 
 impl Margin<'_> {
-    fn sums_by_row<const LEVEL: u8>(&self, threads: Threads) -> Found {
+    fn sums_by_row(&self, threads: Threads) -> Found {
         let count = self.loadings[0].len();
         let mut found = Found {
             products: vec![0.0; count],
-            curvatures: vec![0.0; if LEVEL == level::CURVATURE { count } else { 0 }],
+            curvatures: vec![0.0; if self.curved { count } else { 0 }],
             sums: Sums::empty(self.shift),
             total: [0.0; SUMS],
         };
@@ -130,15 +138,15 @@ impl Margin<'_> {
             let block = self.block(&pattern);
             match block.factors[..] {
                 [] => {
-                    let (all, extremes) = self.row::<LEVEL>(&block, &[]);
+                    let (all, extremes) = self.row(&block, &[]);
                     found.widen(extremes);
                     pattern.elements.iter().for_each(|&row| found.put(row, all[0], all[1]));
                     found.add(&all[2..], pattern.elements.len() as f64);
                 }
                 [factor] if !block.weights.is_empty() => {
-                    self.single::<LEVEL>(&block, factor, pattern.elements, &mut found, threads);
+                    self.single(&block, factor, pattern.elements, &mut found, threads);
                 }
-                _ => self.overlap::<LEVEL>(&block, &pattern.elements, &mut found, threads),
+                _ => self.overlap(&block, &pattern.elements, &mut found, threads),
             }
         }
         let Sums { minimum, maximum, .. } = found.sums;
@@ -168,20 +176,13 @@ impl Margin<'_> {
     }
 
     /// What one row with the loadings `w` of the block's factors yields, and its least and largest residual.
-    pub(super) fn row<const LEVEL: u8>(&self, block: &Block, w: &[f64]) -> (Yield, [f64; 2]) {
+    pub(super) fn row(&self, block: &Block, w: &[f64]) -> (Yield, [f64; 2]) {
         let last = self.others.len() - 1;
-        Arch::new().dispatch(Row::<LEVEL> { block, w, model: self.model, last, shift: self.shift })
+        (self.look)(Row { block, w, model: self.model, last, shift: self.shift })
     }
 
     /// Rows on which one factor has a loading: interpolated, where they are more than its nodes.
-    fn single<const LEVEL: u8>(
-        &self,
-        block: &Block,
-        factor: usize,
-        rows: Vec<u32>,
-        found: &mut Found,
-        threads: Threads,
-    ) {
+    fn single(&self, block: &Block, factor: usize, rows: Vec<u32>, found: &mut Found, threads: Threads) {
         let w = |row: &u32| self.loadings[factor][*row as usize];
         let columns = Interval::around(block.others[0].iter().copied());
         let mut ranges = vec![(rows, 0)];
@@ -189,7 +190,7 @@ impl Margin<'_> {
             let interval = Interval::around(rows.iter().map(w));
             let mut moments = Vec::new();
             let series = fit(interval, self.reachable(block), rows.len(), |nodes| {
-                self.at_nodes::<LEVEL>(block, columns, nodes, &mut moments, threads)
+                self.at_nodes(block, columns, nodes, &mut moments, threads)
             });
             match series {
                 Some(series) => {
@@ -204,14 +205,14 @@ impl Margin<'_> {
                     let halves = [high, low].into_iter().filter(|rows| !rows.is_empty());
                     ranges.extend(halves.map(|rows| (rows, halvings + 1)));
                 }
-                None => self.one_by_one::<LEVEL>(block, &rows, found, threads),
+                None => self.one_by_one(block, &rows, found, threads),
             }
         }
     }
 
     /// What rows with the loadings `nodes` of the block's only factor yield. `moments` are those of the columns, as far as
     /// they are known.
-    fn at_nodes<const LEVEL: u8>(
+    fn at_nodes(
         &self,
         block: &Block,
         columns: Interval,
@@ -220,19 +221,19 @@ impl Margin<'_> {
         threads: Threads,
     ) -> Vec<Yield> {
         let series = threads.map(nodes.len(), |node| {
-            let along = |columns: &[f64]| columns.iter().map(|y| self.entry::<LEVEL>(block, nodes[node], *y)).collect();
+            let along = |columns: &[f64]| columns.iter().map(|y| self.entry(block, nodes[node], *y)).collect();
             fit(columns, self.tolerance, block.weights.len(), along)
         });
         let series: Option<Vec<Series>> = series.into_iter().collect();
         let Some(series) = series else {
-            return threads.map(nodes.len(), |node| self.row::<LEVEL>(block, &nodes[node..=node]).0);
+            return threads.map(nodes.len(), |node| self.row(block, &nodes[node..=node]).0);
         };
         let order = series.iter().map(Series::order).max().unwrap_or(0);
         if moments.len() <= order {
             *moments = columns.moments(order, &block.others[0], |column| block.weights[column], threads);
         }
         let nothing = Block { factors: Vec::new(), others: Vec::new(), weights: Vec::new(), idle: block.idle };
-        let idle = self.row::<LEVEL>(&nothing, &[]).0;
+        let idle = self.row(&nothing, &[]).0;
         let sum = |series: &Series| {
             let mut sum = series.summed(moments);
             sum.iter_mut().zip(idle).for_each(|(sum, idle)| *sum += idle);
