@@ -77,6 +77,8 @@ mod tests {
     use super::{attempt, check, heeded, heeding, is_wanted, STRIDE};
     use crate::parallel::Threads;
     use std::cell::Cell;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     thread_local! {
         static PATIENCE: Cell<usize> = const { Cell::new(0) };
@@ -89,12 +91,27 @@ mod tests {
 
     #[test]
     fn work_is_given_up_when_the_listener_says_so() {
+        static GIVEN_UP: AtomicBool = AtomicBool::new(false);
+        let listener = || {
+            GIVEN_UP.store(impatient(), Ordering::Relaxed);
+            GIVEN_UP.load(Ordering::Relaxed)
+        };
         for threads in [1, 2, 3].map(Threads::new) {
-            PATIENCE.set(4);
+            // Other threads wait until it is said: they could be through with all jobs before the listener is asked.
+            GIVEN_UP.store(false, Ordering::Relaxed);
+            let caller = thread::current().id();
+            let wait = |job: usize| {
+                while thread::current().id() != caller && !GIVEN_UP.load(Ordering::Relaxed) {
+                    thread::yield_now();
+                }
+                job
+            };
             let mut parts = Vec::new();
-            let whole = heeding(impatient, || {
+            let whole = heeding(listener, || {
+                PATIENCE.set(usize::MAX);
                 parts.push(attempt(|| threads.map(2, |job| job)));
-                parts.push(attempt(|| threads.map(100, |job| job)));
+                PATIENCE.set(3);
+                parts.push(attempt(|| threads.map(100, wait)));
                 check();
             });
             assert_eq!(whole, None);

@@ -44,7 +44,7 @@ impl Margin<'_> {
             let largest = block.others[place].iter().copied().fold(0.0, f64::max);
             let span = Interval::around([0.0, interval.largest() - interval.least()].into_iter());
             let along = |points: &[f64]| points.iter().map(|w| self.entry(block, *w, largest)).collect();
-            let series = fit(span, self.tolerance, usize::MAX, along)?;
+            let series = fit(span, self.tolerance, rows.len(), along)?;
             Some((interval, series.needed(self.tolerance)))
         };
         block.factors.iter().enumerate().map(axis).collect()

@@ -10,10 +10,11 @@ const ROUNDING: f64 = 1e-13;
 pub(super) struct Polynomials(pub(super) Vec<Yield>);
 
 impl Polynomials {
-    /// Those on `[0, largest]`, where `zero` gives their values, of the least degree that will do.
-    pub(super) fn up_to(largest: f64, tolerance: f64, zero: impl Fn(f64) -> Yield) -> Option<Self> {
+    /// Those on `[0, largest]`, where `zero` gives their values, of the least degree that will do; `None` where `wanted`
+    /// values are not more than those that it takes to find them.
+    pub(super) fn up_to(largest: f64, tolerance: f64, wanted: usize, zero: impl Fn(f64) -> Yield) -> Option<Self> {
         let interval = Interval::around([0.0, largest].into_iter());
-        let series = fit(interval, tolerance, usize::MAX, |points| points.iter().map(|&point| zero(point)).collect())?;
+        let series = fit(interval, tolerance, wanted, |points| points.iter().map(|&point| zero(point)).collect())?;
         let coefficients = series.coefficients();
         let size = |of: &dyn Fn(usize) -> f64| (0..coefficients.len()).map(of).fold(0.0, f64::max);
         let sizes: [f64; POINTS] = std::array::from_fn(|function| size(&|k| coefficients[k][function].abs()));

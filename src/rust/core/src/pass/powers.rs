@@ -36,9 +36,10 @@ impl Zeros<'_> {
         let weights: Vec<f64> = factors.iter().map(|factor| factor.d).collect();
         let largest = rows.largest(&columns, &weights).min(columns.largest(&rows, &weights));
         let block = Block::entry(0, 1.0);
-        let polynomials = Polynomials::up_to(largest, tolerance, |explained| {
-            look(Row { block: &block, w: &[explained], model, last: 0, shift: question.shift }).0
-        })?;
+        let polynomials =
+            Polynomials::up_to(largest, tolerance, rows.length().saturating_mul(columns.length()), |explained| {
+                look(Row { block: &block, w: &[explained], model, last: 0, shift: question.shift }).0
+            })?;
         if count_terms(factors.len(), polynomials.degree()) > MOST_TERMS {
             return None;
         }

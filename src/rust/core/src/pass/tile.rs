@@ -30,7 +30,8 @@ pub(super) fn cut(view: &View) -> Vec<Tile> {
         let strips = cuts(wanted, |share| (ncol as f64 * share.sqrt()).round() as usize);
         return strips.into_iter().map(|columns| Tile { rows: 0..columns.end, columns }).collect();
     }
-    let across = wanted.min(ncol);
+    // Every tile has a margin of its rows: of a tall matrix it has few of them, so that all margins together stay small.
+    let across = (wanted as f64 * (ncol as f64 / nrow as f64).min(1.0)).ceil().clamp(1.0, ncol as f64) as usize;
     let down = (wanted / across).clamp(1, nrow.div_ceil(LEAST_ROWS));
     let bands = cuts(down, |share| (nrow as f64 * share).round() as usize);
     let strips = cuts(across, |share| (ncol as f64 * share).round() as usize);
