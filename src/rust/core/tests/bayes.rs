@@ -1,10 +1,7 @@
 //! Fits with priors: the bound is one, it rises, and what it is made of is what it says.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::problems::{problem, Data, KINDS};
-use common::{generator, uniform};
+use crate::common::problems::{problem, Data, KINDS};
+use crate::common::{generator, uniform};
 use faer::MatRef;
 use nmu_core::bayes::{believe, Believed, Known, Noises, Stage, Way};
 use nmu_core::emg::log_density;

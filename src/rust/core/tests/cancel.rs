@@ -1,9 +1,6 @@
 //! Whatever sweep a fit is given up at, what it had found before is returned as it was.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::problems::{problem, Data};
+use crate::common::problems::{problem, Data};
 use nmu_core::bayes::Stage;
 use nmu_core::cancel::heeding;
 use nmu_core::certify::{certificate, underapproximate, Settings};

@@ -1,9 +1,6 @@
 //! Certified underapproximation: no entry is exceeded in any order of evaluation, and what has a solution is solved.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::{close, generator, swimmer, uniform};
+use crate::common::{close, generator, swimmer, uniform};
 use nmu_core::certify::{certificate, underapproximate, Certified, Settings};
 use nmu_core::deflate::Problem;
 use nmu_core::fit::Status;

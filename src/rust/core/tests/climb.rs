@@ -2,12 +2,9 @@
 //! its λ and σ are where they should be.
 //!
 //! `NMU_EXTENDED_TESTS=true` runs a thousand problems in the place of two hundred.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::generator;
-use common::problems::{problem, tree, Data, KINDS};
+use crate::common::generator;
+use crate::common::problems::{problem, tree, Data, KINDS};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::em;
 use nmu_core::fit::{FactorFit, Method, Status, Trace};

@@ -1,5 +1,4 @@
 //! The tails and quantiles of the EMG against values computed with 50 digits (`data-raw/reference_values.py`).
-#![allow(clippy::expect_used)]
 
 use nmu_core::emg::{log_density, log_probability, quantile, Side};
 use nmu_core::noise::Noise;

@@ -1,11 +1,8 @@
 //! The pass under other laws of `b` than one exponential: against the scalar posterior of each entry, which
 //! `prior.rs` holds against quadrature, and against the exponential loop.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::laws::{laws, plain, Plain};
-use common::{close, generator, matrix, uniform};
+use crate::common::laws::{laws, plain, Plain};
+use crate::common::{close, generator, matrix, uniform};
 use nmu_core::noise::likelihood::Slopes;
 use nmu_core::noise::{Law, Noise, Scales};
 use nmu_core::parallel::Threads;

@@ -1,11 +1,8 @@
 //! Fits in which the law of `b` is estimated: against brute force, against the truth, and on problems of many kinds.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::brute::{highest, Axis};
-use common::generator;
-use common::problems::{problem, KINDS};
+use crate::common::brute::{highest, Axis};
+use crate::common::generator;
+use crate::common::problems::{problem, KINDS};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::fit::{FactorFit, Method, Refit, Status};
 use nmu_core::noise::{Law, LawFamily, Means, Noise, Scatter, Shares};

@@ -1,5 +1,4 @@
 //! The standard normal against values computed with 50 digits (`data-raw/reference_values.py`).
-#![allow(clippy::expect_used)]
 
 use nmu_core::normal::truncated;
 

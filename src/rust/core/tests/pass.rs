@@ -1,9 +1,6 @@
 //! The fused pass against the same sums written out entry by entry.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::{close, generator, matrix, plain, uniform};
+use crate::common::{close, generator, matrix, plain, uniform};
 use nmu_core::noise::Noise;
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{product, sweep, Depth, Model, Question};

@@ -1,9 +1,6 @@
 //! What a fit says of `b`, of itself and of new rows: draws, standard errors, projections.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::{generator, matrix, uniform};
+use crate::common::{close, generator, matrix, uniform};
 use nmu_core::emg::log_density;
 use nmu_core::fit::Status;
 use nmu_core::noise::{Law, Noise};
@@ -205,7 +202,7 @@ fn projected_rows_are_as_likely_as_can_be() {
         }
         // The same by itself, and in other units.
         assert_eq!(projected(row, &columns, 1.0)[0], *loadings);
-        assert!(common::close(&projected(row, &columns, 0.125)[0], loadings, 1e-10));
+        assert!(close(&projected(row, &columns, 0.125)[0], loadings, 1e-10));
     }
 }
 

@@ -1,9 +1,6 @@
 //! Posteriors under every family, against numerical integration.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::quadrature::{posterior, Part};
+use crate::common::quadrature::{posterior, Part};
 use nmu_core::normal::HALF_LOG_TAU;
 use nmu_core::prior::component::Component;
 use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, Observations, PointExponential, Prior, Shape};

@@ -1,10 +1,7 @@
 //! Hyperparameters by marginal likelihood, against the best that a search by brute force finds.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::brute::{highest, Axis};
-use common::means::{data_sets, simulate};
+use crate::common::brute::{highest, Axis};
+use crate::common::means::{data_sets, simulate};
 use nmu_core::prior::{Binary, Exponential, Family, Mixture, Observations, PointExponential, Prior, Shape};
 
 fn estimate(family: impl Family, data: &Observations) -> Box<dyn Prior> {

@@ -1,9 +1,6 @@
 //! Estimates of hyperparameters in other units, from degenerate data and from nothing but noise; what is refused.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::means::data_sets;
+use crate::common::means::data_sets;
 use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, Observations, PointExponential, Shape};
 
 /// Every family with nothing given.

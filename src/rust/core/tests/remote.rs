@@ -1,9 +1,6 @@
 //! Matrices whose entries are elsewhere: fits are those of the same matrix here, to the bit, and what is lost is left out.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::{generator, matrix};
+use crate::common::{generator, matrix};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{deflate, Deflation, Plan, Problem};
 use nmu_core::fit::Trace;

@@ -1,9 +1,6 @@
 //! The pass over a sparse matrix against that over the same matrix, dense.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::{close, generator, uniform};
+use crate::common::{close, generator, uniform};
 use faer::MatRef;
 use nmu_core::certify::{certificate, Certificate};
 use nmu_core::deflate::Problem;

@@ -1,9 +1,6 @@
 //! The leading singular pair, where it is easy and where it is not.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::{close, generator, matrix};
+use crate::common::{close, generator, matrix, uniform};
 use nmu_core::parallel::Threads;
 use nmu_core::start::leading_start;
 use nmu_core::storage::Dense;
@@ -21,7 +18,7 @@ fn start(values: &[f64], nrow: usize, symmetric: bool) -> (Vec<f64>, Vec<f64>) {
 /// `Q diag(values) Qᵀ` with `Q` a Householder reflection, whose columns are known.
 fn with_spectrum(values: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
     let n = values.len();
-    let normal = common::uniform(&mut generator(11), n, 0.1, 1.0);
+    let normal = uniform(&mut generator(11), n, 0.1, 1.0);
     let square: f64 = normal.iter().map(|x| x * x).sum();
     let column = |j: usize| -> Vec<f64> {
         (0..n).map(|i| f64::from(u8::from(i == j)) - 2.0 * normal[i] * normal[j] / square).collect()

@@ -1,9 +1,6 @@
 //! The contract of storages: each gives what the dense storage gives of the same entries, with NaN where they are missing.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::{close, generator, matrix, plain, uniform, Plain};
+use crate::common::{close, generator, matrix, plain, uniform, Plain};
 use nmu_core::noise::Noise;
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{sweep, Depth, Model, Question, Sweep};

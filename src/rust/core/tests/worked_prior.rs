@@ -1,10 +1,8 @@
 //! The worked example of CONTRIBUTING.md: a prior that the package does not have, half-normals `g = N₊(0, sd²)`. The first
 //! half is what its file in `src/prior/` would hold; the second holds it to what every prior is held to.
-#![allow(clippy::expect_used)]
 
-mod common;
-
-use common::quadrature::{posterior, Part};
+use crate::common::problems::problem;
+use crate::common::quadrature::{posterior, Part};
 use nmu_core::bayes::Stage;
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{deflate, Plan, Problem};
@@ -125,7 +123,7 @@ fn no_sd_is_likelier_than_the_one_estimated() {
 
 #[test]
 fn fits_take_it() {
-    let data = common::problems::problem(3);
+    let data = problem(3);
     let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
     let problem = Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 };
     let family = HalfNormal::new(None).expect("nothing given");

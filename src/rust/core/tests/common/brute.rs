@@ -2,7 +2,7 @@
 
 /// The values of one parameter that are looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
     count: usize,
@@ -10,11 +10,11 @@ pub struct Axis {
 }
 
 impl Axis {
-    pub fn linear(low: f64, high: f64, count: usize) -> Self {
+    pub(crate) fn linear(low: f64, high: f64, count: usize) -> Self {
         Self { low, high, count, log: false }
     }
 
-    pub fn log(low: f64, high: f64, count: usize) -> Self {
+    pub(crate) fn log(low: f64, high: f64, count: usize) -> Self {
         Self { low: low.ln(), high: high.ln(), count, log: true }
     }
 
@@ -31,7 +31,7 @@ impl Axis {
 
 /// The best point and its value: of the whole grid, refined from the two best points by ever smaller steps along the
 /// axes and, of two, across.
-pub fn highest(axes: &[Axis], function: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f64) {
+pub(crate) fn highest(axes: &[Axis], function: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f64) {
     let at = |shares: &[f64]| -> Vec<f64> { axes.iter().zip(shares).map(|(axis, share)| axis.value(*share)).collect() };
     let total: usize = axes.iter().map(|axis| axis.count).product();
     let mut grid: Vec<(f64, Vec<f64>)> = (0..total)

@@ -5,7 +5,7 @@ use nmu_core::prior::{Family, Mixture, Observations, Prior, Shape};
 use nmu_core::view::Factor;
 
 /// A point mass and one exponential, three of them, four far apart, and as many as there may be.
-pub fn laws() -> Vec<Law> {
+pub(crate) fn laws() -> Vec<Law> {
     let parts: [&[(f64, f64)]; 4] = [
         &[(0.7, 0.0), (0.3, 1.0)],
         &[(0.5, 0.1), (0.3, 1.0), (0.2, 5.0)],
@@ -30,7 +30,7 @@ pub fn laws() -> Vec<Law> {
 }
 
 /// The law as a prior of `b`.
-pub fn prior(law: &Law, noise: Noise) -> Box<dyn Prior> {
+pub(crate) fn prior(law: &Law, noise: Noise) -> Box<dyn Prior> {
     let (weights, means): (Vec<f64>, Vec<f64>) = law.parts().into_iter().unzip();
     let scales = means.iter().map(|mean| mean / noise.lambda).collect();
     let family = Mixture::new(Shape::Exponential, Some(scales), Some(weights)).expect("scales and weights");
@@ -39,20 +39,20 @@ pub fn prior(law: &Law, noise: Noise) -> Box<dyn Prior> {
 
 /// What a sweep must find, from the posterior of each entry. Of a symmetric matrix the sums are half of those over all entries.
 #[derive(Default)]
-pub struct Plain {
-    pub rows: Vec<f64>,
-    pub columns: Vec<f64>,
-    pub row_curvatures: Vec<f64>,
-    pub column_curvatures: Vec<f64>,
-    pub deviations: Vec<f64>,
-    pub mean: f64,
-    pub second: f64,
-    pub log_likelihood: f64,
-    pub slope: f64,
+pub(crate) struct Plain {
+    pub(crate) rows: Vec<f64>,
+    pub(crate) columns: Vec<f64>,
+    pub(crate) row_curvatures: Vec<f64>,
+    pub(crate) column_curvatures: Vec<f64>,
+    pub(crate) deviations: Vec<f64>,
+    pub(crate) mean: f64,
+    pub(crate) second: f64,
+    pub(crate) log_likelihood: f64,
+    pub(crate) slope: f64,
 }
 
 /// That of a matrix by columns, NaN where an entry is missing.
-pub fn plain(values: &[f64], factor: &Factor, law: &Law, noise: Noise, scales: Option<&Scales>) -> Plain {
+pub(crate) fn plain(values: &[f64], factor: &Factor, law: &Law, noise: Noise, scales: Option<&Scales>) -> Plain {
     let (nrow, ncol) = (factor.u.len(), factor.v().len());
     let mut sum = Plain {
         rows: vec![0.0; nrow],

@@ -5,7 +5,7 @@ use rand::Rng;
 use rand_distr::{Exp1, StandardNormal};
 
 /// Simulated data: each `w` is 0 or drawn, and seen with a noise of its own deviation.
-pub fn simulate(
+pub(crate) fn simulate(
     seed: u64,
     count: usize,
     noise: f64,
@@ -24,7 +24,7 @@ pub fn simulate(
 }
 
 /// Exponential and nearly binary loadings, sparse and dense, clear and hidden in noise.
-pub fn data_sets() -> Vec<(Vec<f64>, Vec<f64>)> {
+pub(crate) fn data_sets() -> Vec<(Vec<f64>, Vec<f64>)> {
     let mut sets = Vec::new();
     for seed in 0..2 {
         for (count, noise, weight) in [(50, 0.3, 0.3), (120, 1.0, 0.5), (200, 0.02, 0.9), (80, 3.0, 1.0)] {

@@ -1,11 +1,10 @@
 //! Test matrices, and the pass written out entry by entry.
-#![allow(dead_code, unreachable_pub)]
 
-pub mod brute;
-pub mod laws;
-pub mod means;
-pub mod problems;
-pub mod quadrature;
+pub(crate) mod brute;
+pub(crate) mod laws;
+pub(crate) mod means;
+pub(crate) mod problems;
+pub(crate) mod quadrature;
 
 use nmu_core::normal::truncated;
 use nmu_core::pass::Model;
@@ -13,17 +12,17 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A generator for one test.
-pub fn generator(seed: u64) -> ChaCha8Rng {
+pub(crate) fn generator(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
 /// `count` numbers, uniform on `[low, high)`.
-pub fn uniform(generator: &mut ChaCha8Rng, count: usize, low: f64, high: f64) -> Vec<f64> {
+pub(crate) fn uniform(generator: &mut ChaCha8Rng, count: usize, low: f64, high: f64) -> Vec<f64> {
     (0..count).map(|_| generator.random_range(low..high)).collect()
 }
 
 /// A matrix by columns, made symmetric where asked.
-pub fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symmetric: bool) -> Vec<f64> {
+pub(crate) fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symmetric: bool) -> Vec<f64> {
     let mut values = uniform(generator, nrow * ncol, -0.5, 2.0);
     if symmetric {
         for column in 0..ncol {
@@ -37,23 +36,23 @@ pub fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symmetric: b
 
 /// What a sweep must find, from the scalar functions and plain sums over all entries.
 #[derive(Default)]
-pub struct Plain {
-    pub rows: Vec<f64>,
-    pub columns: Vec<f64>,
-    pub row_curvatures: Vec<f64>,
-    pub column_curvatures: Vec<f64>,
-    pub count: f64,
-    pub mean_b: f64,
-    pub second_b: f64,
-    pub mean: f64,
-    pub variance: f64,
-    pub minimum: f64,
-    pub maximum: f64,
-    pub log_likelihood: f64,
+pub(crate) struct Plain {
+    pub(crate) rows: Vec<f64>,
+    pub(crate) columns: Vec<f64>,
+    pub(crate) row_curvatures: Vec<f64>,
+    pub(crate) column_curvatures: Vec<f64>,
+    pub(crate) count: f64,
+    pub(crate) mean_b: f64,
+    pub(crate) second_b: f64,
+    pub(crate) mean: f64,
+    pub(crate) variance: f64,
+    pub(crate) minimum: f64,
+    pub(crate) maximum: f64,
+    pub(crate) log_likelihood: f64,
 }
 
 /// The sweep over a matrix given by columns, NaN where an entry is missing; `slopes` asks for products of `x − b̄` in the place of `a − b̄`.
-pub fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
+pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
     let ncol = q.len();
     let (lambda, sigma) = (model.noise.lambda, model.noise.sigma);
     let mut found = Plain {
@@ -100,7 +99,7 @@ pub fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], sl
 }
 
 /// Whether two vectors agree within `tolerance` of the larger one's largest element.
-pub fn close(found: &[f64], expected: &[f64], tolerance: f64) -> bool {
+pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64) -> bool {
     let scale = expected.iter().fold(1e-300_f64, |scale, value| scale.max(value.abs()));
     found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)
 }
@@ -108,7 +107,7 @@ pub fn close(found: &[f64], expected: &[f64], tolerance: f64) -> bool {
 /// The swimmer by columns: 256 images, a row each, of 20 × 11 pixels. There is a torso of 12, and from each of four joints
 /// beside it a limb of 5 pixels in one of four directions. The joints are always on, so the matrix is the sum of 17 binary
 /// factors: the torso with the joints, and 16 limbs without them.
-pub fn swimmer() -> (Vec<f64>, usize, usize) {
+pub(crate) fn swimmer() -> (Vec<f64>, usize, usize) {
     const PIXELS: usize = 20 * 11;
     const IMAGES: usize = 256;
     const JOINTS: [(i32, i32); 4] = [(6, -1), (6, 1), (13, -1), (13, 1)];

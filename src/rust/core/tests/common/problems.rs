@@ -7,19 +7,19 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp1, StandardNormal};
 
 /// A matrix by columns.
-pub struct Data {
-    pub kind: &'static str,
+pub(crate) struct Data {
+    pub(crate) kind: &'static str,
     /// Whether a factor was planted.
-    pub structured: bool,
-    pub values: Vec<f64>,
-    pub nrow: usize,
-    pub ncol: usize,
-    pub symmetric: bool,
+    pub(crate) structured: bool,
+    pub(crate) values: Vec<f64>,
+    pub(crate) nrow: usize,
+    pub(crate) ncol: usize,
+    pub(crate) symmetric: bool,
 }
 
 impl Data {
     /// λ = 1/mean and σ a share of the standard deviation, of the entries.
-    pub fn noise(&self, share: f64) -> Noise {
+    pub(crate) fn noise(&self, share: f64) -> Noise {
         let count = self.values.len() as f64;
         let mean = self.values.iter().sum::<f64>() / count;
         let sd = (self.values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
@@ -28,10 +28,10 @@ impl Data {
 }
 
 /// The kinds of problems.
-pub const KINDS: usize = 8;
+pub(crate) const KINDS: usize = 8;
 
 /// Problem number `index`.
-pub fn problem(index: usize) -> Data {
+pub(crate) fn problem(index: usize) -> Data {
     let random = &mut generator(1000 + index as u64);
     let size = random.random_range(5..50);
     match index % KINDS {
@@ -97,7 +97,7 @@ fn groups(random: &mut ChaCha8Rng, size: usize) -> Data {
 }
 
 /// A balanced tree with four populations of ten.
-pub fn tree(random: &mut ChaCha8Rng) -> Data {
+pub(crate) fn tree(random: &mut ChaCha8Rng) -> Data {
     let branch = |from: usize, to: usize| -> Vec<f64> {
         (0..40).map(|row| f64::from(u8::from((from..to).contains(&row)))).collect()
     };

@@ -4,7 +4,7 @@ use nmu_core::normal::{truncated, HALF_LOG_TAU};
 
 /// A component of a prior by its log-density, or the point mass at 0.
 #[derive(Clone, Copy, Debug)]
-pub enum Part {
+pub(crate) enum Part {
     Zero,
     Flat,
     Exponential { rate: f64 },
@@ -13,12 +13,12 @@ pub enum Part {
 
 /// What was integrated; the variance is about the mean.
 #[derive(Clone, Copy, Debug)]
-pub struct Moments {
-    pub mean: f64,
-    pub second: f64,
-    pub variance: f64,
-    pub zero: f64,
-    pub log_marginal: f64,
+pub(crate) struct Moments {
+    pub(crate) mean: f64,
+    pub(crate) second: f64,
+    pub(crate) variance: f64,
+    pub(crate) zero: f64,
+    pub(crate) log_marginal: f64,
 }
 
 impl Part {
@@ -56,7 +56,7 @@ impl Part {
 }
 
 /// The posterior under a mixture of weighted parts.
-pub fn posterior(parts: &[(f64, Part)], x: f64, s: f64) -> Moments {
+pub(crate) fn posterior(parts: &[(f64, Part)], x: f64, s: f64) -> Moments {
     let moments: Vec<(f64, Moments)> = parts
         .iter()
         .filter(|(weight, _)| *weight > 0.0)

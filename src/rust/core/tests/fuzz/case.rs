@@ -1,9 +1,9 @@
 //! One random problem with its settings, and the fit.
 
-use crate::check::{check, factor_is_legal, hold};
-use crate::likelihood::{blur, log_likelihood, Residual};
-use crate::matrix::Matrix;
-use crate::settings::{prior, Settings, MOMENTS};
+use super::check::{check, factor_is_legal, hold};
+use super::likelihood::{blur, log_likelihood, Residual};
+use super::matrix::Matrix;
+use super::settings::{prior, Settings, MOMENTS};
 use nmu_core::bayes::Stage;
 use nmu_core::certify;
 use nmu_core::climb::Climb;

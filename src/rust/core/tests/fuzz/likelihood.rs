@@ -1,6 +1,6 @@
 //! The log-likelihood of a model, entry by entry from the densities.
 
-use crate::matrix::Matrix;
+use super::matrix::Matrix;
 use nmu_core::noise::{Law, Noise, Scales, Scatter};
 use nmu_core::normal::truncated;
 use nmu_core::view::Factor;

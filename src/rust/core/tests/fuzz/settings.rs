@@ -1,6 +1,6 @@
 //! The settings of one random fit, within what R lets through.
 
-use crate::matrix::Matrix;
+use super::matrix::Matrix;
 use nmu_core::climb::Rule;
 use nmu_core::error::Error;
 use nmu_core::noise::{Law, LawFamily, Means, Moments, Noise, Scales, Scatter, Shares};

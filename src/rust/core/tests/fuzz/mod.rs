@@ -4,7 +4,6 @@
 //!
 //! A problem is a number, from which it is drawn. `corpus.txt` keeps those that once failed, or that show a kind; they are
 //! always tried. Then follow `NMU_FUZZ` others (300 where it is not set), from `NMU_FUZZ_FROM` on.
-#![allow(clippy::expect_used)]
 
 mod case;
 mod check;

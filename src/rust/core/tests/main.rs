@@ -1,0 +1,23 @@
+//! All tests of the core in one program: it is linked once.
+#![allow(clippy::expect_used)]
+
+mod bayes;
+mod cancel;
+mod certify;
+mod climb;
+mod common;
+mod emg;
+mod fuzz;
+mod law;
+mod law_fit;
+mod normal;
+mod pass;
+mod posterior;
+mod prior;
+mod prior_estimates;
+mod prior_limits;
+mod remote;
+mod sparse;
+mod start;
+mod storage;
+mod worked_prior;
