@@ -40,7 +40,9 @@
   number <- x$path$factor
   last <- which(number == max(number[kept]))
   left_out <- setdiff(which(number < number[last]), kept)
-  fitted_so <- is.null(x$refit) && !is.na(x$loglik) && all(x$d[left_out] == 0)
+  # the path does not know what lambda and sigma were after a factor that is fixed
+  known <- !is.na(x$loglik) && !is.na(x$path$loglik[last])
+  fitted_so <- is.null(x$refit) && known && all(x$d[left_out] == 0)
   x[c("lambda", "sigma", "loglik")] <- if (fitted_so) {
     x$path[last, c("lambda", "sigma", "loglik")]
   } else {
@@ -66,7 +68,7 @@
   x["refit"] <- list(NULL)
   x["candidates"] <- list(NULL)
   x["certificate"] <- list(subset_certificate(x))
-  x$status <- path_status(x$path)
+  x$status <- if (is.na(x$lambda)) "interrupted" else path_status(x$path)
   x$converged <- x$status == "converged"
   validate_fit(x)
 }

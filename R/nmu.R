@@ -109,7 +109,7 @@
 #'   * `status`: `"converged"` where all factors were converged, null or fixed; else that of the
 #'     last factor that was not; `converged`: `TRUE` or `FALSE`;
 #'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `ignore_diag`,
-#'     `K` (factors found), `noise`, `prior_b`, `control`, `call`, and `A` unless `control` says
+#'     `refine`, `underapprox`, `K` (factors found), `noise`, `prior_b`, `control`, `call`, and `A` unless `control` says
 #'     not to keep it.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not as
@@ -220,7 +220,9 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   }
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
-  fit <- new_nmu(model, A, symmetric, ignore_diag, noise, prior_b, control, call)
+  fit <- new_nmu(
+    model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control, call
+  )
   signal_failure(blocks$failure, call, fit)
   signal_status(fit, call)
   if (is.null(fit$certificate)) {

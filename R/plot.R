@@ -28,8 +28,10 @@
 #'   ordered. For the columns, too: `list(u = , v = )`.
 #' @param style `"bars"` or `"lines"`, of loadings.
 #' @param ... `plot()`: passed on to [graphics::barplot()] or [graphics::plot.default()] (loadings),
-#'   [graphics::image()], [graphics::hist()], [graphics::plot.default()]. With `type = "tree"`, in
-#'   both functions, arguments of [factor_tree()]. Otherwise not used.
+#'   [graphics::image()], the plot of a histogram, whose `breaks` may be given as in
+#'   [graphics::hist()], and [graphics::plot.default()]; what is given takes the place of our own
+#'   settings. With `type = "tree"`, in both functions, arguments of [factor_tree()]. Otherwise not
+#'   used.
 #'
 #' @return `plot()`: the fit, invisibly. `autoplot()`: an object of class `ggplot`.
 #'
@@ -57,8 +59,8 @@ plot.nmu_fit <- function(x, type = c(
     loadings = plot_loadings(
       x, check_factors(factors, x, call), check_group(group, x, call), style, ...
     ),
-    matrices = plot_matrices(x, fit_data(x, A, call), ...),
-    residuals = plot_residuals(x, fit_data(x, A, call), ...),
+    matrices = plot_matrices(matrix_panels(x, check_drawable(type, x, A, call), call), ...),
+    residuals = plot_residuals(x, check_drawable(type, x, A, call), call, ...),
     trace = plot_trace(check_trace(x, call), ...),
     scree = plot_scree(x, ...),
     tree = plot(factor_tree(x, ...))
@@ -94,8 +96,38 @@ check_factors <- function(factors, fit, call) {
 #' @noRd
 check_trace <- function(fit, call) {
   if (!any(is.finite(trace_lines(fit)$loglik))) {
-    expected <- "another one than \"trace\": the fit has not kept the log-likelihood of iterations"
-    abort_input("type", expected, "\"trace\"", call)
+    refuse_type("trace", "the fit has not kept the log-likelihood of iterations", call)
   }
   fit
+}
+
+#' Refuse to draw entries where too little is known of them, or too many would have to be looked at
+#'
+#' @param type The plot.
+#' @param fit The fit.
+#' @param A The data, or `NULL`.
+#' @param call The user's call.
+#' @return The data.
+#' @noRd
+check_drawable <- function(type, fit, A, call) {
+  A <- fit_data(fit, A, call)
+  if (is.na(fit$lambda)) {
+    refuse_type(type, "the fit was interrupted before lambda and sigma were known", call)
+  }
+  # pictures of matrices are made of some rows at a time
+  at_once <- if (type == "matrices") ceiling(nrow(A) / most_cells) else nrow(A)
+  if (!is.matrix(A) && as.double(at_once) * ncol(A) > largest_block) {
+    refuse_type(type, "it looks at every entry, and the matrix is too large for that", call)
+  }
+  A
+}
+
+#' Refuse a type of plot
+#' @param type The type.
+#' @param why A clause.
+#' @param call The user's call.
+#' @noRd
+refuse_type <- function(type, why, call) {
+  expected <- sprintf("another one than \"%s\", since %s", type, why)
+  abort_input("type", expected, quote_text(type), call)
 }
