@@ -64,7 +64,8 @@ fuzz_settings <- function(A) {
   size <- max(abs(as.matrix(A)), 0, na.rm = TRUE)
   unit <- if (size > 0) size else 1
   draw <- list(
-    K = function() one_of(1, 2, 3, 3, length(as.matrix(A)), NULL),
+    # as many as there are entries where these are few: more take long
+    K = function() one_of(1, 2, 3, 3, min(prod(dim(A)), 12), NULL),
     prior = fuzz_prior,
     prior_v = fuzz_prior,
     noise = function() {

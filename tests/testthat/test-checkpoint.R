@@ -34,6 +34,48 @@ test_that("a fit that ended before its refit is refitted as if never stopped", {
   expect_same_fit(fit(init = fit(refine = FALSE)), fit())
 })
 
+test_that("fixed factors stay fixed when a fit goes on, and are not counted in K", {
+  for (A in list(whole, wide)) {
+    ones <- list(u = cbind(all = rep(1, nrow(A))), v = rep(1, ncol(A)))
+    fixed <- if (nrow(A) == ncol(A)) ones["u"] else ones
+    fit <- function(...) quietly(A, ...)
+    first <- fit(K = 1, fixed = fixed, refine = FALSE)
+    unrefined <- fit(K = 2, refine = FALSE, init = first)
+    expect_same_fit(unrefined, fit(K = 2, fixed = fixed, refine = FALSE))
+    expect_same_fit(fit(K = 2, init = first), fit(K = 2, fixed = fixed))
+    expect_identical(colnames(unrefined$u), c("all", "k1", "k2"))
+    expect_equal(unname(fit(K = 2, init = first)$u[, 1]), rep(1 / sqrt(nrow(A)), nrow(A)))
+    # in whatever order the factors are given, also without lambda and sigma of their own
+    expect_same_fit(fit(K = 2, refine = FALSE, init = first[2:1]), unrefined)
+    expect_same_fit(fit(K = 2, refine = FALSE, init = first["all"]), unrefined)
+  }
+})
+
+test_that("factors that are left out leave no gap in the path, and labels stay unique", {
+  fit <- quietly(whole, K = 3, refine = FALSE)
+  again <- quietly(whole, K = 3, refine = FALSE, init = fit[c(1, 3)])
+  expect_identical(colnames(again$u), c("k1", "k3", "k3_1"))
+  expect_identical(again$path$factor, 1:3)
+  counts <- tabulate(again$trace$factor, 3)
+  expect_identical(counts[1:2], tabulate(fit$trace$factor, 3)[c(1, 3)])
+  twice <- quietly(whole, K = 1, fixed = fit$u[, 1, drop = FALSE])
+  expect_identical(colnames(twice$u), c("k1", "k1_1"))
+})
+
+test_that("a fit whose factors fill the room goes on to itself", {
+  fit <- quietly(whole, K = 2, refine = FALSE)
+  full <- quietly(whole, K = NULL, init = fit, control = nmu_control(K_max = 2, maxiter = 60))
+  expect_identical(full$K, 2L)
+  expect_true(all(full$d > 0))
+})
+
+test_that("a certified fit is a start like any other", {
+  fit <- quietly(wide, K = 3, underapprox = TRUE)
+  again <- quietly(wide, K = 3, refine = FALSE, init = fit[1:2])
+  expect_identical(again$d[1:2], fit$d[1:2])
+  expect_identical(again$K, 3L)
+})
+
 # The first interrupt that a fit hears of comes once it has told `ticks` times where it stands.
 interrupted_fit <- function(A, ticks, ...) {
   told <- 0

@@ -15,6 +15,15 @@ test_that("the first factors are the fit that found them", {
   expect_identical(table[-3]$v, nmu(USArrests, K = 2, refine = FALSE)$v)
 })
 
+test_that("a factor that is fixed has no lambda and sigma of its own", {
+  fixed <- suppressMessages(nmu(tree, K = 1, fixed = rep(1, 16), refine = FALSE))
+  part <- fixed["f1"]
+  same <- c("lambda", "sigma", "law")
+  expect_identical(unclass(part)[same], unclass(fixed)[same])
+  expect_true(is.na(part$loglik))
+  expect_identical(part$status, "converged")
+})
+
 test_that("a fit of one factor has that to choose, and str() knows both classes", {
   one <- nmu_em(tree, 1, 0.1)
   expect_identical(one[], one)

@@ -36,6 +36,12 @@ test_that("logLik, nobs, AIC and BIC work", {
   expect_equal(attr(logLik(fits$estlambda), "df"), sum(fits$estlambda$u > 0) + 2)
   loadings <- sum(fits$nmu_general$u > 0) + sum(fits$nmu_general$v > 0)
   expect_equal(attr(logLik(fits$nmu_general), "df"), loadings - 2 + 2)
+  # what was given is not counted
+  given <- nmu(table, K = 2, noise = noise_fixed(0.05, 10))
+  loadings <- sum(given$u > 0) + sum(given$v > 0)
+  expect_equal(attr(logLik(given), "df"), loadings - 2)
+  ones <- nmu(blocks, K = 1, fixed = rep(1, 8), refine = FALSE)
+  expect_equal(attr(logLik(ones), "df"), 1 + sum(ones$u[, "k1"] > 0) + 2)
   # everything absorbed into b: no loading counts
   expect_equal(attr(logLik(nmu_em(blocks, 0.01, 1)), "df"), 0)
 })

@@ -36,6 +36,42 @@ test_that("all plots of all fits are drawn and leave the device as it was", {
   expect_identical(graphics::par(c("mfrow", "mar", "las", "cex")), before)
 })
 
+test_that("a tree of tips alone is drawn, and so is a fit that chose no factor", {
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  many <- nmu(-diag(70), K = NULL)
+  for (fit in list(many, nmu(matrix(-3)))) {
+    for (type in c("tree", "scree")) {
+      expect_identical(plot(fit, type = type), fit)
+      if (requireNamespace("ggplot2", quietly = TRUE)) {
+        expect_error(ggplot2::ggplot_build(ggplot2::autoplot(fit, type = type)), NA)
+      }
+    }
+  }
+})
+
+test_that("what the user says of a drawing takes the place of what we would have said", {
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  for (type in setdiff(types, "tree")) {
+    expect_error(plot(fits$nmu_general, type = type, main = "mine", cex.main = 2), NA)
+  }
+  for (style in c("bars", "lines")) plot(fits$nmu, style = style, col = "red", ylim = c(0, 2))
+  drawn <- residual_histogram(fits$nmu, blocks, NULL, breaks = 7)$bars
+  expect_lt(length(drawn$counts), 20)
+  expect_error(plot(fits$nmu, type = "residuals", breaks = 7, col = "red", xlab = "x"), NA)
+})
+
+test_that("what would look at too many entries, or knows too little, is refused", {
+  large <- Matrix::sparseMatrix(1:5, 2:6, x = 1, dims = c(7e4, 7e4), symmetric = TRUE)
+  fit <- suppressMessages(nmu(large, refine = FALSE, control = nmu_control(maxiter = 1)))
+  for (type in c("matrices", "residuals")) {
+    expect_refused(plot(fit, type = type), "type")
+    early <- replace(fits$certified, c("lambda", "sigma"), list(NA_real_))
+    expect_refused(plot(early, type = type), "type")
+  }
+})
+
 test_that("all plots of all fits are built by ggplot2", {
   skip_if_not_installed("ggplot2")
   for (name in names(fits)) {

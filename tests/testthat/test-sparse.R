@@ -160,3 +160,13 @@ test_that("planted communities are found where sigma is held at the root mean sq
   dense <- nmu(as.matrix(A), K = 1, "binary", noise, refine = FALSE, control = control)
   expect_equal(fit$u[, 1], dense$u[, 1], tolerance = 1e-9, ignore_attr = TRUE)
 })
+
+test_that("missing entries and an ignored diagonal go together", {
+  set.seed(9)
+  A <- Matrix::rsparsematrix(12, 12, 0.4, symmetric = TRUE)
+  A@x[1:2] <- NA
+  fit <- function(A) suppressMessages(nmu(A, K = 1, ignore_diag = TRUE))
+  expect_equal(fit(A)$d, fit(as.matrix(A))$d, tolerance = 1e-8)
+  only <- Matrix::sparseMatrix(1:2, 2:1, x = NA_real_, dims = c(2, 2))
+  expect_refused(nmu(only, ignore_diag = TRUE), "A")
+})

@@ -393,3 +393,13 @@ test_that("messages read well", {
     tell(signal_projection(c("converged", "stalled", "maxiter"), quote(predict(fit))))
   })
 })
+
+test_that("draws of what was not observed at all come from the prior", {
+  fit <- suppressMessages(
+    nmu(diag(4) + 1, K = 1, prior_b = prior_point_exponential(weight = 0.5), ignore_diag = TRUE)
+  )
+  set.seed(1)
+  draws <- posterior_b(fit, rows = 2, cols = 2, draws = 400)$draws
+  expect_identical(dim(draws), c(1L, 1L, 400L))
+  expect_lt(abs(mean(draws == 0) - 0.5), 0.1)
+})
