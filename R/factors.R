@@ -17,9 +17,13 @@
 #' @param i Which factors: whole numbers, negative ones for those to leave out; or names, such as
 #'   `"k2"`; or `TRUE` or `FALSE` for each factor. At least one factor is left, none twice.
 #'
-#' @return A fit of the same class, as described in [nmu()]. `fit[]` is `fit`.
+#' @return A fit of the same class, as described in [nmu()], whose `refit` and `candidates` are
+#'   `NULL`. The `certificate` is computed anew for the factors that are left, by one pass over `A`,
+#'   which reads a matrix on disk once; it is `NULL` where the fit has not kept its data. `fit[]`,
+#'   and any `i` that keeps all factors in order, is `fit` as it was.
 #'
-#' @section Errors: Class `nmu_error_input` where `i` is not as described.
+#' @section Errors: Class `nmu_error_input` where `i` is not as described, `nmu_error_blocks` where
+#'   a matrix on disk cannot be read, `nmu_error_interrupted` where the user interrupted.
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = 3)
@@ -97,7 +101,7 @@ subset_certificate <- function(fit) {
 #' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
 #' @param k Which factors, chosen as in `fit[k]`, see [nmu_subset]; all by default.
 #' @param n One positive whole number: at most how many features of a factor.
-#' @param side `"u"` for rows of `A` as features, `"v"` for columns.
+#' @param side `"u"` for rows of `A` as features, `"v"` for columns. Case matters.
 #'
 #' @return A data frame with a row for each feature, factor by factor, the largest loading first:
 #'   `factor` (its name), `feature` (a name, or a number where `A` has no names), `loading`

@@ -5,15 +5,16 @@
 #' @param object,x A fit; `x` of `print()` may also be a summary.
 #' @param side `"u"` (rows of `A`) or `"v"` (columns); the same where `A` is symmetric. Case
 #'   matters.
-#' @param rows,cols `residuals()`: a block of the matrix, chosen as in [posterior_b()]; of a sparse
-#'   matrix with more than ten million entries only blocks of at most as many can be had.
+#' @param rows,cols `residuals()`: a block of the matrix, chosen as in [posterior_b()]. `NULL` means
+#'   all. Of a matrix that is sparse or on disk, a block has at most ten million entries.
 #' @param A The data, needed by `residuals()` and by `logLik()` of an `nmu_em` fit,
 #'   where the fit has not kept them (`keep_data = FALSE`); used by
 #'   `summary()` if there.
 #' @param ... Not used by these methods.
 #'
 #' @return
-#' * `print()`: the fit, invisibly.
+#' * `print()`: the fit, invisibly; `format()`: what it prints, a character vector with an element
+#'   for each line (long lines are not yet broken).
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
 #'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `law` (see
 #'   [nmu()]), `sds`, `loglik`, `nobs`, `status`, and of `nmu` fits `certificate`, `refit`, `elbo`
@@ -40,7 +41,9 @@
 #' [stats::AIC()] and [stats::BIC()] compare such fits.
 #'
 #' @section Errors: Class `nmu_error_input` where the data are needed and neither kept nor
-#'   given, or given with another size, and where `side` is not one of its choices.
+#'   given, or given with another size, and where `side`, `rows` or `cols` is not as described;
+#'   class `nmu_error_blocks` where `summary()` cannot read a matrix on disk, and
+#'   `nmu_error_interrupted` where the user interrupted.
 #'
 #' @seealso [predict()][predict.nmu_fit] for new rows, [simulate()][simulate.nmu_fit] for new data,
 #'   [nmu_tables] for `as.data.frame()`, `tidy()`, `glance()` and `augment()`, [as_svd()] and

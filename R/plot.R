@@ -26,7 +26,7 @@
 #' @param group `NULL`, or how loadings are ordered: a factor (or strings) with an entry for each
 #'   row of `A`, by whose levels they are ordered and coloured; or numbers, by which they are only
 #'   ordered. For the columns, too: `list(u = , v = )`.
-#' @param style `"bars"` or `"lines"`, of loadings.
+#' @param style `"bars"` or `"lines"`, of loadings. Case matters, the beginning of a word is enough.
 #' @param ... `plot()`: passed on to [graphics::barplot()] or [graphics::plot.default()] (loadings),
 #'   [graphics::image()], [graphics::hist()], [graphics::plot.default()]. With `type = "tree"`, in
 #'   both functions, arguments of [factor_tree()]. Otherwise not used.
