@@ -102,9 +102,9 @@
 #'     which the log-likelihood never falls or, where it is not `NA`, the bound), `loglik`, `elbo`,
 #'     `lambda`, `sigma`;
 #'   * `refit`: `NULL`, or a list about the joint refit: `lambda`, `sigma`, `loglik`, `elbo` (`NaN`
-#'     without priors), `status` (as in the path, or `"refused"` where it lost a factor or flatness),
-#'     `settled` (was its end accepted? `NA` for a certified underapproximation, of which only
-#'     \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood), `bound`, `se_log_lambda`,
+#'     without priors), `status` (as in the path, or `"refused"` where it lost a factor or
+#'     flatness), `settled` (was its end accepted? `NA` for a certified underapproximation, of which
+#'     only \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood), `bound`, `se_log_lambda`,
 #'     `se_log_sigma`, `trace`;
 #'   * `sds`: `NULL`, or with `noise_mle(by = )` the standard deviation of the noise of each row or
 #'     column;

@@ -14,8 +14,8 @@
 #'   \eqn{\sigma = 0.1} and takes 5 rounds of EM; after a round, \eqn{\lambda} becomes 1/mean and
 #'   \eqn{\sigma} the standard deviation of the residual. That \eqn{\sigma} is too large, by the
 #'   part of the variance that belongs to \eqn{b}; the rule is kept so that its results can be
-#'   reproduced. Its starting values are in the units of `A`, so its results depend on the scale of `A`.
-#'   Those of `noise_mle()` and `noise_moments()` do not.
+#'   reproduced. Its starting values are in the units of `A`, so its results depend on the scale of
+#'   `A`. Those of `noise_mle()` and `noise_moments()` do not.
 #'
 #' @section Bounds: The likelihood has no maximum on exact data, where it grows as
 #'   \eqn{\sigma \to 0}, nor where the residual is not skewed to the right, where \eqn{b}
@@ -50,9 +50,9 @@
 #'   \eqn{\log\sigma} come from the curvature of the likelihood (`se_log_lambda` and `se_log_sigma`
 #'   in the path). They do not allow for the factors having been fitted to the same entries, n
 #'   loadings to \eqn{n^2/2} of them: \eqn{\lambda} comes out too large by 0.3 to 1.9 per cent at
-#'   \eqn{n = 500}, \eqn{\sigma} by 0.4 to 1.5 per cent where no bound is active (mean of ten simulated
-#'   matrices, one factor, \eqn{\lambda\sigma} from 0.03 to 1), which can be several standard
-#'   errors. The bias falls as n grows.
+#'   \eqn{n = 500}, \eqn{\sigma} by 0.4 to 1.5 per cent where no bound is active (mean of ten
+#'   simulated matrices, one factor, \eqn{\lambda\sigma} from 0.03 to 1), which can be several
+#'   standard errors. The bias falls as n grows.
 #'
 #' @param floor One number from 0 to 1: least \eqn{\sigma}, as a share of the standard
 #'   deviation of the factor's initial residual.
