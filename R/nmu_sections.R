@@ -48,7 +48,8 @@
 #'   most 12 have a scale above zero. Where weights are estimated, `scales` are in units of the mean
 #'   of \eqn{b}, and some must be below 1 and some above; by default they are 0, 1/9, 1/3, 1, 3, 9
 #'   and 27. Rates cannot be given; weights can. The density of the residual is
-#'   \eqn{\pi_0 N(0, \sigma^2) + \sum_k \pi_k f(\cdot\,; r_k, \sigma)}{ pi_0 N(0, sigma^2) + sum_k pi_k f(.; r_k, sigma)},
+#'   \eqn{\pi_0 N(0, \sigma^2) + \sum_k \pi_k f(\cdot\,; r_k, \sigma)}{
+#'   pi_0 N(0, sigma^2) + sum_k pi_k f(.; r_k, sigma)},
 #'   with the density \eqn{f} of [demg()]. It need not be log-concave: then an entry far above the
 #'   factors pulls less at them than one nearby, and the likelihood may have several local maxima.
 #'   Do not use such priors on data without noise: an entry that is fitted exactly then raises the
