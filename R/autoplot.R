@@ -15,8 +15,8 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
     loadings = gg_loadings(
       object, check_factors(factors, object, call), check_group(group, object, call), style
     ),
-    matrices = gg_matrices(object, fit_data(object, A, call)),
-    residuals = gg_residuals(object, fit_data(object, A, call)),
+    matrices = gg_matrices(matrix_panels(object, check_drawable(type, object, A, call), call)),
+    residuals = gg_residuals(object, check_drawable(type, object, A, call), call),
     trace = gg_trace(check_trace(object, call)),
     scree = gg_scree(object),
     tree = autoplot.nmu_tree(factor_tree(object, ...))
@@ -25,7 +25,8 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
 
 #' The plots of ggplot2
 #'
-#' @param fit,shown,group,style,A As in `plot_loadings()` and `plot_matrices()`.
+#' @param fit,shown,group,style,panels,A,call As in `plot_loadings()`, `plot_matrices()` and
+#'   `plot_residuals()`.
 #' @return An object of class `ggplot`.
 #' @name gg
 #' @noRd
@@ -105,8 +106,7 @@ gg_theme <- function() {
 
 #' @rdname gg
 #' @noRd
-gg_matrices <- function(fit, A) {
-  panels <- matrix_panels(fit, A)
+gg_matrices <- function(panels) {
   cells <- lapply(names(panels), function(title) {
     panel <- panels[[title]]
     data.frame(
@@ -137,15 +137,14 @@ gg_matrices <- function(fit, A) {
 
 #' @rdname gg
 #' @noRd
-gg_residuals <- function(fit, A) {
-  found <- residual_histogram(fit, A)
-  bars <- graphics::hist(found$residual, breaks = 50, plot = FALSE)
-  top <- max(bars$density, min(max(found$density$y), 1.5 * max(bars$density)))
+gg_residuals <- function(fit, A, call) {
+  found <- residual_histogram(fit, A, call)
+  bars <- found$bars
   table <- data.frame(x = bars$mids, y = bars$density, width = diff(bars$breaks))
   ggplot2::ggplot(table, ggplot2::aes(x = .data$x, y = .data$y)) +
     ggplot2::geom_col(width = table$width, fill = "grey85", colour = "grey60") +
     ggplot2::geom_line(data = found$density, colour = accent, linewidth = 0.9) +
-    ggplot2::coord_cartesian(ylim = c(0, top)) +
+    ggplot2::coord_cartesian(ylim = c(0, found$top)) +
     ggplot2::labs(
       x = "residual A - fitted", y = "density", title = noise_text(fit),
       subtitle = "bars: residuals; line: EMG density of the model"

@@ -13,6 +13,9 @@ describe <- function(x) {
   if (is.function(x)) {
     return("a function")
   }
+  if (inherits(x, c("Matrix", "DelayedMatrix"))) {
+    return(sprintf("a %d x %d matrix of class %s", nrow(x), ncol(x), quote_text(class(x)[1])))
+  }
   if (!is.atomic(x) || is.object(x)) {
     return(sprintf("an object of class %s", quote_text(class(x)[1])))
   }
@@ -61,7 +64,7 @@ check_positive <- function(x, arg, call) {
     abort_input(arg, "one positive, finite number", describe(x), call)
   }
   if (x > largest_size || x < 1 / largest_size) {
-    expected <- sprintf("between %g and %g (rescale A)", 1 / largest_size, largest_size)
+    expected <- sprintf("between %g and %g", 1 / largest_size, largest_size)
     abort_input(arg, expected, describe(x), call)
   }
   as.double(x)
@@ -273,6 +276,21 @@ check_symmetric <- function(symmetric, scan, A, call) {
     abort_input("A", "symmetric where symmetric = TRUE is given", found, call)
   }
   symmetric
+}
+
+#' Make what the user named
+#'
+#' @inheritParams checks
+#' @param known A named list of constructors that need no arguments.
+#' @param expected What is accepted, with `%s` in the place of their names.
+#' @return What the constructor of that name makes.
+#' @noRd
+by_name <- function(x, known, arg, expected, call) {
+  if (!is.character(x) || length(x) != 1 || !(x %in% names(known))) {
+    names <- paste0("\"", names(known), "\"", collapse = ", ")
+    abort_input(arg, sprintf(expected, names), describe(x), call)
+  }
+  known[[x]]()
 }
 
 #' Check a choice among a few words; case matters, the beginning of a word is enough

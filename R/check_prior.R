@@ -58,15 +58,12 @@
 #' @export
 check_prior <- function(prior, x = NULL, s = NULL, tolerance = 1e-8, error = FALSE) {
   call <- match.call()
-  priors <- check_priors(prior, "prior", call)
-  if (length(priors) > 1) {
-    abort_input("prior", "one prior", sprintf("%d of them", length(priors)), call)
-  }
+  prior <- check_single_prior(prior, "prior", call)
   example <- example_observations()
   data <- check_observations(x %||% example$x, s %||% if (is.null(x)) example$s else 1, call)
   tolerance <- check_positive(tolerance, "tolerance", call)
   error <- check_flag(error, "error", call)
-  checks <- run_checks(priors[[1]], data, tolerance, call)
+  checks <- run_checks(prior, data, tolerance, call)
   if (error && !all(checks$passed)) {
     failed <- checks$check[!checks$passed]
     abort_nmu("The prior is not as it should be: {.val {failed}} failed.",

@@ -95,13 +95,11 @@ check_control <- function(control, call) {
 #' @method print nmu_control
 #' @export
 print.nmu_control <- function(x, ...) {
-  if (is.null(x$BPPARAM)) {
-    x$BPPARAM <- NULL
-  }
-  values <- vapply(x, FUN.VALUE = "", FUN = function(value) {
+  shown <- unclass(x)[setdiff(names(x), if (is.null(x$BPPARAM)) "BPPARAM")]
+  values <- vapply(shown, FUN.VALUE = "", FUN = function(value) {
     if (isS4(value)) class(value)[1] else format(value %||% "chosen by the method")
   })
   cli::cat_line("<nmu_control>")
-  cli::cat_line("  ", format(names(x)), " = ", values)
+  cli::cat_line("  ", format(names(shown)), " = ", values)
   invisible(x)
 }

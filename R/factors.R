@@ -6,7 +6,7 @@
 #' Factors are found one after another, so that the path has \eqn{\lambda}, \eqn{\sigma} and the
 #' log-likelihood of the model with the first k of them, for each k. A fit of those, such as
 #' `fit[1:3]`, is given these values, unless all factors were refitted together (`refine = TRUE`,
-#' the default). Null factors may be left out, `fit[fit$d > 0]`, and the order may change. Any other
+#' the default) or the last of them is a `fixed` one. Null factors may be left out, `fit[fit$d > 0]`, and the order may change. Any other
 #' choice of factors is a model that was not fitted. Such a fit keeps \eqn{\lambda} and
 #' \eqn{\sigma} of the fit that it was taken from, and its `loglik`, `logLik()`, [stats::AIC()] and
 #' [stats::BIC()] are `NA`.
@@ -44,7 +44,9 @@
   number <- x$path$factor
   last <- which(number == max(number[kept]))
   left_out <- setdiff(which(number < number[last]), kept)
-  fitted_so <- is.null(x$refit) && !is.na(x$loglik) && all(x$d[left_out] == 0)
+  # the path does not know what lambda and sigma were after a factor that is fixed
+  known <- !is.na(x$loglik) && !is.na(x$path$loglik[last])
+  fitted_so <- is.null(x$refit) && known && all(x$d[left_out] == 0)
   x[c("lambda", "sigma", "loglik")] <- if (fitted_so) {
     x$path[last, c("lambda", "sigma", "loglik")]
   } else {
@@ -70,7 +72,7 @@
   x["refit"] <- list(NULL)
   x["candidates"] <- list(NULL)
   x["certificate"] <- list(subset_certificate(x))
-  x$status <- path_status(x$path)
+  x$status <- if (is.na(x$lambda)) "interrupted" else path_status(x$path)
   x$converged <- x$status == "converged"
   validate_fit(x)
 }

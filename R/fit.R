@@ -65,11 +65,12 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
 #' @param model What `deflated_model()` or `certified_model()` returned, and a `certificate`.
 #' @param noise The estimator of lambda and sigma.
 #' @param prior_b The prior of the remainder.
-#' @param ignore_diag Was the diagonal left out?
+#' @param ignore_diag,refine,underapprox As the user asked, in [nmu()].
 #' @inheritParams new_nmu_em
 #' @return An object of class `nmu`.
 #' @noRd
-new_nmu <- function(model, A, symmetric, ignore_diag, noise, prior_b, control, call) {
+new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control,
+                    call) {
   K <- length(model$d)
   labels <- loading_names(A, symmetric)
   dimnames(model$u) <- list(labels$u, model$labels)
@@ -102,6 +103,8 @@ new_nmu <- function(model, A, symmetric, ignore_diag, noise, prior_b, control, c
     nobs = model$nobs,
     symmetric = symmetric,
     ignore_diag = ignore_diag,
+    refine = refine,
+    underapprox = underapprox,
     K = K,
     prior = model$prior,
     prior_v = model$prior_v,
@@ -175,8 +178,10 @@ validate_fit <- function(fit) {
     "v must be finite and nonnegative" = all(is.finite(factors$v)) && all(factors$v >= 0),
     "u and v must have a column for each d" =
       ncol(factors$u) == length(factors$d) && ncol(factors$v) == length(factors$d),
-    "lambda and sigma must not be missing" =
-      fit$status == "interrupted" || !anyNA(c(fit$lambda, fit$sigma))
+    "lambda and sigma must be finite" =
+      fit$status == "interrupted" || all(is.finite(c(fit$lambda, fit$sigma))),
+    "b must be finite and nonnegative" =
+      is.null(fit$b) || isTRUE(min(fit$b) >= 0 && max(fit$b) < Inf)
   )
   fit
 }

@@ -7,7 +7,7 @@
 #' @param noise The estimator of lambda and sigma.
 #' @param call The user's call.
 #' @return A list of `fixed`, `kept` and `starts`, each `NULL` or a list of `d`, `u` and `v`, and of
-#'   `earlier`, the fit whose factors are kept, or `NULL`.
+#'   `earlier`, what an earlier fit says of those of its factors that are kept, or `NULL`.
 #' @noRd
 check_given <- function(init, fixed, A, symmetric, noise, call) {
   if (!is.null(fixed)) {
@@ -30,24 +30,37 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
   # the factor at which the user interrupted the fit starts again from where it stood
   cut <- identical(init$path$status[init$K], "interrupted") && is.null(init$refit)
   whole <- seq_len(init$K - cut)
+  stay <- init$path$status[whole] == "fixed"
   factors <- function(i) {
     v <- if (!symmetric) init$v[, i, drop = FALSE]
-    list(d = init$d[i], u = init$u[, i, drop = FALSE], v = v)
+    if (length(i) > 0) list(d = init$d[i], u = init$u[, i, drop = FALSE], v = v)
   }
+  kept <- factors(whole[!stay])
   started <- cut && init$d[init$K] > 0
   list(
-    fixed = NULL,
-    kept = if (length(whole) > 0) c(factors(whole), noise_after(init, max(whole))),
+    fixed = factors(whole[stay]),
+    kept = if (!is.null(kept)) c(kept, noise_after(init, max(whole))),
     starts = if (started) factors(init$K),
-    earlier = if (length(whole) > 0) {
-      rows <- init$trace$factor %in% init$path$factor[whole]
-      list(
-        path = init$path[whole, ], trace = init$trace[rows, ],
-        labels = colnames(init$u)[whole], nobs = init$nobs, refit = init$refit,
-        posterior = posterior_of(init$posterior, whole, symmetric),
-        laws = init$laws[whole], law = init$law, scatter = init$scatter[whole]
-      )
-    }
+    earlier = if (length(whole) > 0) earlier_model(init, whole[stay], whole[!stay], symmetric)
+  )
+}
+
+#' What an earlier fit says of factors that are kept
+#'
+#' @param fit An object of class `nmu`.
+#' @param fixed,kept Which of its factors stay fixed and which are kept, as numbers.
+#' @param symmetric Is the matrix treated as symmetric?
+#' @return A list: `path`, `labels`, `laws` and `scatter` of the kept ones; `trace`, in which factors
+#'   have the numbers that they get, the fixed ones first; and what concerns the whole.
+#' @noRd
+earlier_model <- function(fit, fixed, kept, symmetric) {
+  trace <- fit$trace
+  trace$factor <- match(trace$factor, fit$path$factor[c(fixed, kept)])
+  list(
+    path = fit$path[kept, ], trace = trace[!is.na(trace$factor), ],
+    labels = colnames(fit$u)[kept], nobs = fit$nobs, refit = fit$refit,
+    posterior = posterior_of(fit$posterior, c(fixed, kept), symmetric),
+    laws = fit$laws[kept], law = fit$law, scatter = fit$scatter[kept]
   )
 }
 

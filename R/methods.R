@@ -21,7 +21,7 @@
 #'   and `priors` (text: the priors, and their hyperparameters of each factor). The share of a
 #'   factor is
 #'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need not add
-#'   up to that of all of them. The support is the number of entries of `u` or `v` that are
+#'   up to that of all of them; of a matrix of zeros they are `NA`. The support is the number of entries of `u` or `v` that are
 #'   not zero.
 #' * `coef()`: a matrix with a column for each factor, \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} or
 #'   \eqn{\sqrt{d_k} v_k}{sqrt(d_k) v_k}, so that `coef(fit, "u") %*% t(coef(fit, "v"))` is
@@ -30,10 +30,10 @@
 #'   minus that, which is the remainder and the noise.
 #' * `logLik()`: an object of class `logLik`, so that [stats::AIC()] and [stats::BIC()] work.
 #'   Its `df` counts the loadings that are not zero (less one a factor where `A` is not
-#'   symmetric, for the scale that `u` and `v` share), two for \eqn{\lambda} and \eqn{\sigma}
-#'   where they were estimated, and the free weights of `prior_b` and standard deviations of
-#'   `noise_mle(by = )`. It is `NA` for factors taken out of a fit that were
-#'   not fitted without the others, see [nmu_subset].
+#'   symmetric, for the scale that `u` and `v` share), only the weight of a `fixed` factor, two for
+#'   \eqn{\lambda} and \eqn{\sigma} where they were estimated, and the free weights of `prior_b`
+#'   and standard deviations of `noise_mle(by = )`. The log-likelihood is `NA` for factors taken out
+#'   of a fit that were not fitted without the others, see [nmu_subset].
 #' * `nobs()`: the number of entries that the log-likelihood counts: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
 #'
@@ -77,8 +77,19 @@ fitted.nmu_fit <- function(object, ...) {
 #' @export
 residuals.nmu_fit <- function(object, A = NULL, rows = NULL, cols = NULL, ...) {
   call <- quote(residuals(object))
-  factors <- fit_factors(object)
-  A <- fit_data(object, A, call)
+  residual_block(object, fit_data(object, A, call), call, rows, cols)
+}
+
+#' The residuals of a block, by whatever function the user asked for them
+#'
+#' @param fit A fit.
+#' @param A Its data.
+#' @param call The user's call.
+#' @param rows,cols As in [nmu_methods].
+#' @return A matrix.
+#' @noRd
+residual_block <- function(fit, A, call, rows = NULL, cols = NULL) {
+  factors <- fit_factors(fit)
   if (!is.matrix(A) || !is.null(rows) || !is.null(cols)) {
     rows <- check_lines(rows, "rows", "row", factors$u, call)
     cols <- check_lines(cols, "cols", "column", factors$v, call)
@@ -100,16 +111,19 @@ nobs.nmu_fit <- function(object, ...) {
 #' @rdname nmu_methods
 #' @export
 logLik.nmu <- function(object, ...) {
+  noise <- if (object$noise$rule == "fixed") 0 else 2
   # standard deviations have a mean square that is sigma's
   differing <- max(length(object$sds) - 1, 0)
-  new_log_lik(object$loglik, object, estimated = 2 + law_parameters(object) + differing)
+  new_log_lik(object$loglik, object, estimated = noise + law_parameters(object) + differing)
 }
 
 #' @rdname nmu_methods
 #' @export
 logLik.nmu_em <- function(object, A = NULL, ...) {
   # the trace ends before the last d, lambda and sigma, so it does not have this value
-  density <- demg(residuals(object, A = A), object$lambda, object$sigma, log = TRUE)
+  call <- quote(logLik(object))
+  residual <- residual_block(object, fit_data(object, A, call), call)
+  density <- demg(residual, object$lambda, object$sigma, log = TRUE)
   new_log_lik(sum(density), object, estimated = if (object$estimated) 2 else 0)
 }
 
@@ -126,6 +140,8 @@ new_log_lik <- function(value, fit, estimated) {
   if (!fit$symmetric) {
     loadings <- pmax(loadings + support_size(factors$v) - 1, 0)
   }
+  fixed <- fit$path$status %in% "fixed"
+  loadings[fixed] <- fit$d[fixed] > 0
   structure(value, df = sum(loadings) + estimated, nobs = fit$nobs, class = "logLik")
 }
 

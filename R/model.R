@@ -21,10 +21,10 @@ deflated_model <- function(found, given, chosen) {
   fixed$bound <- rep("none", nrow(fixed))
   path <- rbind(fixed, given$earlier$path[names(path)], path)
   new <- bind_factors(found$fixed, given$kept, found$new)
-  labels <- c(
+  labels <- make.unique(c(
     colnames(given$fixed$u) %||% sprintf("f%d", seq_along(given$fixed$d)),
     given$earlier$labels, new_labels(length(found$new$d), given)
-  )
+  ), sep = "_")
   laws <- c(vector("list", nrow(fixed)), given$earlier$laws, lapply(found$laws, data.frame))
   scatter <- c(vector("list", nrow(fixed)), given$earlier$scatter, found$deviations)
   # where nothing was added nor refitted, the model is the earlier one

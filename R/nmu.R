@@ -55,7 +55,8 @@
 #'   nonnegative and not all zero; or an earlier fit of the same matrix to go on from: factors of
 #'   an `nmu` fit are kept as they are, and those up to `K` are added (a factor that was
 #'   interrupted starts again from where it stood); an `nmu_em` fit is a start. Column names
-#'   become the labels of factors; where sides are given, those of `u` do.
+#'   become the labels of factors; where both sides are given, those of `u` do. Labels that occur
+#'   twice are made unique (`"a"`, `"a_1"`).
 #' @param fixed `NULL`, or loadings that stay as they are, given like those of `init`, such as a
 #'   constant for an intercept. They come first, are not counted in `K` here, and are labelled by
 #'   the column names of `u`, or `"f1"`, `"f2"` ...; their weights `d` are estimated. Not with
@@ -124,8 +125,8 @@
 #'     `"converged"` where all factors are converged, null or fixed; else the status of the last
 #'     factor that is not; `converged`: `TRUE` or `FALSE`;
 #'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `ignore_diag`,
-#'     `K` (number of factors, fixed ones included), `noise`, `prior_b`, `control`, `call`, and `A`
-#'     unless `control` says not to keep it.
+#'     `refine`, `underapprox`, `K` (number of factors, fixed ones included), `noise`, `prior_b`,
+#'     `control`, `call`, and `A` unless `control` says not to keep it.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not as
 #'   described, `nmu_error_core` where the core cannot go on, `nmu_error_prior` where a function of
@@ -235,7 +236,9 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   }
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
-  fit <- new_nmu(model, A, symmetric, ignore_diag, noise, prior_b, control, call)
+  fit <- new_nmu(
+    model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control, call
+  )
   signal_failure(blocks$failure, call, fit)
   signal_status(fit, call)
   if (is.null(fit$certificate)) {

@@ -202,15 +202,8 @@ check_noise <- function(noise, call) {
   if (inherits(noise, "nmu_noise")) {
     return(noise)
   }
-  known <- noise_constructors()
-  if (!is.character(noise) || length(noise) != 1 || !(noise %in% names(known))) {
-    expected <- sprintf(
-      "an estimator such as noise_mle(), or its name (%s)",
-      paste0("\"", names(known), "\"", collapse = ", ")
-    )
-    abort_input("noise", expected, describe(noise), call)
-  }
-  known[[noise]]()
+  expected <- "an estimator such as noise_mle(), or its name (%s)"
+  by_name(noise, noise_constructors(), "noise", expected, call)
 }
 
 #' @rdname noise

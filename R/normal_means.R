@@ -46,11 +46,8 @@
 normal_means <- function(x, s, prior) {
   call <- match.call()
   observations <- check_observations(x, s, call)
-  priors <- check_priors(prior, "prior", call)
-  if (length(priors) > 1) {
-    abort_input("prior", "one prior", sprintf("%d of them", length(priors)), call)
-  }
-  solve_normal_means(observations$x, observations$s, priors[[1]], call)
+  prior <- check_single_prior(prior, "prior", call)
+  solve_normal_means(observations$x, observations$s, prior, call)
 }
 
 #' Solve a normal-means problem whose parts have been checked

@@ -28,13 +28,19 @@
 #'   ordered. For the columns, too: `list(u = , v = )`.
 #' @param style `"bars"` or `"lines"`, of loadings. Case matters, the beginning of a word is enough.
 #' @param ... `plot()`: passed on to [graphics::barplot()] or [graphics::plot.default()] (loadings),
-#'   [graphics::image()], [graphics::hist()], [graphics::plot.default()]. With `type = "tree"`, in
-#'   both functions, arguments of [factor_tree()]. Otherwise not used.
+#'   [graphics::image()], the plot of a histogram, whose `breaks` may be given as in
+#'   [graphics::hist()], and [graphics::plot.default()]; what is given takes the place of our own
+#'   settings. With `type = "tree"`, in both functions, arguments of [factor_tree()]. Otherwise not
+#'   used.
 #'
 #' @return `plot()`: the fit, invisibly. `autoplot()`: an object of class `ggplot`.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described or
-#'   the data are needed and neither kept nor given.
+#' @section Errors: Class `nmu_error_input` where an argument is not as described, where the data are
+#'   needed and neither kept nor given, and where a type cannot be drawn: `"trace"` of a fit that has
+#'   kept none, `"matrices"` and `"residuals"` of a fit that was interrupted before \eqn{\lambda} and
+#'   \eqn{\sigma} were known, or of a matrix that is sparse or on disk and too large (for
+#'   `"residuals"`, more than ten million entries; for `"matrices"`, more than ten million in a
+#'   two-hundredth of its rows).
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = NULL)
@@ -57,8 +63,8 @@ plot.nmu_fit <- function(x, type = c(
     loadings = plot_loadings(
       x, check_factors(factors, x, call), check_group(group, x, call), style, ...
     ),
-    matrices = plot_matrices(x, fit_data(x, A, call), ...),
-    residuals = plot_residuals(x, fit_data(x, A, call), ...),
+    matrices = plot_matrices(matrix_panels(x, check_drawable(type, x, A, call), call), ...),
+    residuals = plot_residuals(x, check_drawable(type, x, A, call), call, ...),
     trace = plot_trace(check_trace(x, call), ...),
     scree = plot_scree(x, ...),
     tree = plot(factor_tree(x, ...))
@@ -94,8 +100,38 @@ check_factors <- function(factors, fit, call) {
 #' @noRd
 check_trace <- function(fit, call) {
   if (!any(is.finite(trace_lines(fit)$loglik))) {
-    expected <- "another one than \"trace\": the fit has not kept the log-likelihood of iterations"
-    abort_input("type", expected, "\"trace\"", call)
+    refuse_type("trace", "the fit has not kept the log-likelihood of iterations", call)
   }
   fit
+}
+
+#' Refuse to draw entries where too little is known of them, or too many would have to be looked at
+#'
+#' @param type The plot.
+#' @param fit The fit.
+#' @param A The data, or `NULL`.
+#' @param call The user's call.
+#' @return The data.
+#' @noRd
+check_drawable <- function(type, fit, A, call) {
+  A <- fit_data(fit, A, call)
+  if (is.na(fit$lambda)) {
+    refuse_type(type, "the fit was interrupted before lambda and sigma were known", call)
+  }
+  # pictures of matrices are made of some rows at a time
+  at_once <- if (type == "matrices") ceiling(nrow(A) / most_cells) else nrow(A)
+  if (!is.matrix(A) && as.double(at_once) * ncol(A) > largest_block) {
+    refuse_type(type, "it looks at every entry, and the matrix is too large for that", call)
+  }
+  A
+}
+
+#' Refuse a type of plot
+#' @param type The type.
+#' @param why A clause.
+#' @param call The user's call.
+#' @noRd
+refuse_type <- function(type, why, call) {
+  expected <- sprintf("another one than \"%s\", since %s", type, why)
+  abort_input("type", expected, quote_text(type), call)
 }

@@ -1,5 +1,17 @@
 # plot() in base graphics; each function leaves the settings of the device as it found them.
 
+#' Draw with settings of ours, in the place of which the user may have given others
+#'
+#' @param draw A function of `...`.
+#' @param ours A named list.
+#' @param ... What the user gave.
+#' @return What `draw` returns.
+#' @noRd
+draw_with <- function(draw, ours, ...) {
+  given <- list(...)
+  do.call(draw, c(ours[setdiff(names(ours), names(given))], given))
+}
+
 #' Draw the loadings, a panel for each factor
 #'
 #' @param fit A fit.
@@ -45,19 +57,17 @@ draw_loadings <- function(panels, index, style, ...) {
   # of a null factor an empty panel, which starts at zero like all others
   limits <- c(0, if (any(value > 0)) max(value) else 1)
   if (style == "bars") {
-    draw <- function(..., ylim = limits) graphics::barplot(value, ..., ylim = ylim)
-    at <- draw(
+    at <- draw_with(function(...) graphics::barplot(value, ...), list(
       names.arg = if (is.null(group)) panels$labels else rep("", length(value)), cex.names = small,
-      col = colours, border = NA, space = if (length(value) > 60) 0 else 0.2,
-      main = panels$titles[index], cex.main = 0.95, ...
-    )
+      col = colours, border = NA, space = if (length(value) > 60) 0 else 0.2, ylim = limits,
+      main = panels$titles[index], cex.main = 0.95
+    ), ...)
   } else {
     at <- seq_along(value)
-    draw <- function(..., ylim = limits) graphics::plot.default(at, value, ..., ylim = ylim)
-    draw(
-      type = "n", xaxt = "n", xlab = "", ylab = "", bty = "n",
-      main = panels$titles[index], cex.main = 0.95, ...
-    )
+    draw_with(function(...) graphics::plot.default(at, value, ...), list(
+      type = "n", xaxt = "n", xlab = "", ylab = "", bty = "n", ylim = limits,
+      main = panels$titles[index], cex.main = 0.95
+    ), ...)
     graphics::lines(at, value, col = "grey60")
     graphics::points(at, value, col = colours, pch = 16, cex = 0.6)
     if (is.null(group)) {
@@ -77,12 +87,10 @@ draw_loadings <- function(panels, index, style, ...) {
 
 #' Draw A and what the model splits it into, on one scale
 #'
-#' @param fit A fit.
-#' @param A Its data.
+#' @param panels What `matrix_panels()` returned.
 #' @param ... Passed on to [graphics::image()].
 #' @noRd
-plot_matrices <- function(fit, A, ...) {
-  panels <- matrix_panels(fit, A)
+plot_matrices <- function(panels, ...) {
   limits <- range(unlist(panels), finite = TRUE)
   if (diff(limits) == 0) {
     limits <- limits + c(-0.5, 0.5)
@@ -100,10 +108,9 @@ plot_matrices <- function(fit, A, ...) {
     left <- if (is.null(labels)) 1 else min(1 + 0.4 * max(nchar(strtrim(labels, 14))), 7)
     graphics::par(mar = c(1, left, 2, 0.5))
     upright <- t(panel[rev(seq_len(nrow(panel))), , drop = FALSE])
-    graphics::image(
-      upright,
-      zlim = limits, col = colours, axes = FALSE, main = title, cex.main = 1, ...
-    )
+    draw_with(function(...) graphics::image(upright, ...), list(
+      zlim = limits, col = colours, axes = FALSE, main = title, cex.main = 1
+    ), ...)
     if (!is.null(labels)) {
       at <- if (length(labels) > 1) seq(1, 0, length.out = length(labels)) else 0
       graphics::axis(
@@ -125,18 +132,16 @@ plot_matrices <- function(fit, A, ...) {
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param ... Passed on to [graphics::hist()].
+#' @param call The user's call.
+#' @param breaks As in [graphics::hist()].
+#' @param ... Passed on to the plot of a histogram.
 #' @noRd
-plot_residuals <- function(fit, A, ...) {
-  found <- residual_histogram(fit, A)
-  bars <- graphics::hist(found$residual, breaks = 50, plot = FALSE)
-  # at the least sigma the density may be a spike that would hide the histogram
-  top <- max(bars$density, min(max(found$density$y), 1.5 * max(bars$density)))
-  graphics::hist(
-    found$residual,
-    breaks = 50, freq = FALSE, col = "grey85", border = "grey60", xlab = "residual A - fitted",
-    main = noise_text(fit), ylim = c(0, top), ...
-  )
+plot_residuals <- function(fit, A, call, breaks = 50, ...) {
+  found <- residual_histogram(fit, A, call, breaks)
+  draw_with(function(...) plot(found$bars, ...), list(
+    freq = FALSE, col = "grey85", border = "grey60", xlab = "residual A - fitted",
+    main = noise_text(fit), ylim = c(0, found$top)
+  ), ...)
   graphics::lines(found$density, col = accent, lwd = 2)
   graphics::legend(
     "topright",
@@ -155,11 +160,10 @@ plot_trace <- function(fit, ...) {
   colours <- viridis(nlevels(lines$part), 0.9)
   old <- graphics::par(mar = c(4, 4, 2, 8.5))
   on.exit(graphics::par(old))
-  graphics::plot.default(
-    lines$iteration, lines$loglik,
+  draw_with(function(...) graphics::plot.default(lines$iteration, lines$loglik, ...), list(
     type = "n", ylim = trace_limits(lines), xlab = "iteration, counted through",
-    ylab = "log-likelihood", bty = "n", ...
-  )
+    ylab = "log-likelihood", bty = "n"
+  ), ...)
   for (run in split(lines, list(lines$part, lines$stage), drop = TRUE)) {
     graphics::lines(run$iteration, run$loglik, col = colours[run$part[1]], lwd = 2)
     if (nrow(run) == 1) {
@@ -191,11 +195,10 @@ plot_scree <- function(fit, ...) {
     zero <- c(0, if (all(panel$value == 0)) 1)
     # room for the legend below the points
     room <- if (length(present) > 1) 0.2 * diff(range(panel$value)) else 0
-    graphics::plot.default(
-      panel$K, panel$value,
+    draw_with(function(...) graphics::plot.default(panel$K, panel$value, ...), list(
       type = "n", xlab = "K", ylab = "", main = title, cex.main = 1, bty = "n", xaxt = "n",
-      ylim = range(panel$value, min(panel$value) - room, if (title == "weight d") zero), ...
-    )
+      ylim = range(panel$value, min(panel$value) - room, if (title == "weight d") zero)
+    ), ...)
     whole <- pretty(panel$K)
     graphics::axis(1, whole[whole %% 1 == 0])
     for (one in split(panel, panel$series, drop = TRUE)) {

@@ -79,6 +79,10 @@ loading_panels <- function(fit, side, shown, by) {
   )
 }
 
+#' The most cells on a side of a picture of a matrix
+#' @noRd
+most_cells <- 200
+
 #' The matrices that the model splits A into
 #'
 #' Large matrices are averaged over blocks of entries, a few rows at a time, so that no second
@@ -86,10 +90,11 @@ loading_panels <- function(fit, side, shown, by) {
 #'
 #' @param fit A fit.
 #' @param A Its data.
+#' @param call The user's call.
 #' @param most The most cells on a side.
 #' @return A named list of four matrices.
 #' @noRd
-matrix_panels <- function(fit, A, most = 200) {
+matrix_panels <- function(fit, A, call, most = most_cells) {
   cells <- function(size) ceiling(seq_len(size) * min(most, size) / size)
   rows <- split(seq_len(nrow(A)), cells(nrow(A)))
   columns <- cells(ncol(A))
@@ -110,7 +115,7 @@ matrix_panels <- function(fit, A, most = 200) {
     part <- factors
     part$u <- factors$u[some, , drop = FALSE]
     fitted <- low_rank(part)
-    b <- posterior_b(fit, rows = some, A = A)$mean
+    b <- posterior_block(fit, A, some, seq_len(ncol(A)), 0, call)$mean
     lapply(list(block, fitted, b, block - fitted - b), across)
   })
   panels <- lapply(1:4, function(index) {
@@ -132,10 +137,13 @@ matrix_titles <- c("A", "fitted", "b (posterior mean)", "noise: A - fitted - b")
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @return A list of `residual` and `density`, a data frame of `x` and `y`.
+#' @param call The user's call.
+#' @param breaks As in [graphics::hist()].
+#' @return A list of `bars`, an object of class `histogram`; `density`, a data frame of `x` and `y`;
+#'   and `top`, how high the picture is.
 #' @noRd
-residual_histogram <- function(fit, A) {
-  residual <- residuals(fit, A = A)
+residual_histogram <- function(fit, A, call, breaks = 50) {
+  residual <- residual_block(fit, A, call)
   if (isTRUE(fit$ignore_diag)) {
     diag(residual) <- NA
   }
@@ -148,7 +156,11 @@ residual_histogram <- function(fit, A) {
   densities <- vapply(sigmas, FUN.VALUE = x, FUN = function(sigma) {
     residual_density(x, replace(fit, "sigma", sigma))
   })
-  list(residual = residual, density = data.frame(x = x, y = rowMeans(densities)))
+  density <- data.frame(x = x, y = rowMeans(densities))
+  bars <- graphics::hist(residual, breaks = breaks, plot = FALSE)
+  # at the least sigma the density may be a spike that would hide the histogram
+  top <- max(bars$density, min(max(density$y), 1.5 * max(bars$density)))
+  list(bars = bars, density = density, top = top)
 }
 
 #' The log-likelihood of every iteration
@@ -186,7 +198,9 @@ trace_lines <- function(fit) {
 scree_points <- function(fit) {
   K <- length(fit$d)
   points <- function(panel, series, K, value) {
-    data.frame(panel = panel, series = series, K = K, value = value)[is.finite(value), ]
+    known <- is.finite(value)
+    rows <- data.frame(K = K[known], value = value[known])
+    cbind(panel = rep(panel, nrow(rows)), series = rep(series, nrow(rows)), rows)
   }
   table <- points("weight d", "fit", seq_len(K), fit$d)
   if (inherits(fit, "nmu")) {

@@ -58,7 +58,19 @@ posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
   rows <- check_lines(rows, "rows", "row", factors$u, call)
   cols <- check_lines(cols, "cols", "column", factors$v, call)
   draws <- check_count(draws, "draws", call, least = 0)
-  block <- dense_block(fit_data(fit, A, call), rows, cols, call)
+  posterior_block(fit, fit_data(fit, A, call), rows, cols, draws, call)
+}
+
+#' The posterior of a block, by whatever function the user asked for it
+#'
+#' @inheritParams posterior_b
+#' @param rows,cols Whole numbers.
+#' @param call The user's call.
+#' @return An object of class `nmu_posterior`.
+#' @noRd
+posterior_block <- function(fit, A, rows, cols, draws, call) {
+  factors <- fit_factors(fit)
+  block <- dense_block(A, rows, cols, call)
   check_entries(core_value(core_scan(block), call), call, missing = TRUE)
   if (isTRUE(fit$ignore_diag)) {
     block[outer(rows, cols, "==")] <- NA
@@ -67,10 +79,7 @@ posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
   factors$v <- factors$v[cols, , drop = FALSE]
   fitted <- low_rank(factors)
   # in units of sigma, where nothing overflows
-  sigma <- entry_sigma(fit)
-  if (is.matrix(sigma)) {
-    sigma <- sigma[rows, cols, drop = FALSE]
-  }
+  sigma <- entry_sigma(fit, rows, cols)
   z <- (block - fitted) / sigma - fit$lambda * sigma
   dimnames(z) <- dimnames(fitted)
   if (is_exponential(fit_law(fit))) {
@@ -120,10 +129,20 @@ new_posterior <- function(z, lambda, sigma, draws, call) {
     drawn <- core_value(core_truncnorm_draws(known, draws, seed[1], seed[2]), call)
     values[observed, ] <- sigma * drawn
     values[!observed, ] <- stats::rexp(sum(!observed) * draws) / lambda
-    labels <- if (!is.null(dimnames(z))) c(dimnames(z), list(NULL))
-    posterior$draws <- array(values, c(dim(z), draws), labels)
+    posterior$draws <- drawn_array(values, z)
   }
   structure(posterior, class = "nmu_posterior")
+}
+
+#' Draws as an array
+#'
+#' @param values A row for each entry, a column for each draw.
+#' @param like The matrix of these entries.
+#' @return An array with the dimensions and names of `like`, and the draws as its third dimension.
+#' @noRd
+drawn_array <- function(values, like) {
+  labels <- if (!is.null(dimnames(like))) c(dimnames(like), list(NULL))
+  array(values, c(dim(like), ncol(values)), labels)
 }
 
 #' Work out the posterior under a mixture
@@ -153,10 +172,11 @@ mixed_posterior <- function(x, fit, sigma, draws, call) {
   }
   if (draws > 0) {
     values <- matrix(0, length(x), draws)
-    values[observed, ] <- mixed_draws(x[observed], s, fit, draws, call)
+    if (any(observed)) {
+      values[observed, ] <- mixed_draws(x[observed], s, fit, draws, call)
+    }
     values[!observed, ] <- draw_remainder(sum(!observed) * draws, law)
-    labels <- if (!is.null(dimnames(x))) c(dimnames(x), list(NULL))
-    posterior$draws <- array(values, c(dim(x), draws), labels)
+    posterior$draws <- drawn_array(values, x)
   }
   structure(posterior, class = "nmu_posterior")
 }

@@ -220,19 +220,22 @@ check_priors <- function(prior, arg, call) {
 
 #' @rdname check_priors
 #' @noRd
+check_single_prior <- function(prior, arg, call) {
+  priors <- check_priors(prior, arg, call)
+  if (length(priors) > 1) {
+    abort_input(arg, "one prior", sprintf("%d of them", length(priors)), call)
+  }
+  priors[[1]]
+}
+
+#' @rdname check_priors
+#' @noRd
 check_one_prior <- function(prior, arg, call) {
   if (inherits(prior, "nmu_prior")) {
     return(prior)
   }
-  known <- prior_constructors()
-  if (!is.character(prior) || length(prior) != 1 || !(prior %in% names(known))) {
-    expected <- sprintf(
-      "a prior such as prior_flat(), its name (%s), or a list of these",
-      paste0("\"", names(known), "\"", collapse = ", ")
-    )
-    abort_input(arg, expected, describe(prior), call)
-  }
-  known[[prior]]()
+  expected <- "a prior such as prior_flat(), its name (%s), or a list of these"
+  by_name(prior, prior_constructors(), arg, expected, call)
 }
 
 #' Describe a schedule without priors

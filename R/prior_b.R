@@ -6,11 +6,7 @@
 #' @return An object of class `nmu_prior`, a mixture with the `scales` that the fit uses.
 #' @noRd
 check_prior_b <- function(prior_b, noise, call) {
-  prior <- check_priors(prior_b, "prior_b", call)
-  if (length(prior) > 1) {
-    abort_input("prior_b", "one prior", sprintf("a list of %d", length(prior)), call)
-  }
-  prior <- prior[[1]]
+  prior <- check_single_prior(prior_b, "prior_b", call)
   family <- prior$family
   legal <- family %in% c("exponential", "point_exponential") ||
     (family == "mixture" && prior$shape == "exponential")

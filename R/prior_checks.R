@@ -34,13 +34,15 @@ check_moments <- function(known, found) {
     found$posterior
   }
   # Of a prior written in R, what it gave; the others follow from that.
-  var <- answer$var %||% if (!is.null(answer$sd)) answer$sd^2
-  if (is.null(var) || is.null(answer$second)) {
+  sd <- answer[["sd"]]
+  second <- answer[["second"]]
+  var <- answer[["var"]] %||% if (!is.null(sd)) sd^2
+  if (is.null(var) || is.null(second)) {
     return(0)
   }
   both <- c(
-    relative_error(answer$mean^2 + var, answer$second, found$s^2),
-    if (!is.null(answer$sd)) relative_error(answer$sd^2, var, found$s^2)
+    relative_error(answer[["mean"]]^2 + var, second, found$s^2),
+    if (!is.null(sd)) relative_error(sd^2, var, found$s^2)
   )
   max(both)
 }
@@ -163,7 +165,8 @@ moved_priors <- function(prior, known) {
   settings <- unclass(known)[free]
   # a weight and a ratio are sought up to 1, a ratio from 0.001
   in_range <- function(settings) {
-    all(settings$weight <= 1, settings$ratio <= 1, settings$ratio >= 0.001)
+    weight <- settings[["weight"]]
+    all(weight <= 1, settings$ratio <= 1, settings$ratio >= 0.001)
   }
   lapply(Filter(in_range, moved_lists(settings)), function(settings) {
     if (!is.null(settings$weights)) {

@@ -166,8 +166,9 @@ prior_value <- function(result, record, call) {
   }
   name <- record$name
   condition <- record$condition
-  if (inherits(condition, "interrupt")) {
-    abort_nmu("The prior {.val {name}} was interrupted.", kind = "interrupted", call = call)
+  # a function of the prior may itself have called the package
+  if (inherits(condition, c("interrupt", "nmu_error_interrupted"))) {
+    signal_interrupt(NULL, call)
   }
   more <- if (is.null(condition)) c(x = "One of its functions was left without an answer.")
   abort_nmu(
@@ -228,7 +229,7 @@ posterior_columns <- function(answer, count) {
   )
   list(
     mean = mean, var = var,
-    zero = if (is.null(answer$zero)) double(count) else column("zero", least = 0, most = 1),
+    zero = if (is.null(answer[["zero"]])) double(count) else column("zero", least = 0, most = 1),
     log_marginal = column("log_marginal")
   )
 }

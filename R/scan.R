@@ -97,7 +97,7 @@ is_symmetric <- function(A, scan) {
 #' @noRd
 diagonal <- function(A) {
   if (!is_delayed(A)) {
-    return(diag(A))
+    return(Matrix::diag(A))
   }
   ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room())), 1), block_step(A))
   unlist(lapply(ranges, function(range) diag(read_block(A, range, range))))

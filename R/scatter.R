@@ -67,16 +67,17 @@ fit_scales <- function(fit) {
 #' The standard deviation of the noise of entries
 #'
 #' @param fit A fit.
-#' @return One number where it is the same for all, or a matrix.
+#' @param rows,cols The block, as numbers.
+#' @return One number where it is the same for all, or a matrix of the size of the block.
 #' @noRd
-entry_sigma <- function(fit) {
+entry_sigma <- function(fit, rows = seq_len(NROW(fit$u)), cols = seq_len(NROW(fit$v))) {
   scales <- fit_scales(fit)
   if (is.null(scales)) {
     fit$sigma
   } else if (is.null(scales$entries)) {
-    fit$sigma * outer(scales$rows, scales$columns)
+    fit$sigma * outer(scales$rows[rows], scales$columns[cols])
   } else {
-    fit$sigma * matrix(scales$entries, nrow(fit$u))
+    fit$sigma * matrix(scales$entries, NROW(fit$u))[rows, cols, drop = FALSE]
   }
 }
 

@@ -107,6 +107,10 @@ frobenius_norm <- function(A, call) {
   scan$rms * sqrt(length(A) - scan$missing)
 }
 
+#' The most entries that are written down of a matrix which is sparse or not in memory
+#' @noRd
+largest_block <- 1e7
+
 #' A block of a matrix, all of its entries written down
 #'
 #' @param A What `as_storage()` returned.
@@ -119,7 +123,7 @@ dense_block <- function(A, rows, cols, call, arg = "A") {
   if (is.matrix(A)) {
     return(A[rows, cols, drop = FALSE])
   }
-  if (as.double(length(rows)) * length(cols) > 1e7) {
+  if (as.double(length(rows)) * length(cols) > largest_block) {
     expected <- paste(
       "asked for in blocks of at most ten million entries, since it is",
       if (is_sparse(A)) "sparse" else "not in memory"

@@ -4,27 +4,15 @@
 #' @method summary nmu_fit
 #' @export
 summary.nmu_fit <- function(object, A = NULL, ...) {
-  call <- quote(summary(object))
-  if (!is.null(A) || !is.null(object$A)) {
-    A <- fit_data(object, A, call)
-  }
-  factors <- fit_factors(object)
-  table <- data.frame(
-    factor = colnames(factors$u),
-    d = factors$d,
-    share = if (is.null(A)) NA_real_ else factors$d^2 / frobenius_norm(A, call)^2,
-    support_u = support_size(factors$u),
-    support_v = support_size(factors$v)
-  )
   structure(
     list(
       title = fit_title(object),
-      factors = table,
+      factors = factor_table(object, A, quote(summary(object))),
       lambda = object$lambda,
       sigma = object$sigma,
       law = fit_law(object),
       sds = object$sds,
-      loglik = if (inherits(object, "nmu") || !is.null(A)) {
+      loglik = if (inherits(object, "nmu") || !is.null(A) || !is.null(object$A)) {
         as.numeric(logLik(object, A = A))
       } else {
         NA_real_
@@ -37,6 +25,30 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
       priors = schedule_text(object)
     ),
     class = "summary.nmu_fit"
+  )
+}
+
+#' The factors as a table
+#'
+#' @param fit A fit.
+#' @param A The data, or `NULL`: then those that the fit has kept, if any.
+#' @param call The user's call.
+#' @return A data frame with a row for each factor.
+#' @noRd
+factor_table <- function(fit, A, call) {
+  factors <- fit_factors(fit)
+  share <- NA_real_
+  if (!is.null(A) || !is.null(fit$A)) {
+    size <- frobenius_norm(fit_data(fit, A, call), call)
+    # of a matrix of zeros there is nothing to have a share of
+    share <- if (size > 0) (factors$d / size)^2 else NA_real_
+  }
+  data.frame(
+    factor = colnames(factors$u),
+    d = factors$d,
+    share = share,
+    support_u = support_size(factors$u),
+    support_v = support_size(factors$v)
   )
 }
 
@@ -95,6 +107,8 @@ refit_text <- function(refit) {
     "certified underapproximation"
   } else if (refit$settled) {
     "factors refitted together"
+  } else if (refit$status == "refused") {
+    "refit not taken: it lost a factor or its flatness"
   } else {
     sprintf("factors not determined by the likelihood (refit: %s)", refit$status)
   }

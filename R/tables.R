@@ -85,12 +85,13 @@ line_names <- function(x) {
 #' @exportS3Method generics::tidy
 tidy.nmu_fit <- function(x, matrix = c("d", "u", "v"), # nolint: object_name_linter.
                          A = NULL, ...) {
-  matrix <- check_choice(matrix, "matrix", c("d", "u", "v"), quote(tidy(x)))
+  call <- quote(tidy(x))
+  matrix <- check_choice(matrix, "matrix", c("d", "u", "v"), call)
   if (matrix != "d") {
     return(loading_table(fit_factors(x)[[matrix]]))
   }
   status <- if (inherits(x, "nmu")) x$path$status else x$status
-  data.frame(summary(x, A = A)$factors, status = status)
+  data.frame(factor_table(x, A, call), status = status)
 }
 
 #' @rdname nmu_tables
@@ -119,8 +120,10 @@ glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
 augment.nmu_fit <- function(x, data = NULL, ...) { # nolint: object_name_linter.
   call <- quote(augment(x))
   A <- fit_data(x, data, call, "data")
-  A <- dense_block(A, seq_len(nrow(A)), seq_len(ncol(A)), call)
-  posterior <- posterior_b(x, A = A)
+  rows <- seq_len(nrow(A))
+  cols <- seq_len(ncol(A))
+  A <- dense_block(A, rows, cols, call, "data")
+  posterior <- posterior_block(x, A, rows, cols, 0, call)
   fitted <- fitted(x)
   names <- lapply(fit_factors(x)[c("u", "v")], line_names)
   value <- as.vector(A)

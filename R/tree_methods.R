@@ -149,7 +149,9 @@ plot.nmu_tree <- function(x, labels = NULL, ...) {
 tree_layout <- function(tree, labels) {
   state <- new.env()
   state$row <- 0
-  state$segments <- state$tips <- state$branches <- list()
+  state$tips <- state$branches <- list()
+  # a tree of a single line of tips has no segments, but is drawn
+  state$segments <- list(data.frame(x = 0, xend = 0, y = 0, yend = 0)[0, ])
   add <- function(what, ...) state[[what]] <- c(state[[what]], list(data.frame(...)))
   # draws what hangs at depth x below a factor, and returns at which height that is
   place <- function(parent, x) {
@@ -189,11 +191,10 @@ draw_tree <- function(layout, ...) {
   old <- graphics::par(mar = c(4, 1, 2, min(1 + widest * 0.55, 12)))
   on.exit(graphics::par(old))
   reach <- max(layout$segments$xend, tips$x)
-  graphics::plot.default(
-    0, 0,
+  draw_with(function(...) graphics::plot.default(0, 0, ...), list(
     type = "n", xlim = c(0, reach), ylim = rev(range(tips$y)) + c(0.5, -0.5), axes = FALSE,
-    xlab = "length", ylab = "", ...
-  )
+    xlab = "length", ylab = ""
+  ), ...)
   graphics::axis(1)
   lines <- layout$segments
   graphics::segments(lines$x, lines$y, lines$xend, lines$yend, col = "grey30", lwd = 2)

@@ -1,0 +1,15 @@
+# NMU_FUZZ in the environment is the number of problems, NMU_FUZZ_FROM the first.
+
+test_that("random problems are fitted, or refused with a classed condition that says why", {
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  asked <- function(name, otherwise) as.numeric(Sys.getenv(name, otherwise))
+  corpus <- utils::read.csv(test_path("fixtures", "fuzz.csv"))$problem
+  numbers <- c(corpus, asked("NMU_FUZZ_FROM", 1) - 1 + seq_len(asked("NMU_FUZZ", 100)))
+  outcomes <- vapply(numbers, fuzz_outcome, "")
+  wrong <- !outcomes %in% c("fitted", "refused")
+  expect_identical(paste(numbers, outcomes)[wrong], character())
+  # problems that are all refused would show nothing
+  expect_gt(mean(outcomes == "fitted"), 0.5)
+  expect_gt(sum(outcomes == "refused"), 5)
+})
