@@ -6,10 +6,10 @@
 #' Factors are found one after another, so that the path has \eqn{\lambda}, \eqn{\sigma} and the
 #' log-likelihood of the model with the first k of them, for each k. A fit of those, such as
 #' `fit[1:3]`, is given these values, unless all factors were refitted together (`refine = TRUE`,
-#' the default) or the last of them is a `fixed` one. Null factors may be left out, `fit[fit$d > 0]`, and the order may change. Any other
-#' choice of factors is a model that was not fitted. Such a fit keeps \eqn{\lambda} and
-#' \eqn{\sigma} of the fit that it was taken from, and its `loglik`, `logLik()`, [stats::AIC()] and
-#' [stats::BIC()] are `NA`.
+#' the default) or the last of them is a `fixed` one. Null factors may be left out,
+#' `fit[fit$d > 0]`, and the order may change. Any other choice of factors is a model that was not
+#' fitted. Such a fit keeps \eqn{\lambda} and \eqn{\sigma} of the fit that it was taken from, and
+#' its `loglik`, `logLik()`, [stats::AIC()] and [stats::BIC()] are `NA`.
 #'
 #' A fit of [nmu_em()] or [nmu_em_estlambda()] has one factor, and there is only that to choose.
 #'

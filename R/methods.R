@@ -19,10 +19,9 @@
 #'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `law` (see
 #'   [nmu()]), `sds`, `loglik`, `nobs`, `status`, and of `nmu` fits `certificate`, `refit`, `elbo`
 #'   and `priors` (text: the priors, and their hyperparameters of each factor). The share of a
-#'   factor is
-#'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need not add
-#'   up to that of all of them; of a matrix of zeros they are `NA`. The support is the number of entries of `u` or `v` that are
-#'   not zero.
+#'   factor is \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need
+#'   not add up to that of all of them; of a matrix of zeros they are `NA`. The support is the
+#'   number of entries of `u` or `v` that are not zero.
 #' * `coef()`: a matrix with a column for each factor, \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} or
 #'   \eqn{\sqrt{d_k} v_k}{sqrt(d_k) v_k}, so that `coef(fit, "u") %*% t(coef(fit, "v"))` is
 #'   `fitted(fit)` (with zeros where a `d` is below zero).

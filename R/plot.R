@@ -35,12 +35,12 @@
 #'
 #' @return `plot()`: the fit, invisibly. `autoplot()`: an object of class `ggplot`.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described, where the data are
-#'   needed and neither kept nor given, and where a type cannot be drawn: `"trace"` of a fit that has
-#'   kept none, `"matrices"` and `"residuals"` of a fit that was interrupted before \eqn{\lambda} and
-#'   \eqn{\sigma} were known, or of a matrix that is sparse or on disk and too large (for
-#'   `"residuals"`, more than ten million entries; for `"matrices"`, more than ten million in a
-#'   two-hundredth of its rows).
+#' @section Errors: Class `nmu_error_input` where an argument is not as described, where the data
+#'   are needed and neither kept nor given, and where a type cannot be drawn: `"trace"` of a fit
+#'   that has kept none, `"matrices"` and `"residuals"` of a fit that was interrupted before
+#'   \eqn{\lambda} and \eqn{\sigma} were known, or of a matrix that is sparse or on disk and too
+#'   large (for `"residuals"`, more than ten million entries; for `"matrices"`, more than ten
+#'   million in a two-hundredth of its rows).
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = NULL)
