@@ -22,11 +22,12 @@
 #' checked is left out: `estimate` and `units` where hyperparameters are given.
 #'
 #' @param prior A prior, or its name, as in [normal_means()].
-#' @param x,s Observations and their standard deviations, as in [normal_means()]. `NULL`, the
-#'   default, is a set of 60, of which half have \eqn{w = 0}, with three different `s`.
+#' @param x,s Observations and their standard deviations, as in [normal_means()]. Where both are
+#'   `NULL`, the default, a set of 60 is used, of which half have \eqn{w = 0}, with three different
+#'   `s`; where only `x` is given, `s` is 1.
 #' @param tolerance One positive number: the largest error, relative to the size of what is checked,
 #'   with which a check is passed. For `estimate` and `units` it is the square root of it: per
-#'   observation, that much of the log-likelihood.
+#'   observation, that much log-likelihood.
 #' @param error `TRUE` or `FALSE`: raise an error where a check is not passed?
 #'
 #' @return Invisibly, an object of class `nmu_prior_check`, a data frame with a row for each check:
@@ -35,7 +36,7 @@
 #'
 #' @section Errors: Class `nmu_error_input` where an argument is not as described; class
 #'   `nmu_error_prior`, with the data frame in its field `checks`, where `error = TRUE` and a check
-#'   is not passed.
+#'   is not passed; class `nmu_error_interrupted` where the user interrupted.
 #'
 #' @source B. Efron (2011), Tweedie's formula and selection bias, *Journal of the American
 #'   Statistical Association* 106, 1602-1614.

@@ -5,8 +5,8 @@
 #'
 #' @param tol One finite number, zero or larger. With [noise_notebook()], stop a factor once the
 #'   change of an iteration, relative to the size of what changes, is at most `tol`; zero, its
-#'   default, runs every iteration. With the other rules, stop once both the gain of
-#'   log-likelihood an entry and the scaled projected gradient are at most `tol`; their default
+#'   default, runs every iteration. With the other rules, stop once both the gain in
+#'   log-likelihood per entry and the scaled projected gradient are at most `tol`; their default
 #'   is 1e-8.
 #' @param maxiter One positive whole number: most iterations of a factor (of each round,
 #'   where a method works in rounds). The default is 100 with [noise_notebook()] and 1000 with
@@ -15,22 +15,22 @@
 #' @param K_max One positive whole number: most factors where `K = NULL`.
 #' @param threads One positive whole number: threads of the numerical core. The default is
 #'   the option `nmu.threads`, or 1. The result does not depend on it.
-#' @param verbose `TRUE` or `FALSE`: say what was chosen, and show, in an interactive session, a
-#'   progress bar of work that takes more than two seconds? The default is the option
-#'   `nmu.verbose`, or `TRUE` in an interactive session and `FALSE` elsewhere. The messages have
-#'   class `nmu_message`, and of their own `nmu_message_symmetric` (it was left to the data, and
-#'   `A` is), `nmu_message_missing` (how many entries are `NA`), `nmu_message_negative` (how many
-#'   are negative), `nmu_message_K` (the number of factors chosen).
-#' @param interpolation One number from 1e-15 to 1e-3: how exact sums over the zeros of a sparse
-#'   matrix are, as a share of their size (of sums by row: of the largest of them). Beyond about
-#'   1e-13 it is rounding that limits them. See the section Sparse matrices of [nmu()].
+#' @param verbose `TRUE` or `FALSE`: report how the data are read and what was left to them, and
+#'   show, in an interactive session, a progress bar of work that takes more than two seconds? The
+#'   default is the option `nmu.verbose`, or `TRUE` in an interactive session and `FALSE` elsewhere.
+#'   The messages have class `nmu_message` and one of their own: `nmu_message_symmetric`
+#'   (`symmetric = NULL`, and `A` is symmetric), `nmu_message_missing` (how many entries are `NA`),
+#'   `nmu_message_negative` (how many are negative), `nmu_message_K` (the number of factors chosen).
+#' @param interpolation One number from 1e-15 to 1e-3: the largest error allowed in sums over the
+#'   zeros of a sparse matrix, relative to the sum (for sums by row, to the largest of them). Below
+#'   about 1e-13, rounding is larger than this. See the section Sparse matrices of [nmu()].
 #' @param keep_data `TRUE` or `FALSE`: keep a reference to `A` in the fit? It costs no
 #'   memory while `A` itself lives. Without it, methods that need the data take `A = `.
 #' @param BPPARAM `NULL`, or a backend of the package BiocParallel, such as
 #'   `BiocParallel::MulticoreParam(2)`, `SnowParam()` over several hosts or `BatchtoolsParam()` on a
-#'   cluster: its workers share the passes over a matrix that is not in memory. They need nmu and
-#'   the file. A backend that is not started is started for the time of a fit. The result does not
-#'   depend on the number of workers.
+#'   cluster: its workers share the passes over a matrix that is not in memory. Each worker needs
+#'   nmu and the file. A backend that is not running is started for the time of a fit. The result
+#'   does not depend on the number of workers.
 #' @param ... Not used: anything given here is refused.
 #'
 #' @return An object of class `nmu_control`, a list of the settings.

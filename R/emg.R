@@ -47,7 +47,8 @@
 #'   `nmu_warning_nan`, where `lambda` or `sigma` is not positive and finite, or `p` is not a
 #'   probability. `remg()` warns of `NA`, too, as [stats::rnorm()] does.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not of the type described.
+#' @section Errors: Class `nmu_error_input` where an argument is not of the type described, and
+#'   `nmu_error_interrupted` where the user interrupted.
 #'
 #' @source E. Grushka (1972), Characterization of exponentially modified Gaussian peaks in
 #'   chromatography, *Analytical Chemistry* 44, 1733-1738.

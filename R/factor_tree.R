@@ -14,12 +14,12 @@
 #' heavier factor, or the one above, has them.
 #'
 #' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
-#' @param side `"u"` (rows of `A` as tips) or `"v"` (columns).
+#' @param side `"u"` (rows of `A` as tips) or `"v"` (columns). Case matters.
 #' @param lengths Lengths of the branches: `"d"`, the weights; or `"entry"`, \eqn{d_k} divided
 #'   by the size of the group (symmetric `A` only), which is what a factor whose loadings are all
 #'   the same adds to each entry of its group. The covariance of a trait that evolves along a
 #'   tree, such as `ape::vcv()`, is the sum of these over the branches that two tips share, so
-#'   that they are estimates of its branch lengths.
+#'   that they are estimates of its branch lengths. Case matters, the beginning of a word is enough.
 #' @param nesting One number from 0.5 to 1, see above.
 #'
 #' @return An object of class `nmu_tree`, a list with

@@ -3,13 +3,13 @@
 #' `fit[i]` keeps some factors of a fit made by [nmu()]: their `d`, `u` and `v`, and their rows of
 #' the path and of the trace. Factors keep their names, and their numbers in the path.
 #'
-#' Factors are found one after another, so that the path knows \eqn{\lambda}, \eqn{\sigma} and
-#' the log-likelihood of the model with the first k of them, for each k: a fit of those, such as
+#' Factors are found one after another, so that the path has \eqn{\lambda}, \eqn{\sigma} and the
+#' log-likelihood of the model with the first k of them, for each k. A fit of those, such as
 #' `fit[1:3]`, is given these values, unless all factors were refitted together (`refine = TRUE`,
-#' the default). Null factors may be left out, `fit[fit$d > 0]`, and the order
-#' may change. Any other choice of factors is a model that was not fitted. Such a fit keeps
-#' \eqn{\lambda} and \eqn{\sigma} of the fit that it was taken from, and its `loglik`, what
-#' `logLik()` says of it, [stats::AIC()] and [stats::BIC()] are `NA`.
+#' the default) or the last of them is a `fixed` one. Null factors may be left out,
+#' `fit[fit$d > 0]`, and the order may change. Any other choice of factors is a model that was not
+#' fitted. Such a fit keeps \eqn{\lambda} and \eqn{\sigma} of the fit that it was taken from, and
+#' its `loglik`, `logLik()`, [stats::AIC()] and [stats::BIC()] are `NA`.
 #'
 #' A fit of [nmu_em()] or [nmu_em_estlambda()] has one factor, and there is only that to choose.
 #'
@@ -17,9 +17,13 @@
 #' @param i Which factors: whole numbers, negative ones for those to leave out; or names, such as
 #'   `"k2"`; or `TRUE` or `FALSE` for each factor. At least one factor is left, none twice.
 #'
-#' @return A fit of the same class, as described in [nmu()]. `fit[]` is `fit`.
+#' @return A fit of the same class, as described in [nmu()], whose `refit` and `candidates` are
+#'   `NULL`. The `certificate` is computed anew for the factors that are left, by one pass over `A`,
+#'   which reads a matrix on disk once; it is `NULL` where the fit has not kept its data. `fit[]`,
+#'   and any `i` that keeps all factors in order, is `fit` as it was.
 #'
-#' @section Errors: Class `nmu_error_input` where `i` is not as described.
+#' @section Errors: Class `nmu_error_input` where `i` is not as described, `nmu_error_blocks` where
+#'   a matrix on disk cannot be read, `nmu_error_interrupted` where the user interrupted.
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = 3)
@@ -99,7 +103,7 @@ subset_certificate <- function(fit) {
 #' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
 #' @param k Which factors, chosen as in `fit[k]`, see [nmu_subset]; all by default.
 #' @param n One positive whole number: at most how many features of a factor.
-#' @param side `"u"` for rows of `A` as features, `"v"` for columns.
+#' @param side `"u"` for rows of `A` as features, `"v"` for columns. Case matters.
 #'
 #' @return A data frame with a row for each feature, factor by factor, the largest loading first:
 #'   `factor` (its name), `feature` (a name, or a number where `A` has no names), `loading`

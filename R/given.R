@@ -50,8 +50,8 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
 #' @param fit An object of class `nmu`.
 #' @param fixed,kept Which of its factors stay fixed and which are kept, as numbers.
 #' @param symmetric Is the matrix treated as symmetric?
-#' @return A list: `path`, `labels`, `laws` and `scatter` of the kept ones; `trace`, in which factors
-#'   have the numbers that they get, the fixed ones first; and what concerns the whole.
+#' @return A list: `path`, `labels`, `laws` and `scatter` of the kept ones; `trace`, in which
+#'   factors have the numbers that they get, the fixed ones first; and what concerns the whole.
 #' @noRd
 earlier_model <- function(fit, fixed, kept, symmetric) {
   trace <- fit$trace

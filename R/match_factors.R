@@ -7,7 +7,7 @@
 #' The cosine of two loading vectors does not depend on their scale. A pair with a cosine of zero or
 #' less is no match, so that a null factor (a zero column) has no partner. The numbers of factors
 #' may differ: a true factor without partner has cosine 0, and counts as that in the mean;
-#' factors of the fit without partner are told, but do not count.
+#' factors of the fit without partner are reported, but do not count.
 #'
 #' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()], or a numeric matrix
 #'   with a column for each factor.
@@ -15,7 +15,7 @@
 #'   `attr(A, "loadings")` of [sim_tree()], or another fit. It has as many rows as the loadings
 #'   of the fit. In both matrices all entries are finite; they may be negative.
 #' @param side `"u"` (loadings of rows) or `"v"` (loadings of columns): which side of a fit is
-#'   compared; of no effect on a matrix.
+#'   compared; of no effect on a matrix. Case matters.
 #'
 #' @return An object of class `nmu_match`, a data frame with a row for each true factor:
 #'
@@ -25,7 +25,7 @@
 #'
 #'   Its attribute `"extra"` holds the numbers of the factors of the fit that have no
 #'   partner, `"mean_cosine"` the mean of `cosine`. `as.data.frame()` gives a plain data frame
-#'   without them; so does `[`, since a part of a matching is none.
+#'   without them; so does `[`, since they refer to the whole matching.
 #'
 #' @section Errors: Class `nmu_error_input` where an argument is not as described.
 #'

@@ -5,23 +5,23 @@
 #' @param object,x A fit; `x` of `print()` may also be a summary.
 #' @param side `"u"` (rows of `A`) or `"v"` (columns); the same where `A` is symmetric. Case
 #'   matters.
-#' @param rows,cols `residuals()`: a block of the matrix, chosen as in [posterior_b()]; of a sparse
-#'   matrix with more than ten million entries only blocks of at most as many can be had.
+#' @param rows,cols `residuals()`: a block of the matrix, chosen as in [posterior_b()]. `NULL` means
+#'   all. Of a matrix that is sparse or on disk, a block has at most ten million entries.
 #' @param A The data, needed by `residuals()` and by `logLik()` of an `nmu_em` fit,
 #'   where the fit has not kept them (`keep_data = FALSE`); used by
 #'   `summary()` if there.
 #' @param ... Not used by these methods.
 #'
 #' @return
-#' * `print()`: the fit, invisibly.
+#' * `print()`: the fit, invisibly; `format()`: what it prints, a character vector with an element
+#'   for each line (long lines are not yet broken).
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
 #'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `law` (see
 #'   [nmu()]), `sds`, `loglik`, `nobs`, `status`, and of `nmu` fits `certificate`, `refit`, `elbo`
 #'   and `priors` (text: the priors, and their hyperparameters of each factor). The share of a
-#'   factor is
-#'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need not add
-#'   up to that of all of them. The support is the number of entries of `u` or `v` that are
-#'   not zero.
+#'   factor is \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need
+#'   not add up to that of all of them; of a matrix of zeros they are `NA`. The support is the
+#'   number of entries of `u` or `v` that are not zero.
 #' * `coef()`: a matrix with a column for each factor, \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} or
 #'   \eqn{\sqrt{d_k} v_k}{sqrt(d_k) v_k}, so that `coef(fit, "u") %*% t(coef(fit, "v"))` is
 #'   `fitted(fit)` (with zeros where a `d` is below zero).
@@ -30,9 +30,9 @@
 #' * `logLik()`: an object of class `logLik`, so that [stats::AIC()] and [stats::BIC()] work.
 #'   Its `df` counts the loadings that are not zero (less one a factor where `A` is not
 #'   symmetric, for the scale that `u` and `v` share), only the weight of a `fixed` factor, two for
-#'   \eqn{\lambda} and \eqn{\sigma} where they were estimated, and the free weights of `prior_b` and standard deviations of
-#'   `noise_mle(by = )`. It is `NA` for factors taken out of a fit that were
-#'   not fitted without the others, see [nmu_subset].
+#'   \eqn{\lambda} and \eqn{\sigma} where they were estimated, and the free weights of `prior_b`
+#'   and standard deviations of `noise_mle(by = )`. The log-likelihood is `NA` for factors taken out
+#'   of a fit that were not fitted without the others, see [nmu_subset].
 #' * `nobs()`: the number of entries that the log-likelihood counts: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
 #'
@@ -40,7 +40,9 @@
 #' [stats::AIC()] and [stats::BIC()] compare such fits.
 #'
 #' @section Errors: Class `nmu_error_input` where the data are needed and neither kept nor
-#'   given, or given with another size, and where `side` is not one of its choices.
+#'   given, or given with another size, and where `side`, `rows` or `cols` is not as described;
+#'   class `nmu_error_blocks` where `summary()` cannot read a matrix on disk, and
+#'   `nmu_error_interrupted` where the user interrupted.
 #'
 #' @seealso [predict()][predict.nmu_fit] for new rows, [simulate()][simulate.nmu_fit] for new data,
 #'   [nmu_tables] for `as.data.frame()`, `tidy()`, `glance()` and `augment()`, [as_svd()] and

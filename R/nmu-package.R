@@ -12,9 +12,16 @@
 #' * [nmu_em()] fits one factor with given \eqn{\lambda} and \eqn{\sigma};
 #'   [nmu_em_estlambda()] re-estimates both as it goes. Both are the iterations of
 #'   the notebook cited below, and keep its names and its results.
-#' * [nmu()] takes out `K` factors one after another.
-#' * [posterior_b()] and [standard_errors()] tell what a fit knows and how well, and
-#'   [predict()][predict.nmu_fit] and [simulate()][simulate.nmu_fit] carry it to new data.
+#' * [nmu()] takes out `K` factors one after another. [noise_mle()] and its relatives (see [noise])
+#'   say how \eqn{\lambda} and \eqn{\sigma} are estimated, [nmu_control()] has technical settings.
+#' * [prior_binary()] and others (see [prior]) are priors of the loadings, [prior_custom()] makes
+#'   one of functions in R, and [check_prior()] checks it. [normal_means()] solves the problem that
+#'   they are for.
+#' * [match_factors()] compares the factors of a fit with true ones, or with those of another fit;
+#'   [top_features()] lists the largest loadings of each.
+#' * [posterior_b()] gives the posterior of \eqn{b}, [standard_errors()] says how sharply the
+#'   likelihood determines weights and loadings, and [predict()][predict.nmu_fit] and
+#'   [simulate()][simulate.nmu_fit] carry it to new data.
 #' * [plot()][plot.nmu_fit] and `autoplot()` draw a fit, [factor_tree()] finds which factors are
 #'   nested, [nmu_tables] and [as_svd()] carry it to other packages.
 #' * [truncnorm_moments()] and [demg()] are the two functions that the method rests on.

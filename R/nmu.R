@@ -9,9 +9,10 @@
 #'
 #' Neither is `A` modified nor are its residuals stored: the earlier factors are taken out as
 #' its entries are read. Factors stand in the order in which they were found. A factor may
-#' come out null, with `d = 0` and a zero column, once nothing is left that a factor
-#' explains. With [noise_notebook()], deflation ends early, with fewer than `K` factors, where a
-#' residual gives no positive \eqn{\lambda} and \eqn{\sigma}. Negative entries are legal.
+#' come out null, with `d = 0` and a zero column, once no factor improves the fit any more;
+#' with `K = NULL` null factors are dropped, unless nothing at all is found. With
+#' [noise_notebook()], deflation ends early, with fewer than `K` factors, where a residual gives no
+#' positive \eqn{\lambda} and \eqn{\sigma}. Negative entries are legal.
 #'
 #' What degenerate data give: where no entry is above zero, or all are zero, every factor is null;
 #' a constant or an exact rank-one matrix gives that very factor, with \eqn{\lambda} or
@@ -27,34 +28,43 @@
 #'   block by block, see the section Matrices on disk.
 #' @param K One positive whole number: how many factors, those of an `init` that is a fit
 #'   among them. It may exceed the number of rows or columns (trees need it), but not that of
-#'   entries. `NULL` leaves the number to the data.
+#'   entries. `NULL` leaves the number to the data, up to `K_max` of [nmu_control()]; not with
+#'   [noise_notebook()] or `underapprox = TRUE`.
 #' @param prior The prior of the loadings on the rows: an object such as [prior_binary()]; its name,
-#'   `"flat"`, `"exponential"`, `"point_exponential"`, `"binary"` or `"mixture"` (lower case); or a
-#'   list or character vector of these, a schedule, see the section on priors.
+#'   `"flat"`, `"exponential"`, `"point_exponential"`, `"binary"` or `"mixture"` (lower case, in
+#'   full); or a list or character vector of these, a schedule, see the section Priors. Only flat
+#'   ones with [noise_notebook()] or `underapprox = TRUE`.
 #' @param prior_v The same for the columns. Not used where `A` is symmetric. Where one schedule is
 #'   shorter, its last prior stays.
 #' @param noise How \eqn{\lambda} and \eqn{\sigma} are estimated: an object such as
-#'   [noise_mle()], or its name, `"mle"`, `"moments"` or `"notebook"` (lower case).
+#'   [noise_mle()], or its name, `"mle"`, `"moments"` or `"notebook"` (lower case, in full).
 #' @param symmetric `NULL`, `TRUE` or `FALSE`: treat `A` as symmetric? By default it is
 #'   where no entry differs from its mirror image by more than 100 times the machine
 #'   precision, relative to the largest entry.
 #' @param ignore_diag `TRUE` or `FALSE`: leave the diagonal out of the likelihood, as is usual for
-#'   covariance and kinship matrices? Square matrices only.
+#'   covariance and kinship matrices? Square matrices of two rows or more only, and not with
+#'   [noise_notebook()].
 #' @param refine `TRUE` or `FALSE`: refit all factors together in the end? With
 #'   [noise_fixed()] and [noise_moments()], \eqn{\lambda} and \eqn{\sigma} stay; [noise_notebook()]
 #'   has no refit.
-#' @param underapprox `TRUE` or `FALSE`: find a certified underapproximation?
+#' @param underapprox `TRUE` or `FALSE`: find a certified underapproximation? `TRUE` is refused with
+#'   `K = NULL`, `init`, `fixed`, [noise_notebook()] and a `prior` other than [prior_flat()], and of
+#'   a matrix on disk.
 #' @param init `NULL`; or the loadings that the first factors start from: a vector or a matrix with
 #'   a column for each factor where `A` is symmetric, otherwise `list(u = , v = )` of such, finite,
 #'   nonnegative and not all zero; or an earlier fit of the same matrix to go on from: factors of
 #'   an `nmu` fit are kept as they are, and those up to `K` are added (a factor that was
-#'   interrupted starts again from where it stood); an `nmu_em` fit is a start. Column names become
-#'   labels.
+#'   interrupted starts again from where it stood); an `nmu_em` fit is a start. Column names
+#'   become the labels of factors; where both sides are given, those of `u` do. Labels that occur
+#'   twice are made unique (`"a"`, `"a_1"`).
 #' @param fixed `NULL`, or loadings that stay as they are, given like those of `init`, such as a
-#'   constant for an intercept. They come first, are not counted in `K`, and are labelled by their
-#'   column names, or `"f1"`, `"f2"` ...; their weights `d` are estimated.
-#' @param prior_b The prior of the remainder, its mean apart, or its name: [prior_exponential()],
-#'   [prior_point_exponential()] or [prior_mixture()] of exponentials. See the section on it.
+#'   constant for an intercept. They come first, are not counted in `K` here, and are labelled by
+#'   the column names of `u`, or `"f1"`, `"f2"` ...; their weights `d` are estimated. Not with
+#'   [noise_notebook()], nor where `init` is an `nmu` fit, which keeps the fixed factors that it
+#'   has.
+#' @param prior_b The prior of the remainder, its mean apart, or its name in full:
+#'   [prior_exponential()], [prior_point_exponential()] or [prior_mixture()] of exponentials. See
+#'   the section The prior of the remainder.
 #' @param control Settings made by [nmu_control()].
 #'
 #' @return An object of class `nmu`, a list with
@@ -75,54 +85,60 @@
 #'     means have unit norm; and `hyperparameters`, a list with an element for each factor, a list
 #'     of `u` and `v`, each a list of numbers that refer to \eqn{w = \sqrt{d}\,u}{w = sqrt(d) u} or
 #'     \eqn{\sqrt{d}\,v}{sqrt(d) v} (`v` is `NULL` where symmetric). `NA` or `NULL` for factors
-#'     without a prior;
+#'     without a prior. Where only one side has a flat prior, its loadings are taken as certain:
+#'     `sd` is 0, `zero` is 1 for loadings of zero and otherwise 0, and there are no
+#'     hyperparameters;
 #'   * `prior`, `prior_v`: lists of the priors, as given;
-#'   * `path`: data frame with a row for each factor as deflation found it: `factor`, `d`,
-#'     `lambda`, `sigma`, `loglik` after it was found, `elbo` (`NA` where not known), `iterations`,
-#'     `status` (as in [nmu_em()], `"null"` where nothing was left for it, `"stalled"` where no
-#'     step gained more though the slope said that one should, or `"fixed"`), `bound` (`"none"`,
-#'     `"sigma"` where \eqn{\sigma} is at its least value, `"lambda"` where \eqn{\lambda\sigma} is
-#'     at its largest and \eqn{b} has all but vanished; see [noise_mle()]), `rung`, the step of the
-#'     ladder that was kept, and the standard errors `se_log_lambda`, `se_log_sigma` (`NA` where
-#'     the likelihood does not curve, or none was asked for). Of a certified underapproximation
-#'     only `d`, `iterations`, `status` and `error`, the relative error after it (`NaN` where it
-#'     was interrupted), are known;
+#'   * `path`: data frame with a row for each factor as deflation found it: `factor`, `d`, `lambda`,
+#'     `sigma`, `loglik` after it was found, `elbo` (`NA` where not known), `iterations`, `status`
+#'     (`"converged"`, `"maxiter"`, `"lambda"` or `"interrupted"` as in [nmu_em()]; `"null"` where
+#'     nothing was left for it; `"stalled"` where no step raised the log-likelihood although its
+#'     slope was not zero; or `"fixed"`), `bound` (`"none"`, `"sigma"` where \eqn{\sigma} is at its
+#'     least value, `"lambda"` where \eqn{\lambda\sigma} is at its largest and \eqn{b} has all but
+#'     vanished; see [noise_mle()]), `rung`, the step of the ladder that was kept, and the standard
+#'     errors `se_log_lambda`, `se_log_sigma` (`NA` where the likelihood does not curve, or none was
+#'     asked for). Of a certified underapproximation only `d`, `iterations`, `status` and `error`,
+#'     the relative error after it (`NaN` where it was interrupted), are known;
 #'   * `trace`: data frame with a row for each iteration: `factor`, `iteration`, `stage` (within
 #'     which the log-likelihood never falls or, where it is not `NA`, the bound), `loglik`, `elbo`,
 #'     `lambda`, `sigma`;
-#'   * `refit`: `NULL`, or a list about the joint refit: `lambda`, `sigma`, `loglik`, `elbo`,
-#'     `status`, `settled` (was its end taken? `NA` of a certified underapproximation, of which only
-#'     \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood), `bound`, `se_log_lambda`,
+#'   * `refit`: `NULL`, or a list about the joint refit: `lambda`, `sigma`, `loglik`, `elbo` (`NaN`
+#'     without priors), `status` (as in the path, or `"refused"` where it lost a factor or
+#'     flatness), `settled` (was its end accepted? `NA` for a certified underapproximation, of which
+#'     only \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood), `bound`, `se_log_lambda`,
 #'     `se_log_sigma`, `trace`;
 #'   * `sds`: `NULL`, or with `noise_mle(by = )` the standard deviation of the noise of each row or
 #'     column;
 #'   * `laws`: a list with the `law` after each factor, as the path has \eqn{\lambda}; `NULL` for
 #'     fixed factors and those of a certified underapproximation; `scatter`: likewise the standard
 #'     deviations of the noise of rows or columns, in units of \eqn{\sigma};
-#'   * `candidates`: `NULL`, or, where `K = NULL`, a data frame with a row for each `K` looked at:
-#'     the criterion and the mean flatness along the path and after a joint refit (`NaN` without);
-#'   * `certificate`: a list that compares the factors' sum with `A`: `largest_violation`, by how
-#'     much it exceeds an entry that is not negative at most; `violated`, the number of entries that
-#'     it exceeds, of the `checked` ones, and their `share`; `negative`, the number of negative
-#'     entries; `error`, the relative error in the Frobenius norm; `NULL` where the fit was
-#'     interrupted;
-#'   * `status`: `"converged"` where all factors were converged, null or fixed; else that of the
-#'     last factor that was not; `converged`: `TRUE` or `FALSE`;
+#'   * `candidates`: `NULL`, or, where `K = NULL`, a data frame with a row for each number of
+#'     factors that was tried: `K`, fixed ones included; `path` and `path_flatness`, the criterion
+#'     and the mean flatness of the factors along the path; `joint` and `joint_flatness`, the same
+#'     after a joint refit (`NaN` without one);
+#'   * `certificate`: a list that compares the sum of the factors with `A`: `largest_violation`: the
+#'     largest amount by which the sum of the factors exceeds a nonnegative entry of `A` (0 if
+#'     none); `checked`: how many entries are nonnegative; `violated`: how many of these are
+#'     exceeded; `share`: `violated / checked`; `negative`: how many entries are negative; `error`:
+#'     the relative error in the Frobenius norm. `NULL` where the fit was interrupted;
+#'   * `status`: `"interrupted"` where the user interrupted the fit (it is then in the condition);
+#'     `"converged"` where all factors are converged, null or fixed; else the status of the last
+#'     factor that is not; `converged`: `TRUE` or `FALSE`;
 #'   * `nobs`: number of observed entries, halved where symmetric; `symmetric`, `ignore_diag`,
-#'     `refine`, `underapprox`, `K` (factors found), `noise`, `prior_b`, `control`, `call`, and `A` unless `control` says
-#'     not to keep it.
+#'     `refine`, `underapprox`, `K` (number of factors, fixed ones included), `noise`, `prior_b`,
+#'     `control`, `call`, and `A` unless `control` says not to keep it.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not as
 #'   described, `nmu_error_core` where the core cannot go on, `nmu_error_prior` where a function of
 #'   [prior_custom()] fails, `nmu_error_blocks` where a matrix on disk cannot be read or a worker
-#'   fails (see the section on it), and `nmu_error_interrupted` where the user interrupted the fit
-#'   (the field `fit` of the condition has it so far; of a factor for which nothing was known yet,
-#'   or no more than a large matrix gives away within a moment, nothing is in it, and where that
-#'   was the first it is `NULL`). Where a residual gives no positive
-#'   \eqn{\lambda} and \eqn{\sigma}, a warning of class `nmu_warning_lambda` says so and the
-#'   factors so far are returned. Where a bound on \eqn{\lambda} or \eqn{\sigma} of the final
-#'   model is active, a message of class `nmu_message_bound` says so. For those that say what was
-#'   chosen, and for the progress bar, see `verbose` in [nmu_control()].
+#'   fails (see the section Matrices on disk), and `nmu_error_interrupted` where the user
+#'   interrupted the fit. The field `fit` of that condition holds the factors found so far. The
+#'   factor being fitted is included if a usable state of it was at hand. `fit` is `NULL` if that
+#'   was the first factor and nothing was known of it. Where a residual gives no positive
+#'   \eqn{\lambda} and \eqn{\sigma}, a warning of class `nmu_warning_lambda` says so and the factors
+#'   so far are returned. Where a bound on \eqn{\lambda} or \eqn{\sigma} of the final model is
+#'   active, a message of class `nmu_message_bound` says so. For other messages, and for the
+#'   progress bar, see `verbose` in [nmu_control()].
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
 #'   the deflation. N. Gillis and F. Glineur (2010), Using underapproximations for sparse

@@ -18,16 +18,14 @@
 #'
 #' A result with all of `u` zero and `d = 0` is legal: everything has been absorbed into `b`,
 #' which happens when `lambda` is small. Negative entries in `A` are legal, too; no
-#' underapproximation exists then, and the factor stays below the data only as far as
-#' \eqn{\sigma} asks for it. `A` is never rescaled, so that `lambda` and `sigma` are in its
+#' underapproximation exists then, and the factor stays below the data only up to noise of standard
+#' deviation \eqn{\sigma}. `A` is never rescaled, so that `lambda` and `sigma` are in its
 #' units.
 #'
-#' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers,
-#'   with at least one row and one column and finite entries of at most 1e150 in size, the
-#'   largest at least 1e-150 if not zero. Dense
-#'   matrices of the Matrix package are converted; its sparse ones are fitted as they are stored,
-#'   and `b` is then returned only where `keep_b = TRUE` asks for it. A `DelayedMatrix` is read
-#'   block by block, as in [nmu()], and `b` is not returned.
+#' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers, with at
+#'   least one row and one column and finite entries of at most 1e150 in size, the largest at least
+#'   1e-150 if not zero. Dense matrices of the Matrix package are converted; its sparse ones are
+#'   fitted as they are stored. A `DelayedMatrix` is read block by block, as in [nmu()].
 #' @param lambda One positive number from 1e-150 to 1e150, in units of 1/`A`: the rate of the
 #'   exponential distribution of `b`; its starting value in `nmu_em_estlambda()`.
 #' @param sigma One positive number from 1e-150 to 1e150, in units of `A`: the standard
@@ -45,7 +43,8 @@
 #'   * `symmetric = NULL`: `TRUE` or `FALSE` to say how to treat `A`. By default it is
 #'     symmetric where no entry differs from its mirror image by more than 100 times the
 #'     machine precision, relative to the largest entry.
-#'   * `keep_b = TRUE`: return `b`?
+#'   * `keep_b`: return `b`? By default `TRUE` for dense matrices and `FALSE` for others; `TRUE` is
+#'     refused for a `DelayedMatrix`.
 #'   * `trace = TRUE`: return the log-likelihood of each iteration? `FALSE` saves its cost.
 #'   * `control = nmu_control()`: threads, and whether to keep `A`; `tol` and `maxiter` in it
 #'     are not used here.
@@ -65,13 +64,15 @@
 #'   * `iterations`: how many were run, in all rounds;
 #'   * `status`: `"converged"` where the last iteration moved by at most `tol` (1e-8 where that is
 #'     zero), `"maxiter"` where it still moved more, `"lambda"` where no positive \eqn{\lambda}
-#'     and \eqn{\sigma} could be estimated; `converged`: `TRUE` or `FALSE`;
+#'     and \eqn{\sigma} could be estimated, `"interrupted"` where the user interrupted the fit (it
+#'     is then in the condition); `converged`: `TRUE` or `FALSE`;
 #'   * `symmetric`, `estimated` (were `lambda` and `sigma`?), `nobs`, `control`, `call`, and
 #'     `A` unless `control` says not to keep it.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` where an argument is not
 #'   as described, `nmu_error_core` where the core cannot go on, and `nmu_error_interrupted`
-#'   where the user interrupted the fit (the field `fit` of the condition has it so far). Where
+#'   where the user interrupted the fit (the field `fit` of the condition has it so far, or is
+#'   `NULL`), and `nmu_error_blocks` where a matrix on disk cannot be read or a worker fails. Where
 #'   1/mean or the standard deviation of the residual is not positive, `nmu_em_estlambda()`
 #'   warns with class `nmu_warning_lambda` and returns the fit so far, with the last
 #'   \eqn{\lambda} and \eqn{\sigma} that were.

@@ -10,12 +10,12 @@
 #'   \eqn{1/\lambda^2 + \sigma^2}, so \eqn{\lambda} = 1/mean and \eqn{\sigma^2} = var - mean^2, in
 #'   turns with the loadings.
 #' * `noise_fixed()`: both are given, in the units of `A`.
-#' * `noise_notebook()`: the rule of the notebook. Each factor starts from
-#'   \eqn{\lambda = 1}, \eqn{\sigma = 0.1} and takes 5 rounds of EM; after a round,
-#'   \eqn{\lambda} becomes 1/mean and \eqn{\sigma} the standard deviation of the residual.
-#'   That \eqn{\sigma} is too large, by the part of the variance that belongs to \eqn{b}; the rule
-#'   is kept so that its results can be had again. Its starting values are in the units of `A`,
-#'   so its results depend on the scale of `A`. All the other rules are free of it.
+#' * `noise_notebook()`: the rule of the notebook. Each factor starts from \eqn{\lambda = 1},
+#'   \eqn{\sigma = 0.1} and takes 5 rounds of EM; after a round, \eqn{\lambda} becomes 1/mean and
+#'   \eqn{\sigma} the standard deviation of the residual. That \eqn{\sigma} is too large, by the
+#'   part of the variance that belongs to \eqn{b}; the rule is kept so that its results can be
+#'   reproduced. Its starting values are in the units of `A`, so its results depend on the scale of
+#'   `A`. Those of `noise_mle()` and `noise_moments()` do not.
 #'
 #' @section Bounds: The likelihood has no maximum on exact data, where it grows as
 #'   \eqn{\sigma \to 0}, nor where the residual is not skewed to the right, where \eqn{b}
@@ -47,11 +47,11 @@
 #'   much smaller than the remainder, it is also hardly determined by a few hundred entries.
 #'
 #' @section Standard errors: With the factors held fixed, those of \eqn{\log\lambda} and
-#'   \eqn{\log\sigma} come from the curvature of the likelihood (`se_log_lambda` and
-#'   `se_log_sigma` in the path). They do not count that the factors were fitted to the same
-#'   entries, n parameters to \eqn{n^2/2} of them: \eqn{\lambda} comes out too large by 0.3 to
-#'   1.9 per cent at n = 500, \eqn{\sigma} by 0.4 to 1.5 per cent where no bound is active (mean of
-#'   ten simulated matrices, one factor, \eqn{\lambda\sigma} from 0.03 to 1), which can be several
+#'   \eqn{\log\sigma} come from the curvature of the likelihood (`se_log_lambda` and `se_log_sigma`
+#'   in the path). They do not allow for the factors having been fitted to the same entries, n
+#'   loadings to \eqn{n^2/2} of them: \eqn{\lambda} comes out too large by 0.3 to 1.9 per cent at
+#'   \eqn{n = 500}, \eqn{\sigma} by 0.4 to 1.5 per cent where no bound is active (mean of ten
+#'   simulated matrices, one factor, \eqn{\lambda\sigma} from 0.03 to 1), which can be several
 #'   standard errors. The bias falls as n grows.
 #'
 #' @param floor One number from 0 to 1: least \eqn{\sigma}, as a share of the standard
@@ -60,12 +60,13 @@
 #' @param ladder `NULL`, or increasing numbers from 0.001 to 1000: the least
 #'   \eqn{\lambda\sigma} with which a factor climbs, one after another; see the path of a factor in
 #'   [nmu()]. `NULL` is one climb with all free.
-#' @param lambda,sigma One positive number each, in units of 1/`A` and of `A`.
-#'
+#' @param lambda,sigma One number from 1e-150 to 1e150 each, in units of 1/`A` and of `A`.
 #' @param by `"constant"`, `"row"` or `"column"`: does the standard deviation of the noise differ
-#'   between rows, or columns? See the section on it. Case matters.
-#' @param se `NULL`, or known standard errors: a positive number for each row of `A`, or a matrix of
-#'   its size, in any unit; the largest is at most 1e10 times the least.
+#'   between rows, or columns? See the section Noise that differs. Case matters, the beginning of a
+#'   word is enough.
+#' @param se `NULL`, or, only with `by = "constant"`, known standard errors: a number from 1e-150 to
+#'   1e150 for each row of `A`, or a matrix of its size, in any unit; the largest is at most 1e10
+#'   times the least.
 #'
 #' @return An object of class `nmu_noise`: a list with the name of the `rule` and its settings.
 #'

@@ -6,10 +6,10 @@
 #' \eqn{w_i}. The loadings of a factor, given all else, are such a problem, and so is the remainder
 #' \eqn{b} given the factors, with an exponential prior and \eqn{s = \sigma}{s = sigma}.
 #'
-#' @param x Numeric vector of finite observations.
-#' @param s One positive, finite number, or one for each of `x`: their standard deviations.
-#' @param prior A prior such as [prior_point_exponential()], or its name (`"flat"`,
-#'   `"exponential"`, `"point_exponential"`, `"binary"`, `"mixture"`).
+#' @param x Numeric vector of observations, of length one or more, at most 1e150 in size.
+#' @param s One number from 1e-150 to 1e150, or one for each of `x`: their standard deviations.
+#' @param prior A prior such as [prior_point_exponential()], or its name in full and lower case
+#'   (`"flat"`, `"exponential"`, `"point_exponential"`, `"binary"`, `"mixture"`).
 #'
 #' @return An object of class `nmu_normal_means`, a list with
 #'   * `prior`: the prior, its hyperparameters filled in;
@@ -23,8 +23,9 @@
 #'     other priors;
 #'   * `x` and `s`.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described,
-#'   `nmu_error_prior` where a function of [prior_custom()] failed.
+#' @section Errors: Class `nmu_error_input` where an argument is not as described, `nmu_error_prior`
+#'   where a function of [prior_custom()] failed, `nmu_error_interrupted` where the user
+#'   interrupted.
 #'
 #' @source J. Willwerscheid and M. Stephens (2021), ebnm: an R package for solving the empirical
 #'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152.

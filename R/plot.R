@@ -26,7 +26,7 @@
 #' @param group `NULL`, or how loadings are ordered: a factor (or strings) with an entry for each
 #'   row of `A`, by whose levels they are ordered and coloured; or numbers, by which they are only
 #'   ordered. For the columns, too: `list(u = , v = )`.
-#' @param style `"bars"` or `"lines"`, of loadings.
+#' @param style `"bars"` or `"lines"`, of loadings. Case matters, the beginning of a word is enough.
 #' @param ... `plot()`: passed on to [graphics::barplot()] or [graphics::plot.default()] (loadings),
 #'   [graphics::image()], the plot of a histogram, whose `breaks` may be given as in
 #'   [graphics::hist()], and [graphics::plot.default()]; what is given takes the place of our own
@@ -35,8 +35,12 @@
 #'
 #' @return `plot()`: the fit, invisibly. `autoplot()`: an object of class `ggplot`.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described or
-#'   the data are needed and neither kept nor given.
+#' @section Errors: Class `nmu_error_input` where an argument is not as described, where the data
+#'   are needed and neither kept nor given, and where a type cannot be drawn: `"trace"` of a fit
+#'   that has kept none, `"matrices"` and `"residuals"` of a fit that was interrupted before
+#'   \eqn{\lambda} and \eqn{\sigma} were known, or of a matrix that is sparse or on disk and too
+#'   large (for `"residuals"`, more than ten million entries; for `"matrices"`, more than ten
+#'   million in a two-hundredth of its rows).
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = NULL)

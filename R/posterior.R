@@ -1,8 +1,8 @@
 #' The posterior of the remainder
 #'
-#' What a fit says of the remainder \eqn{b}, for all of the matrix or a block of it. Given the data
-#' and the fit, with \eqn{x = A - \sum_k d_k u_k v_k^T}{x = A - sum_k d_k u_k v_k^T} the residual,
-#' the entries of \eqn{b} are independent, and
+#' The posterior of the remainder \eqn{b} under a fit, for all of the matrix or a block of it. Given
+#' the data and the fit, with \eqn{x = A - \sum_k d_k u_k v_k^T}{x = A - sum_k d_k u_k v_k^T} the
+#' residual, the entries of \eqn{b} are independent, and
 #' \eqn{b_{ij} \sim N(x_{ij} - \lambda \sigma^2, \sigma^2)}{
 #'   b_ij ~ N(x_ij - lambda sigma^2, sigma^2)} truncated to the nonnegative numbers. Its moments
 #' are those of [truncnorm_moments()].
@@ -11,20 +11,21 @@
 #' truncated normals, one for each exponential of the law, and of the point at zero.
 #'
 #' An entry that was not observed, since it is `NA` or on a diagonal that was ignored, says nothing
-#' of its \eqn{b}: the posterior is the prior, \eqn{\mathrm{Exp}(\lambda)}{Exp(lambda)}, with mean
-#' and standard deviation \eqn{1/\lambda}{1/lambda}, or the law that was fitted.
+#' about its \eqn{b}: the posterior is the prior, \eqn{\mathrm{Exp}(\lambda)}{Exp(lambda)}, with
+#' mean and standard deviation \eqn{1/\lambda}{1/lambda}, or the law that was fitted.
 #'
-#' The factors, \eqn{\lambda} and \eqn{\sigma} are taken as they are: how uncertain they are
-#' themselves is not in it. Only the block asked for is worked out, so that memory is needed
-#' for that alone. The posterior means of all of the matrix are `b` of an [nmu_em()] fit, but for
-#' the last change of \eqn{d} and, in [nmu_em_estlambda()], of \eqn{\lambda} and \eqn{\sigma}.
+#' The factors, \eqn{\lambda} and \eqn{\sigma} are taken as known: their own uncertainty is not
+#' accounted for. Only the block asked for is worked out, so that memory is needed for that block
+#' alone. The posterior means of all of the matrix are `b` of an [nmu_em()] fit, but for the last
+#' change of \eqn{d} and, in [nmu_em_estlambda()], of \eqn{\lambda} and \eqn{\sigma}.
 #'
 #' Draws are exact, by rejection, also where the posterior is far out in the tail. They come
 #' from a generator of their own, whose seed is drawn from R's: [set.seed()] governs them.
 #'
 #' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
 #' @param rows,cols The block: numbers (negative ones to leave out), names, or `TRUE` or `FALSE` for
-#'   each row or column of `A`; each at most once, in any order. `NULL` means all.
+#'   each row or column of `A`; each at most once, in any order. `NULL` means all. Of a matrix that
+#'   is sparse or on disk, a block has at most ten million entries.
 #' @param draws One whole number, zero or larger: how many draws.
 #' @param A The data, where the fit has not kept them (`keep_data = FALSE`).
 #'
@@ -33,7 +34,8 @@
 #'   All are in the units of `A` and carry its row and column names.
 #'
 #' @section Errors: Class `nmu_error_input` where an argument is not as described, and where the
-#'   data are needed and neither kept nor given, or given with another size.
+#'   data are needed and neither kept nor given, or given with another size; class
+#'   `nmu_error_interrupted` where the user interrupted.
 #'
 #' @source C. P. Robert (1995), Simulation of truncated normal variables, *Statistics and
 #'   Computing* 5, 121-125, for the draws.

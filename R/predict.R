@@ -9,7 +9,7 @@
 #' The density is log-concave, and so is this sum: its maximum does not depend on a start. (Under
 #' another `prior_b` than the exponential it is not, and a local maximum near the least-squares
 #' loadings is found.) It is found for each row by itself, whatever the others, by the
-#' quasi-Newton method of [nmu()], until the gain of log-likelihood an entry and the scaled
+#' quasi-Newton method of [nmu()], until the gain in log-likelihood per entry and the scaled
 #' projected gradient are at most 1e-8.
 #'
 #' Rows that were in the data do not get the very loadings of the fit: factors are fitted one
@@ -17,9 +17,12 @@
 #' was symmetric, a new row is one of its relations to the rows of `A`.
 #'
 #' @param object A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
-#' @param newdata The new rows: a numeric, integer or logical matrix, or a data frame of numbers,
+#' @param newdata The new rows: a numeric, integer or logical matrix, a data frame of numbers, or a
+#'   sparse matrix of the Matrix package or a `DelayedMatrix`, each of at most ten million entries;
 #'   with a column for each column of `A`, in the same order: where both have column names, they
-#'   must agree. `NA` entries are left out. `NULL` means the rows that were fitted.
+#'   must agree. `NA` entries are left out. `NULL` means the rows that were fitted. Only `NULL` is
+#'   accepted after a fit with `by` or `se` of [noise_mle()], since the noise of new rows is not
+#'   known.
 #' @param type `"loadings"` or `"fitted"`. Case matters, the beginning of a word is enough.
 #' @param ... Not used.
 #'

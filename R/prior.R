@@ -23,8 +23,8 @@
 #' [prior_custom()] makes a prior of functions written in R, [check_prior()] holds any prior to
 #' what is asked of one.
 #'
-#' The likelihood of a prior with a point at zero may have several hills. The estimates are those of
-#' the highest of them: the likelihood is scanned along the scale before it is climbed. Where no
+#' The likelihood of a prior with a point at zero may have several local maxima. To find the highest
+#' of them, the likelihood is scanned along the scale before it is climbed. Where no
 #' positive \eqn{w} is likelier than 0, a weight that is estimated is 0 and an exponential's rate
 #' ends at a bound beyond which nothing would change. Weights of a mixture are a concave problem,
 #' and found to within 1e-11 of the best mean log-likelihood.
@@ -38,7 +38,7 @@
 #' @param ratio One positive number, the standard deviation of the normal before it is truncated,
 #'   in units of `location`; or `NULL`: it is estimated, between 0.001 and 1.
 #' @param shape `"half_normal"` (\eqn{N(0, scale^2)} truncated to \eqn{w \ge 0}{w >= 0}) or
-#'   `"exponential"` (of mean `scale`). Case matters.
+#'   `"exponential"` (of mean `scale`). Case matters, the beginning of a word is enough.
 #' @param scales `NULL`, or different numbers, zero or larger, in units of `w`; the scale 0 is a
 #'   point mass at zero. `NULL` is a grid that spans the data: 0, and from a tenth of the least
 #'   \eqn{s_i} to \eqn{2\sqrt{x^2 - s^2}}{2 sqrt(x^2 - s^2)} at its largest, in steps of
@@ -50,25 +50,26 @@
 #'   hyperparameters, `NULL` where they are to be estimated.
 #'
 #' @section Which prior: Where loadings say who is a member and who is not, take
-#'   `nmu(A, K, prior = "binary", refine = FALSE)`. In simulated covariance
-#'   matrices (ten seeds, `bench/recovery.R`), the mean cosine to the true loadings was 1.0000 for a
-#'   balanced tree (without a prior 0.9986),
-#'   0.9999 for overlapping groups (0.9978), 1.0000 for disjoint groups (0.9996), and at least
-#'   0.9999 for each of the notebook's three trees. Where loadings vary within a factor it is
-#'   wrong: 0.62 to 0.89 for groups with uniform or exponential loadings (0.998). Also wrong,
-#'   though loadings are two-valued, is what it finds in trees whose branches or clades differ in
-#'   size: 0.83 and 0.86 (0.95 and 0.97); there the exponential prior is best, 0.982 and 0.979. The
-#'   exponential prior is best for dense factors, too (0.995 against 0.938), but takes a balanced
-#'   tree (0.950) and overlapping groups (0.958) apart.
+#'   `nmu(A, K, prior = "binary", refine = FALSE)`. In simulated covariance matrices (ten seeds,
+#'   `bench/recovery.R` in the source repository), the mean cosine to the true loadings was 1.0000
+#'   for a balanced tree (without a prior 0.9986), 0.9999 for overlapping groups (0.9978), 1.0000
+#'   for disjoint groups (0.9996), and at least 0.9999 for each of the notebook's three trees. Where
+#'   loadings vary within a factor it is wrong: 0.62 to 0.89 for groups with uniform or exponential
+#'   loadings (0.998). Also wrong, though loadings are two-valued, is what it finds in trees whose
+#'   branches or clades differ in size: 0.83 and 0.86 (0.95 and 0.97); there the exponential prior
+#'   is best, 0.982 and 0.979. The exponential prior is best for dense factors, too (0.995 against
+#'   0.938), but takes a balanced tree (0.950) and overlapping groups (0.958) apart.
 #'
 #'   A rule where the structure is not known: fit with `"flat"` and with `"binary"`, each with
 #'   `refine = FALSE` and with a refit (which `init = fit` does). Keep the binary fit without the
 #'   refit if the relative error `fit$certificate$error` of the binary fits is at most twice that of
 #'   the flat one before the refit, and at most 1.1 times after it. Otherwise take `"exponential"`,
 #'   with a refit. On ten other seeds than those it was made from, it came within 0.005 of the best
-#'   of the three in nine of eleven settings, but not for a tree with branches of different length
-#'   (0.970, best 0.982: one seed with 0.86), nor for groups with uniform loadings (0.990, best
-#'   0.998, without a prior). One seed of the tree with uneven clades was at 0.93, too.
+#'   of the three in six of the eight kinds of covariance matrices in `vignette("recovery")`, and it
+#'   did in the notebook's three trees, of which there is one matrix each. It missed that for a tree
+#'   with branches of different length (0.970, best 0.982: one seed with 0.86), and for groups with
+#'   uniform loadings (0.990, best 0.998, without a prior). For the tree with uneven clades one seed
+#'   was at 0.93, too.
 #'
 #' @section Errors: Class `nmu_error_input` where a hyperparameter is not as described.
 #'

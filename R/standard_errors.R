@@ -26,7 +26,7 @@
 #'
 #' These errors are conditional, and so understate: were the other numbers free to follow, the
 #' likelihood would fall less. The more factors overlap, the more they understate. They are no
-#' guide to whether a loading is zero, since it cannot be below.
+#' guide to whether a loading is zero, since a loading cannot be negative.
 #'
 #' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
 #' @param A The data, where the fit has not kept them (`keep_data = FALSE`).
@@ -38,7 +38,9 @@
 #'   throughout a factor with a weight of zero or less.
 #'
 #' @section Errors: Class `nmu_error_input` where an argument is not as described, and where the
-#'   data are needed and neither kept nor given, or given with another size.
+#'   data are needed and neither kept nor given, or given with another size; class
+#'   `nmu_error_blocks` where a matrix on disk cannot be read or a worker fails;
+#'   `nmu_error_interrupted` where the user interrupted.
 #'
 #' @source Y. Pawitan (2001), *In All Likelihood*, section 2.5: the observed information.
 #'

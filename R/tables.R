@@ -5,7 +5,8 @@
 #' exports, too; they work once one of these is attached.
 #'
 #' @param x A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
-#' @param matrix `"d"` (a row for each factor), `"u"` or `"v"` (a row for each loading).
+#' @param matrix `"d"` (a row for each factor), `"u"` or `"v"` (a row for each loading). Case
+#'   matters.
 #' @param A,data The data, where the fit has not kept them (`keep_data = FALSE`). `augment()` needs
 #'   them; `tidy()` takes the share of a factor from them, and `glance()` the log-likelihood of
 #'   an `nmu_em` fit, which is `NA` without.
@@ -27,8 +28,9 @@
 #'   numbers), `value`, `.fitted`, `.resid` (`value - .fitted`), and the posterior mean and
 #'   standard deviation of the remainder, `.b` and `.b_sd`, as in [posterior_b()].
 #'
-#' @section Errors: Class `nmu_error_input` where `matrix` is not one of its choices, and where the
-#'   data are needed and neither kept nor given, or given with another size.
+#' @section Errors: Class `nmu_error_input` where `matrix` is not one of its choices, where the data
+#'   are needed and neither kept nor given, or given with another size, and where `augment()` is
+#'   asked for more than ten million entries of a matrix that is sparse or on disk.
 #'
 #' @examples
 #' fit <- nmu(USArrests, K = 2)

@@ -19,7 +19,8 @@
 #'   where `mean` or `sd` is.
 #'
 #' @section Errors: Class `nmu_error_input` where `mean` is not numeric or is infinite, and
-#'   where `sd` is not numeric, not positive or infinite.
+#'   where `sd` is not numeric, not positive or infinite; class `nmu_error_interrupted` where the
+#'   user interrupted.
 #'
 #' @source N. L. Johnson, S. Kotz and N. Balakrishnan (1994), *Continuous Univariate
 #'   Distributions*, volume 1, section 13.10.1.
