@@ -140,7 +140,7 @@ refit_summary <- function(refit) {
     return(NULL)
   }
   refit$trace <- known_values(as.data.frame(refit$trace), "elbo")
-  refit
+  known_values(refit, "elbo")
 }
 
 #' The status of a model: that of its factors, unless the user interrupted it

@@ -102,7 +102,7 @@
 #'   * `trace`: data frame with a row for each iteration: `factor`, `iteration`, `stage` (within
 #'     which the log-likelihood never falls or, where it is not `NA`, the bound), `loglik`, `elbo`,
 #'     `lambda`, `sigma`;
-#'   * `refit`: `NULL`, or a list about the joint refit: `lambda`, `sigma`, `loglik`, `elbo` (`NaN`
+#'   * `refit`: `NULL`, or a list about the joint refit: `lambda`, `sigma`, `loglik`, `elbo` (`NA`
 #'     without priors), `status` (as in the path, or `"refused"` where it lost a factor or
 #'     flatness), `settled` (was its end accepted? `NA` for a certified underapproximation, of which
 #'     only \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood), `bound`, `se_log_lambda`,

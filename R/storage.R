@@ -130,7 +130,12 @@ dense_block <- function(A, rows, cols, call, arg = "A") {
     )
     abort_input(arg, expected, sprintf("a block of %d x %d", length(rows), length(cols)), call)
   }
-  block <- as.matrix(A[rows, cols, drop = FALSE])
+  read <- function() as.matrix(A[rows, cols, drop = FALSE])
+  block <- if (!is_delayed(A)) {
+    read()
+  } else {
+    tryCatch(read(), error = function(condition) signal_failure(condition, call))
+  }
   storage.mode(block) <- "double"
   block
 }

@@ -135,7 +135,7 @@ test_that("methods work on a matrix on disk, or say what they can do", {
   expect_equal(residuals(fit, A = disk, rows = 3:4), residuals(fit, rows = 3:4))
   expect_identical(posterior_b(from_disk, 2:5, 1:3), posterior_b(fit, 2:5, 1:3))
   expect_equal(predict(fit, on_disk(square[1:3, ])), predict(fit, square[1:3, ]))
-  expect_identical(matrix_panels(from_disk, disk), matrix_panels(fit, square))
+  expect_identical(matrix_panels(from_disk, disk, NULL), matrix_panels(fit, square, NULL))
   expect_output(print(from_disk))
   large <- DelayedArray::DelayedArray(matrix(1, 1, 1))[rep(1, 4000), rep(1, 4000)]
   expect_refused(dense_block(large, 1:4000, 1:4000, quote(f())), "A")
@@ -229,7 +229,9 @@ test_that("where entries cannot be read, the error has the factors so far, and a
   expect_identical(range(kept), c(0L, 2L))
   # the session goes on, and nothing is left open
   expect_null(opened$blocks)
-  expect_error(standard_errors(expected, A = gone), class = "nmu_error_blocks")
+  for (use in list(standard_errors, residuals, posterior_b, logLik.nmu_em, summary)) {
+    expect_error(use(expected, A = gone), class = "nmu_error_blocks")
+  }
 })
 
 test_that("a worker that dies, or stops, is an error of the fit", {
