@@ -1,6 +1,6 @@
 #' Describe a value in a few words, for an error message
 #'
-#' @param x Anything.
+#' @param x Anything; of `describe_atomic()` a vector, matrix or array without a class.
 #' @return One string of at most about 60 characters.
 #' @noRd
 describe <- function(x) {
@@ -19,6 +19,12 @@ describe <- function(x) {
   if (!is.atomic(x) || is.object(x)) {
     return(sprintf("an object of class %s", quote_text(class(x)[1])))
   }
+  describe_atomic(x)
+}
+
+#' @rdname describe
+#' @noRd
+describe_atomic <- function(x) {
   type <- if (is.double(x)) "numeric" else typeof(x)
   if (length(dim(x)) > 0) {
     noun <- if (is.matrix(x)) "matrix" else "array"

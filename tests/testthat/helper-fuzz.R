@@ -27,7 +27,9 @@ fuzz_numbers <- function() {
   if (chance(0.2)) A[sample.int(length(A), ceiling(length(A) / 4))] <- NA
   if (square && chance(0.7)) A[lower.tri(A)] <- t(A)[lower.tri(A)]
   words <- c("a", "%s", "{stop()}", "b b", "\u00e9", "1", "k1", "%n %d")
-  if (chance(0.3)) dimnames(A) <- lapply(dim(A), function(n) sample(words, n, replace = chance(0.3)))
+  if (chance(0.3)) {
+    dimnames(A) <- lapply(dim(A), function(n) sample(words, n, replace = chance(0.3)))
+  }
   if (chance(0.1)) rownames(A) <- NULL
   A
 }
@@ -76,7 +78,9 @@ fuzz_settings <- function(A) {
       )
     },
     prior_b = function() {
-      one_of("point_exponential", prior_point_exponential(weight = 0.7), prior_mixture("exponential"))
+      one_of(
+        "point_exponential", prior_point_exponential(weight = 0.7), prior_mixture("exponential")
+      )
     },
     symmetric = function() FALSE,
     ignore_diag = function() TRUE,
@@ -94,7 +98,11 @@ fuzz_settings <- function(A) {
       )
     }
   )
-  chosen <- stats::runif(length(draw)) < c(0.7, 0.3, 0.2, 0.5, 0.15, 0.1, 0.15, 0.3, 0.1, 0.1, 0.1, 0.5)
+  often <- c(
+    K = 0.7, prior = 0.3, prior_v = 0.2, noise = 0.5, prior_b = 0.15, symmetric = 0.1,
+    ignore_diag = 0.15, refine = 0.3, underapprox = 0.1, init = 0.1, fixed = 0.1, control = 0.5
+  )
+  chosen <- stats::runif(length(draw)) < often[names(draw)]
   lapply(draw[chosen], function(draw) draw())
 }
 
@@ -175,8 +183,8 @@ fuzz_uses <- function(fit, A) {
   )
 }
 
-# Evaluates a call. Returns its value, or NULL where it was refused as bad input is; complains, by an
-# error, where a condition is not of our classes.
+# Evaluates a call. Returns its value, or NULL where it was refused as bad input is; complains, by
+# an error, where a condition is not of our classes.
 fuzz_call <- function(what, call) {
   tell <- function(condition) {
     if (!inherits(condition, c("nmu_warning", "nmu_message"))) {
