@@ -1,7 +1,7 @@
 //! The functions of [`crate::normal`] over the lanes of a vector register, for whichever instruction set
 //! [`pulp`] found at run time: one division and one exponential an entry, no branch, no table.
 //!
-//! With `T = aQ + P` and `N = aT + Q` from the tail `f = P/Q` at `a = |z|`, the two sides of zero share their division:
+//! With `T = aQ + P` and `N = aT + Q` from the tail `f = P/Q` at `a = min(|z|, 1e28)`, the two sides of zero share their division:
 //!
 //! | | `z < 0` | `z ≥ 0` |
 //! |---|---|---|
@@ -15,10 +15,11 @@ use crate::tail::{DENSITY, P, Q, SQRT_TAU};
 use pulp::bytemuck::{cast, cast_slice};
 use pulp::Simd;
 
-/// Beyond this `|z|` the tail is taken at the limit: `b̄/σ < 1e-28` to the left, where it is lost in `x − b̄` anyway.
+/// Beyond this `|z|` the tail is taken at the limit: `b̄/σ < 1e-28` to the left, where it is lost in `x − b̄` anyway; and `h`
+/// with it, so that `h (z + h)` is 1.
 const LIMIT: f64 = 1e28;
 
-/// Beyond this `|z|` the density stays at its value there, below 1e-196.
+/// Beyond this `|z|` the density stays at its value there, 1.5e-196.
 pub(crate) const DENSITY_LIMIT: f64 = 30.0;
 
 /// What the E-step needs of every lane, in units of σ. What a caller does not read is not computed: all is inlined.
@@ -52,7 +53,7 @@ pub(crate) fn posterior<S: Simd>(simd: S, z: S::f64s) -> Posterior<S> {
     let ratio = simd.mul_f64s(n, inverse);
     let part = simd.select_f64s(left, simd.mul_f64s(q, inverse), simd.mul_f64s(phi, ratio));
     let mean = simd.add_f64s(part, simd.max_f64s(z, zero));
-    let hazard = simd.sub_f64s(part, simd.min_f64s(z, zero));
+    let hazard = simd.add_f64s(part, simd.select_f64s(left, a, zero));
     let second = simd.select_f64s(left, simd.mul_f64s(p, inverse), mul_add(simd, z, mean, one));
     let scale = simd.select_f64s(left, simd.splat_f64s(SQRT_TAU), one);
     let inverse_mass = simd.mul_f64s(ratio, scale);

@@ -109,7 +109,7 @@ fn same(found: &Sweep, expected: &Sweep, noise: Noise, what: &str) {
             sums.count,
             sums.mean_b,
             sums.second_b,
-            // On the diagonal of a dense symmetric matrix this is of x − b̄ at any depth.
+            // Without curvatures, powers have an upper bound of it alone.
             if sweep.curvatures.rows.is_empty() { 0.0 } else { sums.square_rest },
             sums.maximum,
             sums.residual_mean() * sums.count,

@@ -69,6 +69,19 @@ fn every_instruction_set_agrees_with_the_scalar_functions() {
     }
 }
 
+#[test]
+fn the_curvature_is_at_most_one_however_far_out() {
+    let points: Vec<f64> =
+        (250..308).flat_map(|power| [10_f64.powi(power - 200), -(10_f64.powi(power - 200))]).collect();
+    for [mean, hazard, ..] in [Scalar.vectorize(Evaluate(&points)), Arch::new().dispatch(Evaluate(&points))] {
+        for ((z, mean), hazard) in points.iter().zip(mean).zip(hazard) {
+            let curvature = hazard * mean;
+            let off = if *z < 0.0 { (curvature - 1.0).abs() } else { curvature };
+            assert!(off < 1e-15, "{curvature} at {z}");
+        }
+    }
+}
+
 struct LogOf<'a>(&'a [f64]);
 
 impl WithSimd for LogOf<'_> {

@@ -11,7 +11,7 @@ mod notebook;
 mod scales;
 
 pub use family::{LawFamily, Means};
-pub use law::{Law, MOST_COMPONENTS};
+pub use law::{Law, LEAST_MEAN, MOST_COMPONENTS};
 pub use moments::Moments;
 pub use notebook::Notebook;
 pub use scales::{Scales, Scatter};

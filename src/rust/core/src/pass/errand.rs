@@ -96,8 +96,12 @@ fn work(storage: &dyn Storage, errand: &mut Reader, wanted: Range<usize>) -> Opt
     let scales = match [errand.take()?, errand.take()?, errand.take()?] {
         [[], [], []] => None,
         [[], [], entries] => Some(Scales::Entries(entries.to_vec())),
-        [rows, columns, _] => Some(Scales::Outer { rows: rows.to_vec(), columns: columns.to_vec() }),
+        [rows, columns, []] => Some(Scales::Outer { rows: rows.to_vec(), columns: columns.to_vec() }),
+        _ => return None,
     };
+    if !scales.as_ref().is_none_or(|scales| scales.fit(nrow, ncol)) {
+        return None;
+    }
     let view = View::new(storage, &taken, symmetric).in_units(scale).under(law);
     let view = view.scattered(scales.as_ref());
     let tiles = cut(&view).get(wanted)?.to_vec();

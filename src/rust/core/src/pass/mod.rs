@@ -33,7 +33,6 @@ pub use sums::Sums;
 
 use crate::noise::Noise;
 use crate::parallel::Threads;
-use crate::vector::add_scaled;
 use crate::view::{Factor, View};
 use errand::Errand;
 use line::level;

@@ -3,7 +3,9 @@
 //! Stored entries that are NaN are missing, and where asked the diagonal is, stored or not.
 
 use super::Storage;
+use crate::cancel;
 use crate::error::Error;
+use crate::scan::agree;
 use std::ops::Range;
 
 /// Compressed sparse columns over slices that somebody else holds: R's own vectors, whose indices are `i32`.
@@ -112,9 +114,10 @@ impl<'a> Sparse<'a> {
             }
             let stored = *place < end && self.rows[*place as usize] as usize == column;
             let mirror = if stored { self.values[*place as usize] } else { 0.0 };
-            (value - mirror).abs() <= slack || value == mirror || (value.is_nan() && mirror.is_nan())
+            agree(value, mirror, slack)
         };
         (0..self.ncol()).all(|column| {
+            cancel::check();
             let (rows, values) = self.stored(column);
             rows.iter().zip(values).all(|(row, value)| mirrored(column, *row, *value))
         })

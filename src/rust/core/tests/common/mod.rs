@@ -44,6 +44,7 @@ pub(crate) struct Plain {
     pub(crate) count: f64,
     pub(crate) mean_b: f64,
     pub(crate) second_b: f64,
+    pub(crate) square_rest: f64,
     pub(crate) mean: f64,
     pub(crate) variance: f64,
     pub(crate) minimum: f64,
@@ -75,6 +76,7 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
                     if slopes { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
                 found.rows[row] += expected * q[column];
                 found.columns[column] += expected * p[row];
+                found.square_rest += expected * expected;
                 continue;
             }
             let b = truncated(x / sigma - lambda * sigma);
@@ -82,6 +84,7 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
             let curvature = b.hazard * b.mean;
             found.rows[row] += rest * q[column];
             found.columns[column] += rest * p[row];
+            found.square_rest += rest * rest;
             found.row_curvatures[row] += curvature * q[column] * q[column];
             found.column_curvatures[column] += curvature * p[row] * p[row];
             found.mean_b += sigma * b.mean;
