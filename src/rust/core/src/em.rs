@@ -105,13 +105,8 @@ impl Method for Settings<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
         let start = start.unwrap_or_else(|| leading_start(view, threads, observer));
         let Fit { factor, noise, trace, status, .. } = iterate(view, start, self, threads, observer);
-        let question = Question {
-            row_weights: &factor.u,
-            column_weights: factor.v(),
-            shift: 1.0 / noise.lambda,
-            depth: Depth::Likelihood,
-        };
-        let sums = sweep(view, Model { factor: &factor, noise }, &question, threads).sums;
+        let model = Model { factor: &factor, noise };
+        let sums = sweep(view, model, &model.question(Depth::Likelihood), threads).sums;
         let log_likelihood = sums.log_likelihood(noise);
         FactorFit {
             factor,

@@ -17,7 +17,7 @@ pub struct Factor {
 }
 
 impl Factor {
-    /// No factor of a view.
+    /// The factor that takes nothing out of a view.
     pub(crate) fn zero(view: &View) -> Self {
         let v = (!view.is_symmetric()).then(|| vec![0.0; view.ncol()]);
         Self { d: 0.0, u: vec![0.0; view.nrow()], v }
@@ -30,6 +30,8 @@ impl Factor {
 }
 
 /// `c A − Σ d u vᵀ`, computed entry by entry as it is read.
+///
+/// The factors are in two lists, since those of one fit change while those before it stay, and neither is copied.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     storage: &'a dyn Storage,
@@ -52,7 +54,7 @@ impl<'a> View<'a> {
         Self { scale, ..self }
     }
 
-    /// The same view minus some more factors, those of one fit.
+    /// The same view minus the factors of one fit, in the place of any that an earlier `minus` took out.
     pub(crate) fn minus<'b>(&'b self, fitted: &'b [Factor]) -> View<'b>
     where
         'a: 'b,
@@ -181,9 +183,7 @@ impl<'a> View<'a> {
         }
         residual
     }
-}
 
-impl View<'_> {
     /// Whether all entries have the same noise.
     pub(crate) fn is_even(&self) -> bool {
         self.scales.is_none()

@@ -108,7 +108,6 @@ fn same(found: &Sweep, expected: &Sweep, noise: Noise, what: &str) {
         vec![
             sums.count,
             sums.mean_b,
-            sums.second_b,
             // Without curvatures, powers have an upper bound of it alone.
             if sweep.curvatures.rows.is_empty() { 0.0 } else { sums.square_rest },
             sums.maximum,
@@ -255,7 +254,7 @@ fn sizes(sweep: &Sweep) -> Vec<(f64, f64)> {
     let margins = [&sweep.products.rows, &sweep.products.columns, &sweep.curvatures.rows, &sweep.curvatures.columns];
     let largest = |values: &[f64]| values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     let margins = margins.into_iter().flat_map(|values| values.iter().map(move |value| (*value, largest(values))));
-    let sums = [sweep.sums.mean_b, sweep.sums.second_b, sweep.sums.square_rest, sweep.sums.log_likelihood(NOISE)];
+    let sums = [sweep.sums.mean_b, sweep.sums.square_rest, sweep.sums.log_likelihood(NOISE)];
     margins.chain(sums.map(|sum| (sum, sum.abs()))).collect()
 }
 

@@ -121,6 +121,7 @@ fn work(storage: &dyn Storage, errand: &mut Reader, wanted: Range<usize>) -> Opt
     if row_weights.len() != nrow || column_weights.len() != ncol {
         return None;
     }
+    // The level says how much to compute; the depth is what a level is chosen by.
     let question = Question { row_weights, column_weights, shift: detail, depth: Depth::Expectation };
     let task = task as u8;
     let sweep = |tile: Tile| match task {

@@ -3,7 +3,7 @@
 use super::mixed::{explain, MixedTally, Mixture};
 use super::tally::{Constants, Tally};
 use super::Sums;
-use crate::lanes::{mul_add, posterior};
+use crate::lanes::{self, mul_add, posterior};
 use crate::noise::{Law, Noise};
 use pulp::{Simd, WithSimd};
 
@@ -199,10 +199,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         } else {
             keep
         };
-        let kept = |value: S::f64s| match keep {
-            Some(mask) => simd.select_f64s(mask, value, zero),
-            None => value,
-        };
+        let kept = |value: S::f64s| lanes::kept(simd, keep, value, zero);
         if LEVEL == level::PRODUCT {
             return Yield { rest: kept(entry), curvature: zero };
         }
@@ -225,8 +222,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
             let slopes = LEVEL >= level::CURVATURE;
             let b = explain(simd, mixture, scaled, deviation, slopes);
             let mean = simd.mul_f64s(b.mean, deviation);
-            let second = simd.mul_f64s(simd.mul_f64s(b.second, deviation), deviation);
-            tally.add_posterior(simd, kept(mean), kept(second));
+            tally.add_posterior(simd, kept(mean));
             if LEVEL >= level::LIKELIHOOD {
                 tally.add_likelihood(simd, lambda_sigma, scaled, z, b.inverse_density, keep);
                 mixed.add(simd, mixture, &b, slopes, keep);
@@ -242,7 +238,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
             (b.mean, curvature)
         } else {
             let b = posterior(simd, z);
-            tally.add_posterior(simd, kept(b.mean), kept(b.second));
+            tally.add_posterior(simd, kept(b.mean));
             if LEVEL >= level::LIKELIHOOD {
                 tally.add_likelihood(simd, lambda_sigma, scaled, z, b.inverse_mass, keep);
             }
@@ -259,7 +255,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         let rest = if MIXED && LEVEL >= level::CURVATURE { simd.mul_f64s(rest, precision) } else { rest };
         // EM puts what the model expects in the place of what is missing.
         let otherwise = if MASKED && LEVEL < level::CURVATURE { simd.sub_f64s(zero, minus_explained) } else { zero };
-        let rest = keep.map_or(rest, |mask| simd.select_f64s(mask, rest, otherwise));
+        let rest = lanes::kept(simd, keep, rest, otherwise);
         tally.add_rest(simd, rest);
         Yield { rest, curvature }
     }

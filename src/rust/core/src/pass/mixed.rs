@@ -10,7 +10,7 @@
 //! with `I_k` the inverse mass of [`crate::lanes::posterior`], and `d_0 = z_1⁺`. No term overflows, and the slowest has no `y`
 //! of its own (it is `φ(0)`).
 
-use crate::lanes::{falling, mul_add, posterior, Posterior};
+use crate::lanes::{falling, kept, mul_add, posterior, Posterior};
 use crate::noise::{Law, Noise, MOST_COMPONENTS};
 use crate::tail::SQRT_TAU;
 use pulp::Simd;
@@ -54,8 +54,6 @@ impl Mixture {
 pub(super) struct Explained<S: Simd> {
     /// `b̄/σ`.
     pub(super) mean: S::f64s,
-    /// `E[b²]/σ²`.
-    pub(super) second: S::f64s,
     /// `m = 1 − Var[b]/σ²`, which may be below zero.
     pub(super) curvature: S::f64s,
     /// `1/P`.
@@ -105,7 +103,6 @@ fn part<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Part<S> {
 struct Weighed<S: Simd> {
     total: S::f64s,
     mean: S::f64s,
-    second: S::f64s,
     curvature: S::f64s,
     shift: S::f64s,
     spread: S::f64s,
@@ -123,7 +120,6 @@ impl<S: Simd> Weighed<S> {
         Self {
             total: zero,
             mean: zero,
-            second: zero,
             curvature: zero,
             shift: zero,
             spread: zero,
@@ -139,7 +135,6 @@ impl<S: Simd> Weighed<S> {
     fn add(&mut self, simd: S, weight: S::f64s, part: &Part<S>, first: &Part<S>, slopes: bool) {
         self.total = simd.add_f64s(self.total, weight);
         self.mean = mul_add(simd, weight, part.b.mean, self.mean);
-        self.second = mul_add(simd, weight, part.b.second, self.second);
         if slopes {
             let apart = simd.sub_f64s(part.b.mean, first.b.mean);
             let (l, s) = (simd.sub_f64s(part.l, first.l), simd.sub_f64s(part.s, first.s));
@@ -191,7 +186,7 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
     }
     if mixture.atom > 0.0 {
         let square = simd.mul_f64s(t, t);
-        let nothing = Posterior { mean: zero, hazard: zero, second: zero, inverse_mass: one };
+        let nothing = Posterior { mean: zero, hazard: zero, inverse_mass: one };
         let part = Part {
             b: nothing,
             curvature: one,
@@ -211,7 +206,6 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
     let spread = less(simd, simd.mul_f64s(sums.spread, inverse), shift, shift);
     Explained {
         mean: simd.mul_f64s(sums.mean, inverse),
-        second: simd.mul_f64s(sums.second, inverse),
         curvature: simd.sub_f64s(simd.mul_f64s(sums.curvature, inverse), spread),
         inverse_density: inverse,
         terms,
@@ -222,15 +216,6 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
             less(simd, simd.mul_f64s(sums.ls, inverse), l, slope),
             less(simd, simd.mul_f64s(sums.ss, inverse), slope, slope),
         ],
-    }
-}
-
-/// A value where it counts, 0 elsewhere.
-#[inline(always)]
-fn kept<S: Simd>(simd: S, value: S::f64s, keep: Option<S::m64s>) -> S::f64s {
-    match keep {
-        Some(mask) => simd.select_f64s(mask, value, simd.splat_f64s(0.0)),
-        None => value,
     }
 }
 
@@ -258,18 +243,19 @@ impl<S: Simd> MixedTally<S> {
         slopes: bool,
         keep: Option<S::m64s>,
     ) {
-        let inverse = kept(simd, found.inverse_density, keep);
+        let zero = simd.splat_f64s(0.0);
+        let inverse = kept(simd, keep, found.inverse_density, zero);
         for index in 0..mixture.count {
-            let term = kept(simd, found.terms[index], keep);
+            let term = kept(simd, keep, found.terms[index], zero);
             self.shares[index] = mul_add(simd, term, inverse, self.shares[index]);
         }
         if mixture.atom > 0.0 {
-            let term = kept(simd, found.terms[MOST_COMPONENTS], keep);
+            let term = kept(simd, keep, found.terms[MOST_COMPONENTS], zero);
             self.shares[MOST_COMPONENTS] = mul_add(simd, term, inverse, self.shares[MOST_COMPONENTS]);
         }
         if slopes {
             for index in 0..5 {
-                self.slopes[index] = simd.add_f64s(self.slopes[index], kept(simd, found.slopes[index], keep));
+                self.slopes[index] = simd.add_f64s(self.slopes[index], kept(simd, keep, found.slopes[index], zero));
             }
         }
     }

@@ -4,13 +4,13 @@
 //! entry tells all. In a row where one factor has, every sum over the columns is a smooth function of that loading, and
 //! interpolated ([`super::chebyshev`]) where rows are many; at its nodes, what a column adds is a smooth function of the
 //! loading there, and the columns are summed up likewise. In rows on which factors overlap, the sums are functions of all
-//! their loadings, and interpolated on a grid ([`super::overlap`]) if that has less nodes than there are rows; else such rows
+//! their loadings, and interpolated on a grid ([`super::overlap`]) if that has fewer nodes than there are rows; else such rows
 //! are gone over, but only at the columns where one of the factors has a loading.
 
 use super::chebyshev::{fit, Interval, Series};
 use super::sums::SUMS;
-use super::zero_row::{Block, Look, Row, Yield};
-use super::{margins, Depth, Model, Question, Sums, Sweep};
+use super::zero_row::{Block, Look, Row, RowYield};
+use super::{margins, Model, Question, Sums, Sweep};
 use crate::parallel::Threads;
 use crate::pattern::{patterns, Pattern, MOST_FACTORS};
 use crate::view::{Factor, View};
@@ -33,6 +33,8 @@ pub(super) struct Zeros<'a> {
     pub(super) tolerance: f64,
     /// What zeros yield.
     pub(super) look: Look,
+    /// Whether that has curvatures.
+    pub(super) curved: bool,
     pub(super) threads: Threads,
 }
 
@@ -42,14 +44,9 @@ impl<'a> Zeros<'a> {
         self.taken.iter().copied().chain([self.model.factor])
     }
 
-    /// Whether curvatures are asked for.
-    pub(super) fn are_curved(&self) -> bool {
-        self.question.depth == Depth::Curvature
-    }
-
     /// The sweep by which factors have a loading; `None` where there are too many of them.
     pub(super) fn by_pattern(&self) -> Option<Sweep> {
-        let Self { view, taken, model, question, tolerance, look, threads } = *self;
+        let Self { view, taken, model, question, tolerance, look, curved, threads } = *self;
         if taken.len() + 1 > MOST_FACTORS {
             return None;
         }
@@ -62,7 +59,7 @@ impl<'a> Zeros<'a> {
             shift: question.shift,
             tolerance,
             look,
-            curved: self.are_curved(),
+            curved,
         };
         let mut total =
             Sweep { products: margins(view), curvatures: Default::default(), sums: Sums::empty(question.shift) };
@@ -119,8 +116,7 @@ impl Found {
         self.total.iter_mut().zip(part).for_each(|(total, part)| *total += weight * part);
     }
 
-    pub(super) fn widen(&mut self, [minimum, maximum]: [f64; 2]) {
-        self.sums.minimum = self.sums.minimum.min(minimum);
+    pub(super) fn widen(&mut self, maximum: f64) {
         self.sums.maximum = self.sums.maximum.max(maximum);
     }
 }
@@ -138,8 +134,8 @@ impl Margin<'_> {
             let block = self.block(&pattern);
             match block.factors[..] {
                 [] => {
-                    let (all, extremes) = self.row(&block, &[]);
-                    found.widen(extremes);
+                    let (all, maximum) = self.row(&block, &[]);
+                    found.widen(maximum);
                     pattern.elements.iter().for_each(|&row| found.put(row, all[0], all[1]));
                     found.add(&all[2..], pattern.elements.len() as f64);
                 }
@@ -149,8 +145,7 @@ impl Margin<'_> {
                 _ => self.overlap(&block, &pattern.elements, &mut found, threads),
             }
         }
-        let Sums { minimum, maximum, .. } = found.sums;
-        found.sums = Sums { minimum, maximum, ..Sums::from_values(found.total, self.shift) };
+        found.sums = Sums { maximum: found.sums.maximum, ..Sums::from_values(found.total, self.shift) };
         found
     }
 
@@ -175,8 +170,8 @@ impl Margin<'_> {
         self.tolerance.max(ROUNDING * (block.weights.len() as f64).sqrt())
     }
 
-    /// What one row with the loadings `w` of the block's factors yields, and its least and largest residual.
-    pub(super) fn row(&self, block: &Block, w: &[f64]) -> (Yield, [f64; 2]) {
+    /// What one row with the loadings `w` of the block's factors yields, and its largest residual.
+    pub(super) fn row(&self, block: &Block, w: &[f64]) -> (RowYield, f64) {
         let last = self.others.len() - 1;
         (self.look)(Row { block, w, model: self.model, last, shift: self.shift })
     }
@@ -194,8 +189,7 @@ impl Margin<'_> {
             });
             match series {
                 Some(series) => {
-                    let nearest = if block.idle[0] > 0.0 { 0.0 } else { -interval.least() * columns.least() };
-                    found.widen([-interval.largest() * columns.largest(), nearest]);
+                    found.widen(if block.idle[0] > 0.0 { 0.0 } else { -interval.least() * columns.least() });
                     self.interpolate(&series, interval, self.loadings[factor], &rows, found, threads);
                 }
                 None if halvings < MOST_HALVINGS && rows.len() > ROWS => {
@@ -219,7 +213,7 @@ impl Margin<'_> {
         nodes: &[f64],
         moments: &mut Vec<[f64; 3]>,
         threads: Threads,
-    ) -> Vec<Yield> {
+    ) -> Vec<RowYield> {
         let series = threads.map(nodes.len(), |node| {
             let along = |columns: &[f64]| columns.iter().map(|y| self.entry(block, nodes[node], *y)).collect();
             fit(columns, self.tolerance, block.weights.len(), along)

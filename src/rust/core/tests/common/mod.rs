@@ -43,11 +43,9 @@ pub(crate) struct Plain {
     pub(crate) column_curvatures: Vec<f64>,
     pub(crate) count: f64,
     pub(crate) mean_b: f64,
-    pub(crate) second_b: f64,
     pub(crate) square_rest: f64,
     pub(crate) mean: f64,
     pub(crate) variance: f64,
-    pub(crate) minimum: f64,
     pub(crate) maximum: f64,
     pub(crate) log_likelihood: f64,
 }
@@ -61,7 +59,6 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
         columns: vec![0.0; ncol],
         row_curvatures: vec![0.0; nrow],
         column_curvatures: vec![0.0; ncol],
-        minimum: f64::INFINITY,
         maximum: f64::NEG_INFINITY,
         ..Plain::default()
     };
@@ -88,9 +85,7 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
             found.row_curvatures[row] += curvature * q[column] * q[column];
             found.column_curvatures[column] += curvature * p[row] * p[row];
             found.mean_b += sigma * b.mean;
-            found.second_b += sigma * sigma * b.second;
             found.log_likelihood += lambda.ln() + 0.5 * (lambda * sigma).powi(2) - lambda * x + b.log_mass;
-            found.minimum = found.minimum.min(x);
             found.maximum = found.maximum.max(x);
             residuals.push(x);
         }
