@@ -1,7 +1,6 @@
 //! The pass over a sparse matrix against that over the same matrix, dense.
 
 use crate::common::{close, generator, uniform};
-use faer::MatRef;
 use nmu_core::certify::{certificate, Certificate};
 use nmu_core::deflate::Problem;
 use nmu_core::noise::Noise;
@@ -71,7 +70,7 @@ impl Both {
     }
 
     fn dense(&self) -> Dense<'_> {
-        Dense::new(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol)).expect("a matrix")
+        Dense::from_columns(&self.values, self.nrow, self.ncol).expect("a matrix")
     }
 
     fn sparse(&self) -> Sparse<'_> {

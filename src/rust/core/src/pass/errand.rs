@@ -25,7 +25,7 @@ pub(super) enum Errand<'a> {
 
 impl Errand<'_> {
     /// What others found on each tile; `None` where the entries are here, or those others failed.
-    pub(super) fn elsewhere<P: Part>(&self, view: &View, tiles: &[Tile]) -> Option<Vec<P>> {
+    pub(super) fn elsewhere<P: Answer>(&self, view: &View, tiles: &[Tile]) -> Option<Vec<P>> {
         let remote = view.remote()?;
         let lengths: Vec<usize> = tiles.iter().map(|tile| P::shape(self, tile).into_iter().sum()).collect();
         let answers = remote.ask(&self.write(view), &lengths)?;
@@ -114,7 +114,7 @@ fn work(storage: &dyn Storage, errand: &mut Reader, wanted: Range<usize>) -> Opt
     if task == JOINT {
         let curved = detail > 0.0;
         let parts = sweep_tiles(&view, &factors, noise?, curved, &tiles, Threads::new(1));
-        return Some(parts.iter().map(|part| part.write(curved)).collect());
+        return Some(parts.iter().map(|part| part.write()).collect());
     }
     let model = noise.and_then(|noise| factors.first().map(|factor| Model { factor, noise }));
     let (row_weights, column_weights) = (errand.take()?, errand.take()?);
@@ -131,16 +131,16 @@ fn work(storage: &dyn Storage, errand: &mut Reader, wanted: Range<usize>) -> Opt
         level::CURVATURE => sweep_tile::<{ level::CURVATURE }>(&view, model, &question, tile),
         _ => sweep_tile::<{ level::DEVIATION }>(&view, model, &question, tile),
     };
-    Some(tiles.into_iter().map(|tile| sweep(tile).write(task >= level::CURVATURE)).collect())
+    Some(tiles.into_iter().map(|tile| sweep(tile).write()).collect())
 }
 
 /// What a sweep over one tile found, as numbers.
-pub(super) trait Part: Sized {
+pub(super) trait Answer: Sized {
     /// How many numbers each piece has.
     fn shape(errand: &Errand, tile: &Tile) -> Vec<usize>;
 
     /// The pieces, one after the other.
-    fn write(&self, curved: bool) -> Vec<f64>;
+    fn write(&self) -> Vec<f64>;
 
     /// The part from such numbers.
     fn read(errand: &Errand, tile: &Tile, numbers: &[f64]) -> Option<Self>;
@@ -164,12 +164,12 @@ fn pieces<'a>(numbers: &'a [f64], lengths: &[usize]) -> Option<Vec<&'a [f64]>> {
     lengths.iter().map(&mut piece).collect()
 }
 
-impl Part for Sweep {
+impl Answer for Sweep {
     fn shape(errand: &Errand, tile: &Tile) -> Vec<usize> {
         shape(errand, tile, 1)
     }
 
-    fn write(&self, _: bool) -> Vec<f64> {
+    fn write(&self) -> Vec<f64> {
         let Self { products, curvatures, sums } = self;
         [&products.rows, &products.columns, &curvatures.rows, &curvatures.columns, &sums.to_numbers()]
             .map(|piece| &piece[..])
@@ -185,16 +185,16 @@ impl Part for Sweep {
     }
 }
 
-impl Part for JointSweep {
+impl Answer for JointSweep {
     fn shape(errand: &Errand, tile: &Tile) -> Vec<usize> {
         let Errand::Joint { factors, .. } = errand else { return Vec::new() };
         shape(errand, tile, factors.len())
     }
 
-    fn write(&self, curved: bool) -> Vec<f64> {
+    fn write(&self) -> Vec<f64> {
         let mut numbers = Vec::new();
         let panels = [&self.products, &self.curvatures];
-        for panel in panels.iter().take(1 + usize::from(curved)).flat_map(|panels| [&panels.rows, &panels.columns]) {
+        for panel in panels.iter().flat_map(|panels| [&panels.rows, &panels.columns]) {
             panel.col_iter().for_each(|column| numbers.extend(column.iter()));
         }
         numbers.extend(self.sums.to_numbers());
@@ -202,13 +202,10 @@ impl Part for JointSweep {
     }
 
     fn read(errand: &Errand, tile: &Tile, numbers: &[f64]) -> Option<Self> {
-        let Errand::Joint { factors, noise, .. } = errand else { return None };
+        let Errand::Joint { noise, .. } = errand else { return None };
         let pieces = pieces(numbers, &Self::shape(errand, tile))?;
         let panel = |lines: usize, numbers: &[f64]| {
-            // Empty where curvatures were not asked for, which are zero then.
-            Mat::from_fn(lines, factors.len(), |line, factor| {
-                numbers.get(factor * lines + line).copied().unwrap_or(0.0)
-            })
+            Mat::from_fn(lines, numbers.len() / lines.max(1), |line, factor| numbers[factor * lines + line])
         };
         let panels = |from: usize| Panels {
             rows: panel(tile.rows.len(), pieces[from]),

@@ -64,8 +64,8 @@ pub(super) struct Explained<S: Simd> {
     pub(super) slopes: [S::f64s; 5],
 }
 
-/// The slopes of one component's log-density, as [`crate::noise::likelihood`] has them.
-struct Part<S: Simd> {
+/// What one component says: its posterior, and the slopes of its log-density, as [`crate::noise::likelihood`] has them.
+struct Explanation<S: Simd> {
     b: Posterior<S>,
     /// `h B`.
     curvature: S::f64s,
@@ -77,7 +77,7 @@ struct Part<S: Simd> {
 }
 
 #[inline(always)]
-fn part<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Part<S> {
+fn explanation<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Explanation<S> {
     let b = posterior(simd, simd.sub_f64s(t, kappas));
     let reach = simd.add_f64s(t, kappas);
     let curvature = simd.mul_f64s(b.hazard, b.mean);
@@ -88,7 +88,7 @@ fn part<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Part<S> {
     let curvature_reach = simd.mul_f64s(curvature, reach);
     let twice = simd.add_f64s(kappas, kappas);
     let ss = simd.mul_f64s(twice, simd.sub_f64s(kappas, b.hazard));
-    Part {
+    Explanation {
         l: simd.sub_f64s(simd.splat_f64s(1.0), kappa_b),
         s: simd.sub_f64s(square, hazard_reach),
         ll: simd.sub_f64s(simd.mul_f64s(square, rest), kappa_b),
@@ -132,20 +132,20 @@ impl<S: Simd> Weighed<S> {
     }
 
     #[inline(always)]
-    fn add(&mut self, simd: S, weight: S::f64s, part: &Part<S>, first: &Part<S>, slopes: bool) {
+    fn add(&mut self, simd: S, weight: S::f64s, own: &Explanation<S>, first: &Explanation<S>, slopes: bool) {
         self.total = simd.add_f64s(self.total, weight);
-        self.mean = mul_add(simd, weight, part.b.mean, self.mean);
+        self.mean = mul_add(simd, weight, own.b.mean, self.mean);
         if slopes {
-            let apart = simd.sub_f64s(part.b.mean, first.b.mean);
-            let (l, s) = (simd.sub_f64s(part.l, first.l), simd.sub_f64s(part.s, first.s));
-            self.curvature = mul_add(simd, weight, part.curvature, self.curvature);
+            let apart = simd.sub_f64s(own.b.mean, first.b.mean);
+            let (l, s) = (simd.sub_f64s(own.l, first.l), simd.sub_f64s(own.s, first.s));
+            self.curvature = mul_add(simd, weight, own.curvature, self.curvature);
             self.shift = mul_add(simd, weight, apart, self.shift);
             self.spread = mul_add(simd, weight, simd.mul_f64s(apart, apart), self.spread);
             self.l = mul_add(simd, weight, l, self.l);
             self.s = mul_add(simd, weight, s, self.s);
-            self.ll = mul_add(simd, weight, mul_add(simd, l, l, part.ll), self.ll);
-            self.ls = mul_add(simd, weight, mul_add(simd, l, s, part.ls), self.ls);
-            self.ss = mul_add(simd, weight, mul_add(simd, s, s, part.ss), self.ss);
+            self.ll = mul_add(simd, weight, mul_add(simd, l, l, own.ll), self.ll);
+            self.ls = mul_add(simd, weight, mul_add(simd, l, s, own.ls), self.ls);
+            self.ss = mul_add(simd, weight, mul_add(simd, s, s, own.ss), self.ss);
         }
     }
 }
@@ -169,7 +169,7 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
     let zero = simd.splat_f64s(0.0);
     let one = simd.splat_f64s(1.0);
     let least = simd.mul_f64s(simd.splat_f64s(mixture.kappas[0]), s);
-    let first = part(simd, t, least);
+    let first = explanation(simd, t, least);
     let above = simd.max_f64s(simd.sub_f64s(t, least), zero);
     let mut terms = [zero; MOST_COMPONENTS + 1];
     let mut sums = Weighed::new(simd);
@@ -178,16 +178,16 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
     // An index, since adaptors of iterators would not all be compiled for the same instruction set.
     #[allow(clippy::needless_range_loop)]
     for index in 1..mixture.count {
-        let part = part(simd, t, simd.mul_f64s(simd.splat_f64s(mixture.kappas[index]), s));
+        let own = explanation(simd, t, simd.mul_f64s(simd.splat_f64s(mixture.kappas[index]), s));
         let gap = simd.mul_f64s(simd.splat_f64s(mixture.gaps[index]), s);
         let term = simd.mul_f64s(simd.splat_f64s(mixture.factors[index]), fallen(simd, gap, above));
-        terms[index] = simd.div_f64s(term, part.b.inverse_mass);
-        sums.add(simd, terms[index], &part, &first, slopes);
+        terms[index] = simd.div_f64s(term, own.b.inverse_mass);
+        sums.add(simd, terms[index], &own, &first, slopes);
     }
     if mixture.atom > 0.0 {
         let square = simd.mul_f64s(t, t);
         let nothing = Posterior { mean: zero, hazard: zero, inverse_mass: one };
-        let part = Part {
+        let own = Explanation {
             b: nothing,
             curvature: one,
             l: zero,
@@ -198,7 +198,7 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
         };
         let term = simd.div_f64s(simd.mul_f64s(simd.splat_f64s(mixture.atom), fallen(simd, above, above)), s);
         terms[MOST_COMPONENTS] = term;
-        sums.add(simd, term, &part, &first, slopes);
+        sums.add(simd, term, &own, &first, slopes);
     }
     let inverse = simd.div_f64s(one, sums.total);
     let (shift, l) = (simd.mul_f64s(sums.shift, inverse), simd.mul_f64s(sums.l, inverse));
