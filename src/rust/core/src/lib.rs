@@ -29,7 +29,7 @@
 //! | other aims | [`bayes`] (priors on the loadings, a variational bound), [`certify`] (strict underapproximation) |
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
-//! | what is swept | [`view`] (a matrix minus factors), [`part`] (a factor that climbs), [`storage`] (how it is held) |
+//! | what is swept | [`view`] (a matrix minus factors, each a `factor`), [`part`] (a factor that climbs), [`storage`] (how it is held) |
 //! | where factors meet | `pattern` (which of them have a loading where) |
 //! | estimators | [`noise`] (λ, σ, the law of `b`, noise that differs), [`prior`] (of nonnegative loadings; empirical Bayes) |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
@@ -51,6 +51,7 @@ pub mod em;
 pub mod emg;
 pub mod error;
 pub mod expectation;
+mod factor;
 pub mod fit;
 mod flatness;
 mod hill;

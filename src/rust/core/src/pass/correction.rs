@@ -148,7 +148,7 @@ fn run<S: Simd, const LEVEL: u8, const MASKED: bool>(
         loadings: explained,
         weights: explained,
         products: rests,
-        curvatures: curvatures,
+        curvatures,
         loading: 1.0,
         weight: 1.0,
         deviations: &[],

@@ -5,6 +5,7 @@
 
 use super::joint::{shift as shift_of, sweep_tiles, JointSweep, Panels};
 use super::line::level;
+use super::message::{Message, Reader};
 use super::tile::{cut, sweep_tile, Tile};
 use super::{Depth, Margins, Model, Question, Sums, Sweep};
 use crate::error::Error;
@@ -60,7 +61,7 @@ impl Errand<'_> {
                 message.put_factors(factors.iter());
             }
         }
-        message.0
+        message.numbers()
     }
 
     fn is_curved(&self) -> bool {
@@ -80,7 +81,7 @@ const JOINT: f64 = -1.0;
 /// [`Error::Range`] where the errand is not one that [`crate::storage::Remote::ask`] was given for a matrix of that size.
 pub fn answer(storage: &dyn Storage, errand: &[f64], tiles: Range<usize>) -> Result<Vec<Vec<f64>>, Error> {
     let found = errand.len() as f64;
-    work(storage, &mut Reader(errand), tiles).ok_or(Error::Range {
+    work(storage, &mut Reader::new(errand), tiles).ok_or(Error::Range {
         what: "an errand",
         expected: "written for the same matrix",
         found,
@@ -213,47 +214,5 @@ impl Answer for JointSweep {
         };
         let sums = Sums::from_numbers(pieces[4], shift_of(*noise))?;
         Some(Self { products: panels(0), curvatures: panels(2), sums })
-    }
-}
-
-/// Vectors one after the other, each behind its length.
-#[derive(Default)]
-struct Message(Vec<f64>);
-
-impl Message {
-    fn put(&mut self, values: &[f64]) {
-        self.0.push(values.len() as f64);
-        self.0.extend_from_slice(values);
-    }
-
-    fn put_factors<'a>(&mut self, factors: impl Iterator<Item = &'a Factor>) {
-        let factors: Vec<&Factor> = factors.collect();
-        self.put(&factors.iter().map(|factor| factor.d).collect::<Vec<f64>>());
-        for factor in factors {
-            self.put(&factor.u);
-            self.put(factor.v.as_deref().unwrap_or(&[]));
-        }
-    }
-}
-
-/// Reads what a [`Message`] has, in its order.
-struct Reader<'a>(&'a [f64]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self) -> Option<&'a [f64]> {
-        let (length, rest) = self.0.split_first()?;
-        let (values, rest) = rest.split_at_checked(*length as usize)?;
-        self.0 = rest;
-        Some(values)
-    }
-
-    fn take_factors(&mut self, nrow: usize, ncol: usize, symmetric: bool) -> Option<Vec<Factor>> {
-        let weights = self.take()?;
-        let factor = |d: &f64| {
-            let (u, v) = (self.take()?.to_vec(), self.take()?.to_vec());
-            let fits = u.len() == nrow && v.len() == if symmetric { 0 } else { ncol };
-            fits.then_some(Factor { d: *d, u, v: (!symmetric).then_some(v) })
-        };
-        weights.iter().map(factor).collect()
     }
 }

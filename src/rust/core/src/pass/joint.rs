@@ -164,10 +164,10 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
         for first in tile.columns.clone().step_by(WIDTH) {
             let panel = first..(first + WIDTH).min(tile.columns.end);
             let rows = if symmetric { 0..panel.end } else { tile.rows.clone() };
-            let [mut left, mut rest, mut curved] =
+            let [mut left, mut rest, mut curvature] =
                 room.each_mut().map(|room| room.as_mut().submatrix_mut(0, 0, rows.len(), panel.len()));
             rest.fill(0.0);
-            curved.fill(0.0);
+            curvature.fill(0.0);
             for (index, column) in panel.clone().enumerate() {
                 let read = if symmetric { 0..column + 1 } else { rows.clone() };
                 let entries = view.column(column, read, &mut buffer);
@@ -185,7 +185,7 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
                     loadings: &nothing[..above],
                     weights: &nothing[..above],
                     products: slice(rest.rb_mut(), index),
-                    curvatures: slice(curved.rb_mut(), index),
+                    curvatures: slice(curvature.rb_mut(), index),
                     loading: 0.0,
                     weight: 1.0,
                     deviations,
@@ -195,7 +195,7 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
             let place = first - tile.columns.start..panel.end - tile.columns.start;
             multiply(&mut products, rest.rb(), weights, &rows, &panel, place.clone());
             if let Some(squares) = squares {
-                multiply(&mut curvatures, curved.rb(), squares, &rows, &panel, place);
+                multiply(&mut curvatures, curvature.rb(), squares, &rows, &panel, place);
             }
         }
         let mut sums = kernel.sums();

@@ -1,6 +1,7 @@
 //! The inner loop of the pass: a run of entries of one column, a register at a time.
 
-use super::mixed::{explain, MixedTally, Mixture};
+use super::mixed::{explain, Mixture};
+use super::mixed_sums::MixedTally;
 use super::tally::{Constants, Tally};
 use super::Sums;
 use crate::lanes::{self, mul_add, posterior};
@@ -133,8 +134,8 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         let (loadings, last_loadings) = S::as_simd_f64s(line.loadings);
         let (weights, last_weights) = S::as_simd_f64s(line.weights);
         let (products, last_products) = S::as_mut_simd_f64s(&mut line.products[..length]);
-        let curved = if LEVEL >= level::CURVATURE { length } else { 0 };
-        let (curvatures, last_curvatures) = S::as_mut_simd_f64s(&mut line.curvatures[..curved]);
+        let curvature_count = if LEVEL >= level::CURVATURE { length } else { 0 };
+        let (curvatures, last_curvatures) = S::as_mut_simd_f64s(&mut line.curvatures[..curvature_count]);
         let mut product = simd.splat_f64s(0.0);
         let mut curvature = simd.splat_f64s(0.0);
         let one = simd.splat_f64s(1.0);

@@ -10,7 +10,7 @@
 //! with `I_k` the inverse mass of [`crate::lanes::posterior`], and `d_0 = z_1⁺`. No term overflows, and the slowest has no `y`
 //! of its own (it is `φ(0)`).
 
-use crate::lanes::{falling, kept, mul_add, posterior, Posterior};
+use crate::lanes::{falling, mul_add, posterior, Posterior};
 use crate::noise::{Law, Noise, MOST_COMPONENTS};
 use crate::tail::SQRT_TAU;
 use pulp::Simd;
@@ -42,6 +42,18 @@ impl Mixture {
             mixture.count += 1;
         }
         mixture
+    }
+
+    /// How many exponentials there are.
+    #[inline(always)]
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is a point mass.
+    #[inline(always)]
+    pub(super) fn has_atom(&self) -> bool {
+        self.atom > 0.0
     }
 
     /// `κ_1`, the least.
@@ -184,7 +196,7 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
         terms[index] = simd.div_f64s(term, own.b.inverse_mass);
         sums.add(simd, terms[index], &own, &first, slopes);
     }
-    if mixture.atom > 0.0 {
+    if mixture.has_atom() {
         let square = simd.mul_f64s(t, t);
         let nothing = Posterior { mean: zero, hazard: zero, inverse_mass: one };
         let own = Explanation {
@@ -216,73 +228,5 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
             less(simd, simd.mul_f64s(sums.ls, inverse), l, slope),
             less(simd, simd.mul_f64s(sums.ss, inverse), slope, slope),
         ],
-    }
-}
-
-/// The sums that only a mixture has, a lane each.
-#[derive(Clone, Copy)]
-pub(super) struct MixedTally<S: Simd> {
-    shares: [S::f64s; MOST_COMPONENTS + 1],
-    slopes: [S::f64s; 5],
-}
-
-impl<S: Simd> MixedTally<S> {
-    #[inline(always)]
-    pub(super) fn new(simd: S) -> Self {
-        let zero = simd.splat_f64s(0.0);
-        Self { shares: [zero; MOST_COMPONENTS + 1], slopes: [zero; 5] }
-    }
-
-    /// Adds a register, as much as `keep` says.
-    #[inline(always)]
-    pub(super) fn add(
-        &mut self,
-        simd: S,
-        mixture: &Mixture,
-        found: &Explained<S>,
-        slopes: bool,
-        keep: Option<S::m64s>,
-    ) {
-        let zero = simd.splat_f64s(0.0);
-        let inverse = kept(simd, keep, found.inverse_density, zero);
-        for index in 0..mixture.count {
-            let term = kept(simd, keep, found.terms[index], zero);
-            self.shares[index] = mul_add(simd, term, inverse, self.shares[index]);
-        }
-        if mixture.atom > 0.0 {
-            let term = kept(simd, keep, found.terms[MOST_COMPONENTS], zero);
-            self.shares[MOST_COMPONENTS] = mul_add(simd, term, inverse, self.shares[MOST_COMPONENTS]);
-        }
-        if slopes {
-            for index in 0..5 {
-                self.slopes[index] = simd.add_f64s(self.slopes[index], kept(simd, keep, found.slopes[index], zero));
-            }
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn sums(&self, simd: S) -> Mixed {
-        Mixed {
-            shares: self.shares.map(|lanes| simd.reduce_sum_f64s(lanes)),
-            slopes: self.slopes.map(|lanes| simd.reduce_sum_f64s(lanes)),
-        }
-    }
-}
-
-/// Sums over entries that only a mixture has.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Mixed {
-    /// `Σ p_k`, by increasing rate; the last is `Σ p_0`.
-    pub(crate) shares: [f64; MOST_COMPONENTS + 1],
-    /// The sums of the slopes of `log f`: `l`, `s`, `ll`, `ls`, `ss`.
-    pub(crate) slopes: [f64; 5],
-}
-
-impl Mixed {
-    pub(super) const NOTHING: Self = Self { shares: [0.0; MOST_COMPONENTS + 1], slopes: [0.0; 5] };
-
-    pub(super) fn add(&mut self, other: &Self, weight: f64) {
-        let pairs = self.shares.iter_mut().chain(&mut self.slopes).zip(other.shares.iter().chain(&other.slopes));
-        pairs.for_each(|(sum, part)| *sum += weight * part);
     }
 }

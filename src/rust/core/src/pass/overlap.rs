@@ -2,8 +2,8 @@
 
 use super::chebyshev::{fit, Interval};
 use super::grid::Grid;
+use super::margin::{Found, Margin, ROWS};
 use super::zero_row::{Block, RowYield};
-use super::zeros::{Found, Margin, ROWS};
 use crate::parallel::Threads;
 
 /// Steps between nodes, beyond those that one entry asks for, that are tried in turn.

@@ -1,6 +1,6 @@
 //! The sums over entries that a pass collects, and what follows from them.
 
-use super::mixed::Mixed;
+use super::mixed_sums::Mixed;
 use crate::noise::Noise;
 
 /// Sums over the entries of the residual `x = A − W`; of a symmetric matrix each pair counts once, the diagonal half.
