@@ -20,6 +20,11 @@ impl Pattern {
         (0..MOST_FACTORS).filter(move |factor| bits >> factor & 1 == 1)
     }
 
+    /// How many they are.
+    pub(crate) fn count(&self) -> usize {
+        self.bits.count_ones() as usize
+    }
+
     /// Whether some factor has a loading in both.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         self.bits & other.bits != 0

@@ -299,6 +299,25 @@ fn interpolation_keeps_to_its_tolerance_however_far_factors_reach() {
     }
 }
 
+/// Where almost every row has a pattern of its own, finding what each meets would take as long as all entries do, for every
+/// factor once more.
+#[test]
+fn with_as_many_patterns_as_rows_all_entries_are_gone_over() {
+    for symmetric in [true, false] {
+        let (nrow, ncol) = if symmetric { (200, 200) } else { (190, 210) };
+        let both = Both::new(nrow, ncol, symmetric, 9);
+        let columns = (!symmetric).then_some(ncol);
+        let before: Vec<Factor> = (0..12).map(|k| factor(nrow, columns, 0.5, 60 + 2 * k)).collect();
+        let model = factor(nrow, columns, 0.5, 90);
+        let question = Model { factor: &model, noise: NOISE }.question(Depth::Curvature);
+        let of = |storage: &dyn Storage| {
+            let view = View::new(storage, &before, symmetric);
+            sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(1))
+        };
+        assert_eq!(of(&both.sparse()), of(&Tiles(both.sparse())));
+    }
+}
+
 #[test]
 fn columns_are_those_of_the_dense_matrix() {
     let both = Both::new(50, 30, false, 7);

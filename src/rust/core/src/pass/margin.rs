@@ -5,7 +5,7 @@ use super::sums::SUMS;
 use super::zero_row::{Block, Look, Row, RowYield};
 use super::{Model, Sums};
 use crate::parallel::Threads;
-use crate::pattern::{patterns, Pattern};
+use crate::pattern::Pattern;
 
 /// The rows that a thread takes at a time, and the least that are halved.
 pub(super) const ROWS: usize = 1 << 12;
@@ -58,7 +58,8 @@ impl Found {
 }
 
 impl Margin<'_> {
-    pub(super) fn sums_by_row(&self, threads: Threads) -> Found {
+    /// The sums of each row, whose patterns of loadings these are.
+    pub(super) fn sums_by_row(&self, patterns: Vec<Pattern>, threads: Threads) -> Found {
         let count = self.loadings[0].len();
         let mut found = Found {
             products: vec![0.0; count],
@@ -66,7 +67,7 @@ impl Margin<'_> {
             sums: Sums::empty(self.shift),
             total: [0.0; SUMS],
         };
-        for pattern in patterns(&self.loadings, count) {
+        for pattern in patterns {
             let block = self.block(&pattern);
             match block.factors[..] {
                 [] => {

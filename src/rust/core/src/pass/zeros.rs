@@ -11,7 +11,7 @@ use super::margin::Margin;
 use super::zero_row::Look;
 use super::{margins, Model, Question, Sums, Sweep};
 use crate::parallel::Threads;
-use crate::pattern::MOST_FACTORS;
+use crate::pattern::{patterns, Pattern, MOST_FACTORS};
 use crate::view::{Factor, View};
 
 /// Zeros that are to be swept over, in the place of all entries.
@@ -36,7 +36,8 @@ impl<'a> Zeros<'a> {
         self.taken.iter().copied().chain([self.model.factor])
     }
 
-    /// The sweep by which factors have a loading; `None` where there are too many of them.
+    /// The sweep by which factors have a loading; `None` where there are too many of them, or so many patterns of loadings that
+    /// finding what each meets takes longer than going over all entries.
     pub(super) fn by_pattern(&self) -> Option<Sweep> {
         let Self { view, taken, model, question, tolerance, look, curved, threads } = *self;
         if taken.len() + 1 > MOST_FACTORS {
@@ -53,16 +54,25 @@ impl<'a> Zeros<'a> {
             look,
             curved,
         };
+        let symmetric = view.is_symmetric();
+        let down = patterns(&rows.loadings, view.nrow());
+        let across = if symmetric { Vec::new() } else { patterns(&rows.others, view.ncol()) };
+        let looks = |found: &[Pattern], others: usize| -> f64 {
+            found.iter().map(|pattern| pattern.count() as f64 * others as f64).sum()
+        };
+        if looks(&down, view.ncol()) + looks(&across, view.nrow()) > view.count() {
+            return None;
+        }
         let mut total =
             Sweep { products: margins(view), curvatures: Default::default(), sums: Sums::empty(question.shift) };
-        let found = rows.sums_by_row(threads);
+        let found = rows.sums_by_row(down, threads);
         total.products.rows = found.products;
         total.curvatures.rows = found.curvatures;
-        total.sums.add(&found.sums, if view.is_symmetric() { 0.5 } else { 1.0 });
-        if !view.is_symmetric() {
+        total.sums.add(&found.sums, if symmetric { 0.5 } else { 1.0 });
+        if !symmetric {
             let Margin { loadings, others, d, .. } = rows;
             let columns = Margin { loadings: others, others: loadings, d, weights: question.row_weights, ..rows };
-            let found = columns.sums_by_row(threads);
+            let found = columns.sums_by_row(across, threads);
             total.products.columns = found.products;
             total.curvatures.columns = found.curvatures;
         }
