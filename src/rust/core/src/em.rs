@@ -96,7 +96,7 @@ pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads,
 }
 
 /// The notebook's estimates have no bounds.
-const UNBOUNDED: Bounds = Bounds { sigma: 0.0, least_ratio: 0.0, largest_ratio: f64::INFINITY };
+const UNBOUNDED: Bounds = Bounds { least_sigma: 0.0, least_ratio: 0.0, largest_ratio: f64::INFINITY };
 
 /// A relative move that counts as none where no tolerance is given.
 const SETTLED: f64 = 1e-8;
@@ -105,13 +105,8 @@ impl Method for Settings<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
         let start = start.unwrap_or_else(|| leading_start(view, threads, observer));
         let Fit { factor, noise, trace, status, .. } = iterate(view, start, self, threads, observer);
-        let question = Question {
-            row_weights: &factor.u,
-            column_weights: factor.v(),
-            shift: 1.0 / noise.lambda,
-            depth: Depth::Likelihood,
-        };
-        let sums = sweep(view, Model { factor: &factor, noise }, &question, threads).sums;
+        let model = Model { factor: &factor, noise };
+        let sums = sweep(view, model, &model.question(Depth::Likelihood), threads).sums;
         let log_likelihood = sums.log_likelihood(noise);
         FactorFit {
             factor,

@@ -22,8 +22,7 @@
 //! of 1. All digits are kept for `|t|` and `k` up to 1e150 and `k` from 1e-150.
 
 use crate::noise::Noise;
-use crate::normal::{density, truncated, HALF_LOG_TAU, SQRT_TAU};
-use crate::tail::tail;
+use crate::normal::{density, tail, truncated, HALF_LOG_TAU, SQRT_TAU};
 use std::f64::consts::LN_2;
 
 /// The log-density at `x`: `log λ + λ²σ²/2 − λx + log Φ(z)`, `z = x/σ − λσ`.

@@ -5,8 +5,6 @@ use std::fmt;
 /// A broken invariant, found before any work is done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Error {
-    /// The columns of a dense matrix are not contiguous.
-    Layout,
     /// A vector or matrix has the wrong number of elements.
     Length {
         /// What has the wrong length.
@@ -35,7 +33,6 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Layout => write!(formatter, "the columns of the matrix are not contiguous"),
             Self::Length { what, expected, found } => {
                 write!(formatter, "{what} has {found} elements where {expected} are needed")
             }

@@ -3,12 +3,12 @@
 use crate::lanes::posterior;
 use crate::noise::Noise;
 use crate::parallel::Threads;
-use crate::prior::remainder;
 use crate::view::{Buffer, Factor, View};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::Mutex;
 
-/// Writes `b̄` of the whole matrix into `b`, column after column.
+/// Writes `b̄` of the whole matrix into `b`, column after column: for the model's own law of `b`, and noise that is the same
+/// everywhere.
 pub fn posterior_mean(view: &View, factor: &Factor, noise: Noise, b: &mut [f64], threads: Threads) {
     let arch = Arch::new();
     let columns: Vec<_> = b.chunks_exact_mut(view.nrow().max(1)).map(Mutex::new).collect();
@@ -36,15 +36,6 @@ impl WithSimd for Column<'_> {
         let mut buffer = Buffer::new(values.len());
         let entries = view.column(column, 0..values.len(), &mut buffer);
         let loading = factor.d * factor.v()[column];
-        if !view.is_plain() {
-            let prior = remainder(view.law(), noise);
-            let (own, common) = view.deviations(column, 0..values.len());
-            for (index, value) in values.iter_mut().enumerate() {
-                let s = own.get(index).map_or(1.0, |own| own * common);
-                *value = prior.posterior(entries[index] - loading * factor.u[index], noise.sigma * s).mean;
-            }
-            return;
-        }
         let (inverse_sigma, lambda_sigma) = (1.0 / noise.sigma, noise.lambda * noise.sigma);
         for ((value, entry), row) in values.iter_mut().zip(entries).zip(&factor.u) {
             *value = (entry - loading * row) * inverse_sigma - lambda_sigma;

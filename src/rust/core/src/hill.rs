@@ -102,7 +102,7 @@ impl Hill<'_> {
         }
         reach.resize(lower.len(), f64::INFINITY);
         if let Some(bounds) = self.settings.bounds {
-            lower.extend([bounds.least_ratio.ln(), bounds.sigma.ln()]);
+            lower.extend([bounds.least_ratio.ln(), bounds.least_sigma.ln()]);
             upper.extend([bounds.largest_ratio.ln(), f64::INFINITY]);
             reach.extend([NOISE_REACH; 2]);
         }

@@ -1,24 +1,24 @@
 //! The functions of [`crate::normal`] over the lanes of a vector register, for whichever instruction set
 //! [`pulp`] found at run time: one division and one exponential an entry, no branch, no table.
 //!
-//! With `T = aQ + P` and `N = aT + Q` from the tail `f = P/Q` at `a = |z|`, the two sides of zero share their division:
+//! With `T = aQ + P` and `N = aT + Q` from the tail `f = P/Q` at `a = min(|z|, 1e28)`, the two sides of zero share their division:
 //!
 //! | | `z < 0` | `z ≥ 0` |
 //! |---|---|---|
 //! | denominator `D` | `T` | `N − φT` |
 //! | `b̄/σ` | `Q/D` | `z + φN/D` |
 //! | `h` | `a + Q/D` | `φN/D` |
-//! | `E[b²]/σ²` | `P/D` | `1 + z b̄/σ` |
 //! | `1/Φ(z)` | `√(2π) e^{z²/2} N/D` | `N/D` |
 
 use crate::tail::{DENSITY, P, Q, SQRT_TAU};
 use pulp::bytemuck::{cast, cast_slice};
 use pulp::Simd;
 
-/// Beyond this `|z|` the tail is taken at the limit: `b̄/σ < 1e-28` to the left, where it is lost in `x − b̄` anyway.
+/// Beyond this `|z|` the tail is taken at the limit: `b̄/σ < 1e-28` to the left, where it is lost in `x − b̄` anyway; and `h`
+/// with it, so that `h (z + h)` is 1.
 const LIMIT: f64 = 1e28;
 
-/// Beyond this `|z|` the density stays at its value there, below 1e-196.
+/// Beyond this `|z|` the density stays at its value there, 1.5e-196.
 pub(crate) const DENSITY_LIMIT: f64 = 30.0;
 
 /// What the E-step needs of every lane, in units of σ. What a caller does not read is not computed: all is inlined.
@@ -28,8 +28,6 @@ pub(crate) struct Posterior<S: Simd> {
     pub(crate) mean: S::f64s,
     /// `h = φ/Φ`.
     pub(crate) hazard: S::f64s,
-    /// `E[b²]/σ²`.
-    pub(crate) second: S::f64s,
     /// `1/Φ(z)` without the factor `e^{z²/2}` where `z < 0`: at least 1, at most about 1e29.
     pub(crate) inverse_mass: S::f64s,
 }
@@ -52,11 +50,19 @@ pub(crate) fn posterior<S: Simd>(simd: S, z: S::f64s) -> Posterior<S> {
     let ratio = simd.mul_f64s(n, inverse);
     let part = simd.select_f64s(left, simd.mul_f64s(q, inverse), simd.mul_f64s(phi, ratio));
     let mean = simd.add_f64s(part, simd.max_f64s(z, zero));
-    let hazard = simd.sub_f64s(part, simd.min_f64s(z, zero));
-    let second = simd.select_f64s(left, simd.mul_f64s(p, inverse), mul_add(simd, z, mean, one));
+    let hazard = simd.add_f64s(part, simd.select_f64s(left, a, zero));
     let scale = simd.select_f64s(left, simd.splat_f64s(SQRT_TAU), one);
     let inverse_mass = simd.mul_f64s(ratio, scale);
-    Posterior { mean, hazard, second, inverse_mass }
+    Posterior { mean, hazard, inverse_mass }
+}
+
+/// A value where it is kept, and `otherwise` elsewhere; without a mask all is kept.
+#[inline(always)]
+pub(crate) fn kept<S: Simd>(simd: S, keep: Option<S::m64s>, value: S::f64s, otherwise: S::f64s) -> S::f64s {
+    match keep {
+        Some(mask) => simd.select_f64s(mask, value, otherwise),
+        None => value,
+    }
 }
 
 /// `a b + c`, fused where the machine can: without the instruction a fused form would be a library call.
@@ -71,7 +77,7 @@ pub(crate) fn mul_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S
 
 /// The powers of a number that Estrin's scheme is made of.
 #[derive(Clone, Copy)]
-struct Powers<S: Simd> {
+pub(crate) struct Powers<S: Simd> {
     first: S::f64s,
     second: S::f64s,
     fourth: S::f64s,
@@ -80,7 +86,7 @@ struct Powers<S: Simd> {
 
 impl<S: Simd> Powers<S> {
     #[inline(always)]
-    fn new(simd: S, x: S::f64s) -> Self {
+    pub(crate) fn new(simd: S, x: S::f64s) -> Self {
         let second = simd.mul_f64s(x, x);
         let fourth = simd.mul_f64s(second, second);
         Self { first: x, second, fourth, eighth: simd.mul_f64s(fourth, fourth) }
@@ -89,7 +95,7 @@ impl<S: Simd> Powers<S> {
     /// A polynomial with twelve coefficients in ascending order: fewer steps one after another than Horner's rule has,
     /// and fewer roundings.
     #[inline(always)]
-    fn polynomial(&self, simd: S, c: &[f64; 12]) -> S::f64s {
+    pub(crate) fn polynomial(&self, simd: S, c: &[f64; 12]) -> S::f64s {
         let c = |index: usize| simd.splat_f64s(c[index]);
         let pair = |index: usize| mul_add(simd, self.first, c(index + 1), c(index));
         let four = |index: usize| mul_add(simd, self.second, pair(index + 2), pair(index));
@@ -190,7 +196,7 @@ impl<S: Simd> LogProduct<S> {
 
     /// The logarithm of the product over all lanes.
     #[inline(always)]
-    pub(crate) fn log(&self, _simd: S) -> f64 {
+    pub(crate) fn log(&self) -> f64 {
         let mantissas: &[f64] = cast_slice(std::slice::from_ref(&self.mantissa));
         let exponents: &[u32] = cast_slice(std::slice::from_ref(&self.exponent));
         // In a vector the exponents stand in the upper half words.

@@ -23,10 +23,14 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | algorithms | [`deflate`] (factor after factor, and all refitted; [`choose`] their number), [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`), [`bayes`] (priors on the loadings, a variational bound), [`certify`] (strict underapproximation), [`start`] (leading singular pair), [`fit`] (what they return) |
+//! | several factors | [`deflate`] (factor after factor, and all refitted), [`choose`] (their number), [`fit`] (what is returned) |
+//! | one factor | [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`) |
+//! | where a factor starts, and what it is like | [`start`] (leading singular pair), `flatness` (how near it is to a group) |
+//! | other aims | [`bayes`] (priors on the loadings, a variational bound), [`certify`] (strict underapproximation) |
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
-//! | what is swept | [`view`] (a matrix minus factors), [`part`] (a factor that climbs), [`storage`] (how it is held), `pattern` (which factors have a loading where) |
+//! | what is swept | [`view`] (a matrix minus factors, each a `factor`), [`part`] (a factor that climbs), [`storage`] (how it is held) |
+//! | where factors meet | `pattern` (which of them have a loading where) |
 //! | estimators | [`noise`] (λ, σ, the law of `b`, noise that differs), [`prior`] (of nonnegative loadings; empirical Bayes) |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
 //! | services | [`parallel`], [`observe`], [`cancel`] (work given up halfway), [`error`], `vector` |
@@ -47,6 +51,7 @@ pub mod em;
 pub mod emg;
 pub mod error;
 pub mod expectation;
+mod factor;
 pub mod fit;
 mod flatness;
 mod hill;

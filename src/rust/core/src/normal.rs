@@ -13,8 +13,8 @@
 //!
 //! This file has the scalar functions; [`crate::lanes`] evaluates the same formulas over vector registers.
 
-use crate::lanes::{self, DENSITY_LIMIT};
-use crate::tail::tail;
+use crate::lanes::{self, Powers, DENSITY_LIMIT};
+use crate::tail::{P, Q};
 use pulp::Scalar;
 
 pub use crate::tail::SQRT_TAU;
@@ -77,4 +77,43 @@ pub fn density(z: f64) -> f64 {
     let square = a * a;
     let rest = if square.is_finite() { a.mul_add(a, -square) } else { 0.0 };
     (-0.5 * square).exp() * (1.0 - 0.5 * rest) / SQRT_TAU
+}
+
+/// `P` and `Q` of [`crate::tail`] at one `a ≥ 0`.
+#[derive(Clone, Copy)]
+pub(crate) struct Tail {
+    p: f64,
+    q: f64,
+    /// `aQ + P`.
+    t: f64,
+}
+
+/// Beyond this `a` the polynomials could overflow, and `G = 1/a`, `f = 2/a` to all digits.
+const FAR: f64 = 1e30;
+
+/// The tail of the continued fraction at `a ≥ 0`.
+pub(crate) fn tail(a: f64) -> Tail {
+    if a > FAR {
+        return Tail { p: 2.0 / a, q: 1.0, t: a };
+    }
+    let powers = Powers::new(Scalar, a);
+    let (p, q) = (powers.polynomial(Scalar, &P), powers.polynomial(Scalar, &Q));
+    Tail { p, q, t: a * q + p }
+}
+
+impl Tail {
+    /// `G = 1/M(a) − a`.
+    pub(crate) fn gap(self) -> f64 {
+        self.q / self.t
+    }
+
+    /// `f`, with `G = 1/(a + f)`.
+    pub(crate) fn next(self) -> f64 {
+        self.p / self.q
+    }
+
+    /// `G f = 1 − a G`.
+    pub(crate) fn gap_times_next(self) -> f64 {
+        self.p / self.t
+    }
 }

@@ -24,7 +24,8 @@ pub struct Progress {
     pub iteration: usize,
     /// The log-likelihood, in the units that the matrix is read in; NaN where it is not known.
     pub log_likelihood: f64,
-    /// The number of entries that it is a sum over: what their scale multiplies.
+    /// The number of entries that the log-likelihood sums over. In units of the matrix it is larger by this times the log of the
+    /// scale.
     pub count: f64,
 }
 

@@ -7,9 +7,10 @@ use crate::cancel;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, RecvTimeoutError};
+use std::thread::{panicking, Builder};
 use std::time::Duration;
 
-/// Whether to come to an end.
+/// Asked by long work now and then: whether to come to an early end.
 pub type Stop<'a> = dyn FnMut() -> bool + 'a;
 
 /// How long the calling thread waits for the others before it asks again whether to stop.
@@ -71,12 +72,14 @@ impl Threads {
                 results
             };
             let helpers: Vec<_> = (1..threads)
-                .map(|_| {
+                .filter_map(|_| {
                     let at_work = at_work.clone();
-                    scope.spawn(move || help(at_work))
+                    // Where the system refuses a thread, there are fewer: the others do its jobs.
+                    Builder::new().spawn_scoped(scope, move || help(at_work)).ok()
                 })
                 .collect();
             drop(at_work);
+            let _told = ToldAtUnwinding(&stopped);
             let mut results = take_jobs(&mut asking);
             while all_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 asking();
@@ -104,9 +107,19 @@ impl Threads {
     }
 }
 
+/// Tells the other threads to stop where the calling one unwinds: it waits for them, and they could go on for long.
+struct ToldAtUnwinding<'a>(&'a AtomicBool);
+
+impl Drop for ToldAtUnwinding<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_or(panicking(), Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Threads;
+    use crate::cancel::{attempt, give_up};
 
     #[test]
     fn results_keep_the_order_of_the_jobs() {
@@ -117,6 +130,22 @@ mod tests {
             Threads::new(threads).fold(100, |job| job * job, |job, square| folded.push((job, square)));
             assert!(folded.into_iter().eq(squares.into_iter().enumerate()));
         }
+    }
+
+    #[test]
+    fn all_jobs_hear_that_the_calling_thread_unwinds() {
+        let caller = std::thread::current().id();
+        let found = attempt(|| {
+            let work = |_, stop: &mut super::Stop| {
+                if std::thread::current().id() == caller {
+                    give_up();
+                }
+                // Without end, unless it is told.
+                (0..).take_while(|_| !stop()).count()
+            };
+            Threads::new(3).watched_map(9, work, &mut || false)
+        });
+        assert_eq!(found, None);
     }
 
     #[test]

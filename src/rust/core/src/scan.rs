@@ -94,18 +94,20 @@ pub fn power_of_two_near(value: f64) -> f64 {
     value.log2().floor().clamp(-1000.0, 1000.0).exp2()
 }
 
-/// Whether every pair of entries agrees within `slack`; not a number agrees with not a number.
+/// Whether two entries are the same but for `slack`; not a number agrees with not a number.
+pub(crate) fn agree(one: f64, other: f64, slack: f64) -> bool {
+    (one - other).abs() <= slack || one == other || (one.is_nan() && other.is_nan())
+}
+
+/// Whether every pair of entries agrees within `slack`.
 fn is_symmetric(values: &[f64], order: usize, slack: f64) -> bool {
     // Square blocks, so that reading along rows stays within the cache.
     const BLOCK: usize = 32;
-    let agree = |i: usize, j: usize| {
-        let (upper, lower) = (values[j * order + i], values[i * order + j]);
-        (upper - lower).abs() <= slack || upper == lower || (upper.is_nan() && lower.is_nan())
-    };
+    let mirrored = |i: usize, j: usize| agree(values[j * order + i], values[i * order + j], slack);
     let blocks = |end: usize| (0..end).step_by(BLOCK);
     let block = |start: usize| -> Range<usize> { start..(start + BLOCK).min(order) };
     blocks(order).all(|column| {
         cancel::check();
-        blocks(column + 1).all(|row| block(column).all(|j| block(row).take_while(|&i| i < j).all(|i| agree(i, j))))
+        blocks(column + 1).all(|row| block(column).all(|j| block(row).take_while(|&i| i < j).all(|i| mirrored(i, j))))
     })
 }

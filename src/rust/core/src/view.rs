@@ -5,31 +5,11 @@ use crate::storage::{Remote, Sparse, Storage};
 use crate::vector::add_scaled;
 use std::ops::Range;
 
-/// One factor `d u vᵀ`, with `u, v ≥ 0` of unit norm, or zero where there is none.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Factor {
-    /// The weight, `d ≥ 0`.
-    pub d: f64,
-    /// The loadings of the rows.
-    pub u: Vec<f64>,
-    /// The loadings of the columns; `None` where the matrix is symmetric and they are those of the rows.
-    pub v: Option<Vec<f64>>,
-}
-
-impl Factor {
-    /// No factor of a view.
-    pub(crate) fn zero(view: &View) -> Self {
-        let v = (!view.is_symmetric()).then(|| vec![0.0; view.ncol()]);
-        Self { d: 0.0, u: vec![0.0; view.nrow()], v }
-    }
-
-    /// The loadings of the columns.
-    pub fn v(&self) -> &[f64] {
-        self.v.as_deref().unwrap_or(&self.u)
-    }
-}
+pub use crate::factor::Factor;
 
 /// `c A − Σ d u vᵀ`, computed entry by entry as it is read.
+///
+/// The factors are in two lists, since those of one fit change while those before it stay, and neither is copied.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     storage: &'a dyn Storage,
@@ -52,7 +32,7 @@ impl<'a> View<'a> {
         Self { scale, ..self }
     }
 
-    /// The same view minus some more factors, those of one fit.
+    /// The same view minus the factors of one fit, in the place of any that an earlier `minus` took out.
     pub(crate) fn minus<'b>(&'b self, fitted: &'b [Factor]) -> View<'b>
     where
         'a: 'b,
@@ -181,9 +161,7 @@ impl<'a> View<'a> {
         }
         residual
     }
-}
 
-impl View<'_> {
     /// Whether all entries have the same noise.
     pub(crate) fn is_even(&self) -> bool {
         self.scales.is_none()

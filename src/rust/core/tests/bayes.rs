@@ -2,7 +2,6 @@
 
 use crate::common::problems::{problem, Data, KINDS};
 use crate::common::{generator, uniform};
-use faer::MatRef;
 use nmu_core::bayes::{believe, Believed, Known, Noises, Stage, Way};
 use nmu_core::emg::log_density;
 use nmu_core::maximise::Settings;
@@ -17,7 +16,7 @@ const SETTINGS: Settings =
     Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 200 };
 
 fn fit(data: &Data, start: &[Factor], schedule: &[Stage], noise: Noise, noises: Noises, threads: usize) -> Believed {
-    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol)).expect("a matrix");
+    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("a matrix");
     let view = View::new(&storage, &[], data.symmetric);
     let observer = &mut |_| ControlFlow::Continue(());
     let known = Known { factors: start, fixed: &[], noise };
@@ -46,7 +45,7 @@ fn the_bound_never_falls_within_a_stage() {
     for index in 0..4 * KINDS {
         let data = problem(index);
         let noise = data.noise(0.3);
-        let bounds = Bounds { sigma: 0.01 * noise.sigma, least_ratio: 1e-6, largest_ratio: 3.0 };
+        let bounds = Bounds { least_sigma: 0.01 * noise.sigma, least_ratio: 1e-6, largest_ratio: 3.0 };
         let families = families();
         let rows = families[1 + index % 4].as_ref();
         let columns = families[(index / 4) % 5].as_ref();
@@ -123,7 +122,7 @@ fn threads_do_not_change_a_bit() {
     let data = problem(1);
     let families = families();
     let stage = Stage { rows: families[3].as_ref(), columns: families[3].as_ref() };
-    let bounds = Bounds { sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 3.0 };
+    let bounds = Bounds { least_sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 3.0 };
     let of = |threads| {
         let found = fit(&data, &start(&data, 2), &[stage], data.noise(0.3), Noises::Climb(bounds), threads);
         (found.elbo, found.factors, found.noise)

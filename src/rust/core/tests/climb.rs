@@ -90,7 +90,7 @@ fn the_likelihood_never_falls_and_seldom_ends_below_that_of_em() {
             let free = climb(view, Rule::Likelihood(SHARES, LADDER.to_vec()));
             ends_well(&free, &format!("{at}, λ and σ free"));
             let bounds = free.bounds.expect("free noise has bounds");
-            assert!(free.noise.sigma >= bounds.sigma * (1.0 - 1e-12), "{at}: σ");
+            assert!(free.noise.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
             assert!(free.noise.lambda * free.noise.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
 
             let turns = climb(view, Rule::Alternate(&Moments, SHARES));
@@ -124,7 +124,7 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
         // W = 0 is known, and stays: from zero loadings there is no slope.
         let nothing = Factor { d: 0.0, u: vec![0.0; SIZE], v: Some(vec![0.0; SIZE]) };
         let nothing = Part { factor: nothing, free: Free::Loadings };
-        let bounds = Some(Bounds { sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
+        let bounds = Some(Bounds { least_sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
         let settings = Settings { bounds, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
         let start = Noise { lambda: 1.0, sigma: 0.3 };
         let fit = top(&view, nothing, start, &settings);

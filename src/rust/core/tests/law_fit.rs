@@ -132,7 +132,7 @@ fn no_climb_steps_down_under_laws_that_are_not_log_concave() {
             let Factor { d, u, .. } = &found.factor;
             assert!(d.is_finite() && u.iter().all(|loading| loading.is_finite() && *loading >= 0.0), "{at}");
             let bounds = found.bounds.expect("free noise has bounds");
-            assert!(found.noise.sigma >= bounds.sigma * (1.0 - 1e-12), "{at}: σ");
+            assert!(found.noise.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
             assert!(found.noise.lambda * found.noise.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
             unsettled += u32::from(!matches!(found.status, Status::Converged | Status::Null));
             // The ladder asks for shape and not for likelihood, so that is compared without one.

@@ -146,6 +146,36 @@ fn what_was_found_before_entries_were_lost_is_kept_and_nothing_else() {
     assert!(lengths.is_sorted() && lengths.first() == Some(&0) && lengths.last() == Some(&2), "{lengths:?}");
 }
 
+/// An errand for a sweep over a matrix with one factor, whose noise differs as these vectors say.
+fn errand(nrow: usize, ncol: usize, scales: [&[f64]; 3]) -> Vec<f64> {
+    let (u, v) = (vec![0.1; nrow], vec![0.1; ncol]);
+    // The unit and the symmetry, no factor that is taken out, the law; what is asked at which λ and σ; factor, weights.
+    let before: [&[f64]; 3] = [&[1.0, 0.0], &[], &[0.0, 1.0, 1.0]];
+    let after: [&[f64]; 7] = [&[3.0, 0.5], &[1.0, 1.0], &[1.0], &u, &v, &u, &v];
+    let vectors = before.into_iter().chain(scales).chain(after);
+    vectors.flat_map(|values| std::iter::once(values.len() as f64).chain(values.iter().copied())).collect()
+}
+
+#[test]
+fn scales_of_another_matrix_are_refused() {
+    let values = matrix(&mut generator(35), 20, 30, false);
+    let dense = Dense::from_columns(&values, 20, 30).expect("lengths agree");
+    let (rows, columns, entries) = ([1.0; 20], [2.0; 30], [1.5; 600]);
+    for scales in [[&[][..], &[], &[]], [&rows, &columns, &[]], [&[], &[], &entries]] {
+        assert!(answer(&dense, &errand(20, 30, scales), 0..1).is_ok());
+    }
+    for scales in [
+        [&rows[..], &[][..], &[][..]],
+        [&[], &columns, &[]],
+        [&rows[..19], &columns, &[]],
+        [&rows, &columns[..29], &[]],
+        [&[], &[], &entries[..599]],
+        [&rows, &columns, &entries],
+    ] {
+        assert!(answer(&dense, &errand(20, 30, scales), 0..1).is_err());
+    }
+}
+
 #[test]
 fn an_errand_for_another_matrix_is_refused() {
     let values = matrix(&mut generator(34), 20, 20, false);

@@ -59,10 +59,9 @@ fn agrees(found: &Sweep, expected: &Plain, symmetric: bool, depth: Depth, name: 
     let sums = &found.sums;
     assert_eq!(sums.count, share * expected.count, "{name}: the count");
     if expected.count > 0.0 {
-        assert_eq!((sums.minimum, sums.maximum), (expected.minimum, expected.maximum), "{name}: extremes");
+        assert_eq!(sums.maximum, expected.maximum, "{name}: the maximum");
         let pairs = [
             (sums.mean_b, share * expected.mean_b),
-            (sums.second_b, share * expected.second_b),
             (sums.residual_mean(), expected.mean),
             (sums.residual_variance(), expected.variance),
         ];

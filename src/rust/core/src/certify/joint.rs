@@ -191,6 +191,7 @@ impl Programme {
     }
 }
 
+/// `xᵀy`, in the order of the factors: there are few of them.
 fn inner(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }

@@ -182,8 +182,14 @@ fn unit(view: &View, threads: Threads) -> f64 {
         // `max` passes over missing entries.
         entries.iter().fold(0.0_f64, |largest, entry| largest.max(entry.abs()))
     });
-    match largest.into_iter().fold(0.0, f64::max) {
-        0.0 => 1.0,
-        largest => power_of_two_near(largest),
+    unit_of(largest.into_iter().fold(0.0, f64::max))
+}
+
+/// The power of two near the largest entry, or 1 where all are zero.
+fn unit_of(largest: f64) -> f64 {
+    if largest > 0.0 {
+        power_of_two_near(largest)
+    } else {
+        1.0
     }
 }

@@ -2,7 +2,7 @@
 //! is asked for, one factor given up for another.
 
 use super::joint::{better_row, better_symmetric_row};
-use super::residual::{Block, Pair, Residual, Sides};
+use super::residual::{Block, Pair, Residual};
 use super::search::{best_pair, climb_on, stops, End};
 use super::Settings;
 use crate::observe::Observer;
@@ -85,8 +85,9 @@ impl Refinement<'_, '_, '_> {
                 stopped
             };
             let ascent = climb_on(left, self.symmetric, &pairs[index], STEPS, stop);
-            if ascent.gain > gain(left, &pairs[index]) {
-                pairs[index] = ascent.pair;
+            let old = &mut pairs[index];
+            if ascent.gain > left.columns().gain(&old.u, &old.v) {
+                *old = ascent.pair;
             }
             if stopped {
                 return ControlFlow::Break(());
@@ -142,16 +143,6 @@ impl Refinement<'_, '_, '_> {
         }
         ControlFlow::Continue(exchanged)
     }
-}
-
-/// `‖R‖² − ‖R − u vᵀ‖²`.
-fn gain(residual: &Sides, pair: &Pair) -> f64 {
-    let columns = residual.columns();
-    let column = |index: usize| -> f64 {
-        let terms = columns.column(index).iter().zip(&pair.u).filter(|(entry, _)| !entry.is_nan());
-        terms.map(|(entry, u)| (2.0 * entry - u * pair.v[index]) * u).sum::<f64>() * pair.v[index]
-    };
-    (0..columns.count()).filter(|&index| pair.v[index] > 0.0).map(column).sum()
 }
 
 /// Moves every row of `u` to where its programme says; those that a stop comes before stay.

@@ -2,6 +2,7 @@
 
 use crate::cancel;
 use crate::error::Error;
+use crate::vector::add_scaled;
 use crate::view::{Buffer, View};
 
 /// What is left of an entry counts as nothing where it is at most this share of it: that is rounding, and rounding
@@ -58,6 +59,21 @@ impl Block {
         &self.values[index * self.length..(index + 1) * self.length]
     }
 
+    /// The sum of the squares of a column's observed entries.
+    pub(super) fn square(&self, index: usize) -> f64 {
+        self.column(index).iter().filter(|value| !value.is_nan()).map(|value| value * value).sum()
+    }
+
+    /// `‖R‖² − ‖R − u vᵀ‖²`, what such a pair takes out of this block.
+    pub(super) fn gain(&self, u: &[f64], v: &[f64]) -> f64 {
+        let column = |index: usize| -> f64 {
+            cancel::check();
+            let terms = self.column(index).iter().zip(u).filter(|(entry, _)| !entry.is_nan());
+            terms.map(|(entry, u)| (2.0 * entry - u * v[index]) * u).sum::<f64>() * v[index]
+        };
+        (0..self.count()).filter(|&index| v[index] > 0.0).map(column).sum()
+    }
+
     fn columns_mut(&mut self) -> impl Iterator<Item = &mut [f64]> {
         self.values.chunks_exact_mut(self.length.max(1))
     }
@@ -107,8 +123,11 @@ impl Sides {
 
     /// The sum of the squares of the observed entries.
     pub(super) fn square(&self) -> f64 {
-        let square = |column: &[f64]| column.iter().filter(|value| !value.is_nan()).map(|value| value * value).sum();
-        (0..self.by_column.count()).map(|index| -> f64 { square(self.by_column.column(index)) }).sum()
+        let square = |index: usize| {
+            cancel::check();
+            self.by_column.square(index)
+        };
+        (0..self.by_column.count()).map(square).sum()
     }
 }
 
@@ -168,7 +187,7 @@ impl<'a> Residual<'a> {
             let bounds = self.bounds.by_column.column(index);
             column.copy_from_slice(bounds);
             for pair in pairs.clone().filter(|pair| pair.v[index] > 0.0) {
-                crate::vector::add_scaled(column, -pair.v[index], &pair.u);
+                add_scaled(column, -pair.v[index], &pair.u);
             }
             for (left, bound) in column.iter_mut().zip(bounds) {
                 if *left <= USED_UP * bound || *left < LEAST {

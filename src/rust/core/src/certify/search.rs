@@ -4,6 +4,7 @@ use super::ascent::Ascent;
 use super::residual::{Pair, Sides};
 use super::symmetric;
 use super::Settings;
+use crate::cancel;
 use crate::observe::{Observer, Progress};
 use crate::parallel::{Stop, Threads};
 
@@ -82,7 +83,8 @@ fn starts(residual: &Sides, count: usize, threads: Threads, ask: &mut Stop) -> V
     let by_column = residual.columns().count() <= residual.rows().count();
     let block = if by_column { residual.columns() } else { residual.rows() };
     let square = |index: usize| -> f64 {
-        block.column(index).iter().filter(|value| !value.is_nan()).map(|value| value * value).sum()
+        cancel::check();
+        block.square(index)
     };
     let mut squares: Vec<(f64, usize)> = (0..block.count()).map(|index| (square(index), index)).collect();
     squares.retain(|&(square, _)| square > 0.0);

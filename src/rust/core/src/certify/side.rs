@@ -13,11 +13,14 @@
 use super::limits::{lower, Coming};
 use super::residual::Block;
 use super::row::{lesser, summand, Move, Row};
+use crate::cancel;
 
 /// What an element is tried at, as multiples of its least-squares value for the other side as it stands.
 const FRESH: [f64; 8] = [1.3, 1.0, 0.8, 0.63, 0.5, 0.35, 0.25, 0.12];
 /// What an element that is not zero is tried at, as multiples of its value.
 const NEARBY: [f64; 2] = [0.93, 1.07];
+/// The most that it is tried at: these, zero, and what leaves the other side as it is.
+const MOST_TRIED: usize = FRESH.len() + NEARBY.len() + 2;
 /// The running sums of a loop over rows: enough for the compiler to fill its registers.
 const LANES: usize = 8;
 /// A relative gain that is not rounding.
@@ -45,6 +48,7 @@ impl<'a> Side<'a> {
         let length = columns.length();
         let (mut products, mut squares) = (vec![0.0; length], vec![0.0; length]);
         for (index, &element) in v.iter().enumerate().filter(|(_, &element)| element > 0.0) {
+            cancel::check();
             for ((product, square), &entry) in products.iter_mut().zip(&mut squares).zip(columns.column(index)) {
                 let (entry, weight) = summand(entry);
                 *product += entry * element;
@@ -105,9 +109,9 @@ impl<'a> Side<'a> {
 
     /// What an element is tried at, and how many these are; none where the column has nothing in the rows of `u`.
     #[inline(always)]
-    fn candidates(&self, column: &[f64], from: f64) -> ([f64; 12], usize) {
+    fn candidates(&self, column: &[f64], from: f64) -> ([f64; MOST_TRIED], usize) {
         let (product, square, limit) = self.pull(column);
-        let (mut tried, mut count) = ([0.0; 12], 0);
+        let (mut tried, mut count) = ([0.0; MOST_TRIED], 0);
         let mut add = |value: f64| {
             tried[count] = value;
             count += 1;

@@ -1,9 +1,9 @@
 //! The certificate of a matrix that is mostly zero, without going over its zeros.
 
 use super::certificate::{Certificate, Tally};
-use crate::cancel;
+use super::unit_of;
+use crate::cancel::{self, heeded};
 use crate::pattern::{patterns, MOST_FACTORS};
-use crate::scan::power_of_two_near;
 use crate::storage::{Sparse, Storage};
 use crate::vector::{add_scaled, dot};
 use crate::view::Factor;
@@ -24,7 +24,7 @@ pub(super) fn certificate(stored: &Sparse, scale: f64, factors: &[Factor]) -> Op
     };
     // `max` passes over missing entries.
     let largest = entries().fold(0.0_f64, |largest, (_, (_, value))| largest.max((scale * value).abs()));
-    let unit = if largest > 0.0 { power_of_two_near(largest) } else { 1.0 };
+    let unit = unit_of(largest);
     let mut tally = Tally::default();
     let (mut count, mut square, mut positive) = (0.0, 0.0, 0.0);
     for (column, (row, value)) in entries() {
@@ -53,7 +53,7 @@ fn positive_pairs(stored: &Sparse, factors: &[Factor]) -> f64 {
     let rows = patterns(&factors().map(|factor| &factor.u[..]).collect::<Vec<_>>(), stored.nrow());
     let columns = patterns(&factors().map(Factor::v).collect::<Vec<_>>(), stored.ncol());
     let pairs = rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column)));
-    let met = pairs.filter(|(row, column)| row.meets(column));
+    let met = heeded(pairs).filter(|(row, column)| row.meets(column));
     met.map(|(row, column)| row.elements.len() as f64 * column.elements.len() as f64).sum()
 }
 
@@ -64,16 +64,18 @@ fn largest_at_a_zero(stored: &Sparse, factors: &[Factor], mut best: f64) -> f64 
     let bound = |column: usize| factors.iter().zip(&most).map(|(f, most)| most * f.v()[column]).sum::<f64>();
     let mut columns: Vec<(f64, usize)> = (0..stored.ncol()).map(|column| (bound(column), column)).collect();
     columns.sort_unstable_by(|one, other| other.0.total_cmp(&one.0));
+    let mut sums = vec![0.0; stored.nrow()];
     for (bound, column) in columns {
+        cancel::check();
         if bound <= best {
             break;
         }
-        let mut sums = vec![0.0; stored.nrow()];
+        sums.fill(0.0);
         for factor in factors {
             add_scaled(&mut sums, factor.d * factor.v()[column], &factor.u);
         }
         stored.entries(column).for_each(|(row, _)| sums[row] = 0.0);
-        best = sums.into_iter().fold(best, f64::max);
+        best = sums.iter().copied().fold(best, f64::max);
     }
     best
 }

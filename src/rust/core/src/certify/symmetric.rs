@@ -20,7 +20,7 @@ pub(super) fn raise(residual: &Block, pair: &Pair, stop: &mut Stop) -> Ascent {
     if w.iter().all(|&element| element == 0.0) {
         w = largest_entry(residual, pair);
     }
-    let mut reached = gain(residual, &w);
+    let mut reached = residual.gain(&w, &w);
     for _ in 0..MOST_SWEEPS {
         if stop() {
             break;
@@ -30,7 +30,7 @@ pub(super) fn raise(residual: &Block, pair: &Pair, stop: &mut Stop) -> Ascent {
         }
         drop_negligible(&mut w);
         let before = reached;
-        reached = gain(residual, &w);
+        reached = residual.gain(&w, &w);
         if reached <= before * (1.0 + SMALL_GAIN) {
             break;
         }
@@ -58,15 +58,6 @@ fn largest_entry(residual: &Block, pair: &Pair) -> Vec<f64> {
         w[row] = best_element(residual.column(row), &w, row);
     }
     w
-}
-
-/// `‖R‖² − ‖R − w wᵀ‖²`.
-fn gain(residual: &Block, w: &[f64]) -> f64 {
-    let column = |index: usize| -> f64 {
-        let terms = residual.column(index).iter().zip(w).filter(|(entry, _)| !entry.is_nan());
-        terms.map(|(entry, element)| (2.0 * entry - element * w[index]) * element).sum::<f64>() * w[index]
-    };
-    (0..w.len()).filter(|&index| w[index] > 0.0).map(column).sum()
 }
 
 /// The best feasible value of one element, the others held.

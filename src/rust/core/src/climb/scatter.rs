@@ -78,7 +78,7 @@ impl Route<'_, '_, '_> {
         let noise = Noise { sigma, ..here.noise };
         let noise = bounds.map_or(noise, |bounds| bounds.clamp(noise));
         // Where a row is explained all but exactly, its noise has the least σ, too.
-        let floor = bounds.map_or(0.0, |bounds| bounds.sigma / noise.sigma).powf(2.0 / f64::from(power));
+        let floor = bounds.map_or(0.0, |bounds| bounds.least_sigma / noise.sigma).powf(2.0 / f64::from(power));
         let own: Vec<f64> = own.iter().map(|own| (own / mean.sqrt()).max(floor)).collect();
         Some(match (by_column, rest.is_symmetric()) {
             (true, _) => (Scales::Outer { rows: rows.clone(), columns: own }, noise),

@@ -13,7 +13,7 @@ use crate::fit::Status;
 use crate::maximise::{maximise, Fit, Settings, Watch};
 use crate::noise::{Noise, Scales};
 use crate::part::Part;
-use crate::pass::{sweep, Depth, Model, Question, Sums};
+use crate::pass::{sweep, Depth, Model, Sums};
 use crate::view::{Factor, View};
 
 /// The most turns.
@@ -118,13 +118,8 @@ impl Route<'_, '_, '_> {
         let (family, noise) = (self.family, fit.noise);
         let nothing = Factor::zero(rest);
         let ask = |weights: &[f64]| {
-            let question = Question {
-                row_weights: &nothing.u,
-                column_weights: nothing.v(),
-                shift: 1.0 / noise.lambda,
-                depth: Depth::Likelihood,
-            };
             let model = Model { factor: &nothing, noise };
+            let question = model.question(Depth::Likelihood);
             sweep(&rest.under(family.law(weights)), model, &question, self.threads).sums
         };
         let value = |sums: &Sums| sums.log_likelihood(noise);

@@ -10,7 +10,7 @@
 //!
 //! where `ν` is the only root between the poles, since the constraint falls with it.
 
-use super::{Law, Noise, MOST_COMPONENTS};
+use super::{Law, Noise, LEAST_MEAN, MOST_COMPONENTS};
 use crate::error::Error;
 use crate::pass::Sums;
 
@@ -21,7 +21,7 @@ pub enum LawFamily {
     Known(Law),
     /// That it is `(1 − π) δ_0 + π Exp(·)`.
     PointExponential,
-    /// That it is a mixture of exponentials with these means, in units of its own; 0 is a point mass.
+    /// That it is a mixture of exponentials with these means, in units of `E[b]`; 0 is a point mass.
     Mixture(Means),
 }
 
@@ -37,7 +37,7 @@ impl Default for LawFamily {
 pub struct Means(Vec<f64>);
 
 impl Means {
-    /// At most twelve positive means and 0, different from each other.
+    /// At most twelve positive means, none below [`LEAST_MEAN`], and 0, different from each other.
     ///
     /// # Errors
     /// [`Error::Range`] where they are not, or 1 is not between the least and the largest.
@@ -47,6 +47,9 @@ impl Means {
         means.dedup();
         if let Some(&found) = means.iter().find(|mean| !(**mean >= 0.0 && mean.is_finite())) {
             return Err(Error::Range { what: "a mean", expected: "nonnegative and finite", found });
+        }
+        if let Some(&found) = means.iter().find(|mean| **mean > 0.0 && **mean < LEAST_MEAN) {
+            return Err(Error::Range { what: "a mean", expected: "0 or at least 5e-5", found });
         }
         let positive = means.iter().filter(|mean| **mean > 0.0).count();
         if positive > MOST_COMPONENTS {
@@ -152,9 +155,14 @@ fn tilted(counts: &[f64], means: &[f64]) -> Vec<f64> {
     } else {
         largest
     };
+    // What has no count has no weight: its own denominator may have a root, or be zero, on the way.
     let weight = |count: f64, mean: f64, distance: f64| {
         let place = mean - 1.0;
-        count / (total * (pole - place) / pole + distance * place / pole)
+        if count > 0.0 {
+            count / (total * (pole - place) / pole + distance * place / pole)
+        } else {
+            0.0
+        }
     };
     let excess = |distance: f64| -> f64 {
         counts.iter().zip(means).map(|(&count, &mean)| weight(count, mean, distance) * (mean - 1.0)).sum()
@@ -172,7 +180,7 @@ fn tilted(counts: &[f64], means: &[f64]) -> Vec<f64> {
             high = middle;
         }
     }
-    counts.iter().zip(means).map(|(&count, &mean)| if count > 0.0 { weight(count, mean, high) } else { 0.0 }).collect()
+    counts.iter().zip(means).map(|(&count, &mean)| weight(count, mean, high)).collect()
 }
 
 #[cfg(test)]
@@ -197,6 +205,24 @@ mod tests {
                 none || (mean - 1.0).abs() < 1e-12 && (sum - 1.0).abs() < 1e-12,
                 "{counts:?}: {weights:?}, {mean}, {sum}"
             );
+        }
+    }
+
+    #[test]
+    fn means_without_a_count_are_passed_over() {
+        let thirds = [27.0, 9.0, 3.0, 1.0, 1.0 / 3.0, 1.0 / 9.0, 0.0];
+        let cases: [(&[f64], &[f64]); 4] = [
+            (&[0.0, 0.0, 30.0, 40.0, 20.0, 10.0, 5.0], &thirds),
+            (&[0.0, 0.0, 1.0, 400.0, 200.0, 100.0, 0.0], &thirds),
+            (&[5.0, 1.0, 300.0, 40.0, 2.0, 0.0, 0.0], &thirds),
+            (&[0.0, 100.0, 700.0, 150.0, 50.5], &[3.0, 2.0, 1.0, 0.5, 0.0]),
+        ];
+        for (counts, means) in cases {
+            let weights = tilted(counts, means);
+            let mean: f64 = weights.iter().zip(means).map(|(weight, mean)| weight * mean).sum();
+            let sum: f64 = weights.iter().sum();
+            assert!((mean - 1.0).abs() < 1e-12 && (sum - 1.0).abs() < 1e-12, "{counts:?}: {weights:?}, {mean}, {sum}");
+            assert!(weights.iter().zip(counts).all(|(weight, count)| (*weight > 0.0) == (*count > 0.0)), "{weights:?}");
         }
     }
 }

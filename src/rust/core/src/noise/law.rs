@@ -18,6 +18,10 @@ use crate::error::Error;
 /// The most exponentials of a law.
 pub const MOST_COMPONENTS: usize = 12;
 
+/// The least mean of an exponential, in units of `E[b]`. An exponential of mean `a` has `κ = λσ/a`, and beside `κ²` all else in
+/// the slopes loses its digits. The face refuses twice as much, so that rounding does not decide.
+pub const LEAST_MEAN: f64 = 5e-5;
+
 /// A law of `c`; see the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Law {
@@ -39,7 +43,8 @@ impl Law {
     /// to sum to 1 and the law to have mean 1. Parts without weight are dropped.
     ///
     /// # Errors
-    /// [`Error::Range`] where a number is negative or not finite, the mean is not positive, or the parts are too many.
+    /// [`Error::Range`] where a number is negative or not finite, the mean is not positive, the mean of a part is below
+    /// [`LEAST_MEAN`] of it and not 0, or the parts are too many.
     pub fn new(parts: impl IntoIterator<Item = (f64, f64)>) -> Result<Self, Error> {
         let mut parts: Vec<(f64, f64)> = parts.into_iter().filter(|(weight, _)| *weight != 0.0).collect();
         for (what, found) in parts.iter().flat_map(|(weight, mean)| [("a weight", *weight), ("a mean", *mean)]) {
@@ -61,6 +66,9 @@ impl Law {
         if parts.len() > MOST_COMPONENTS {
             let found = parts.len() as f64;
             return Err(Error::Range { what: "the number of exponentials", expected: "at most 12", found });
+        }
+        if let Some(found) = parts.last().map(|(_, own)| own / mean).filter(|share| *share < LEAST_MEAN) {
+            return Err(Error::Range { what: "the least mean", expected: "0 or 5e-5 of the law's", found });
         }
         for (weight, own) in parts {
             law.weights[law.count] = weight / total;

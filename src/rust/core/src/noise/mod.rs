@@ -11,7 +11,7 @@ mod notebook;
 mod scales;
 
 pub use family::{LawFamily, Means};
-pub use law::{Law, MOST_COMPONENTS};
+pub use law::{Law, LEAST_MEAN, MOST_COMPONENTS};
 pub use moments::Moments;
 pub use notebook::Notebook;
 pub use scales::{Scales, Scatter};
@@ -39,7 +39,7 @@ pub struct Shares {
 impl Shares {
     /// The bounds for an initial residual with standard deviation `sd`, where rounding hides all below `least`.
     pub fn bounds(&self, sd: f64, least: f64) -> Bounds {
-        Bounds { sigma: (self.floor * sd).max(least), least_ratio: LEAST_RATIO, largest_ratio: self.cap }
+        Bounds { least_sigma: (self.floor * sd).max(least), least_ratio: LEAST_RATIO, largest_ratio: self.cap }
     }
 }
 
@@ -51,7 +51,7 @@ const LEAST_RATIO: f64 = 1e-6;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
     /// The least σ, in units of `A`.
-    pub sigma: f64,
+    pub least_sigma: f64,
     /// The least `λσ`, the ratio of the standard deviations of `e` and `b`.
     pub least_ratio: f64,
     /// The largest `λσ`.
@@ -66,13 +66,13 @@ impl Bounds {
 
     /// The nearest λ and σ within the bounds: σ first, and then λ.
     pub fn clamp(&self, noise: Noise) -> Noise {
-        let sigma = noise.sigma.max(self.sigma);
+        let sigma = noise.sigma.max(self.least_sigma);
         Noise { lambda: noise.lambda.clamp(self.least_ratio / sigma, self.largest_ratio / sigma), sigma }
     }
 
     /// Whether σ is at its least value.
     pub fn sigma_active(&self, noise: Noise) -> bool {
-        noise.sigma <= self.sigma * (1.0 + SLACK)
+        noise.sigma <= self.least_sigma * (1.0 + SLACK)
     }
 
     /// Whether `λσ` is at its largest value, so that `b` has all but vanished.

@@ -59,6 +59,14 @@ impl Scales {
         Ok(Self::Entries(values))
     }
 
+    /// Whether they are as many as a matrix of this size asks for.
+    pub(crate) fn fit(&self, nrow: usize, ncol: usize) -> bool {
+        match self {
+            Self::Outer { rows, columns } => rows.len() == nrow && columns.len() == ncol,
+            Self::Entries(values) => nrow.checked_mul(ncol) == Some(values.len()),
+        }
+    }
+
     /// Those of a column in `rows`, but for a factor, and that factor.
     #[inline(always)]
     pub(crate) fn of_column(&self, column: usize, rows: Range<usize>, nrow: usize) -> (&[f64], f64) {

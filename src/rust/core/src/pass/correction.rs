@@ -54,10 +54,10 @@ impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
                 }
                 if curved {
                     if !view.is_symmetric() {
-                        batch.scatter(&batch.bends, entries.clone(), q * q, &mut curvatures.rows);
+                        batch.scatter(&batch.curvatures, entries.clone(), q * q, &mut curvatures.rows);
                     }
-                    let bends = batch.bends[entries.clone()].iter().zip(weights);
-                    curvatures.columns[column - columns.start] = bends.map(|(bend, p)| bend * p * p).sum();
+                    let terms = batch.curvatures[entries.clone()].iter().zip(weights);
+                    curvatures.columns[column - columns.start] = terms.map(|(curvature, p)| curvature * p * p).sum();
                 }
             }
             first += batch.ends.len();
@@ -123,15 +123,15 @@ fn kernel<S: Simd, const LEVEL: u8, const MASKED: bool>(
 /// What a zero yields of which no factor says anything.
 struct Idle {
     rest: f64,
-    bend: f64,
+    curvature: f64,
     sums: Sums,
 }
 
 #[inline(always)]
 fn idle<S: Simd, const LEVEL: u8>(mut kernel: Kernel<S, LEVEL, false, false>) -> Idle {
-    let (mut rest, mut bend) = ([0.0], [0.0]);
-    run(&mut kernel, &[0.0], &[0.0], &mut rest, &mut bend);
-    Idle { rest: rest[0], bend: bend[0], sums: kernel.sums() }
+    let (mut rest, mut curvature) = ([0.0], [0.0]);
+    run(&mut kernel, &[0.0], &[0.0], &mut rest, &mut curvature);
+    Idle { rest: rest[0], curvature: curvature[0], sums: kernel.sums() }
 }
 
 /// Adds `a − b̄`, or `x − b̄`, and `m` of entries of which the model says `explained`.
@@ -141,14 +141,14 @@ fn run<S: Simd, const LEVEL: u8, const MASKED: bool>(
     entries: &[f64],
     explained: &[f64],
     rests: &mut [f64],
-    bends: &mut [f64],
+    curvatures: &mut [f64],
 ) {
     kernel.line(Line {
         entries,
         loadings: explained,
         weights: explained,
         products: rests,
-        curvatures: bends,
+        curvatures,
         loading: 1.0,
         weight: 1.0,
         deviations: &[],
@@ -171,7 +171,7 @@ struct Batch {
     weights: Vec<f64>,
     /// The yields of the entries, and then what these are more than those of zeros.
     rests: Vec<f64>,
-    bends: Vec<f64>,
+    curvatures: Vec<f64>,
     busy: Busy,
 }
 
@@ -182,7 +182,7 @@ struct Busy {
     zeros: Vec<f64>,
     explained: Vec<f64>,
     rests: Vec<f64>,
-    bends: Vec<f64>,
+    curvatures: Vec<f64>,
 }
 
 impl Batch {
@@ -190,8 +190,8 @@ impl Batch {
     fn clear(&mut self) {
         self.rows.clear();
         self.ends.clear();
-        let Self { entries, zeros, explained, weights, rests, bends, .. } = self;
-        for numbers in [entries, zeros, explained, weights, rests, bends] {
+        let Self { entries, zeros, explained, weights, rests, curvatures, .. } = self;
+        for numbers in [entries, zeros, explained, weights, rests, curvatures] {
             numbers.clear();
         }
     }
@@ -204,24 +204,24 @@ impl Batch {
         instead: &mut Kernel<S, LEVEL, false, false>,
         idle: &Idle,
     ) -> usize {
-        let Self { entries, zeros, explained, rests, bends, busy, .. } = self;
+        let Self { entries, zeros, explained, rests, curvatures, busy, .. } = self;
         let count = entries.len();
         let curved = LEVEL == level::CURVATURE;
         rests.resize(count, 0.0);
-        bends.resize(if curved { count } else { 0 }, 0.0);
-        run(here, entries, explained, rests, bends);
+        curvatures.resize(if curved { count } else { 0 }, 0.0);
+        run(here, entries, explained, rests, curvatures);
         busy.places.clear();
         busy.places.extend((0..count).filter(|&e| explained[e] != 0.0 || zeros[e] != 0.0).map(|e| e as u32));
         busy.zeros.clear();
         busy.zeros.extend(busy.places.iter().map(|e| zeros[*e as usize]));
         busy.explained.clear();
         busy.explained.extend(busy.places.iter().map(|e| explained[*e as usize]));
-        for (to, wanted) in [(&mut busy.rests, true), (&mut busy.bends, curved)] {
+        for (to, wanted) in [(&mut busy.rests, true), (&mut busy.curvatures, curved)] {
             to.clear();
             to.resize(if wanted { busy.places.len() } else { 0 }, 0.0);
         }
-        run(instead, &busy.zeros, &busy.explained, &mut busy.rests, &mut busy.bends);
-        for (to, part, idle) in [(rests, &busy.rests, idle.rest), (bends, &busy.bends, idle.bend)] {
+        run(instead, &busy.zeros, &busy.explained, &mut busy.rests, &mut busy.curvatures);
+        for (to, part, idle) in [(rests, &busy.rests, idle.rest), (curvatures, &busy.curvatures, idle.curvature)] {
             // The difference to a zero of which nothing is said is taken first: what is written down is then the rest of it.
             to.iter_mut().for_each(|yielded| *yielded -= idle);
             busy.places.iter().zip(part).for_each(|(e, lost)| to[*e as usize] += idle - lost);

@@ -5,6 +5,7 @@
 
 use super::joint::{shift as shift_of, sweep_tiles, JointSweep, Panels};
 use super::line::level;
+use super::message::{Message, Reader};
 use super::tile::{cut, sweep_tile, Tile};
 use super::{Depth, Margins, Model, Question, Sums, Sweep};
 use crate::error::Error;
@@ -25,7 +26,7 @@ pub(super) enum Errand<'a> {
 
 impl Errand<'_> {
     /// What others found on each tile; `None` where the entries are here, or those others failed.
-    pub(super) fn elsewhere<P: Part>(&self, view: &View, tiles: &[Tile]) -> Option<Vec<P>> {
+    pub(super) fn elsewhere<P: Answer>(&self, view: &View, tiles: &[Tile]) -> Option<Vec<P>> {
         let remote = view.remote()?;
         let lengths: Vec<usize> = tiles.iter().map(|tile| P::shape(self, tile).into_iter().sum()).collect();
         let answers = remote.ask(&self.write(view), &lengths)?;
@@ -60,7 +61,7 @@ impl Errand<'_> {
                 message.put_factors(factors.iter());
             }
         }
-        message.0
+        message.numbers()
     }
 
     fn is_curved(&self) -> bool {
@@ -80,7 +81,7 @@ const JOINT: f64 = -1.0;
 /// [`Error::Range`] where the errand is not one that [`crate::storage::Remote::ask`] was given for a matrix of that size.
 pub fn answer(storage: &dyn Storage, errand: &[f64], tiles: Range<usize>) -> Result<Vec<Vec<f64>>, Error> {
     let found = errand.len() as f64;
-    work(storage, &mut Reader(errand), tiles).ok_or(Error::Range {
+    work(storage, &mut Reader::new(errand), tiles).ok_or(Error::Range {
         what: "an errand",
         expected: "written for the same matrix",
         found,
@@ -96,8 +97,12 @@ fn work(storage: &dyn Storage, errand: &mut Reader, wanted: Range<usize>) -> Opt
     let scales = match [errand.take()?, errand.take()?, errand.take()?] {
         [[], [], []] => None,
         [[], [], entries] => Some(Scales::Entries(entries.to_vec())),
-        [rows, columns, _] => Some(Scales::Outer { rows: rows.to_vec(), columns: columns.to_vec() }),
+        [rows, columns, []] => Some(Scales::Outer { rows: rows.to_vec(), columns: columns.to_vec() }),
+        _ => return None,
     };
+    if !scales.as_ref().is_none_or(|scales| scales.fit(nrow, ncol)) {
+        return None;
+    }
     let view = View::new(storage, &taken, symmetric).in_units(scale).under(law);
     let view = view.scattered(scales.as_ref());
     let tiles = cut(&view).get(wanted)?.to_vec();
@@ -110,13 +115,14 @@ fn work(storage: &dyn Storage, errand: &mut Reader, wanted: Range<usize>) -> Opt
     if task == JOINT {
         let curved = detail > 0.0;
         let parts = sweep_tiles(&view, &factors, noise?, curved, &tiles, Threads::new(1));
-        return Some(parts.iter().map(|part| part.write(curved)).collect());
+        return Some(parts.iter().map(|part| part.write()).collect());
     }
     let model = noise.and_then(|noise| factors.first().map(|factor| Model { factor, noise }));
     let (row_weights, column_weights) = (errand.take()?, errand.take()?);
     if row_weights.len() != nrow || column_weights.len() != ncol {
         return None;
     }
+    // The level says how much to compute; the depth is what a level is chosen by.
     let question = Question { row_weights, column_weights, shift: detail, depth: Depth::Expectation };
     let task = task as u8;
     let sweep = |tile: Tile| match task {
@@ -126,16 +132,16 @@ fn work(storage: &dyn Storage, errand: &mut Reader, wanted: Range<usize>) -> Opt
         level::CURVATURE => sweep_tile::<{ level::CURVATURE }>(&view, model, &question, tile),
         _ => sweep_tile::<{ level::DEVIATION }>(&view, model, &question, tile),
     };
-    Some(tiles.into_iter().map(|tile| sweep(tile).write(task >= level::CURVATURE)).collect())
+    Some(tiles.into_iter().map(|tile| sweep(tile).write()).collect())
 }
 
 /// What a sweep over one tile found, as numbers.
-pub(super) trait Part: Sized {
+pub(super) trait Answer: Sized {
     /// How many numbers each piece has.
     fn shape(errand: &Errand, tile: &Tile) -> Vec<usize>;
 
     /// The pieces, one after the other.
-    fn write(&self, curved: bool) -> Vec<f64>;
+    fn write(&self) -> Vec<f64>;
 
     /// The part from such numbers.
     fn read(errand: &Errand, tile: &Tile, numbers: &[f64]) -> Option<Self>;
@@ -159,12 +165,12 @@ fn pieces<'a>(numbers: &'a [f64], lengths: &[usize]) -> Option<Vec<&'a [f64]>> {
     lengths.iter().map(&mut piece).collect()
 }
 
-impl Part for Sweep {
+impl Answer for Sweep {
     fn shape(errand: &Errand, tile: &Tile) -> Vec<usize> {
         shape(errand, tile, 1)
     }
 
-    fn write(&self, _: bool) -> Vec<f64> {
+    fn write(&self) -> Vec<f64> {
         let Self { products, curvatures, sums } = self;
         [&products.rows, &products.columns, &curvatures.rows, &curvatures.columns, &sums.to_numbers()]
             .map(|piece| &piece[..])
@@ -180,16 +186,16 @@ impl Part for Sweep {
     }
 }
 
-impl Part for JointSweep {
+impl Answer for JointSweep {
     fn shape(errand: &Errand, tile: &Tile) -> Vec<usize> {
         let Errand::Joint { factors, .. } = errand else { return Vec::new() };
         shape(errand, tile, factors.len())
     }
 
-    fn write(&self, curved: bool) -> Vec<f64> {
+    fn write(&self) -> Vec<f64> {
         let mut numbers = Vec::new();
         let panels = [&self.products, &self.curvatures];
-        for panel in panels.iter().take(1 + usize::from(curved)).flat_map(|panels| [&panels.rows, &panels.columns]) {
+        for panel in panels.iter().flat_map(|panels| [&panels.rows, &panels.columns]) {
             panel.col_iter().for_each(|column| numbers.extend(column.iter()));
         }
         numbers.extend(self.sums.to_numbers());
@@ -197,13 +203,10 @@ impl Part for JointSweep {
     }
 
     fn read(errand: &Errand, tile: &Tile, numbers: &[f64]) -> Option<Self> {
-        let Errand::Joint { factors, noise, .. } = errand else { return None };
+        let Errand::Joint { noise, .. } = errand else { return None };
         let pieces = pieces(numbers, &Self::shape(errand, tile))?;
         let panel = |lines: usize, numbers: &[f64]| {
-            // Empty where curvatures were not asked for, which are zero then.
-            Mat::from_fn(lines, factors.len(), |line, factor| {
-                numbers.get(factor * lines + line).copied().unwrap_or(0.0)
-            })
+            Mat::from_fn(lines, numbers.len() / lines.max(1), |line, factor| numbers[factor * lines + line])
         };
         let panels = |from: usize| Panels {
             rows: panel(tile.rows.len(), pieces[from]),
@@ -211,47 +214,5 @@ impl Part for JointSweep {
         };
         let sums = Sums::from_numbers(pieces[4], shift_of(*noise))?;
         Some(Self { products: panels(0), curvatures: panels(2), sums })
-    }
-}
-
-/// Vectors one after the other, each behind its length.
-#[derive(Default)]
-struct Message(Vec<f64>);
-
-impl Message {
-    fn put(&mut self, values: &[f64]) {
-        self.0.push(values.len() as f64);
-        self.0.extend_from_slice(values);
-    }
-
-    fn put_factors<'a>(&mut self, factors: impl Iterator<Item = &'a Factor>) {
-        let factors: Vec<&Factor> = factors.collect();
-        self.put(&factors.iter().map(|factor| factor.d).collect::<Vec<f64>>());
-        for factor in factors {
-            self.put(&factor.u);
-            self.put(factor.v.as_deref().unwrap_or(&[]));
-        }
-    }
-}
-
-/// Reads what a [`Message`] has, in its order.
-struct Reader<'a>(&'a [f64]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self) -> Option<&'a [f64]> {
-        let (length, rest) = self.0.split_first()?;
-        let (values, rest) = rest.split_at_checked(*length as usize)?;
-        self.0 = rest;
-        Some(values)
-    }
-
-    fn take_factors(&mut self, nrow: usize, ncol: usize, symmetric: bool) -> Option<Vec<Factor>> {
-        let weights = self.take()?;
-        let factor = |d: &f64| {
-            let (u, v) = (self.take()?.to_vec(), self.take()?.to_vec());
-            let fits = u.len() == nrow && v.len() == if symmetric { 0 } else { ncol };
-            fits.then_some(Factor { d: *d, u, v: (!symmetric).then_some(v) })
-        };
-        weights.iter().map(factor).collect()
     }
 }

@@ -21,9 +21,9 @@ impl Grid {
         Self { axes }
     }
 
-    /// The number of nodes.
+    /// The number of nodes, or the largest number there is where they are more.
     pub(super) fn count(&self) -> usize {
-        self.axes.iter().map(|(_, order)| order + 1).product()
+        self.axes.iter().fold(1, |count: usize, (_, order)| count.saturating_mul(order + 1))
     }
 
     /// The variables at a node.
@@ -144,5 +144,18 @@ impl WithSimd for Point<'_, '_> {
         }
         add_scaled(moments, 1.0, terms);
         [dot(terms, &series.leading[0]), dot(terms, &series.leading[1])]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Grid, Interval};
+
+    #[test]
+    fn a_grid_of_many_variables_has_many_nodes() {
+        let axis = (Interval::around([0.0, 1.0].into_iter()), 3);
+        assert_eq!(Grid::new(vec![axis; 5]).count(), 1024);
+        // 2^64 of them, which is zero in 64 bits.
+        assert_eq!(Grid::new(vec![axis; 32]).count(), usize::MAX);
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Panels {
 pub(crate) struct JointSweep {
     /// `(x − b̄) v_k` and `(x − b̄)ᵀ u_k`.
     pub(crate) products: Panels,
-    /// `Σ_j m_ij v_jk²` and `Σ_i m_ij u_ik²`; zero where not asked for.
+    /// `Σ_j m_ij v_jk²` and `Σ_i m_ij u_ik²`; of no factor where not asked for.
     pub(crate) curvatures: Panels,
     /// The sums over the entries.
     pub(crate) sums: Sums,
@@ -44,7 +44,7 @@ pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, curved:
     let columns = if view.is_symmetric() { 0 } else { view.ncol() };
     let mut total = JointSweep {
         products: Panels::zeros(view.nrow(), columns, count),
-        curvatures: Panels::zeros(view.nrow(), columns, count),
+        curvatures: Panels::zeros(view.nrow(), columns, if curved { count } else { 0 }),
         sums: Sums::empty(shift(noise)),
     };
     for (tile, part) in tiles.iter().zip(&parts) {
@@ -155,7 +155,8 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
         let mut kernel = Kernel::<S, { level::CURVATURE }, MASKED, MIXED>::new(simd, noise, view.law(), shift);
         let factors = weights.u.ncols();
         let mut products = Panels::zeros(tile.rows.len(), tile.columns.len(), factors);
-        let mut curvatures = Panels::zeros(tile.rows.len(), tile.columns.len(), factors);
+        let mut curvatures =
+            Panels::zeros(tile.rows.len(), tile.columns.len(), squares.map_or(0, |squares| squares.u.ncols()));
         let nothing = vec![0.0; tile.rows.len()];
         let mut diagonal = Vec::new();
         let mut buffer = Buffer::new(tile.rows.len());
@@ -163,10 +164,10 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
         for first in tile.columns.clone().step_by(WIDTH) {
             let panel = first..(first + WIDTH).min(tile.columns.end);
             let rows = if symmetric { 0..panel.end } else { tile.rows.clone() };
-            let [mut left, mut rest, mut curved] =
+            let [mut left, mut rest, mut curvature] =
                 room.each_mut().map(|room| room.as_mut().submatrix_mut(0, 0, rows.len(), panel.len()));
             rest.fill(0.0);
-            curved.fill(0.0);
+            curvature.fill(0.0);
             for (index, column) in panel.clone().enumerate() {
                 let read = if symmetric { 0..column + 1 } else { rows.clone() };
                 let entries = view.column(column, read, &mut buffer);
@@ -184,7 +185,7 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
                     loadings: &nothing[..above],
                     weights: &nothing[..above],
                     products: slice(rest.rb_mut(), index),
-                    curvatures: slice(curved.rb_mut(), index),
+                    curvatures: slice(curvature.rb_mut(), index),
                     loading: 0.0,
                     weight: 1.0,
                     deviations,
@@ -194,7 +195,7 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
             let place = first - tile.columns.start..panel.end - tile.columns.start;
             multiply(&mut products, rest.rb(), weights, &rows, &panel, place.clone());
             if let Some(squares) = squares {
-                multiply(&mut curvatures, curved.rb(), squares, &rows, &panel, place);
+                multiply(&mut curvatures, curvature.rb(), squares, &rows, &panel, place);
             }
         }
         let mut sums = kernel.sums();

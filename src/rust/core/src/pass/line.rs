@@ -1,9 +1,10 @@
 //! The inner loop of the pass: a run of entries of one column, a register at a time.
 
-use super::mixed::{explain, MixedTally, Mixture};
+use super::mixed::{explain, Mixture};
+use super::mixed_sums::MixedTally;
 use super::tally::{Constants, Tally};
 use super::Sums;
-use crate::lanes::{mul_add, posterior};
+use crate::lanes::{self, mul_add, posterior};
 use crate::noise::{Law, Noise};
 use pulp::{Simd, WithSimd};
 
@@ -133,8 +134,8 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         let (loadings, last_loadings) = S::as_simd_f64s(line.loadings);
         let (weights, last_weights) = S::as_simd_f64s(line.weights);
         let (products, last_products) = S::as_mut_simd_f64s(&mut line.products[..length]);
-        let curved = if LEVEL >= level::CURVATURE { length } else { 0 };
-        let (curvatures, last_curvatures) = S::as_mut_simd_f64s(&mut line.curvatures[..curved]);
+        let curvature_count = if LEVEL >= level::CURVATURE { length } else { 0 };
+        let (curvatures, last_curvatures) = S::as_mut_simd_f64s(&mut line.curvatures[..curvature_count]);
         let mut product = simd.splat_f64s(0.0);
         let mut curvature = simd.splat_f64s(0.0);
         let one = simd.splat_f64s(1.0);
@@ -199,10 +200,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         } else {
             keep
         };
-        let kept = |value: S::f64s| match keep {
-            Some(mask) => simd.select_f64s(mask, value, zero),
-            None => value,
-        };
+        let kept = |value: S::f64s| lanes::kept(simd, keep, value, zero);
         if LEVEL == level::PRODUCT {
             return Yield { rest: kept(entry), curvature: zero };
         }
@@ -225,8 +223,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
             let slopes = LEVEL >= level::CURVATURE;
             let b = explain(simd, mixture, scaled, deviation, slopes);
             let mean = simd.mul_f64s(b.mean, deviation);
-            let second = simd.mul_f64s(simd.mul_f64s(b.second, deviation), deviation);
-            tally.add_posterior(simd, kept(mean), kept(second));
+            tally.add_posterior(simd, kept(mean));
             if LEVEL >= level::LIKELIHOOD {
                 tally.add_likelihood(simd, lambda_sigma, scaled, z, b.inverse_density, keep);
                 mixed.add(simd, mixture, &b, slopes, keep);
@@ -242,7 +239,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
             (b.mean, curvature)
         } else {
             let b = posterior(simd, z);
-            tally.add_posterior(simd, kept(b.mean), kept(b.second));
+            tally.add_posterior(simd, kept(b.mean));
             if LEVEL >= level::LIKELIHOOD {
                 tally.add_likelihood(simd, lambda_sigma, scaled, z, b.inverse_mass, keep);
             }
@@ -259,7 +256,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         let rest = if MIXED && LEVEL >= level::CURVATURE { simd.mul_f64s(rest, precision) } else { rest };
         // EM puts what the model expects in the place of what is missing.
         let otherwise = if MASKED && LEVEL < level::CURVATURE { simd.sub_f64s(zero, minus_explained) } else { zero };
-        let rest = keep.map_or(rest, |mask| simd.select_f64s(mask, rest, otherwise));
+        let rest = lanes::kept(simd, keep, rest, otherwise);
         tally.add_rest(simd, rest);
         Yield { rest, curvature }
     }

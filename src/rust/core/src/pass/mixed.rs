@@ -44,6 +44,18 @@ impl Mixture {
         mixture
     }
 
+    /// How many exponentials there are.
+    #[inline(always)]
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is a point mass.
+    #[inline(always)]
+    pub(super) fn has_atom(&self) -> bool {
+        self.atom > 0.0
+    }
+
     /// `κ_1`, the least.
     pub(super) fn least(&self) -> f64 {
         self.kappas[0]
@@ -54,8 +66,6 @@ impl Mixture {
 pub(super) struct Explained<S: Simd> {
     /// `b̄/σ`.
     pub(super) mean: S::f64s,
-    /// `E[b²]/σ²`.
-    pub(super) second: S::f64s,
     /// `m = 1 − Var[b]/σ²`, which may be below zero.
     pub(super) curvature: S::f64s,
     /// `1/P`.
@@ -66,8 +76,8 @@ pub(super) struct Explained<S: Simd> {
     pub(super) slopes: [S::f64s; 5],
 }
 
-/// The slopes of one component's log-density, as [`crate::noise::likelihood`] has them.
-struct Part<S: Simd> {
+/// What one component says: its posterior, and the slopes of its log-density, as [`crate::noise::likelihood`] has them.
+struct Explanation<S: Simd> {
     b: Posterior<S>,
     /// `h B`.
     curvature: S::f64s,
@@ -79,7 +89,7 @@ struct Part<S: Simd> {
 }
 
 #[inline(always)]
-fn part<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Part<S> {
+fn explanation<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Explanation<S> {
     let b = posterior(simd, simd.sub_f64s(t, kappas));
     let reach = simd.add_f64s(t, kappas);
     let curvature = simd.mul_f64s(b.hazard, b.mean);
@@ -90,7 +100,7 @@ fn part<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Part<S> {
     let curvature_reach = simd.mul_f64s(curvature, reach);
     let twice = simd.add_f64s(kappas, kappas);
     let ss = simd.mul_f64s(twice, simd.sub_f64s(kappas, b.hazard));
-    Part {
+    Explanation {
         l: simd.sub_f64s(simd.splat_f64s(1.0), kappa_b),
         s: simd.sub_f64s(square, hazard_reach),
         ll: simd.sub_f64s(simd.mul_f64s(square, rest), kappa_b),
@@ -105,7 +115,6 @@ fn part<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Part<S> {
 struct Weighed<S: Simd> {
     total: S::f64s,
     mean: S::f64s,
-    second: S::f64s,
     curvature: S::f64s,
     shift: S::f64s,
     spread: S::f64s,
@@ -123,7 +132,6 @@ impl<S: Simd> Weighed<S> {
         Self {
             total: zero,
             mean: zero,
-            second: zero,
             curvature: zero,
             shift: zero,
             spread: zero,
@@ -136,21 +144,20 @@ impl<S: Simd> Weighed<S> {
     }
 
     #[inline(always)]
-    fn add(&mut self, simd: S, weight: S::f64s, part: &Part<S>, first: &Part<S>, slopes: bool) {
+    fn add(&mut self, simd: S, weight: S::f64s, own: &Explanation<S>, first: &Explanation<S>, slopes: bool) {
         self.total = simd.add_f64s(self.total, weight);
-        self.mean = mul_add(simd, weight, part.b.mean, self.mean);
-        self.second = mul_add(simd, weight, part.b.second, self.second);
+        self.mean = mul_add(simd, weight, own.b.mean, self.mean);
         if slopes {
-            let apart = simd.sub_f64s(part.b.mean, first.b.mean);
-            let (l, s) = (simd.sub_f64s(part.l, first.l), simd.sub_f64s(part.s, first.s));
-            self.curvature = mul_add(simd, weight, part.curvature, self.curvature);
+            let apart = simd.sub_f64s(own.b.mean, first.b.mean);
+            let (l, s) = (simd.sub_f64s(own.l, first.l), simd.sub_f64s(own.s, first.s));
+            self.curvature = mul_add(simd, weight, own.curvature, self.curvature);
             self.shift = mul_add(simd, weight, apart, self.shift);
             self.spread = mul_add(simd, weight, simd.mul_f64s(apart, apart), self.spread);
             self.l = mul_add(simd, weight, l, self.l);
             self.s = mul_add(simd, weight, s, self.s);
-            self.ll = mul_add(simd, weight, mul_add(simd, l, l, part.ll), self.ll);
-            self.ls = mul_add(simd, weight, mul_add(simd, l, s, part.ls), self.ls);
-            self.ss = mul_add(simd, weight, mul_add(simd, s, s, part.ss), self.ss);
+            self.ll = mul_add(simd, weight, mul_add(simd, l, l, own.ll), self.ll);
+            self.ls = mul_add(simd, weight, mul_add(simd, l, s, own.ls), self.ls);
+            self.ss = mul_add(simd, weight, mul_add(simd, s, s, own.ss), self.ss);
         }
     }
 }
@@ -174,7 +181,7 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
     let zero = simd.splat_f64s(0.0);
     let one = simd.splat_f64s(1.0);
     let least = simd.mul_f64s(simd.splat_f64s(mixture.kappas[0]), s);
-    let first = part(simd, t, least);
+    let first = explanation(simd, t, least);
     let above = simd.max_f64s(simd.sub_f64s(t, least), zero);
     let mut terms = [zero; MOST_COMPONENTS + 1];
     let mut sums = Weighed::new(simd);
@@ -183,16 +190,16 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
     // An index, since adaptors of iterators would not all be compiled for the same instruction set.
     #[allow(clippy::needless_range_loop)]
     for index in 1..mixture.count {
-        let part = part(simd, t, simd.mul_f64s(simd.splat_f64s(mixture.kappas[index]), s));
+        let own = explanation(simd, t, simd.mul_f64s(simd.splat_f64s(mixture.kappas[index]), s));
         let gap = simd.mul_f64s(simd.splat_f64s(mixture.gaps[index]), s);
         let term = simd.mul_f64s(simd.splat_f64s(mixture.factors[index]), fallen(simd, gap, above));
-        terms[index] = simd.div_f64s(term, part.b.inverse_mass);
-        sums.add(simd, terms[index], &part, &first, slopes);
+        terms[index] = simd.div_f64s(term, own.b.inverse_mass);
+        sums.add(simd, terms[index], &own, &first, slopes);
     }
-    if mixture.atom > 0.0 {
+    if mixture.has_atom() {
         let square = simd.mul_f64s(t, t);
-        let nothing = Posterior { mean: zero, hazard: zero, second: zero, inverse_mass: one };
-        let part = Part {
+        let nothing = Posterior { mean: zero, hazard: zero, inverse_mass: one };
+        let own = Explanation {
             b: nothing,
             curvature: one,
             l: zero,
@@ -203,7 +210,7 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
         };
         let term = simd.div_f64s(simd.mul_f64s(simd.splat_f64s(mixture.atom), fallen(simd, above, above)), s);
         terms[MOST_COMPONENTS] = term;
-        sums.add(simd, term, &part, &first, slopes);
+        sums.add(simd, term, &own, &first, slopes);
     }
     let inverse = simd.div_f64s(one, sums.total);
     let (shift, l) = (simd.mul_f64s(sums.shift, inverse), simd.mul_f64s(sums.l, inverse));
@@ -211,7 +218,6 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
     let spread = less(simd, simd.mul_f64s(sums.spread, inverse), shift, shift);
     Explained {
         mean: simd.mul_f64s(sums.mean, inverse),
-        second: simd.mul_f64s(sums.second, inverse),
         curvature: simd.sub_f64s(simd.mul_f64s(sums.curvature, inverse), spread),
         inverse_density: inverse,
         terms,
@@ -222,81 +228,5 @@ pub(super) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
             less(simd, simd.mul_f64s(sums.ls, inverse), l, slope),
             less(simd, simd.mul_f64s(sums.ss, inverse), slope, slope),
         ],
-    }
-}
-
-/// A value where it counts, 0 elsewhere.
-#[inline(always)]
-fn kept<S: Simd>(simd: S, value: S::f64s, keep: Option<S::m64s>) -> S::f64s {
-    match keep {
-        Some(mask) => simd.select_f64s(mask, value, simd.splat_f64s(0.0)),
-        None => value,
-    }
-}
-
-/// The sums that only a mixture has, a lane each.
-#[derive(Clone, Copy)]
-pub(super) struct MixedTally<S: Simd> {
-    shares: [S::f64s; MOST_COMPONENTS + 1],
-    slopes: [S::f64s; 5],
-}
-
-impl<S: Simd> MixedTally<S> {
-    #[inline(always)]
-    pub(super) fn new(simd: S) -> Self {
-        let zero = simd.splat_f64s(0.0);
-        Self { shares: [zero; MOST_COMPONENTS + 1], slopes: [zero; 5] }
-    }
-
-    /// Adds a register, as much as `keep` says.
-    #[inline(always)]
-    pub(super) fn add(
-        &mut self,
-        simd: S,
-        mixture: &Mixture,
-        found: &Explained<S>,
-        slopes: bool,
-        keep: Option<S::m64s>,
-    ) {
-        let inverse = kept(simd, found.inverse_density, keep);
-        for index in 0..mixture.count {
-            let term = kept(simd, found.terms[index], keep);
-            self.shares[index] = mul_add(simd, term, inverse, self.shares[index]);
-        }
-        if mixture.atom > 0.0 {
-            let term = kept(simd, found.terms[MOST_COMPONENTS], keep);
-            self.shares[MOST_COMPONENTS] = mul_add(simd, term, inverse, self.shares[MOST_COMPONENTS]);
-        }
-        if slopes {
-            for index in 0..5 {
-                self.slopes[index] = simd.add_f64s(self.slopes[index], kept(simd, found.slopes[index], keep));
-            }
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn sums(&self, simd: S) -> Mixed {
-        Mixed {
-            shares: self.shares.map(|lanes| simd.reduce_sum_f64s(lanes)),
-            slopes: self.slopes.map(|lanes| simd.reduce_sum_f64s(lanes)),
-        }
-    }
-}
-
-/// Sums over entries that only a mixture has.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Mixed {
-    /// `Σ p_k`, by increasing rate; the last is `Σ p_0`.
-    pub(crate) shares: [f64; MOST_COMPONENTS + 1],
-    /// The sums of the slopes of `log f`: `l`, `s`, `ll`, `ls`, `ss`.
-    pub(crate) slopes: [f64; 5],
-}
-
-impl Mixed {
-    pub(super) const NOTHING: Self = Self { shares: [0.0; MOST_COMPONENTS + 1], slopes: [0.0; 5] };
-
-    pub(super) fn add(&mut self, other: &Self, weight: f64) {
-        let pairs = self.shares.iter_mut().chain(&mut self.slopes).zip(other.shares.iter().chain(&other.slopes));
-        pairs.for_each(|(sum, part)| *sum += weight * part);
     }
 }

@@ -13,7 +13,10 @@ mod errand;
 mod grid;
 mod joint;
 mod line;
+mod margin;
+mod message;
 mod mixed;
+mod mixed_sums;
 mod monomials;
 mod overlap;
 mod polynomials;
@@ -33,7 +36,6 @@ pub use sums::Sums;
 
 use crate::noise::Noise;
 use crate::parallel::Threads;
-use crate::vector::add_scaled;
 use crate::view::{Factor, View};
 use errand::Errand;
 use line::level;
@@ -48,7 +50,15 @@ pub struct Model<'a> {
     pub noise: Noise,
 }
 
-/// How much a sweep computes; each depth includes those before it.
+impl<'a> Model<'a> {
+    /// A question with the weights of the model's own factor, about the mean of its `b`.
+    pub fn question(&self, depth: Depth) -> Question<'a> {
+        let Self { factor, noise } = *self;
+        Question { row_weights: &factor.u, column_weights: factor.v(), shift: 1.0 / noise.lambda, depth }
+    }
+}
+
+/// How much a sweep computes. The sums of each depth include those of the depths before it; what the products are of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// Products of `A − b̄`, and the sums but for the log-likelihood.
@@ -58,8 +68,8 @@ pub enum Depth {
     /// The slopes and curvatures of the log-likelihood: products of `x − b̄` in the place of `A − b̄`, curvatures by row
     /// and column, and what the derivatives in λ and σ are made of.
     Curvature,
-    /// Products of `E[(x − b)²]/σ²s²` in the place of those of `x − b̄`, and of 1 in the place of the curvatures: both with
-    /// weights of 1 tell what the noise of a row is, beside what it was taken for.
+    /// For estimates of how the noise differs: products are of `E[(x − b)²]/σ²s²`, curvatures of 1. Both with weights of 1 tell
+    /// what the noise of a row is, beside what it was taken for.
     Deviation,
 }
 

@@ -2,8 +2,8 @@
 
 use super::chebyshev::{fit, Interval};
 use super::grid::Grid;
-use super::zero_row::{Block, Yield};
-use super::zeros::{Found, Margin, ROWS};
+use super::margin::{Found, Margin, ROWS};
+use super::zero_row::{Block, RowYield};
 use crate::parallel::Threads;
 
 /// Steps between nodes, beyond those that one entry asks for, that are tried in turn.
@@ -14,18 +14,17 @@ const ROWS_A_NODE: usize = 2;
 impl Margin<'_> {
     /// What such rows yield: from a grid, where that has fewer nodes than they are, or one by one.
     pub(super) fn overlap(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
-        let axes = self.axes(block, rows);
+        let Some(axes) = self.axes(block, rows) else { return self.one_by_one(block, rows, found, threads) };
         for extra in EXTRA {
-            let grid =
-                axes.iter().flatten().map(|&(interval, order)| (interval, if order > 0 { order + extra } else { 0 }));
-            let grid = Grid::new(grid.collect());
-            if axes.is_none() || grid.count().saturating_mul(ROWS_A_NODE) > rows.len() {
+            let wider = axes.iter().map(|&(interval, order)| (interval, if order > 0 { order + extra } else { 0 }));
+            let grid = Grid::new(wider.collect());
+            if grid.count().saturating_mul(ROWS_A_NODE) > rows.len() {
                 break;
             }
             let nodes = threads.map(grid.count(), |node| self.row(block, &grid.node(node)));
             let values = nodes.iter().map(|(values, _)| *values).collect();
             if let Some(series) = grid.fit(values, self.reachable(block)) {
-                nodes.iter().for_each(|(_, extremes)| found.widen(*extremes));
+                nodes.iter().for_each(|(_, maximum)| found.widen(*maximum));
                 let at = |index: usize| self.loadings_of(block, rows[index]);
                 let put = |index: usize, [product, curvature]: [f64; 2]| found.put(rows[index], product, curvature);
                 let sums = series.evaluate(rows.len(), at, put, threads);
@@ -51,7 +50,7 @@ impl Margin<'_> {
     }
 
     /// What a single entry yields where one factor has the loadings `w` and `y`, with a weight of 1.
-    pub(super) fn entry(&self, block: &Block, w: f64, y: f64) -> Yield {
+    pub(super) fn entry(&self, block: &Block, w: f64, y: f64) -> RowYield {
         self.row(&Block::entry(block.factors[0], y), &[w]).0
     }
 
@@ -59,10 +58,10 @@ impl Margin<'_> {
     pub(super) fn one_by_one(&self, block: &Block, rows: &[u32], found: &mut Found, threads: Threads) {
         for rows in rows.chunks(ROWS) {
             let yields = threads.map(rows.len(), |index| self.row(block, &self.loadings_of(block, rows[index])));
-            for (&row, (values, extremes)) in rows.iter().zip(yields) {
+            for (&row, (values, maximum)) in rows.iter().zip(yields) {
                 found.put(row, values[0], values[1]);
                 found.add(&values[2..], 1.0);
-                found.widen(extremes);
+                found.widen(maximum);
             }
         }
     }

@@ -1,25 +1,25 @@
 //! What a zero yields, as polynomials of what the factors say of it.
 
 use super::chebyshev::{fit, Interval, POINTS};
-use super::zero_row::Yield;
+use super::zero_row::RowYield;
 
 /// The rounding that powers may add to a sum whose tolerance is not larger.
 const ROUNDING: f64 = 1e-13;
 
 /// The functions of `W` that are added up, a row of coefficients a power of `W/X`: product, curvature and all sums.
-pub(super) struct Polynomials(pub(super) Vec<Yield>);
+pub(super) struct Polynomials(pub(super) Vec<RowYield>);
 
 impl Polynomials {
     /// Those on `[0, largest]`, where `zero` gives their values, of the least degree that will do; `None` where `wanted`
     /// values are not more than those that it takes to find them.
-    pub(super) fn up_to(largest: f64, tolerance: f64, wanted: usize, zero: impl Fn(f64) -> Yield) -> Option<Self> {
+    pub(super) fn up_to(largest: f64, tolerance: f64, wanted: usize, zero: impl Fn(f64) -> RowYield) -> Option<Self> {
         let interval = Interval::around([0.0, largest].into_iter());
         let series = fit(interval, tolerance, wanted, |points| points.iter().map(|&point| zero(point)).collect())?;
         let coefficients = series.coefficients();
         let size = |of: &dyn Fn(usize) -> f64| (0..coefficients.len()).map(of).fold(0.0, f64::max);
         let sizes: [f64; POINTS] = std::array::from_fn(|function| size(&|k| coefficients[k][function].abs()));
         let small =
-            |found: &Yield, tolerance: f64| found.iter().zip(&sizes).all(|(found, size)| *found <= tolerance * size);
+            |found: &RowYield, tolerance: f64| found.iter().zip(&sizes).all(|(found, size)| *found <= tolerance * size);
         let mut left_out = [0.0; POINTS];
         let mut degree = coefficients.len() - 1;
         while degree > 0 {

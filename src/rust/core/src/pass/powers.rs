@@ -28,8 +28,7 @@ const MOST_TERMS: usize = 1000;
 impl Zeros<'_> {
     /// The sweep; `None` where it would take too many powers.
     pub(super) fn by_powers(&self) -> Option<Sweep> {
-        let Self { view, taken, model, question, tolerance, look, threads } = *self;
-        let curved = self.are_curved();
+        let Self { view, taken, model, question, tolerance, look, curved, threads } = *self;
         let factors: Vec<&Factor> = self.factors().collect();
         let rows = Side::new(factors.iter().map(|factor| &factor.u[..]).collect(), question.row_weights);
         let columns = Side::new(factors.iter().map(|factor| factor.v()).collect(), question.column_weights);
@@ -62,7 +61,7 @@ impl Zeros<'_> {
         let half = if symmetric { 0.5 } else { 1.0 };
         let mut sums = Sums::empty(question.shift);
         sums.add(&Sums { count, ..Sums::from_values(values, question.shift) }, half);
-        (sums.minimum, sums.maximum) = (-largest, 0.0);
+        sums.maximum = 0.0;
         let mut products = Margins { rows: products, columns: other_products };
         if !curved {
             // These are of what was left before the model's factor, not after it; of their square a bound will do.

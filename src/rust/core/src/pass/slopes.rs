@@ -1,13 +1,13 @@
 //! The slopes and curvatures of the log-likelihood in the loadings of one factor, or of several.
 
-use super::{joint_sweep, sweep, Depth, Margins, Model, Question, Sums, Sweep};
+use super::{joint_sweep, sweep, Depth, Margins, Model, Sums, Sweep};
 use crate::noise::Noise;
 use crate::parallel::Threads;
 use crate::vector::dot;
 use crate::view::{Factor, View};
 
-/// For each of `factors` the products of `x − b̄` with its loadings, and the curvatures in each of them. Without any
-/// factor, the sums alone.
+/// For each of `factors` the products of `x − b̄` with its loadings, and the curvatures in each of them; and the sums. Without
+/// any factor, there are the products of one that is zero, and the sums are those of the view.
 ///
 /// A single factor has a sweep of its own, in which nothing is written down. For several, the mean curvature stands in
 /// for that of each loading: it is all but as good a guide, at half the cost.
@@ -19,9 +19,8 @@ pub(crate) fn slopes(
 ) -> (Vec<(Margins, Margins)>, Sums) {
     let nothing = Factor::zero(view);
     if let [factor] = if factors.is_empty() { std::slice::from_ref(&nothing) } else { factors } {
-        let shift = 1.0 / noise.lambda;
-        let question = Question { row_weights: &factor.u, column_weights: factor.v(), shift, depth: Depth::Curvature };
-        let Sweep { products, curvatures, sums } = sweep(view, Model { factor, noise }, &question, threads);
+        let model = Model { factor, noise };
+        let Sweep { products, curvatures, sums } = sweep(view, model, &model.question(Depth::Curvature), threads);
         return (vec![(products, curvatures)], sums);
     }
     let (products, sums) = if view.sparse().is_some() && view.is_plain() {
@@ -42,14 +41,13 @@ pub(crate) fn slopes(
 /// The products by a sweep a factor, the others taken out: of a matrix that is mostly zero each goes over its stored
 /// entries.
 fn one_by_one(view: &View, factors: &[Factor], noise: Noise, threads: Threads) -> (Vec<Margins>, Sums) {
-    let shift = 1.0 / noise.lambda;
-    let mut sums = Sums::empty(shift);
+    let mut sums = Sums::empty(1.0 / noise.lambda);
     let products = (0..factors.len()).map(|index| {
         let (before, rest) = factors.split_at(index);
         let (factor, after) = (&rest[0], &rest[1..]);
         let others: Vec<Factor> = view.fitted().iter().chain(before).chain(after).cloned().collect();
-        let question = Question { row_weights: &factor.u, column_weights: factor.v(), shift, depth: Depth::Curvature };
-        let found = sweep(&view.minus(&others), Model { factor, noise }, &question, threads);
+        let model = Model { factor, noise };
+        let found = sweep(&view.minus(&others), model, &model.question(Depth::Curvature), threads);
         sums = found.sums;
         found.products
     });

@@ -1,8 +1,8 @@
 //! The pass over a matrix that is mostly zero, in time that grows with its stored entries.
 //!
-//! What a sweep finds is what it would find were all entries zero ([`super::powers`], or else [`super::zeros`]), plus, at each stored entry, what it
-//! yields less what a zero in its place would ([`super::correction`]). Products alone are linear: those of the stored
-//! entries, less those of the factors that were taken out.
+//! What a sweep finds is what it would find were all entries zero ([`super::powers`], or else [`super::zeros`]), plus, at each
+//! stored entry, what it yields less what a zero in its place would ([`super::correction`]). Products alone are linear: those of
+//! the stored entries, less those of the factors that were taken out.
 
 use super::correction::Correction;
 use super::line::level;
@@ -37,8 +37,8 @@ pub(super) fn sweep<const LEVEL: u8>(
     }
     let taken: Vec<&Factor> = view.taken().filter(|factor| factor.d != 0.0).collect();
     let Some(model) = model else { return Some(product(view, stored, scale, &taken, question, threads)) };
-    let (taken, tolerance, look) = (&taken[..], stored.tolerance(), look::<LEVEL>);
-    let zeros = Zeros { view, taken, model, question, tolerance, look, threads };
+    let (taken, tolerance, look, curved) = (&taken[..], stored.tolerance(), look::<LEVEL>, LEVEL == level::CURVATURE);
+    let zeros = Zeros { view, taken, model, question, tolerance, look, curved, threads };
     let mut total = zeros.by_powers().or_else(|| zeros.by_pattern())?;
     let arch = Arch::new();
     let pieces = pieces(stored);

@@ -1,6 +1,6 @@
 //! The sums over entries that a pass collects, and what follows from them.
 
-use super::mixed::Mixed;
+use super::mixed_sums::Mixed;
 use crate::noise::Noise;
 
 /// Sums over the entries of the residual `x = A − W`; of a symmetric matrix each pair counts once, the diagonal half.
@@ -12,12 +12,9 @@ pub struct Sums {
     pub count: f64,
     /// `Σ b̄`.
     pub mean_b: f64,
-    /// `Σ E[b²]`.
-    pub second_b: f64,
-    /// `Σ (a − b̄)²`, or `Σ (x − b̄)²`: of what the products are taken of. No less, where powers tell what zeros yield.
+    /// `Σ (a − b̄)²`, or `Σ (x − b̄)²`: of what the products are taken of. An upper bound of it where `powers`
+    /// summed up the zeros of a sparse matrix.
     pub square_rest: f64,
-    /// The least residual.
-    pub minimum: f64,
     /// The largest residual.
     pub maximum: f64,
     /// The value that `first` and `second` are taken about.
@@ -30,7 +27,8 @@ pub struct Sums {
     pub(super) log_kernel: f64,
     /// `Σ h`.
     pub(crate) hazard: f64,
-    /// `Σ m`, `m = h (z + h)`; of a mixture `m = 1 − Var[b]/σ²`, which has none of the sums in `h` beside it.
+    /// `Σ m`, `m = h (z + h)`, divided by `s²` where the noise differs; of a mixture `m = 1 − Var[b]/σ²`, which has none of the
+    /// sums in `h` beside it.
     pub(crate) curvature: f64,
     /// `Σ h r` with the reach `r = x/σ + λσ`.
     pub(crate) hazard_reach: f64,
@@ -42,8 +40,8 @@ pub struct Sums {
     pub(crate) mixed: Option<Mixed>,
 }
 
-/// How many sums there are beside the extremes.
-pub(super) const SUMS: usize = 12;
+/// How many sums there are beside the maximum.
+pub(super) const SUMS: usize = 11;
 
 impl Sums {
     /// Sums over nothing.
@@ -51,9 +49,7 @@ impl Sums {
         Self {
             count: 0.0,
             mean_b: 0.0,
-            second_b: 0.0,
             square_rest: 0.0,
-            minimum: f64::INFINITY,
             maximum: f64::NEG_INFINITY,
             shift,
             first: 0.0,
@@ -72,9 +68,7 @@ impl Sums {
     pub(super) fn add(&mut self, other: &Self, weight: f64) {
         self.count += weight * other.count;
         self.mean_b += weight * other.mean_b;
-        self.second_b += weight * other.second_b;
         self.square_rest += weight * other.square_rest;
-        self.minimum = self.minimum.min(other.minimum);
         self.maximum = self.maximum.max(other.maximum);
         self.first += weight * other.first;
         self.second += weight * other.second;
@@ -89,19 +83,18 @@ impl Sums {
         }
     }
 
-    /// Takes off the sums of other entries, each so many times, which were among these. The extremes stay.
+    /// Takes off the sums of other entries, each so many times, which were among these. The maximum stays.
     pub(super) fn take(&mut self, other: &Self, times: f64) {
-        let (minimum, maximum) = (self.minimum, self.maximum);
+        let maximum = self.maximum;
         self.add(other, -times);
-        (self.minimum, self.maximum) = (minimum, maximum);
+        self.maximum = maximum;
     }
 
-    /// The sums as numbers, the extremes apart.
+    /// The sums as numbers, the maximum apart.
     pub(super) fn values(&self) -> [f64; SUMS] {
         [
             self.count,
             self.mean_b,
-            self.second_b,
             self.square_rest,
             self.first,
             self.second,
@@ -114,14 +107,13 @@ impl Sums {
         ]
     }
 
-    /// The sums from such numbers, without extremes.
+    /// The sums from such numbers, without a maximum.
     pub(super) fn from_values(values: [f64; SUMS], shift: f64) -> Self {
-        let [count, mean_b, second_b, square_rest, first, second, log_kernel, hazard, curvature, hazard_reach, curvature_reach, curvature_reach_squared] =
+        let [count, mean_b, square_rest, first, second, log_kernel, hazard, curvature, hazard_reach, curvature_reach, curvature_reach_squared] =
             values;
         Self {
             count,
             mean_b,
-            second_b,
             square_rest,
             first,
             second,
@@ -139,17 +131,16 @@ impl Sums {
     pub(super) fn to_numbers(self) -> Vec<f64> {
         let Mixed { shares, slopes } = self.mixed.unwrap_or(Mixed::NOTHING);
         let mixed = f64::from(u8::from(self.mixed.is_some()));
-        [&self.values()[..], &[self.minimum, self.maximum, mixed], &shares, &slopes].concat()
+        [&self.values()[..], &[self.maximum, mixed], &shares, &slopes].concat()
     }
 
     /// The sums from such numbers.
     pub(super) fn from_numbers(numbers: &[f64], shift: f64) -> Option<Self> {
         let (values, rest) = numbers.split_first_chunk::<SUMS>()?;
-        let ([minimum, maximum, mixed], rest) = rest.split_first_chunk()?;
+        let ([maximum, mixed], rest) = rest.split_first_chunk()?;
         let (shares, rest) = rest.split_first_chunk()?;
         let slopes = rest.first_chunk()?;
         Some(Self {
-            minimum: *minimum,
             maximum: *maximum,
             mixed: (*mixed > 0.0).then_some(Mixed { shares: *shares, slopes: *slopes }),
             ..Self::from_values(*values, shift)

@@ -1,7 +1,7 @@
 //! The sums that the inner loop keeps in registers, a lane each, in units of σ.
 
 use super::Sums;
-use crate::lanes::{mul_add, LogProduct};
+use crate::lanes::{kept, mul_add, LogProduct};
 use crate::noise::Noise;
 use pulp::Simd;
 
@@ -35,12 +35,10 @@ impl<S: Simd> Constants<S> {
 pub(super) struct Tally<S: Simd> {
     pub(super) count: usize,
     observed: S::f64s,
-    minimum: S::f64s,
     maximum: S::f64s,
     first_moment: S::f64s,
     second_moment: S::f64s,
     mean: S::f64s,
-    second: S::f64s,
     square_rest: S::f64s,
     exponent: S::f64s,
     inverse_mass: LogProduct<S>,
@@ -58,12 +56,10 @@ impl<S: Simd> Tally<S> {
         Self {
             count: 0,
             observed: zero,
-            minimum: simd.splat_f64s(f64::INFINITY),
             maximum: simd.splat_f64s(f64::NEG_INFINITY),
             first_moment: zero,
             second_moment: zero,
             mean: zero,
-            second: zero,
             square_rest: zero,
             exponent: zero,
             inverse_mass: LogProduct::new(simd),
@@ -81,23 +77,19 @@ impl<S: Simd> Tally<S> {
         self.observed = simd.add_f64s(self.observed, ones);
     }
 
-    /// The least and the largest residual, and the residual's moments about the shift.
+    /// The largest residual, and the residual's moments about the shift.
     #[inline(always)]
     pub(super) fn add_residual(&mut self, simd: S, constants: &Constants<S>, x: S::f64s, keep: Option<S::m64s>) {
-        let centred = simd.sub_f64s(x, constants.offset);
-        let kept = |value, otherwise| keep.map_or(value, |mask| simd.select_f64s(mask, value, otherwise));
-        self.minimum = simd.min_f64s(self.minimum, kept(x, self.minimum));
-        self.maximum = simd.max_f64s(self.maximum, kept(x, self.maximum));
-        let centred = kept(centred, simd.splat_f64s(0.0));
+        self.maximum = simd.max_f64s(self.maximum, kept(simd, keep, x, self.maximum));
+        let centred = kept(simd, keep, simd.sub_f64s(x, constants.offset), simd.splat_f64s(0.0));
         self.first_moment = simd.add_f64s(self.first_moment, centred);
         self.second_moment = mul_add(simd, centred, centred, self.second_moment);
     }
 
-    /// `b̄/σ` and `E[b²]/σ²`.
+    /// `b̄/σ`.
     #[inline(always)]
-    pub(super) fn add_posterior(&mut self, simd: S, mean: S::f64s, second: S::f64s) {
+    pub(super) fn add_posterior(&mut self, simd: S, mean: S::f64s) {
         self.mean = simd.add_f64s(self.mean, mean);
-        self.second = simd.add_f64s(self.second, second);
     }
 
     /// `a − b̄`.
@@ -121,14 +113,8 @@ impl<S: Simd> Tally<S> {
         let zero = simd.splat_f64s(0.0);
         let right = simd.mul_f64s(lambda_sigma, simd.add_f64s(t, z));
         let exponent = simd.select_f64s(simd.less_than_f64s(z, zero), simd.mul_f64s(t, t), right);
-        let (exponent, inverse_mass) = match keep {
-            Some(mask) => {
-                (simd.select_f64s(mask, exponent, zero), simd.select_f64s(mask, inverse_mass, simd.splat_f64s(1.0)))
-            }
-            None => (exponent, inverse_mass),
-        };
-        self.exponent = simd.add_f64s(self.exponent, exponent);
-        self.inverse_mass.multiply(simd, inverse_mass);
+        self.exponent = simd.add_f64s(self.exponent, kept(simd, keep, exponent, zero));
+        self.inverse_mass.multiply(simd, kept(simd, keep, inverse_mass, simd.splat_f64s(1.0)));
     }
 
     /// `m`, where nothing is asked of the derivatives in `h`.
@@ -157,14 +143,12 @@ impl<S: Simd> Tally<S> {
         Sums {
             count: self.count as f64 + sum(self.observed),
             mean_b: sigma * sum(self.mean),
-            second_b: sigma * (sigma * sum(self.second)),
             square_rest: sum(self.square_rest),
-            minimum: simd.reduce_min_f64s(self.minimum),
             maximum: simd.reduce_max_f64s(self.maximum),
             shift: constants.shift,
             first: sum(self.first_moment),
             second: sum(self.second_moment),
-            log_kernel: -0.5 * sum(self.exponent) - self.inverse_mass.log(simd),
+            log_kernel: -0.5 * sum(self.exponent) - self.inverse_mass.log(),
             hazard: sum(self.hazard),
             curvature: sum(self.curvature),
             hazard_reach: sum(self.hazard_reach),

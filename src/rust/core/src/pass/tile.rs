@@ -1,8 +1,9 @@
 //! The pieces that a matrix is cut into, and the sweep over one of them.
 
 use super::line::{level, Kernel, Line};
-use super::{add_scaled, Margins, Model, Question, Sweep};
+use super::{Margins, Model, Question, Sweep};
 use crate::noise::Noise;
+use crate::vector::{add_scaled, dot};
 use crate::view::{Buffer, View};
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -166,6 +167,11 @@ pub(super) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const 
         deviations,
         deviation: 1.0,
     });
+    let mut sums = kernel.sums();
+    if (level::EXPECTATION..level::CURVATURE).contains(&LEVEL) {
+        // The loop saw `x − b̄` alone.
+        sums.square_rest = dot(&products, &products);
+    }
     let rows = |rows| Margins { rows, columns: Vec::new() };
-    Sweep { products: rows(products), curvatures: rows(curvatures), sums: kernel.sums() }
+    Sweep { products: rows(products), curvatures: rows(curvatures), sums }
 }

@@ -26,10 +26,10 @@ impl Block {
 }
 
 /// What a row yields: product, curvature, sums.
-pub(super) type Yield = [f64; POINTS];
+pub(super) type RowYield = [f64; POINTS];
 
 /// [`look`], at some level.
-pub(super) type Look = fn(Row) -> (Yield, [f64; 2]);
+pub(super) type Look = fn(Row) -> (RowYield, f64);
 
 /// A row with the loadings `w` of the block's factors.
 pub(super) struct Row<'a> {
@@ -41,8 +41,8 @@ pub(super) struct Row<'a> {
     pub(super) shift: f64,
 }
 
-/// What a row yields, and its least and largest residual.
-pub(super) fn look<const LEVEL: u8>(row: Row) -> (Yield, [f64; 2]) {
+/// What a row yields, and its largest residual.
+pub(super) fn look<const LEVEL: u8>(row: Row) -> (RowYield, f64) {
     Arch::new().dispatch(RowPass::<LEVEL>(row))
 }
 
@@ -50,7 +50,7 @@ pub(super) fn look<const LEVEL: u8>(row: Row) -> (Yield, [f64; 2]) {
 struct RowPass<'a, const LEVEL: u8>(Row<'a>);
 
 impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
-    type Output = (Yield, [f64; 2]);
+    type Output = (RowYield, f64);
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
@@ -68,13 +68,13 @@ impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
         }
         let mut kernel = Kernel::<S, LEVEL, false, false>::new(simd, model.noise, &Law::EXPONENTIAL, shift);
         let mut room = vec![0.0; length];
-        let mut bent = vec![0.0; if LEVEL == level::CURVATURE { length } else { 0 }];
+        let mut curvatures = vec![0.0; if LEVEL == level::CURVATURE { length } else { 0 }];
         let active = kernel.line(Line {
             entries: &entries,
             loadings,
             weights: &block.weights,
             products: &mut room,
-            curvatures: &mut bent,
+            curvatures: &mut curvatures,
             loading,
             weight: 1.0,
             deviations: &[],
@@ -100,9 +100,7 @@ impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
         found[1] = active.curvature + squares * curvature;
         let sums = active_sums.values().into_iter().zip(rest.values());
         found[2..].iter_mut().zip(sums).for_each(|(to, (active, rest))| *to = active + count * rest);
-        let idle = |extreme: f64, other: f64| if count > 0.0 { extreme } else { other };
-        let minimum = active_sums.minimum.min(idle(rest.minimum, f64::INFINITY));
-        let maximum = active_sums.maximum.max(idle(rest.maximum, f64::NEG_INFINITY));
-        (found, [minimum, maximum])
+        let maximum = active_sums.maximum.max(if count > 0.0 { rest.maximum } else { f64::NEG_INFINITY });
+        (found, maximum)
     }
 }

@@ -4,23 +4,15 @@
 //! entry tells all. In a row where one factor has, every sum over the columns is a smooth function of that loading, and
 //! interpolated ([`super::chebyshev`]) where rows are many; at its nodes, what a column adds is a smooth function of the
 //! loading there, and the columns are summed up likewise. In rows on which factors overlap, the sums are functions of all
-//! their loadings, and interpolated on a grid ([`super::overlap`]) if that has less nodes than there are rows; else such rows
+//! their loadings, and interpolated on a grid ([`super::overlap`]) if that has fewer nodes than there are rows; else such rows
 //! are gone over, but only at the columns where one of the factors has a loading.
 
-use super::chebyshev::{fit, Interval, Series};
-use super::sums::SUMS;
-use super::zero_row::{Block, Look, Row, Yield};
-use super::{margins, Depth, Model, Question, Sums, Sweep};
+use super::margin::Margin;
+use super::zero_row::Look;
+use super::{margins, Model, Question, Sums, Sweep};
 use crate::parallel::Threads;
 use crate::pattern::{patterns, Pattern, MOST_FACTORS};
 use crate::view::{Factor, View};
-
-/// The rows that a thread takes at a time, and the least that are halved.
-pub(super) const ROWS: usize = 1 << 12;
-/// A sum of `n` numbers has lost some `√n` times this.
-const ROUNDING: f64 = 8.0 * f64::EPSILON;
-/// Ranges that are halved so often are gone over row by row instead.
-const MOST_HALVINGS: usize = 8;
 
 /// Zeros that are to be swept over, in the place of all entries.
 pub(super) struct Zeros<'a> {
@@ -33,6 +25,8 @@ pub(super) struct Zeros<'a> {
     pub(super) tolerance: f64,
     /// What zeros yield.
     pub(super) look: Look,
+    /// Whether that has curvatures.
+    pub(super) curved: bool,
     pub(super) threads: Threads,
 }
 
@@ -42,14 +36,10 @@ impl<'a> Zeros<'a> {
         self.taken.iter().copied().chain([self.model.factor])
     }
 
-    /// Whether curvatures are asked for.
-    pub(super) fn are_curved(&self) -> bool {
-        self.question.depth == Depth::Curvature
-    }
-
-    /// The sweep by which factors have a loading; `None` where there are too many of them.
+    /// The sweep by which factors have a loading; `None` where there are too many of them, or so many patterns of loadings that
+    /// finding what each meets takes longer than going over all entries.
     pub(super) fn by_pattern(&self) -> Option<Sweep> {
-        let Self { view, taken, model, question, tolerance, look, threads } = *self;
+        let Self { view, taken, model, question, tolerance, look, curved, threads } = *self;
         if taken.len() + 1 > MOST_FACTORS {
             return None;
         }
@@ -62,211 +52,30 @@ impl<'a> Zeros<'a> {
             shift: question.shift,
             tolerance,
             look,
-            curved: self.are_curved(),
+            curved,
         };
+        let symmetric = view.is_symmetric();
+        let down = patterns(&rows.loadings, view.nrow());
+        let across = if symmetric { Vec::new() } else { patterns(&rows.others, view.ncol()) };
+        let looks = |found: &[Pattern], others: usize| -> f64 {
+            found.iter().map(|pattern| pattern.count() as f64 * others as f64).sum()
+        };
+        if looks(&down, view.ncol()) + looks(&across, view.nrow()) > view.count() {
+            return None;
+        }
         let mut total =
             Sweep { products: margins(view), curvatures: Default::default(), sums: Sums::empty(question.shift) };
-        let found = rows.sums_by_row(threads);
+        let found = rows.sums_by_row(down, threads);
         total.products.rows = found.products;
         total.curvatures.rows = found.curvatures;
-        total.sums.add(&found.sums, if view.is_symmetric() { 0.5 } else { 1.0 });
-        if !view.is_symmetric() {
+        total.sums.add(&found.sums, if symmetric { 0.5 } else { 1.0 });
+        if !symmetric {
             let Margin { loadings, others, d, .. } = rows;
             let columns = Margin { loadings: others, others: loadings, d, weights: question.row_weights, ..rows };
-            let found = columns.sums_by_row(threads);
+            let found = columns.sums_by_row(across, threads);
             total.products.columns = found.products;
             total.curvatures.columns = found.curvatures;
         }
         Some(total)
-    }
-}
-
-/// Sums over one side of the matrix for each element of the other, here called a row. The last factor is the model's.
-pub(super) struct Margin<'a> {
-    /// `w_ik`, a vector a factor.
-    pub(super) loadings: Vec<&'a [f64]>,
-    /// `y_jk`, a vector a factor, but for the weight.
-    others: Vec<&'a [f64]>,
-    /// `d_k`.
-    d: Vec<f64>,
-    /// `q_j`.
-    weights: &'a [f64],
-    model: Model<'a>,
-    shift: f64,
-    pub(super) tolerance: f64,
-    look: Look,
-    curved: bool,
-}
-
-/// By row, and over all.
-pub(super) struct Found {
-    products: Vec<f64>,
-    curvatures: Vec<f64>,
-    sums: Sums,
-    total: [f64; SUMS],
-}
-
-impl Found {
-    pub(super) fn put(&mut self, row: u32, product: f64, curvature: f64) {
-        self.products[row as usize] = product;
-        // Without rows where none are asked for.
-        if let Some(place) = self.curvatures.get_mut(row as usize) {
-            *place = curvature;
-        }
-    }
-
-    pub(super) fn add(&mut self, part: &[f64], weight: f64) {
-        self.total.iter_mut().zip(part).for_each(|(total, part)| *total += weight * part);
-    }
-
-    pub(super) fn widen(&mut self, [minimum, maximum]: [f64; 2]) {
-        self.sums.minimum = self.sums.minimum.min(minimum);
-        self.sums.maximum = self.sums.maximum.max(maximum);
-    }
-}
-
-impl Margin<'_> {
-    fn sums_by_row(&self, threads: Threads) -> Found {
-        let count = self.loadings[0].len();
-        let mut found = Found {
-            products: vec![0.0; count],
-            curvatures: vec![0.0; if self.curved { count } else { 0 }],
-            sums: Sums::empty(self.shift),
-            total: [0.0; SUMS],
-        };
-        for pattern in patterns(&self.loadings, count) {
-            let block = self.block(&pattern);
-            match block.factors[..] {
-                [] => {
-                    let (all, extremes) = self.row(&block, &[]);
-                    found.widen(extremes);
-                    pattern.elements.iter().for_each(|&row| found.put(row, all[0], all[1]));
-                    found.add(&all[2..], pattern.elements.len() as f64);
-                }
-                [factor] if !block.weights.is_empty() => {
-                    self.single(&block, factor, pattern.elements, &mut found, threads);
-                }
-                _ => self.overlap(&block, &pattern.elements, &mut found, threads),
-            }
-        }
-        let Sums { minimum, maximum, .. } = found.sums;
-        found.sums = Sums { minimum, maximum, ..Sums::from_values(found.total, self.shift) };
-        found
-    }
-
-    /// What the rows of a pattern meet.
-    fn block(&self, pattern: &Pattern) -> Block {
-        let factors: Vec<usize> = pattern.factors().collect();
-        let (mut others, mut weights) = (vec![Vec::new(); factors.len()], Vec::new());
-        let mut idle = [0.0; 3];
-        for (column, &weight) in self.weights.iter().enumerate() {
-            if factors.iter().any(|&factor| self.d[factor] * self.others[factor][column] != 0.0) {
-                weights.push(weight);
-                others.iter_mut().zip(&factors).for_each(|(other, &k)| other.push(self.d[k] * self.others[k][column]));
-            } else {
-                idle = [idle[0] + 1.0, idle[1] + weight, idle[2] + weight * weight];
-            }
-        }
-        Block { factors, others, weights, idle }
-    }
-
-    /// The tolerance, or what a sum over the columns, one after another, is not better known than.
-    pub(super) fn reachable(&self, block: &Block) -> f64 {
-        self.tolerance.max(ROUNDING * (block.weights.len() as f64).sqrt())
-    }
-
-    /// What one row with the loadings `w` of the block's factors yields, and its least and largest residual.
-    pub(super) fn row(&self, block: &Block, w: &[f64]) -> (Yield, [f64; 2]) {
-        let last = self.others.len() - 1;
-        (self.look)(Row { block, w, model: self.model, last, shift: self.shift })
-    }
-
-    /// Rows on which one factor has a loading: interpolated, where they are more than its nodes.
-    fn single(&self, block: &Block, factor: usize, rows: Vec<u32>, found: &mut Found, threads: Threads) {
-        let w = |row: &u32| self.loadings[factor][*row as usize];
-        let columns = Interval::around(block.others[0].iter().copied());
-        let mut ranges = vec![(rows, 0)];
-        while let Some((rows, halvings)) = ranges.pop() {
-            let interval = Interval::around(rows.iter().map(w));
-            let mut moments = Vec::new();
-            let series = fit(interval, self.reachable(block), rows.len(), |nodes| {
-                self.at_nodes(block, columns, nodes, &mut moments, threads)
-            });
-            match series {
-                Some(series) => {
-                    let nearest = if block.idle[0] > 0.0 { 0.0 } else { -interval.least() * columns.least() };
-                    found.widen([-interval.largest() * columns.largest(), nearest]);
-                    self.interpolate(&series, interval, self.loadings[factor], &rows, found, threads);
-                }
-                None if halvings < MOST_HALVINGS && rows.len() > ROWS => {
-                    // Where the range is wide, halves of it in the log scale.
-                    let middle = (interval.least() * interval.largest()).sqrt();
-                    let (low, high): (Vec<u32>, Vec<u32>) = rows.iter().partition(|row| w(row) <= middle);
-                    let halves = [high, low].into_iter().filter(|rows| !rows.is_empty());
-                    ranges.extend(halves.map(|rows| (rows, halvings + 1)));
-                }
-                None => self.one_by_one(block, &rows, found, threads),
-            }
-        }
-    }
-
-    /// What rows with the loadings `nodes` of the block's only factor yield. `moments` are those of the columns, as far as
-    /// they are known.
-    fn at_nodes(
-        &self,
-        block: &Block,
-        columns: Interval,
-        nodes: &[f64],
-        moments: &mut Vec<[f64; 3]>,
-        threads: Threads,
-    ) -> Vec<Yield> {
-        let series = threads.map(nodes.len(), |node| {
-            let along = |columns: &[f64]| columns.iter().map(|y| self.entry(block, nodes[node], *y)).collect();
-            fit(columns, self.tolerance, block.weights.len(), along)
-        });
-        let series: Option<Vec<Series>> = series.into_iter().collect();
-        let Some(series) = series else {
-            return threads.map(nodes.len(), |node| self.row(block, &nodes[node..=node]).0);
-        };
-        let order = series.iter().map(Series::order).max().unwrap_or(0);
-        if moments.len() <= order {
-            *moments = columns.moments(order, &block.others[0], |column| block.weights[column], threads);
-        }
-        let nothing = Block { factors: Vec::new(), others: Vec::new(), weights: Vec::new(), idle: block.idle };
-        let idle = self.row(&nothing, &[]).0;
-        let sum = |series: &Series| {
-            let mut sum = series.summed(moments);
-            sum.iter_mut().zip(idle).for_each(|(sum, idle)| *sum += idle);
-            sum
-        };
-        series.iter().map(sum).collect()
-    }
-
-    fn interpolate(
-        &self,
-        series: &Series,
-        interval: Interval,
-        w: &[f64],
-        rows: &[u32],
-        found: &mut Found,
-        threads: Threads,
-    ) {
-        let pieces: Vec<&[u32]> = rows.chunks(ROWS).collect();
-        let mut moments = vec![[0.0; 3]; series.order() + 1];
-        threads.fold(
-            pieces.len(),
-            |piece| {
-                let points: Vec<f64> = pieces[piece].iter().map(|&row| w[row as usize]).collect();
-                let part = interval.moments(series.order(), &points, |_| 0.0, Threads::new(1));
-                (series.values(&points), part)
-            },
-            |piece, (values, part)| {
-                moments.iter_mut().zip(part).for_each(|(total, part)| total[0] += part[0]);
-                for (&row, [product, curvature]) in pieces[piece].iter().zip(values) {
-                    found.put(row, product, curvature);
-                }
-            },
-        );
-        found.add(&series.summed(&moments)[2..], 1.0);
     }
 }

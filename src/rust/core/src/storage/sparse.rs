@@ -3,7 +3,9 @@
 //! Stored entries that are NaN are missing, and where asked the diagonal is, stored or not.
 
 use super::Storage;
+use crate::cancel;
 use crate::error::Error;
+use crate::scan::agree;
 use std::ops::Range;
 
 /// Compressed sparse columns over slices that somebody else holds: R's own vectors, whose indices are `i32`.
@@ -26,18 +28,22 @@ pub const TOLERANCE: f64 = 1e-13;
 
 impl<'a> Sparse<'a> {
     /// Column `j` has the entries `starts[j]..starts[j + 1]` of `rows` (from 0, rising within a column) and `values`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where there are not as many rows as values, [`Error::Range`] where the columns' ends do not rise from 0
+    /// to the number of values, and where rows do not rise or are outside of the matrix.
     pub fn new(nrow: usize, starts: &'a [i32], rows: &'a [i32], values: &'a [f64]) -> Result<Self, Error> {
-        let broken =
-            |what: &'static str, found: f64| Err(Error::Range { what, expected: "that of compressed columns", found });
+        let broken = |what, expected, found: f64| Err(Error::Range { what, expected, found });
         let stored = values.len();
         if rows.len() != stored {
             return Err(Error::Length { what: "row indices", expected: stored, found: rows.len() });
         }
         if starts.first() != Some(&0) || starts.last().is_none_or(|last| usize::try_from(*last) != Ok(stored)) {
-            return broken("the last column's end", starts.last().map_or(f64::NAN, |last| f64::from(*last)));
+            let found = starts.last().map_or(f64::NAN, |last| f64::from(*last));
+            return broken("the last column's end", "the number of values, with the first column's start at 0", found);
         }
         if let Some(pair) = starts.windows(2).find(|pair| pair[0] > pair[1]) {
-            return broken("a column's end", f64::from(pair[1]));
+            return broken("a column's end", "at or after its start", f64::from(pair[1]));
         }
         let missing = values.iter().any(|value| value.is_nan());
         let matrix = Self { nrow, starts, rows, values, missing, without_diagonal: false, tolerance: TOLERANCE };
@@ -47,7 +53,12 @@ impl<'a> Sparse<'a> {
             let inside = rows.first().is_none_or(|first| *first >= 0)
                 && rows.last().is_none_or(|last| usize::try_from(*last).is_ok_and(|last| last < nrow));
             if !(in_order && inside) {
-                return broken("a row index", rows.last().map_or(f64::NAN, |last| f64::from(*last)));
+                let found = rows.last().map_or(f64::NAN, |last| f64::from(*last));
+                return broken(
+                    "the last row of a column",
+                    "above those before it, which rise, and within the matrix",
+                    found,
+                );
             }
         }
         Ok(matrix)
@@ -112,9 +123,10 @@ impl<'a> Sparse<'a> {
             }
             let stored = *place < end && self.rows[*place as usize] as usize == column;
             let mirror = if stored { self.values[*place as usize] } else { 0.0 };
-            (value - mirror).abs() <= slack || value == mirror || (value.is_nan() && mirror.is_nan())
+            agree(value, mirror, slack)
         };
         (0..self.ncol()).all(|column| {
+            cancel::check();
             let (rows, values) = self.stored(column);
             rows.iter().zip(values).all(|(row, value)| mirrored(column, *row, *value))
         })

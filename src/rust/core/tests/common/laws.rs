@@ -46,7 +46,6 @@ pub(crate) struct Plain {
     pub(crate) column_curvatures: Vec<f64>,
     pub(crate) deviations: Vec<f64>,
     pub(crate) mean: f64,
-    pub(crate) second: f64,
     pub(crate) log_likelihood: f64,
     pub(crate) slope: f64,
 }
@@ -86,13 +85,10 @@ pub(crate) fn plain(values: &[f64], factor: &Factor, law: &Law, noise: Noise, sc
             sum.deviations[row] += square * q;
             sum.slope += square - 1.0;
             sum.mean += b.mean;
-            sum.second += b.second;
             sum.log_likelihood += b.log_marginal;
         }
     }
     let share = if factor.v.is_none() { 0.5 } else { 1.0 };
-    [&mut sum.mean, &mut sum.second, &mut sum.log_likelihood, &mut sum.slope]
-        .into_iter()
-        .for_each(|part| *part *= share);
+    [&mut sum.mean, &mut sum.log_likelihood, &mut sum.slope].into_iter().for_each(|part| *part *= share);
     sum
 }

@@ -43,10 +43,9 @@ pub(crate) struct Plain {
     pub(crate) column_curvatures: Vec<f64>,
     pub(crate) count: f64,
     pub(crate) mean_b: f64,
-    pub(crate) second_b: f64,
+    pub(crate) square_rest: f64,
     pub(crate) mean: f64,
     pub(crate) variance: f64,
-    pub(crate) minimum: f64,
     pub(crate) maximum: f64,
     pub(crate) log_likelihood: f64,
 }
@@ -60,7 +59,6 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
         columns: vec![0.0; ncol],
         row_curvatures: vec![0.0; nrow],
         column_curvatures: vec![0.0; ncol],
-        minimum: f64::INFINITY,
         maximum: f64::NEG_INFINITY,
         ..Plain::default()
     };
@@ -75,6 +73,7 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
                     if slopes { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
                 found.rows[row] += expected * q[column];
                 found.columns[column] += expected * p[row];
+                found.square_rest += expected * expected;
                 continue;
             }
             let b = truncated(x / sigma - lambda * sigma);
@@ -82,12 +81,11 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
             let curvature = b.hazard * b.mean;
             found.rows[row] += rest * q[column];
             found.columns[column] += rest * p[row];
+            found.square_rest += rest * rest;
             found.row_curvatures[row] += curvature * q[column] * q[column];
             found.column_curvatures[column] += curvature * p[row] * p[row];
             found.mean_b += sigma * b.mean;
-            found.second_b += sigma * sigma * b.second;
             found.log_likelihood += lambda.ln() + 0.5 * (lambda * sigma).powi(2) - lambda * x + b.log_mass;
-            found.minimum = found.minimum.min(x);
             found.maximum = found.maximum.max(x);
             residuals.push(x);
         }
