@@ -51,8 +51,20 @@ check_mixture_b <- function(prior, call) {
   } else if (sum(prior$weights * scales) <= 0) {
     abort_input("prior_b", "a mixture with a positive mean", "all weight at 0", call)
   }
+  # with one so small the likelihood of noise would have no digits left
+  weights <- prior$weights %||% rep(1, length(scales))
+  mean <- if (is.null(prior$weights)) 1 else sum(weights * scales) / sum(weights)
+  least <- min(scales[scales > 0 & weights > 0]) / mean
+  if (least < least_scale) {
+    expected <- sprintf("a mixture of scales that are 0 or at least %g of its mean", least_scale)
+    abort_input("prior_b", expected, sprintf("one of %s", signif_text(least)), call)
+  }
   prior
 }
+
+#' The least scale of an exponential in the prior of the remainder, as a share of the mean of that
+#' @noRd
+least_scale <- 1e-4
 
 #' The prior of the remainder as the core takes it
 #'
