@@ -87,7 +87,8 @@ where
     })
 }
 
-/// Vectors of R's, asked for before anything else: where R refuses the memory, nothing of ours is lost.
+/// Vectors of R's, asked for before anything else: where R refuses the memory, nothing of ours is lost but those that it
+/// has granted already.
 pub(crate) struct Columns<const N: usize>([Doubles; N]);
 
 impl<const N: usize> Columns<N> {
