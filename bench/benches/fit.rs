@@ -7,7 +7,6 @@ use nmu_core::deflate::{deflate, Plan, Problem};
 use nmu_core::em::{iterate, Settings};
 use nmu_core::noise::Notebook;
 use nmu_core::parallel::Threads;
-use nmu_core::start::leading_start;
 use std::ops::ControlFlow;
 
 const SIZES: [usize; 3] = [100, 500, 1000];
@@ -23,8 +22,7 @@ fn one_factor(bencher: Bencher, case: Case, settings: &Settings, threads: usize)
     let threads = Threads::new(threads);
     bencher.bench_local(|| {
         let view = black_box(&case).view();
-        let start = leading_start(&view, threads, &mut |_| ControlFlow::Continue(()));
-        iterate(&view, start, settings, threads, &mut |_| ControlFlow::Continue(())).factor
+        iterate(&view, None, settings, threads, &mut |_| ControlFlow::Continue(())).factor
     });
 }
 

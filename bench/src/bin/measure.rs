@@ -113,8 +113,7 @@ impl Task {
                 let view = case.view();
                 let settings =
                     Settings { noise: NOISE, estimator: None, rounds: 1, iterations: 20, tolerance: 0.0, trace: false };
-                let start = leading_start(&view, threads, &mut |_| ControlFlow::Continue(()));
-                drop(black_box(iterate(&view, start, &settings, threads, &mut |_| ControlFlow::Continue(()))));
+                drop(black_box(iterate(&view, None, &settings, threads, &mut |_| ControlFlow::Continue(()))));
             }
         }
         1

@@ -1,9 +1,10 @@
-//! Between R objects and the core's terms: the only files that name R's types.
+//! Between R objects and the core's terms: the only files that look into R's objects.
 
 mod blocks;
 mod custom;
 mod lists;
 mod matrix;
+mod model;
 mod options;
 mod prior;
 
@@ -12,7 +13,7 @@ pub(crate) use lists::{
 };
 pub(crate) use matrix::Matrix;
 pub(crate) use options::Options;
-pub(crate) use prior::{normal_means_list, Priors};
+pub(crate) use prior::{normal_means_list, write_posteriors, Priors};
 
 use crate::interrupt;
 use extendr_api::prelude::*;
@@ -40,7 +41,7 @@ fn defects<T: Into<Robj>>(work: impl FnOnce() -> Option<Result<T, String>>) -> R
 }
 
 /// R's extents are nonnegative.
-fn extent(value: i32) -> usize {
+pub(crate) fn extent(value: i32) -> usize {
     usize::try_from(value).unwrap_or(0)
 }
 
@@ -49,9 +50,13 @@ pub(crate) fn pair_lengths<'a>(x: &'a [f64], y: &'a [f64]) -> impl Iterator<Item
     x.iter().copied().zip(y.iter().copied())
 }
 
-/// Logs as they are, or what they are logs of.
-pub(crate) fn logs_or_values(logs: impl Iterator<Item = f64>, log: bool) -> Vec<f64> {
-    logs.map(|value| if log { value } else { value.exp() }).collect()
+/// A log as it is, or what it is the log of.
+pub(crate) fn log_or_value(value: f64, log: bool) -> f64 {
+    if log {
+        value
+    } else {
+        value.exp()
+    }
 }
 
 /// The tail that R's `lower.tail` means.
@@ -68,17 +73,55 @@ pub(crate) fn seed(high: f64, low: f64) -> u64 {
     (high as u64) << 32 | low as u64
 }
 
-/// A vector of `count` times `length` values, which R is asked for before anything else; guarded.
-pub(crate) fn fill<I>(length: usize, count: i32, values: impl FnOnce(usize) -> I) -> Result<Robj, String>
+/// A vector of so many values, which R is asked for before anything else; guarded.
+pub(crate) fn fill<I>(length: usize, values: impl FnOnce() -> I) -> Result<Robj, String>
 where
     I: Iterator<Item = f64>,
 {
-    let count = extent(count);
-    let mut filled = Doubles::new(length * count);
+    let mut columns = Columns::new(length);
     guarded(|| {
-        for (slot, value) in filled.iter_mut().zip(values(count)) {
-            *slot = value.into();
-        }
+        let mut slots = columns.slots();
+        values().for_each(|value| slots.write([value]));
+        let [filled] = columns.into_vectors();
         Ok(filled)
     })
+}
+
+/// Vectors of R's, asked for before anything else: where R refuses the memory, nothing of ours is lost but those that it
+/// has granted already.
+pub(crate) struct Columns<const N: usize>([Doubles; N]);
+
+impl<const N: usize> Columns<N> {
+    /// Vectors of one length.
+    pub(crate) fn new(length: usize) -> Self {
+        Self([(); N].map(|()| Doubles::new(length)))
+    }
+
+    /// Their elements, from the first on.
+    pub(crate) fn slots(&mut self) -> Slots<'_, N> {
+        Slots { columns: self.0.each_mut().map(|column| &mut column[..]), next: 0 }
+    }
+
+    /// The vectors.
+    pub(crate) fn into_vectors(self) -> [Doubles; N] {
+        self.0
+    }
+}
+
+/// Elements that are written row after row.
+pub(crate) struct Slots<'a, const N: usize> {
+    columns: [&'a mut [Rfloat]; N],
+    next: usize,
+}
+
+impl<const N: usize> Slots<'_, N> {
+    /// Writes the next element of each vector; what there is no room for is dropped.
+    pub(crate) fn write(&mut self, row: [f64; N]) {
+        for (column, value) in self.columns.iter_mut().zip(row) {
+            if let Some(slot) = column.get_mut(self.next) {
+                *slot = value.into();
+            }
+        }
+        self.next += 1;
+    }
 }

@@ -35,14 +35,19 @@ const GRACE: Duration = Duration::from_millis(150);
 /// What is known of the keyboard. R tells of an interrupt once, and work has several stages, each of which asks.
 #[derive(Clone, Copy)]
 struct Keyboard {
+    /// When it was last looked at.
     looked: Instant,
+    /// When the user was first known to have asked to stop the call that runs; nothing where none does.
     heard: Option<Instant>,
+    /// How long work may go on after that.
     grace: Duration,
+    /// Whether a call runs.
+    within: bool,
 }
 
 thread_local! {
     static KEYBOARD: Cell<Keyboard> =
-        Cell::new(Keyboard { looked: Instant::now(), heard: None, grace: Duration::ZERO });
+        Cell::new(Keyboard { looked: Instant::now(), heard: None, grace: Duration::ZERO, within: false });
 }
 
 /// When the user asked to stop.
@@ -80,12 +85,21 @@ pub(crate) fn heeding_late<T>(work: impl FnOnce() -> T) -> Option<T> {
 }
 
 fn heeding_after<T>(grace: Duration, work: impl FnOnce() -> T) -> Option<T> {
-    // A prior of the user's own may call us from within.
     let outer = KEYBOARD.get();
-    KEYBOARD.set(Keyboard { heard: None, grace, ..outer });
-    let found = cancel::heeding(is_overdue, work);
-    KEYBOARD.set(Keyboard { looked: KEYBOARD.get().looked, ..outer });
-    found
+    KEYBOARD.set(Keyboard { grace, within: true, ..outer });
+    let _restored = Restored(outer);
+    cancel::heeding(is_overdue, work)
+}
+
+/// Puts back what an outer call knows, however this one ends: a prior of the user's own may call us from within. R tells of
+/// an interrupt once, so what one of the two has heard the other has: else the outer one would go on, and call again.
+struct Restored(Keyboard);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        let Keyboard { looked, heard, .. } = KEYBOARD.get();
+        KEYBOARD.set(Keyboard { looked, heard: heard.filter(|_| self.0.within), ..self.0 });
+    }
 }
 
 /// Tells R where a fit of a matrix times `scale` stands, and whether the user asked to stop while R was at it. R's function

@@ -5,8 +5,9 @@ mod convert;
 mod interrupt;
 
 use convert::{
-    certificate_list, certified_list, deflation_list, em_list, errors_list, fill, guarded, guarded_fit, logs_or_values,
-    normal_means_list, pair_lengths, projection_list, scan_list, seed, tail, Matrix, Options,
+    certificate_list, certified_list, deflation_list, em_list, errors_list, extent, fill, guarded, guarded_fit,
+    log_or_value, normal_means_list, pair_lengths, projection_list, scan_list, seed, tail, write_posteriors, Columns,
+    Matrix, Options,
 };
 use extendr_api::prelude::*;
 use nmu_core::cancel::{attempt, heeded};
@@ -15,7 +16,7 @@ use nmu_core::noise::Noise;
 use nmu_core::pass::answer;
 use nmu_core::prior::Observations;
 use nmu_core::project::{project, Rows};
-use nmu_core::{certify, em, emg, expectation, start, truncated, uncertainty, view::View};
+use nmu_core::{certify, em, emg, expectation, truncated, uncertainty, view::View};
 
 /// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
 /// @noRd
@@ -39,13 +40,9 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
         let storage = a.whole(&options)?;
         let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
         let (threads, observer) = (a.threads(&options)?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
-        let start = match options.start()? {
-            Some(start) => start,
-            None => start::leading_start(&view, threads, observer),
-        };
         let estimator = a.notebook();
         let settings = options.settings(&estimator)?;
-        let fit = em::iterate(&view, start, &settings, threads, observer);
+        let fit = em::iterate(&view, options.start()?, &settings, threads, observer);
         let write = |mut b: RMatrix<f64>| {
             expectation::posterior_mean(&view, &fit.b.factor, fit.b.noise, b.data_mut(), threads);
             b
@@ -93,7 +90,7 @@ fn core_answer(a: Robj, options: List, errand: &[f64], first: i32, last: i32) ->
     let options = Options::new(options);
     guarded(|| {
         let storage = a.storage(&options)?;
-        let tiles = usize::try_from(first - 1).unwrap_or(0)..usize::try_from(last).unwrap_or(0);
+        let tiles = extent(first - 1)..extent(last);
         let found = answer(storage.as_ref(), errand, tiles).map_err(|error| error.to_string())?;
         Ok(List::from_values(found))
     })
@@ -109,14 +106,9 @@ fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
         let storage = a.storage(&options)?;
         let (threads, scale) = (a.threads(&options)?, options.scale()?);
         let problem = options.problem(storage.as_ref(), scale)?;
-        let observer = &mut interrupt::observer(scale);
-        let settings = options.certify()?;
-        let found = certify::underapproximate(&problem, &settings, threads, observer).map_err(|e| e.to_string())?;
-        let factors = found.iter().map(|certified| certified.factor.clone()).collect();
-        let climb = options.climb(scale, Vec::new())?;
-        let view = problem.view(&[]);
-        let model = attempt(|| climb.settle(&view, factors, threads, observer));
-        Ok(certified_list(&found, model.as_ref(), view.count(), scale, interrupt::was_heard()))
+        let (settings, climb) = (options.certify()?, options.climb(scale, Vec::new())?);
+        let found = climb.underapproximate(&problem, &settings, threads, &mut interrupt::observer(scale));
+        found.map(|found| certified_list(&found, scale, interrupt::was_heard())).map_err(|error| error.to_string())
     })
 }
 
@@ -144,7 +136,7 @@ fn core_project(a: Robj, options: List) -> Result<Robj, String> {
         let scale = options.scale()?;
         let rows = Rows { values: a.values()?, scale, law: options.law()? };
         let (columns, noise) = (options.columns(a.nrow)?, options.noise(scale)?);
-        let found = project(rows, &columns, noise, options.stop()?, &mut interrupt::observer(scale));
+        let found = project(rows, &columns, noise, options.patience()?, &mut interrupt::observer(scale));
         found.map(|rows| projection_list(&rows, scale, interrupt::was_heard())).map_err(|error| error.to_string())
     })
 }
@@ -171,6 +163,7 @@ fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
 /// @noRd
 #[extendr]
 fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<Robj, String> {
+    let mut columns = Columns::new(x.len());
     guarded(|| {
         let observations = Observations::new(x, s).map_err(|error| error.to_string())?;
         let options = Options::new(options);
@@ -178,9 +171,9 @@ fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<Robj, String
         let priors = options.priors("prior", unit)?;
         let family = priors.families.last().ok_or("no prior was given")?;
         let prior = family.estimate(&observations);
-        let posteriors = prior.posteriors(&observations);
+        write_posteriors(prior.as_ref(), x, s, &mut columns)?;
         priors.check()?;
-        Ok(normal_means_list(prior.as_ref(), &posteriors, unit))
+        Ok(normal_means_list(prior.as_ref(), columns, unit))
     })
 }
 
@@ -188,13 +181,15 @@ fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<Robj, String
 /// @noRd
 #[extendr]
 fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> Result<Robj, String> {
+    let mut columns = Columns::new(mean.len());
     guarded(|| {
-        let moments: Vec<_> = heeded(pair_lengths(mean, sd)).map(|(mean, sd)| truncated::moments(mean, sd)).collect();
-        Ok(list!(
-            mean = moments.iter().map(|m| m.mean).collect::<Vec<_>>(),
-            var = moments.iter().map(|m| m.variance).collect::<Vec<_>>(),
-            log_mass = moments.iter().map(|m| m.log_mass).collect::<Vec<_>>()
-        ))
+        let mut slots = columns.slots();
+        for (mean, sd) in heeded(pair_lengths(mean, sd)) {
+            let moments = truncated::moments(mean, sd);
+            slots.write([moments.mean, moments.variance, moments.log_mass]);
+        }
+        let [means, variances, log_masses] = columns.into_vectors();
+        Ok(list!(mean = means, var = variances, log_mass = log_masses))
     })
 }
 
@@ -202,17 +197,18 @@ fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> Result<Robj, String> {
 /// @noRd
 #[extendr]
 fn core_truncnorm_draws(z: &[f64], count: i32, high: f64, low: f64) -> Result<Robj, String> {
-    fill(z.len(), count, |count| heeded(truncated::draws(z, count, seed(high, low))))
+    let count = extent(count);
+    fill(z.len() * count, || heeded(truncated::draws(z, count, seed(high, low))))
 }
 
 /// The density of the exponentially modified Gaussian.
 /// @noRd
 #[extendr]
 fn core_demg(x: &[f64], lambda: &[f64], sigma: &[f64], log: bool) -> Result<Robj, String> {
-    guarded(|| {
+    fill(x.len(), || {
         let noises = pair_lengths(lambda, sigma).zip(x);
-        let log_density = noises.map(|((lambda, sigma), &x)| emg::log_density(x, Noise { lambda, sigma }));
-        Ok(logs_or_values(heeded(log_density), log))
+        let logs = noises.map(|((lambda, sigma), &x)| emg::log_density(x, Noise { lambda, sigma }));
+        heeded(logs.map(move |value| log_or_value(value, log)))
     })
 }
 
@@ -221,10 +217,10 @@ fn core_demg(x: &[f64], lambda: &[f64], sigma: &[f64], log: bool) -> Result<Robj
 #[extendr]
 fn core_pemg(q: &[f64], lambda: &[f64], sigma: &[f64], lower: bool, log: bool) -> Result<Robj, String> {
     let side = tail(lower);
-    guarded(|| {
+    fill(q.len(), || {
         let noises = pair_lengths(lambda, sigma).zip(q);
-        let logs = noises.map(|((lambda, sigma), &q)| emg::log_probability(q, Noise { lambda, sigma }, side));
-        Ok(logs_or_values(heeded(logs), log))
+        let logs = noises.map(move |((lambda, sigma), &q)| emg::log_probability(q, Noise { lambda, sigma }, side));
+        heeded(logs.map(move |value| log_or_value(value, log)))
     })
 }
 
@@ -233,10 +229,9 @@ fn core_pemg(q: &[f64], lambda: &[f64], sigma: &[f64], lower: bool, log: bool) -
 #[extendr]
 fn core_qemg(log_p: &[f64], lambda: &[f64], sigma: &[f64], lower: bool) -> Result<Robj, String> {
     let side = tail(lower);
-    guarded(|| {
+    fill(log_p.len(), || {
         let noises = pair_lengths(lambda, sigma).zip(log_p);
-        let quantiles = noises.map(|((lambda, sigma), &log_p)| emg::quantile(log_p, Noise { lambda, sigma }, side));
-        Ok(heeded(quantiles).collect::<Vec<f64>>())
+        heeded(noises.map(move |((lambda, sigma), &log_p)| emg::quantile(log_p, Noise { lambda, sigma }, side)))
     })
 }
 

@@ -4,11 +4,15 @@
 //! evaluation brings; coordinates that their own Newton step would carry over a bound go to it (Bertsekas 1982). A step
 //! is halved until the value rises enough (Armijo); where rounding hides any rise, until the slope falls instead.
 
+mod direction;
+
+pub(crate) use direction::Metric;
+
 use crate::cancel::attempt;
 use crate::fit::Status;
 use crate::observe::{Observer, Progress};
 use crate::pass::Sums;
-use crate::vector::{add_scaled, dot};
+use direction::{direction, Pair};
 use std::ops::ControlFlow;
 
 /// What is known at a point.
@@ -23,36 +27,6 @@ pub(crate) struct Evaluation {
     pub(crate) sums: Sums,
 }
 
-/// A positive diagonal and, for the last two coordinates where there are such, the negative Hessian itself.
-pub(crate) struct Metric {
-    /// Inverse curvatures; those of a pair at the end stand in where the Hessian cannot be used.
-    pub(crate) diagonal: Vec<f64>,
-    /// `[H₁₁, H₁₂, H₂₂]` of the last two coordinates.
-    pub(crate) pair: Option<[f64; 3]>,
-}
-
-impl Metric {
-    /// The length of a step, in units of the curvature's own steps.
-    fn length(&self, step: &[f64]) -> f64 {
-        step.iter().zip(&self.diagonal).map(|(x, scale)| x * x / scale).sum::<f64>().sqrt()
-    }
-
-    /// The metric applied to a vector that is zero outside the free coordinates.
-    fn apply(&self, vector: &[f64], free: &[bool]) -> Vec<f64> {
-        let mut image: Vec<f64> = vector.iter().zip(&self.diagonal).map(|(x, scale)| x * scale).collect();
-        let n = vector.len();
-        if let Some([first, mixed, second]) = self.pair {
-            let determinant = first * second - mixed * mixed;
-            if free[n - 2] && free[n - 1] && first < 0.0 && determinant > 0.0 {
-                let (x, y) = (vector[n - 2], vector[n - 1]);
-                image[n - 2] = (mixed * y - second * x) / determinant;
-                image[n - 1] = (mixed * x - first * y) / determinant;
-            }
-        }
-        image
-    }
-}
-
 /// The box and when to stop.
 pub(crate) struct Limits {
     /// The least value of each coordinate.
@@ -61,8 +35,6 @@ pub(crate) struct Limits {
     pub(crate) upper: Vec<f64>,
     /// The most a coordinate may move in one step.
     pub(crate) reach: Vec<f64>,
-    /// The number of entries that the value is a sum over.
-    pub(crate) count: f64,
     /// Stop where the gain an entry and the scaled projected gradient are at most this.
     pub(crate) tolerance: f64,
     /// The most iterations.
@@ -84,8 +56,9 @@ const HALVINGS: usize = 40;
 /// The relative rounding of a value.
 const ROUNDING: f64 = 1e-14;
 
-/// Climbs from `theta` to a point, with the sums there, telling `accepted` of every step, which may refuse to go on. The observer may end it
-/// after every step, and before the first; a step that is given up ends it, too. `size` is the scale that moves are measured by.
+/// Climbs from `theta`; returns the last point, its sums and why it ended. `accepted` sees every step and may refuse to go
+/// on; the observer is asked before the first step and after each; a step that is given up ends the climb. `size` is what
+/// moves are measured by.
 pub(crate) fn climb(
     theta: Vec<f64>,
     limits: &Limits,
@@ -124,7 +97,7 @@ pub(crate) fn climb(
         if observer(Progress::new(iteration).at(here.value, here.sums.count)).is_break() {
             return (theta, here.sums, Status::Interrupted);
         }
-        let settled = gain <= limits.tolerance * limits.count
+        let settled = gain <= limits.tolerance * here.sums.count
             && projected_gradient(&theta, &here, limits, &size(&theta)) <= limits.tolerance;
         if settled {
             return (theta, here.sums, Status::Converged);
@@ -143,7 +116,7 @@ fn search(
     limits: &Limits,
     evaluate: &mut impl FnMut(&[f64]) -> Evaluation,
 ) -> Option<(Vec<f64>, Evaluation)> {
-    let rounding = ROUNDING * (here.value.abs() + limits.count);
+    let rounding = ROUNDING * (here.value.abs() + here.sums.count);
     loop {
         let direction = direction(here, free, memory, limits);
         let length = here.metric.length(&direction);
@@ -191,48 +164,6 @@ fn free_coordinates(theta: &[f64], here: &Evaluation, limits: &Limits) -> Vec<bo
     (0..theta.len()).map(free).collect()
 }
 
-/// The quasi-Newton direction on the free coordinates, the diagonal one on the others.
-fn direction(here: &Evaluation, free: &[bool], memory: &[Pair], limits: &Limits) -> Vec<f64> {
-    let mask = |x: &mut [f64]| x.iter_mut().zip(free).filter(|(_, free)| !**free).for_each(|(x, _)| *x = 0.0);
-    // What is multiplied with a pair is zero elsewhere, so the pairs themselves need no copies.
-    let mut rest = here.gradient.clone();
-    let mut curvature = |pair: &Pair| {
-        rest.copy_from_slice(&pair.step);
-        mask(&mut rest);
-        dot(&rest, &pair.fall)
-    };
-    let curvatures: Vec<f64> = memory.iter().map(&mut curvature).collect();
-    let pairs: Vec<(&Pair, f64)> = memory.iter().zip(curvatures).filter(|(_, curvature)| *curvature > 0.0).collect();
-    rest.copy_from_slice(&here.gradient);
-    mask(&mut rest);
-    let mut weights = vec![0.0; pairs.len()];
-    for (weight, (pair, curvature)) in weights.iter_mut().zip(&pairs).rev() {
-        *weight = dot(&pair.step, &rest) / curvature;
-        add_scaled(&mut rest, -*weight, &pair.fall);
-        mask(&mut rest);
-    }
-    let mut direction = here.metric.apply(&rest, free);
-    for (weight, (pair, curvature)) in weights.iter().zip(&pairs) {
-        let correction = weight - dot(&pair.fall, &direction) / curvature;
-        add_scaled(&mut direction, correction, &pair.step);
-        mask(&mut direction);
-    }
-    for (i, free) in free.iter().enumerate() {
-        if !free {
-            direction[i] = here.metric.diagonal[i] * here.gradient[i];
-        }
-    }
-    // Those whose reach is limited are shortened together: one by one, they might no longer climb.
-    let shares = limits.reach.iter().zip(&direction).map(|(reach, step)| reach / step.abs());
-    let share = shares.fold(1.0, f64::min);
-    for (step, reach) in direction.iter_mut().zip(&limits.reach) {
-        if reach.is_finite() {
-            *step *= share;
-        }
-    }
-    direction
-}
-
 fn project(theta: &[f64], direction: &[f64], step: f64, limits: &Limits) -> Vec<f64> {
     confine(theta.iter().zip(direction).map(|(x, slope)| x + step * slope), limits)
 }
@@ -248,19 +179,4 @@ fn projected_gradient(theta: &[f64], here: &Evaluation, limits: &Limits, size: &
     let own: Vec<f64> = here.gradient.iter().zip(&here.metric.diagonal).map(|(slope, scale)| slope * scale).collect();
     let next = project(theta, &own, 1.0, limits);
     next.iter().zip(theta).zip(size).map(|((next, old), size)| (next - old).abs() / size).fold(0.0, f64::max)
-}
-
-/// A step and the fall of the gradient along it.
-struct Pair {
-    step: Vec<f64>,
-    fall: Vec<f64>,
-}
-
-impl Pair {
-    /// The pair between two points, if the function curves downwards between them.
-    fn new(old: &[f64], new: &[f64], here: &Evaluation, there: &Evaluation) -> Option<Self> {
-        let difference = |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x - y).collect() };
-        let pair = Self { step: difference(new, old), fall: difference(&here.gradient, &there.gradient) };
-        (dot(&pair.step, &pair.fall) > 0.0).then_some(pair)
-    }
 }

@@ -44,7 +44,7 @@ pub(crate) fn give_up() -> ! {
 }
 
 /// Unwinds where work is to be given up: for loops that are long and have no threads.
-pub(crate) fn check() {
+pub fn check() {
     if is_wanted() {
         give_up();
     }

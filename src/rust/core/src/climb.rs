@@ -4,6 +4,7 @@
 //! would climb. From there the loadings climb with λ and σ as given, or in turns with a rule for them, or together with
 //! them up a ladder of ratios `λσ`.
 
+mod certified;
 mod ladder;
 mod priors;
 mod refit;
@@ -14,12 +15,14 @@ mod turns;
 use crate::bayes::Stage;
 use crate::cancel::{attempt, give_up};
 use crate::fit::{FactorFit, Method, Refit, Status};
+use crate::maximise::Settings;
 use crate::noise::{Estimator, LawFamily, Noise, Scatter, Shares};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
 use crate::part::Part;
 use crate::start::{largest_start, Start};
 use crate::view::{Factor, View};
+pub use certified::Underapproximation;
 use route::Route;
 
 /// How λ and σ are found.
@@ -39,7 +42,7 @@ pub struct Climb<'a> {
     /// The priors of the loadings, one stage after another; none where they are to be likeliest.
     pub schedule: Vec<Stage<'a>>,
     /// What is known of the law of the remainder; the rest of it climbs in turns with all else.
-    pub law: LawFamily,
+    pub family: LawFamily,
     /// How the noise differs between entries.
     pub scatter: Scatter,
     /// Stop where the gain an entry and the scaled projected gradient are at most this.
@@ -89,6 +92,12 @@ impl Method for Climb<'_> {
 }
 
 impl Climb<'_> {
+    /// What climbs have in common whose loadings have no bound but zero.
+    fn settings(&self) -> Settings {
+        let Self { tolerance, iterations, .. } = *self;
+        Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance, iterations }
+    }
+
     /// A factor without priors.
     fn likeliest(&self, view: &View, start: &Start, threads: Threads, observer: &mut Observer) -> FactorFit {
         let mut route = Route::new(view, self, threads, observer);
@@ -106,7 +115,8 @@ impl Climb<'_> {
                 let bounds = route.bounds(shares);
                 let noise = route.first_noise(&bounds);
                 let factor = route.em_steps(start, noise, EM_STEPS);
-                route.take_turns(&factor, noise, *estimator, bounds)
+                let fit = route.take_turns(&[Part::loadings(factor)], noise, *estimator, &bounds);
+                route.end(fit.only(), &fit, Some(bounds))
             }
         }
     }

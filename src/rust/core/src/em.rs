@@ -39,7 +39,7 @@ pub struct Fit {
     /// The factor, with the `d` of the last `b`.
     pub factor: Factor,
     /// The parameters that the last `b` was computed from: the factor before its last `d`, and the noise of its round.
-    pub b: Posterior,
+    pub b: Parameters,
     /// λ and σ, as last estimated.
     pub noise: Noise,
     /// A value an iteration.
@@ -49,15 +49,22 @@ pub struct Fit {
 }
 
 /// What `b̄` is a function of.
-pub struct Posterior {
+pub struct Parameters {
     /// The low-rank part.
     pub factor: Factor,
     /// λ and σ.
     pub noise: Noise,
 }
 
-/// Iterates from `start`.
-pub fn iterate(view: &View, start: Start, settings: &Settings, threads: Threads, observer: &mut Observer) -> Fit {
+/// Iterates from a start, that of the leading singular pair if no other is given.
+pub fn iterate(
+    view: &View,
+    start: Option<Start>,
+    settings: &Settings,
+    threads: Threads,
+    observer: &mut Observer,
+) -> Fit {
+    let start = start.unwrap_or_else(|| leading_start(view, threads, observer));
     let mut state = State::new(view, start, settings, threads);
     let mut trace = Vec::new();
     let mut noise = settings.noise;
@@ -103,7 +110,6 @@ const SETTLED: f64 = 1e-8;
 
 impl Method for Settings<'_> {
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
-        let start = start.unwrap_or_else(|| leading_start(view, threads, observer));
         let Fit { factor, noise, trace, status, .. } = iterate(view, start, self, threads, observer);
         let model = Model { factor: &factor, noise };
         let sums = sweep(view, model, &model.question(Depth::Likelihood), threads).sums;
@@ -213,7 +219,7 @@ impl<'a> State<'a> {
     /// The last `d`, under the last `b`.
     fn finish(self, noise: Noise, trace: Vec<Trace>, status: Status) -> Fit {
         let d = dot(&self.factor.u, &self.products.rows);
-        let b = Posterior { factor: self.factor.clone(), noise: self.noise_of_b.unwrap_or(noise) };
+        let b = Parameters { factor: self.factor.clone(), noise: self.noise_of_b.unwrap_or(noise) };
         let factor = Factor { d, ..self.factor };
         Fit { factor, b, noise, trace, status }
     }

@@ -10,7 +10,7 @@ use crate::noise::{Bounds, Noise};
 use crate::parallel::Threads;
 use crate::part::{Free, Part};
 use crate::pass::slopes;
-use crate::vector::dot;
+use crate::vector::{dot, squares};
 use crate::view::{Factor, View};
 
 /// How long to climb, and what may move.
@@ -31,14 +31,18 @@ pub struct Settings {
 
 /// A hill over coordinates: what is free of each factor, rows before columns; and then, where they climb, `log λσ` and
 /// `log σ`.
-pub(crate) struct Hill<'a> {
-    pub(crate) view: &'a View<'a>,
+#[derive(Clone, Copy)]
+pub struct Hill<'a> {
+    /// The matrix minus the factors that are held.
+    pub view: &'a View<'a>,
     /// The factors at the start, and what of them may move.
-    pub(crate) parts: &'a [Part],
+    pub parts: &'a [Part],
     /// λ and σ at the start.
-    pub(crate) noise: Noise,
-    pub(crate) settings: &'a Settings,
-    pub(crate) threads: Threads,
+    pub noise: Noise,
+    /// How long to climb, and what else may move.
+    pub settings: Settings,
+    /// The threads to work with.
+    pub threads: Threads,
 }
 
 /// The most that `log λσ` and `log σ` move in one step.
@@ -106,8 +110,8 @@ impl Hill<'_> {
             upper.extend([bounds.largest_ratio.ln(), f64::INFINITY]);
             reach.extend([NOISE_REACH; 2]);
         }
-        let Settings { tolerance, iterations, .. } = *self.settings;
-        Limits { lower, upper, reach, count: self.view.count(), tolerance, iterations }
+        let Settings { tolerance, iterations, .. } = self.settings;
+        Limits { lower, upper, reach, tolerance, iterations }
     }
 
     /// What moves are measured by: the largest loading of a factor's rows for those of its rows, likewise for its columns;
@@ -155,10 +159,9 @@ impl Hill<'_> {
                 }
                 Free::Weight => {
                     let share = if self.view.is_symmetric() { 0.5 * precision } else { precision };
-                    let squares: Vec<f64> = factor.u.iter().map(|u| u * u).collect();
                     gradient.push(share * dot(&factor.u, &products.rows));
                     let least = least * square(&factor.u) * square(factor.v());
-                    diagonal.extend(inverse_curvatures(&[dot(&squares, &curvatures.rows)], least, share));
+                    diagonal.extend(inverse_curvatures(&[dot(&squares(&factor.u), &curvatures.rows)], least, share));
                 }
             }
         }

@@ -4,17 +4,15 @@
 
 use crate::ascent::climb;
 use crate::fit::{Status, Trace};
-use crate::hill::Hill;
 use crate::noise::{Law, Noise};
 use crate::observe::Observer;
-use crate::parallel::Threads;
 use crate::part::Part;
 use crate::pass::Sums;
 use crate::vector::norm;
-use crate::view::{Factor, View};
+use crate::view::Factor;
 use std::ops::ControlFlow;
 
-pub use crate::hill::Settings;
+pub use crate::hill::{Hill, Settings};
 
 /// Where a climb ended.
 pub struct Fit {
@@ -28,8 +26,6 @@ pub struct Fit {
     pub sums: Sums,
     /// A value a step.
     pub trace: Vec<Trace>,
-    /// The sweeps that were needed.
-    pub sweeps: usize,
     /// Why it ended.
     pub status: Status,
 }
@@ -38,6 +34,12 @@ impl Fit {
     /// The factor of a climb that had but one.
     pub(crate) fn only(&self) -> Factor {
         self.factors[0].clone()
+    }
+
+    /// Its factors, of which as much may move as of the parts that it began with.
+    pub(crate) fn parts(&self, begun: &[Part]) -> Vec<Part> {
+        let pairs = self.factors.iter().zip(begun);
+        pairs.map(|(factor, part)| Part { factor: factor.clone(), free: part.free }).collect()
     }
 
     /// The log-likelihood there.
@@ -54,26 +56,15 @@ pub fn unwatched(_: &[Factor]) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Climbs from factors, λ and σ; `view` is the matrix minus the factors that are held.
-pub fn maximise(
-    view: &View,
-    parts: &[Part],
-    noise: Noise,
-    settings: &Settings,
-    threads: Threads,
-    watch: &mut Watch,
-    observer: &mut Observer,
-) -> Fit {
-    let noise = settings.bounds.map_or(noise, |bounds| bounds.clamp(noise));
-    let hill = Hill { view, parts, noise, settings, threads };
-    let (mut sweeps, mut trace) = (0, Vec::new());
+/// Climbs a hill from its start.
+pub fn maximise(hill: Hill, watch: &mut Watch, observer: &mut Observer) -> Fit {
+    let noise = hill.settings.bounds.map_or(hill.noise, |bounds| bounds.clamp(hill.noise));
+    let hill = Hill { noise, ..hill };
+    let mut trace = Vec::new();
     let (theta, sums, status) = climb(
         hill.start(),
         &hill.limits(),
-        |theta| {
-            sweeps += 1;
-            hill.evaluate(theta)
-        },
+        |theta| hill.evaluate(theta),
         |theta| hill.size(theta),
         |theta, log_likelihood| {
             trace.push(Trace { log_likelihood, elbo: f64::NAN, noise: hill.noise_at(theta), stage: 1 });
@@ -82,7 +73,7 @@ pub fn maximise(
         observer,
     );
     let factors = hill.factors_at(&theta).into_iter().map(Factor::normalised).collect();
-    Fit { factors, noise: hill.noise_at(&theta), law: *view.law(), sums, trace, sweeps, status }
+    Fit { factors, noise: hill.noise_at(&theta), law: *hill.view.law(), sums, trace, status }
 }
 
 impl Factor {

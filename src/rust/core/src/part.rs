@@ -19,3 +19,15 @@ pub struct Part {
     /// What of it may move.
     pub free: Free,
 }
+
+impl Part {
+    /// A factor whose loadings may move.
+    pub fn loadings(factor: Factor) -> Self {
+        Self { factor, free: Free::Loadings }
+    }
+
+    /// A factor of which only the weight may move.
+    pub fn weight(factor: Factor) -> Self {
+        Self { factor, free: Free::Weight }
+    }
+}

@@ -1,17 +1,17 @@
 //! The loadings of new rows on known factors, by maximum likelihood: the loadings of the columns, λ and σ are held.
 //!
 //! A row stands up as a column, `a = Σ_k l_k v_k + b + e`, so that its loadings are the weights of factors. Each row is a
-//! problem of its own, and under the exponential law a concave one: its maximum does not depend on the start. The start is the projection of the row,
-//! factor by factor, which takes `b` and the other factors for parts of each: from above the row the likelihood curves as it
-//! should, while far below it is a slope that does not curve at all.
+//! problem of its own, and under the exponential law a concave one: its maximum does not depend on the start. The start is
+//! the projection of the row, factor by factor, which takes `b` and the other factors for parts of each: from above the row
+//! the likelihood curves as it should, while far below it is a slope that does not curve at all.
 
 use crate::error::Error;
 use crate::fit::Status;
-use crate::maximise::{maximise, unwatched, Settings};
+use crate::maximise::{maximise, unwatched, Hill, Settings};
 use crate::noise::{Law, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
-use crate::part::{Free, Part};
+use crate::part::Part;
 use crate::storage::{Dense, Masked};
 use crate::view::{Factor, View};
 
@@ -26,12 +26,12 @@ pub struct Rows<'a> {
     pub law: Law,
 }
 
-/// When the climb of a row stops.
+/// How long the climb of a row goes on.
 #[derive(Clone, Copy, Debug)]
-pub struct Stop {
-    /// Where the gain an entry and the scaled projected gradient are at most this.
+pub struct Patience {
+    /// Until the gain an entry and the scaled projected gradient are at most this.
     pub tolerance: f64,
-    /// After so many iterations.
+    /// For so many iterations at most.
     pub iterations: usize,
 }
 
@@ -52,10 +52,10 @@ pub fn project(
     rows: Rows,
     columns: &[Vec<f64>],
     noise: Noise,
-    stop: Stop,
+    patience: Patience,
     observer: &mut Observer,
 ) -> Result<Vec<Projection>, Error> {
-    let Stop { tolerance, iterations } = stop;
+    let Patience { tolerance, iterations } = patience;
     let settings = Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance, iterations };
     let length = columns.first().map_or(1, Vec::len);
     let mut found = Vec::new();
@@ -63,11 +63,11 @@ pub fn project(
         let storage = Masked::new(Dense::from_columns(row, length, 1)?);
         let view = View::new(&storage, &[], false).in_units(rows.scale).under(rows.law);
         let part = |v: &Vec<f64>| {
-            let factor = Factor { d: rows.scale * least_squares(row, v), u: v.clone(), v: Some(vec![1.0]) };
-            Part { factor, free: Free::Weight }
+            Part::weight(Factor { d: rows.scale * least_squares(row, v), u: v.clone(), v: Some(vec![1.0]) })
         };
         let parts: Vec<Part> = columns.iter().map(part).collect();
-        let fit = maximise(&view, &parts, noise, &settings, Threads::new(1), &mut unwatched, observer);
+        let hill = Hill { view: &view, parts: &parts, noise, settings, threads: Threads::new(1) };
+        let fit = maximise(hill, &mut unwatched, observer);
         let loadings = fit.factors.iter().map(|factor| factor.d).collect();
         found.push(Projection { loadings, status: fit.status });
         if fit.status == Status::Interrupted {

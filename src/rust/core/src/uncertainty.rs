@@ -17,7 +17,7 @@ use crate::normal::truncated;
 use crate::parallel::Threads;
 use crate::pass::joint_sweep;
 use crate::prior::remainder;
-use crate::vector::dot;
+use crate::vector::{dot, squares};
 use crate::view::{Buffer, Factor, View};
 
 /// The standard errors of a factor. NaN where a loading is zero, at its bound; where the likelihood does not curve
@@ -50,7 +50,7 @@ pub fn standard_errors(view: &View, factors: &[Factor], noise: Noise, threads: T
         let errors = |loadings: &[f64], curvatures: &[f64]| -> Vec<f64> {
             loadings.iter().zip(curvatures).map(|(&loading, curvature)| error(loading, d * d * curvature)).collect()
         };
-        let squares: Vec<f64> = factor.u.iter().map(|u| u * u).collect();
+        let squares = squares(&factor.u);
         let mut rows = curvatures.rows;
         let weight = error(d, share * dot(&squares, &rows));
         for ((row, corner), square) in rows.iter_mut().zip(&corners).zip(&squares) {

@@ -15,6 +15,11 @@ pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
+/// `x_i²`.
+pub(crate) fn squares(x: &[f64]) -> Vec<f64> {
+    x.iter().map(|x| x * x).collect()
+}
+
 /// The Euclidean norm, safe where the squares would overflow or vanish.
 pub(crate) fn norm(x: &[f64]) -> f64 {
     let largest = x.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));

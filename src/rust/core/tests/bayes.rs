@@ -4,8 +4,9 @@ use crate::common::problems::{problem, Data, KINDS};
 use crate::common::{generator, uniform};
 use nmu_core::bayes::{believe, Believed, Known, Noises, Stage, Way};
 use nmu_core::emg::log_density;
+use nmu_core::fit::Status;
 use nmu_core::maximise::Settings;
-use nmu_core::noise::{Bounds, Noise};
+use nmu_core::noise::{Bounds, Moments, Noise};
 use nmu_core::parallel::Threads;
 use nmu_core::prior::{Binary, Exponential, Family, Maximum, Mixture, PointExponential, Shape};
 use nmu_core::storage::Dense;
@@ -128,4 +129,25 @@ fn threads_do_not_change_a_bit() {
         (found.elbo, found.factors, found.noise)
     };
     assert_eq!(of(1), of(3));
+}
+
+/// A rule may lower the bound; that is no sign that nothing moves.
+#[test]
+fn a_rule_for_the_noise_is_at_rest_where_a_climb_has_converged() {
+    let mut converged = 0;
+    for index in 0..2 * KINDS {
+        let data = problem(index);
+        let noise = data.noise(0.3);
+        let bounds = Bounds { least_sigma: 0.01 * noise.sigma, least_ratio: 1e-6, largest_ratio: 3.0 };
+        let families = families();
+        let stage = Stage { rows: families[1].as_ref(), columns: families[1].as_ref() };
+        let found = fit(&data, &start(&data, 5), &[stage], noise, Noises::Rule(&Moments, bounds), 1);
+        if found.status == Status::Converged {
+            converged += 1;
+            let last = &found.trace[found.trace.len() - 2..];
+            let apart = (last[0].elbo - last[1].elbo).abs();
+            assert!(apart <= 1e-6 * data.values.len() as f64, "{} {index}: {last:?}", data.kind);
+        }
+    }
+    assert!(converged > 0);
 }

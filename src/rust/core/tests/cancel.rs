@@ -99,8 +99,8 @@ fn a_climb_keeps_what_it_has() {
             ("moments", Rule::Alternate(&Moments, SHARES)),
         ];
         for (name, rule) in rules {
-            let (schedule, law, scatter) = (Vec::new(), LawFamily::default(), Scatter::Even);
-            let climb = Climb { rule, schedule, law, scatter, tolerance: 1e-8, iterations: 300 };
+            let (schedule, family, scatter) = (Vec::new(), LawFamily::default(), Scatter::Even);
+            let climb = Climb { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
             compare(&data, &climb, Count::Exactly(3), &format!("{} {name}", data.kind));
         }
     }
@@ -116,9 +116,9 @@ fn laws_and_scales_and_priors_keep_what_they_have() {
         ("rows", Vec::new(), LawFamily::default(), Scatter::Rows),
         ("prior", priors(), LawFamily::default(), Scatter::Even),
     ];
-    for (name, schedule, law, scatter) in ways {
+    for (name, schedule, family, scatter) in ways {
         let rule = Rule::Likelihood(SHARES, vec![0.5, 1.0, 2.0]);
-        let climb = Climb { rule, schedule, law, scatter, tolerance: 1e-8, iterations: 300 };
+        let climb = Climb { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
         compare(&data, &climb, Count::Exactly(2), name);
         compare(&data, &climb, Count::AtMost(3), name);
     }

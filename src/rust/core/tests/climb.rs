@@ -8,17 +8,18 @@ use crate::common::problems::{problem, tree, Data, KINDS};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::em;
 use nmu_core::fit::{FactorFit, Method, Status, Trace};
-use nmu_core::maximise::{maximise, unwatched, Fit, Settings};
+use nmu_core::maximise::{maximise, unwatched, Fit, Hill, Settings};
 use nmu_core::noise::likelihood::Slopes;
 use nmu_core::noise::{Bounds, LawFamily, Moments, Noise, Scatter, Shares};
 use nmu_core::parallel::Threads;
-use nmu_core::part::{Free, Part};
+use nmu_core::part::Part;
 use nmu_core::start::leading_start;
-use nmu_core::storage::Dense;
+use nmu_core::storage::{Dense, Masked, Storage};
 use nmu_core::view::{Factor, View};
 use rand::Rng;
 use rand_distr::{Exp1, StandardNormal};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a log-likelihood may lose to rounding, relative to its size and the number of entries.
 const ROUNDING: f64 = 1e-13;
@@ -43,8 +44,8 @@ fn with_view<T>(data: &Data, work: impl FnOnce(&View) -> T) -> T {
 }
 
 fn climb(view: &View, rule: Rule) -> FactorFit {
-    let (schedule, law, scatter) = (Vec::new(), LawFamily::default(), Scatter::Even);
-    let climb = Climb { rule, schedule, law, scatter, tolerance: 1e-8, iterations: 5000 };
+    let (schedule, family, scatter) = (Vec::new(), LawFamily::default(), Scatter::Even);
+    let climb = Climb { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 5000 };
     climb.fit(view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
@@ -52,12 +53,13 @@ fn em(view: &View, noise: Noise) -> Vec<Trace> {
     let settings =
         em::Settings { noise, estimator: None, rounds: 1, iterations: EM_ITERATIONS, tolerance: 1e-12, trace: true };
     let start = leading_start(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
-    em::iterate(view, start, &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).trace
+    em::iterate(view, Some(start), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).trace
 }
 
 /// Where a climb from one factor ends.
 fn top(view: &View, part: Part, noise: Noise, settings: &Settings) -> Fit {
-    maximise(view, &[part], noise, settings, Threads::new(1), &mut unwatched, &mut |_| ControlFlow::Continue(()))
+    let hill = Hill { view, parts: &[part], noise, settings: *settings, threads: Threads::new(1) };
+    maximise(hill, &mut unwatched, &mut |_| ControlFlow::Continue(()))
 }
 
 /// The largest fall from one step to the next where λ and σ are free or stay.
@@ -123,7 +125,7 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
         let view = View::new(&storage, &[], false);
         // W = 0 is known, and stays: from zero loadings there is no slope.
         let nothing = Factor { d: 0.0, u: vec![0.0; SIZE], v: Some(vec![0.0; SIZE]) };
-        let nothing = Part { factor: nothing, free: Free::Loadings };
+        let nothing = Part::loadings(nothing);
         let bounds = Some(Bounds { least_sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
         let settings = Settings { bounds, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
         let start = Noise { lambda: 1.0, sigma: 0.3 };
@@ -136,11 +138,36 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
     assert!(within >= 95, "{within} of 100");
 }
 
+/// A matrix that counts how often its first entry is read.
+struct Counted<'a> {
+    storage: Dense<'a>,
+    sweeps: AtomicUsize,
+}
+
+impl Storage for Counted<'_> {
+    fn nrow(&self) -> usize {
+        self.storage.nrow()
+    }
+
+    fn ncol(&self) -> usize {
+        self.storage.ncol()
+    }
+
+    fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
+        if column == 0 && rows.start == 0 {
+            self.sweeps.fetch_add(1, Ordering::Relaxed);
+        }
+        self.storage.column(column, rows, buffer)
+    }
+}
+
 #[test]
 fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
     let (mut sweeps, mut iterations) = (0, 0);
     for seed in 0..3 {
         let data = tree(&mut generator(seed));
+        let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+        let counted = Counted { storage, sweeps: AtomicUsize::new(0) };
         with_view(&data, |view| {
             let noise = data.noise(0.1);
             let trace = em(view, noise);
@@ -149,13 +176,36 @@ fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
             let settings =
                 em::Settings { noise, estimator: None, rounds: 1, iterations: 30, tolerance: 0.0, trace: false };
             let start = leading_start(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
-            let begun = em::iterate(view, start, &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).factor;
+            let begun =
+                em::iterate(view, Some(start), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).factor;
             let settings =
                 Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
-            let fit = top(view, Part { factor: begun, free: Free::Loadings }, noise, &settings);
+            let fit = top(&View::new(&counted, &[], data.symmetric), Part::loadings(begun), noise, &settings);
             assert!(fit.log_likelihood() >= near, "seed {seed}: below EM");
-            sweeps += 30 + fit.sweeps;
+            sweeps += 30 + counted.sweeps.load(Ordering::Relaxed);
         });
     }
     assert!(10 * sweeps <= iterations, "{sweeps} sweeps against {iterations} iterations");
+}
+
+/// Columns of which nothing is observed change nothing, the tolerance included.
+#[test]
+fn missing_entries_do_not_end_a_climb_early() {
+    let data = problem(3);
+    let (nrow, ncol) = (data.nrow, data.ncol);
+    let mut values = data.values.clone();
+    values.resize(200 * values.len(), f64::NAN);
+    let fit = |columns: usize| {
+        let storage = Dense::from_columns(&values[..nrow * columns], nrow, columns).expect("lengths agree");
+        let storage = Masked::new(storage);
+        let mut v = vec![0.0; columns];
+        v[..ncol].fill(1.0);
+        let part = Part::loadings(Factor { d: 1.0, u: vec![1.0; nrow], v: Some(v) });
+        let settings =
+            Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-5, iterations: 1000 };
+        top(&View::new(&storage, &[], false), part, data.noise(0.3), &settings)
+    };
+    let (whole, sparse) = (fit(ncol), fit(200 * ncol));
+    assert_eq!(whole.trace.len(), sparse.trace.len());
+    assert!((whole.log_likelihood() - sparse.log_likelihood()).abs() <= 1e-9 * whole.log_likelihood().abs());
 }

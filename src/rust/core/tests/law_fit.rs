@@ -16,9 +16,9 @@ use std::ops::ControlFlow;
 
 const SHARES: Shares = Shares { floor: 0.01, cap: 3.0 };
 
-fn climb(law: LawFamily, ladder: &[f64], tolerance: f64) -> Climb<'static> {
+fn climb(family: LawFamily, ladder: &[f64], tolerance: f64) -> Climb<'static> {
     let (rule, schedule) = (Rule::Likelihood(SHARES, ladder.to_vec()), Vec::new());
-    Climb { rule, schedule, law, scatter: Scatter::Even, tolerance, iterations: 2000 }
+    Climb { rule, schedule, family, scatter: Scatter::Even, tolerance, iterations: 2000 }
 }
 
 /// `b + e` with `b` from a mixture of parts, weights and means.

@@ -6,6 +6,7 @@ mod cancel;
 mod certify;
 mod climb;
 mod common;
+mod deflate;
 mod emg;
 mod fuzz;
 mod law;

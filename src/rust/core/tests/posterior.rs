@@ -6,7 +6,7 @@ use nmu_core::fit::Status;
 use nmu_core::noise::{Law, Noise};
 use nmu_core::normal::truncated;
 use nmu_core::parallel::Threads;
-use nmu_core::project::{project, Rows, Stop};
+use nmu_core::project::{project, Patience, Rows};
 use nmu_core::storage::{Dense, Masked, Storage};
 use nmu_core::truncated::{draws, moments};
 use nmu_core::uncertainty::standard_errors;
@@ -155,15 +155,10 @@ fn what_is_at_its_bound_or_not_observed_has_no_standard_error() {
 
 fn projected(values: &[f64], columns: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> {
     let noise = Noise { lambda: NOISE.lambda / scale, sigma: NOISE.sigma * scale };
-    let stop = Stop { tolerance: 1e-8, iterations: 1000 };
-    let found =
-        project(
-            Rows { values, scale, law: Law::EXPONENTIAL },
-            columns,
-            noise,
-            stop,
-            &mut |_| ControlFlow::Continue(()),
-        );
+    let patience = Patience { tolerance: 1e-8, iterations: 1000 };
+    let found = project(Rows { values, scale, law: Law::EXPONENTIAL }, columns, noise, patience, &mut |_| {
+        ControlFlow::Continue(())
+    });
     let rows = found.expect("lengths agree");
     assert!(rows.iter().all(|row| row.status == Status::Converged));
     rows.iter().map(|row| row.loadings.iter().map(|loading| loading / scale).collect()).collect()
@@ -208,15 +203,15 @@ fn projected_rows_are_as_likely_as_can_be() {
 
 #[test]
 fn projection_ends_when_told_to() {
-    let stop = Stop { tolerance: 1e-8, iterations: 1 };
+    let patience = Patience { tolerance: 1e-8, iterations: 1 };
     let columns = [vec![0.6, 0.8], vec![0.8, 0.6]];
     let rows = Rows { values: &[1.0, 2.0, 3.0, 1.0], scale: 1.0, law: Law::EXPONENTIAL };
-    let found = |stop, observer: &mut _| project(rows, &columns, NOISE, stop, observer).expect("lengths agree");
-    let short = found(stop, &mut |_| ControlFlow::Continue(()));
+    let found = |patience, observer: &mut _| project(rows, &columns, NOISE, patience, observer).expect("lengths agree");
+    let short = found(patience, &mut |_| ControlFlow::Continue(()));
     assert!(short.iter().all(|row| row.status == Status::Maxiter));
-    let interrupted = found(Stop { iterations: 100, ..stop }, &mut |_| ControlFlow::Break(()));
+    let interrupted = found(Patience { iterations: 100, ..patience }, &mut |_| ControlFlow::Break(()));
     assert_eq!(interrupted.len(), 1);
     assert_eq!(interrupted[0].status, Status::Interrupted);
     let ragged = Rows { values: &[1.0; 3], scale: 1.0, law: Law::EXPONENTIAL };
-    assert!(project(ragged, &columns, NOISE, stop, &mut |_| ControlFlow::Continue(())).is_err());
+    assert!(project(ragged, &columns, NOISE, patience, &mut |_| ControlFlow::Continue(())).is_err());
 }

@@ -71,9 +71,9 @@ impl Remote for Away<'_> {
     }
 }
 
-fn climb(law: LawFamily, scatter: Scatter) -> Climb<'static> {
+fn climb(family: LawFamily, scatter: Scatter) -> Climb<'static> {
     let rule = Rule::Likelihood(Shares { floor: 0.01, cap: 3.0 }, vec![0.5, 1.0]);
-    Climb { rule, schedule: Vec::new(), law, scatter, tolerance: 1e-8, iterations: 60 }
+    Climb { rule, schedule: Vec::new(), family, scatter, tolerance: 1e-8, iterations: 60 }
 }
 
 fn fit(storage: &dyn Storage, symmetric: bool, climb: &Climb, count: usize) -> Deflation {

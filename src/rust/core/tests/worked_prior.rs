@@ -130,7 +130,7 @@ fn fits_take_it() {
     let climb = Climb {
         rule: Rule::Likelihood(Shares { floor: 0.01, cap: 3.0 }, vec![1.0]),
         schedule: vec![Stage { rows: &family, columns: &family }],
-        law: LawFamily::default(),
+        family: LawFamily::default(),
         scatter: Scatter::Even,
         tolerance: 1e-8,
         iterations: 1000,

@@ -20,7 +20,7 @@ impl Failure {
     fn call(&self, function: &Function, arguments: Pairlist) -> Option<Robj> {
         self.check().ok()?;
         let answer = function.call(arguments).map_err(|error| error.to_string()).and_then(|answer| {
-            let answer = Options::new(List::try_from(answer).map_err(|_| "its answer is not a list".to_string())?);
+            let answer = Options::from_object(answer, "its answer")?;
             match answer.get::<Option<String>>("err")? {
                 Some(reason) => Err(reason),
                 None => answer.get::<Robj>("ok"),
@@ -90,7 +90,7 @@ impl fmt::Debug for CustomPrior {
 impl CustomPrior {
     /// The numbers among what was found, by name.
     fn numbers(&self) -> Option<List> {
-        Options::new(List::try_from(&self.found).ok()?).get("numbers").ok()
+        Options::from_object(self.found.clone(), "what was estimated").and_then(|found| found.get("numbers")).ok()
     }
 
     fn ask(&self, observations: &Observations) -> Result<Vec<Posterior>, String> {
@@ -99,7 +99,7 @@ impl CustomPrior {
         // A call would evaluate a `g` that is an expression; the list around it stays as it is.
         let arguments = pairlist!(x = x, s = s, found = self.found.clone());
         let answer = self.failure.call(&self.posterior, arguments).ok_or("no answer")?;
-        let answer = Options::new(List::try_from(answer).map_err(|_| "the posterior is not a list".to_string())?);
+        let answer = Options::from_object(answer, "the posterior")?;
         let column = |name: &str| -> Result<Vec<f64>, String> {
             let values: Vec<f64> = answer.get(name)?;
             if values.len() == count {
@@ -150,9 +150,5 @@ impl Prior for CustomPrior {
                 power: 0,
             })
             .collect()
-    }
-
-    fn log_likelihood(&self, observations: &Observations) -> f64 {
-        self.posteriors(observations).iter().map(|posterior| posterior.log_marginal).sum()
     }
 }

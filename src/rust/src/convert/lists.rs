@@ -2,8 +2,9 @@
 
 use super::prior::beliefs_list;
 use extendr_api::prelude::*;
-use nmu_core::certify::{Certificate, Certified};
+use nmu_core::certify::Certificate;
 use nmu_core::choose::Candidate;
+use nmu_core::climb::Underapproximation;
 use nmu_core::deflate::Deflation;
 use nmu_core::em::Fit;
 use nmu_core::fit::{FactorFit, Refit, Status, Trace};
@@ -156,23 +157,18 @@ fn refit_list(refit: &Refit, scale: f64) -> List {
     )
 }
 
-/// A certified underapproximation of a matrix with `count` entries, and λ and σ of what it leaves, if there was time for them.
-pub(crate) fn certified_list(
-    found: &[Certified],
-    model: Option<&Refit>,
-    count: f64,
-    scale: f64,
-    interrupted: bool,
-) -> List {
-    let factors: Vec<&Factor> = found.iter().map(|certified| &certified.factor).collect();
+/// A certified underapproximation, and λ and σ of what it leaves, if there was time for them.
+pub(crate) fn certified_list(found: &Underapproximation, scale: f64, interrupted: bool) -> List {
+    let certified = &found.factors;
+    let factors: Vec<&Factor> = certified.iter().map(|certified| &certified.factor).collect();
     list!(
         factors = factor_list(&factors, scale),
-        model = or_null(model.map(|model| refit_list(model, scale))),
-        nobs = count,
+        model = or_null(found.model.as_ref().map(|model| refit_list(model, scale))),
+        nobs = found.count,
         interrupted = interrupted,
-        error = found.iter().map(|certified| certified.error).collect::<Vec<_>>(),
-        iterations = found.iter().map(|certified| certified.iterations as i32).collect::<Vec<_>>(),
-        status = found.iter().map(|certified| status_name(certified.status)).collect::<Vec<_>>()
+        error = certified.iter().map(|certified| certified.error).collect::<Vec<_>>(),
+        iterations = certified.iter().map(|certified| certified.iterations as i32).collect::<Vec<_>>(),
+        status = certified.iter().map(|certified| status_name(certified.status)).collect::<Vec<_>>()
     )
 }
 

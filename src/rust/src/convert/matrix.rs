@@ -28,15 +28,15 @@ impl Matrix {
     /// Takes R's object, which must be one of the three.
     pub(crate) fn new(object: Robj) -> Result<Self, String> {
         if object.inherits("nmu_blocks") {
-            let list = Options::new(List::try_from(object).map_err(|_| "the blocks are not a list".to_string())?);
+            let list = Options::from_object(object, "what reads the matrix")?;
             let held = Held::Blocks(list.count_of("room")?, list.count_of("step")?, list.flag("spread")?);
             return Ok(Self { held, nrow: list.count_of("nrow")?, ncol: list.count_of("ncol")? });
         }
         let integers = |values: Robj| values.as_integer_vector().unwrap_or_default();
-        if let Some(dim) = object.get_attrib("Dim") {
+        if object.inherits("dgCMatrix") {
             let slot = |name: &str| object.get_attrib(name).ok_or_else(|| format!("the matrix has no slot {name}"));
             let held = Held::Sparse([slot("p")?, slot("i")?, slot("x")?]);
-            return match integers(dim)[..] {
+            return match integers(slot("Dim")?)[..] {
                 [nrow, ncol] => Ok(Self { held, nrow: extent(nrow), ncol: extent(ncol) }),
                 _ => Err("the sparse matrix has no dimensions".to_string()),
             };

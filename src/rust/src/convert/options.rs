@@ -7,13 +7,12 @@ use nmu_core::certify;
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{Count, Plan, Problem};
 use nmu_core::em::Settings;
-use nmu_core::noise::{Law, LawFamily, Means, Moments, Noise, Notebook, Scales, Scatter, Shares};
+use nmu_core::noise::{Moments, Noise, Notebook, Shares};
 use nmu_core::parallel::Threads;
-use nmu_core::project::Stop;
+use nmu_core::project::Patience;
 use nmu_core::scan::power_of_two_near;
 use nmu_core::start::Start;
 use nmu_core::storage::Storage;
-use nmu_core::view::Factor;
 
 /// The list of options that R sends, read by name.
 pub(crate) struct Options(List);
@@ -23,12 +22,31 @@ impl Options {
         Self(list)
     }
 
+    /// Takes an object of R's that is to be a list; `what` it is says the error where it is none.
+    pub(super) fn from_object(object: Robj, what: &str) -> Result<Self, String> {
+        List::try_from(object).map(Self).map_err(|_| format!("{what} is not a list"))
+    }
+
     pub(super) fn get<T>(&self, name: &str) -> Result<T, String>
     where
         T: TryFrom<Robj>,
     {
-        let value = self.0.dollar(name).map_err(|_| format!("option {name} is missing"))?;
-        T::try_from(value).map_err(|_| format!("option {name} has the wrong type"))
+        T::try_from(self.find(name)?).map_err(|_| format!("option {name} has the wrong type"))
+    }
+
+    /// The element of that very name. R's own `$` would take a longer name for it, and may be another function by now.
+    pub(super) fn find(&self, name: &str) -> Result<Robj, String> {
+        let found = self.0.iter().find(|(own, _)| *own == name);
+        found.map(|(_, value)| value).ok_or_else(|| format!("option {name} is missing"))
+    }
+
+    /// A list within this one; `None` where R has `NULL`.
+    pub(super) fn list(&self, name: &str) -> Result<Option<Self>, String> {
+        let value = self.find(name)?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        Self::from_object(value, &format!("option {name}")).map(Some)
     }
 
     pub(super) fn count_of(&self, name: &str) -> Result<usize, String> {
@@ -61,77 +79,16 @@ impl Options {
         Ok(Climb {
             rule,
             schedule,
-            law: self.family()?,
+            family: self.family()?,
             scatter: self.scatter()?,
             tolerance: self.get("tol")?,
             iterations: self.count_of("maxiter")?,
         })
     }
 
-    /// What is known of the law of the remainder: `means` and `weights` in units of their own, or that it is a point mass
-    /// `tied` to an exponential.
-    fn family(&self) -> Result<LawFamily, String> {
-        let list = Self(self.get("law")?);
-        let means: Vec<f64> = list.get("means")?;
-        let weights: Option<Vec<f64>> = list.get("weights")?;
-        match weights {
-            _ if list.flag("tied")? => Ok(LawFamily::PointExponential),
-            Some(weights) => Law::new(weights.into_iter().zip(means)).map(LawFamily::Known),
-            None => Means::new(&means).map(LawFamily::Mixture),
-        }
-        .map_err(|error| error.to_string())
-    }
-
-    /// The law of the remainder, all of which is known.
-    pub(crate) fn law(&self) -> Result<Law, String> {
-        match self.family()? {
-            LawFamily::Known(law) => Ok(law),
-            _ => Err("the law of the remainder is not known".to_string()),
-        }
-    }
-
-    /// How the noise differs: `scatter` is a word, or what is known of it.
-    fn scatter(&self) -> Result<Scatter, String> {
-        let value = self.0.dollar("scatter").map_err(|_| "option scatter is missing".to_string())?;
-        Ok(match value.as_str() {
-            Some("constant") => Scatter::Even,
-            Some("row") => Scatter::Rows,
-            Some("column") => Scatter::Columns,
-            Some(other) => return Err(format!("noise does not differ by {other}")),
-            None => self.scales()?.map_or(Scatter::Even, Scatter::Known),
-        })
-    }
-
-    /// Standard deviations of the noise of entries, in units of σ: numbers for `rows` and `columns`, or for `entries`, or
-    /// `NULL`.
-    pub(crate) fn scales(&self) -> Result<Option<Scales>, String> {
-        let value = self.0.dollar("scatter").map_err(|_| "option scatter is missing".to_string())?;
-        if value.is_null() {
-            return Ok(None);
-        }
-        let list = Self(List::try_from(value).map_err(|_| "option scatter is not a list".to_string())?);
-        let entries: Option<Vec<f64>> = list.get("entries")?;
-        let scales = match entries {
-            Some(entries) => Scales::entries(entries),
-            None => Scales::outer(list.get("rows")?, list.get("columns")?),
-        };
-        scales.map(Some).map_err(|error| error.to_string())
-    }
-
-    /// λ and σ, in units in which entries are multiplied by `scale`.
-    pub(crate) fn noise(&self, scale: f64) -> Result<Noise, String> {
-        Ok(Noise { lambda: self.get::<f64>("lambda")? / scale, sigma: self.get::<f64>("sigma")? * scale })
-    }
-
-    /// The loadings of the columns alone.
-    pub(crate) fn columns(&self, ncol: usize) -> Result<Vec<Vec<f64>>, String> {
-        let v: Vec<f64> = self.get("v")?;
-        Ok(v.chunks_exact(ncol).map(<[f64]>::to_vec).collect())
-    }
-
-    /// When a climb stops.
-    pub(crate) fn stop(&self) -> Result<Stop, String> {
-        Ok(Stop { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+    /// How long a climb goes on.
+    pub(crate) fn patience(&self) -> Result<Patience, String> {
+        Ok(Patience { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
     }
 
     /// What the quantities that a prior is for are multiplied by.
@@ -180,37 +137,6 @@ impl Options {
             count: if self.flag("choose")? { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: self.flag("refine")?,
         })
-    }
-
-    /// λ and σ of the factors that are kept, if there are any and these are known.
-    fn kept_noise(&self, scale: f64) -> Result<Option<Noise>, String> {
-        let kept: Robj = self.get("kept")?;
-        if kept.is_null() {
-            return Ok(None);
-        }
-        let noise = Self(List::try_from(kept).map_err(|_| "option kept is not a list")?).noise(scale)?;
-        Ok(Some(noise).filter(|noise| noise.lambda.is_finite() && noise.sigma.is_finite()))
-    }
-
-    /// Factors as R has them: `NULL`, or a list of `d`, `u` and `v`, matrices with a column a factor; `v` is `NULL` where
-    /// the matrix is symmetric.
-    pub(crate) fn factors(&self, name: &str, scale: f64) -> Result<Vec<Factor>, String> {
-        let value = self.0.dollar(name).map_err(|_| format!("option {name} is missing"))?;
-        if value.is_null() {
-            return Ok(Vec::new());
-        }
-        let list = Self(List::try_from(value).map_err(|_| format!("option {name} is not a list"))?);
-        let d: Vec<f64> = list.get("d")?;
-        let (u, v): (RMatrix<f64>, Option<RMatrix<f64>>) = (list.get("u")?, list.get("v")?);
-        let column = |matrix: &RMatrix<f64>, index: usize| -> Vec<f64> {
-            matrix.data().iter().skip(index * matrix.nrows()).take(matrix.nrows()).copied().collect()
-        };
-        let factor = |(index, d): (usize, &f64)| Factor {
-            d: d * scale,
-            u: column(&u, index),
-            v: v.as_ref().map(|v| column(v, index)),
-        };
-        Ok(d.iter().enumerate().map(factor).collect())
     }
 
     /// The user's start; `None` where there is none.

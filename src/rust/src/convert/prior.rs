@@ -1,10 +1,13 @@
 //! Priors, and what they say.
 
 use super::custom::{CustomFamily, Failure};
-use super::Options;
+use super::{Columns, Options};
 use extendr_api::prelude::*;
 use nmu_core::bayes::{Belief, Beliefs, Stage};
-use nmu_core::prior::{Binary, Exponential, Family, Flat, Maximum, Mixture, PointExponential, Posterior, Prior, Shape};
+use nmu_core::cancel::check;
+use nmu_core::prior::{
+    Binary, Exponential, Family, Flat, Maximum, Mixture, Observations, PointExponential, Prior, Shape,
+};
 
 /// The priors of a schedule. R's errors cannot pass through the core: where one of its functions failed, what the core
 /// found is of no use, and [`Priors::check`] says why.
@@ -17,10 +20,7 @@ impl Priors {
     /// Takes a list of priors, in units in which what they are for is multiplied by `unit`.
     pub(crate) fn new(list: &List, unit: f64) -> Result<Self, String> {
         let failure = Failure::default();
-        let family = |prior: Robj| {
-            let list = List::try_from(prior).map_err(|_| "a prior is not a list".to_string())?;
-            family(&Options::new(list), unit, &failure)
-        };
+        let family = |prior: Robj| family(&Options::from_object(prior, "a prior")?, unit, &failure);
         let families = list.values().map(family).collect::<Result<_, String>>()?;
         Ok(Self { families, failure })
     }
@@ -90,16 +90,38 @@ pub(crate) fn hyperparameter_list(prior: &dyn Prior, unit: f64) -> List {
     List::from_names_and_values(names, values).unwrap_or_default()
 }
 
-/// A prior, in the units of R, and what it says of each observation, in those of the core.
-pub(crate) fn normal_means_list(prior: &dyn Prior, posteriors: &[Posterior], unit: f64) -> List {
-    let column = |of: fn(&Posterior) -> f64| posteriors.iter().map(of).collect::<Vec<f64>>();
+/// The observations of which the posteriors are held at a time.
+const MOST_HELD: usize = 1 << 16;
+
+/// Writes what a prior says of each observation, in the units of the core: mean, second moment, variance, the probability
+/// of zero, and the log of the marginal density.
+pub(crate) fn write_posteriors(
+    prior: &dyn Prior,
+    x: &[f64],
+    s: &[f64],
+    columns: &mut Columns<5>,
+) -> Result<(), String> {
+    let mut slots = columns.slots();
+    for (x, s) in x.chunks(MOST_HELD).zip(s.chunks(MOST_HELD)) {
+        check();
+        let observations = Observations::new(x, s).map_err(|error| error.to_string())?;
+        for of in prior.posteriors(&observations) {
+            slots.write([of.mean, of.second, of.variance, of.zero, of.log_marginal]);
+        }
+    }
+    Ok(())
+}
+
+/// A prior, in the units of R, and what [`write_posteriors`] wrote.
+pub(crate) fn normal_means_list(prior: &dyn Prior, columns: Columns<5>, unit: f64) -> List {
+    let [mean, second, var, zero, log_marginal] = columns.into_vectors();
     list!(
         hyperparameters = hyperparameter_list(prior, unit),
-        mean = column(|posterior| posterior.mean),
-        second = column(|posterior| posterior.second),
-        var = column(|posterior| posterior.variance),
-        zero = column(|posterior| posterior.zero),
-        log_marginal = column(|posterior| posterior.log_marginal)
+        mean = mean,
+        second = second,
+        var = var,
+        zero = zero,
+        log_marginal = log_marginal
     )
 }
 
@@ -122,16 +144,7 @@ pub(crate) fn beliefs_list(beliefs: &[Option<&Beliefs>], scale: f64) -> Robj {
 fn belief_list(belief: &Belief, beliefs: &Beliefs, scale: f64) -> List {
     let norm = belief.norm();
     let deviation = |variance: &f64| if norm > 0.0 { variance.sqrt() / norm } else { 0.0 };
-    // Each side of a factor has the root of its weight as norm: only the product of the two is determined.
-    let even = (norm
-        * beliefs.columns.as_ref().map_or(norm, |columns| {
-            if std::ptr::eq(columns, belief) {
-                beliefs.rows.norm()
-            } else {
-                columns.norm()
-            }
-        }))
-    .sqrt();
+    let even = beliefs.even_norm();
     let unit = if even > 0.0 { scale.sqrt() * norm / even } else { scale.sqrt() };
     list!(
         sd = belief.variance.iter().map(deviation).collect::<Vec<f64>>(),

@@ -90,6 +90,13 @@ impl Beliefs {
         Factor { d: 1.0, u: self.rows.mean.clone(), v: self.columns.as_ref().map(|columns| columns.mean.clone()) }
     }
 
+    /// The norm of the means of each side once the weight of the factor is shared out evenly: only the product of the
+    /// two norms is determined.
+    pub fn even_norm(&self) -> f64 {
+        let norm = self.rows.norm();
+        (norm * self.columns.as_ref().map_or(norm, Belief::norm)).sqrt()
+    }
+
     /// What it costs in the bound.
     pub fn divergence(&self) -> f64 {
         self.rows.divergence + self.columns.as_ref().map_or(0.0, |columns| columns.divergence)

@@ -1,13 +1,12 @@
 //! The bound at some beliefs, and where each loading would go from there.
 
 use super::belief::{Belief, Beliefs, Means};
+use super::observed::over_observed;
 use crate::noise::Noise;
 use crate::parallel::Threads;
-use crate::pass::{product, slopes, Margins, Sums};
-use crate::storage::Storage;
-use crate::vector::dot;
+use crate::pass::{slopes, Sums};
+use crate::vector::{dot, squares};
 use crate::view::{Factor, View};
-use std::ops::Range;
 
 /// What the bound is of: a matrix minus what is certain.
 pub(super) struct Target<'a> {
@@ -48,8 +47,8 @@ impl Target<'_> {
         for (beliefs, (products, _)) in beliefs.iter().zip(&found) {
             let (rows, columns) = (&beliefs.rows, beliefs.columns.as_ref());
             let other = columns.unwrap_or(rows);
-            let certain = self.over_observed(&squares(&rows.mean), &squares(&other.mean));
-            let unsure = self.over_observed(&rows.variance, &other.variance);
+            let certain = over_observed(self.view, self.threads, &squares(&rows.mean), &squares(&other.mean));
+            let unsure = over_observed(self.view, self.threads, &rows.variance, &other.variance);
             let sum = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
             let seconds = sum(&certain.rows, &unsure.rows);
             // Var[w y] = Var[w] E[y²] + E[w]² Var[y], a sum of positive terms.
@@ -69,16 +68,6 @@ impl Target<'_> {
         let elbo = bound(sums.log_likelihood(noise), spread, noise, costs);
         Standing { beliefs, noise, sums, spread, elbo, best }
     }
-
-    /// `Σ_j q_j/s_ij²` over the observed entries of each row, and `Σ_i p_i/s_ij²` over those of each column.
-    fn over_observed(&self, p: &[f64], q: &[f64]) -> Margins {
-        if self.view.has_missing() || !self.view.is_even() {
-            let precisions = Precisions(self.view);
-            return product(&View::new(&precisions, &[], self.view.is_symmetric()), p, q, self.threads);
-        }
-        let columns = if self.view.is_symmetric() { Vec::new() } else { vec![p.iter().sum(); q.len()] };
-        Margins { rows: vec![q.iter().sum(); p.len()], columns }
-    }
 }
 
 /// `x` and `s` for one side, from its products with `x − b̄`, and the squares and second moments of the other side.
@@ -88,30 +77,4 @@ fn problem(belief: &Belief, products: &[f64], squares: &[f64], seconds: &[f64], 
     let x = products.iter().zip(&belief.mean).zip(squares.iter().zip(seconds));
     let x = x.map(|((product, mean), (square, second))| (product + mean * square) / seen(*second)).collect();
     Means { x, s: seconds.iter().map(|second| sigma / seen(*second).sqrt()).collect() }
-}
-
-fn squares(x: &[f64]) -> Vec<f64> {
-    x.iter().map(|x| x * x).collect()
-}
-
-/// `1/s²` where an entry is observed.
-struct Precisions<'a>(&'a View<'a>);
-
-impl Storage for Precisions<'_> {
-    fn nrow(&self) -> usize {
-        self.0.nrow()
-    }
-
-    fn ncol(&self) -> usize {
-        self.0.ncol()
-    }
-
-    fn has_missing(&self) -> bool {
-        true
-    }
-
-    fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
-        self.0.precisions(column, rows, buffer);
-        buffer
-    }
 }

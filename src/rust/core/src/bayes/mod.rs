@@ -19,19 +19,22 @@
 //! weight `1/s_ij²`), and `x_i` less its value so far is the natural gradient of the bound. All of
 //! them move together, which one sweep of the fused pass allows for, by a share of that way that is halved until the
 //! bound rises. Hyperparameters of `g` maximise the marginal likelihood of these problems, λ and σ the bound; both are
-//! taken only where it rises. (W. Wang and M. Stephens 2021, Empirical Bayes matrix factorization, *Journal of
-//! Machine Learning Research* 22, for `b = 0`.)
+//! taken only where it rises; where a rule gives λ and σ, they follow it, and the bound may fall. (W. Wang and M. Stephens
+//! 2021, Empirical Bayes matrix factorization, *Journal of Machine Learning Research* 22, for `b = 0`.)
 //!
 //! A diagonal entry of a symmetric matrix is taken as the product of two independent copies of `w_i`: its own variance
 //! would ask for the fourth moment, and is one of n.
 
 mod belief;
 mod bound;
+mod observed;
 mod rounds;
+mod way;
 
 #[cfg(test)]
 mod tests;
 
 pub use belief::{Belief, Beliefs};
 pub(crate) use bound::bound;
-pub use rounds::{believe, Believed, Known, Noises, Stage, Way};
+pub use rounds::believe;
+pub use way::{Believed, Known, Noises, Stage, Way};

@@ -2,81 +2,17 @@
 
 use super::belief::{Belief, Beliefs, Means};
 use super::bound::{Standing, Target};
+use super::way::{Believed, Known, Noises, Stage, Way};
 use crate::cancel::attempt;
 use crate::fit::{Status, Trace};
-use crate::maximise::{maximise, unwatched, Settings};
-use crate::noise::{Bounds, Estimator, Noise};
+use crate::maximise::{maximise, unwatched, Hill, Settings};
+use crate::noise::Noise;
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
-use crate::part::{Free, Part};
-use crate::pass::Sums;
+use crate::part::Part;
 use crate::prior::{Family, Prior};
 use crate::view::{Factor, View};
 use std::rc::Rc;
-
-/// The priors of one stage of a schedule.
-#[derive(Clone, Copy, Debug)]
-pub struct Stage<'a> {
-    /// That of the loadings of the rows.
-    pub rows: &'a dyn Family,
-    /// That of the loadings of the columns, where the matrix is not symmetric.
-    pub columns: &'a dyn Family,
-}
-
-/// How λ and σ follow the beliefs.
-#[derive(Clone, Copy)]
-pub enum Noises<'a> {
-    /// They are held.
-    Held,
-    /// They climb the bound, within bounds of their own.
-    Climb(Bounds),
-    /// A rule gives them after each round.
-    Rule(&'a dyn Estimator, Bounds),
-}
-
-/// Where a climb of the bound begins.
-#[derive(Clone, Copy)]
-pub struct Known<'a> {
-    /// The factors, for now known for certain.
-    pub factors: &'a [Factor],
-    /// Factors whose loadings stay, and whose weights climb with λ and σ.
-    pub fixed: &'a [Factor],
-    /// λ and σ.
-    pub noise: Noise,
-}
-
-/// How the bound is climbed.
-#[derive(Clone, Copy)]
-pub struct Way<'a> {
-    /// The priors, one stage after another.
-    pub schedule: &'a [Stage<'a>],
-    /// How λ and σ follow.
-    pub noises: Noises<'a>,
-    /// When to stop; its bounds and spread are not used.
-    pub settings: Settings,
-}
-
-/// Where a climb of the bound ended.
-pub struct Believed {
-    /// What is believed of each factor.
-    pub beliefs: Vec<Beliefs>,
-    /// The factors of the means, of unit norm; zero where a prior took a factor away.
-    pub factors: Vec<Factor>,
-    /// The fixed factors, with their weights.
-    pub fixed: Vec<Factor>,
-    /// λ and σ.
-    pub noise: Noise,
-    /// The sums of a sweep at the means.
-    pub sums: Sums,
-    /// The variance of the factors, summed over the entries.
-    pub spread: f64,
-    /// The bound.
-    pub elbo: f64,
-    /// A value a step.
-    pub trace: Vec<Trace>,
-    /// Why it ended.
-    pub status: Status,
-}
 
 /// The most rounds of a stage.
 const MOST_ROUNDS: usize = 30;
@@ -173,7 +109,8 @@ impl Climber<'_, '_, '_> {
         if self.tell(standing) {
             return Some(Status::Interrupted);
         }
-        (standing.elbo - before <= tolerance && renews).then_some(Status::Converged)
+        // A rule for λ and σ may lower the bound: while it does, they still move.
+        ((standing.elbo - before).abs() <= tolerance && renews).then_some(Status::Converged)
     }
 
     /// Notes a step; whether the observer ends the climb.
@@ -244,10 +181,10 @@ impl Climber<'_, '_, '_> {
         if bounds.is_none() && self.fixed.is_empty() {
             return (noise != standing.noise).then(|| self.standing(standing.beliefs.clone(), noise));
         }
-        let weight = |factor: &Factor| Part { factor: factor.clone(), free: Free::Weight };
-        let parts: Vec<Part> = self.fixed.iter().map(weight).collect();
+        let parts: Vec<Part> = self.fixed.iter().cloned().map(Part::weight).collect();
         let settings = Settings { bounds, spread: standing.spread, ..self.way.settings };
-        let fit = maximise(&rest, &parts, noise, &settings, self.threads, &mut unwatched, self.observer);
+        let hill = Hill { view: &rest, parts: &parts, noise, settings, threads: self.threads };
+        let fit = maximise(hill, &mut unwatched, self.observer);
         // The weights and all else stand together, or not at all.
         let next = self.standing_beside(&fit.factors, standing.beliefs.clone(), fit.noise);
         self.fixed = fit.factors;

@@ -11,7 +11,7 @@ use super::{Climb, Rule};
 use crate::bayes::{believe, bound, Beliefs, Believed, Known, Noises, Way};
 use crate::cancel::attempt;
 use crate::fit::{FactorFit, Refit, Status, Top, Trace};
-use crate::maximise::{maximise, unwatched, Fit, Settings};
+use crate::maximise::{maximise, unwatched, Fit, Hill, Settings};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::Observer;
@@ -33,11 +33,10 @@ impl Climb<'_> {
         threads: Threads,
         observer: &mut Observer,
     ) -> FactorFit {
-        let settings = Route::new(view, self, threads, observer).settings;
         // The law of the remainder, and how the noise differs, stay what they were without priors.
-        let scales = Route::scales_of(view, &self.scatter, fit.deviations.as_deref());
-        let view = &view.under(fit.law).scattered(scales.as_ref());
-        let mut level = Level { climb: self, view, bounds: fit.bounds, settings, threads, observer };
+        let scales = self.scatter.with(view, fit.deviations.as_deref());
+        let view = &view.under(fit.law).scattered(scales.as_deref());
+        let mut level = Level { climb: self, view, bounds: fit.bounds, threads, observer };
         let starts = if fit.ends.is_empty() { std::slice::from_ref(&fit.factor) } else { &fit.ends };
         let Some(found) = level.best(starts, fit.noise) else { return fit.clone() };
         let mut trace = fit.trace.clone();
@@ -76,13 +75,13 @@ impl Climb<'_> {
         let (fixed, factors): (Vec<Factor>, Vec<Factor>) = (of(Free::Weight).collect(), of(Free::Loadings).collect());
         let mut route = Route::new(view, self, threads, observer);
         let bounds = self.bounds(&route);
-        let noise = noise.unwrap_or_else(|| self.first_noise(&route));
         let known: Vec<Factor> = parts.iter().map(|part| part.factor.clone()).collect();
+        let noise = noise.unwrap_or_else(|| self.first_noise(&route, &known));
         let law = route.climb_noise(&known, noise, bounds).law;
-        let (settings, deviations) = (route.settings, route.deviations());
-        let scales = Route::scales_of(view, &self.scatter, deviations.as_deref());
-        let view = &view.under(law).scattered(scales.as_ref());
-        let mut level = Level { climb: self, view, bounds, settings, threads, observer };
+        let deviations = route.deviations();
+        let scales = self.scatter.with(view, deviations.as_deref());
+        let view = &view.under(law).scattered(scales.as_deref());
+        let mut level = Level { climb: self, view, bounds, threads, observer };
         let last = self.schedule.len() - 1;
         let found = level.climb_bound(&factors, &fixed, noise, last);
         let all: Vec<Factor> = found.fixed.iter().chain(&found.factors).cloned().collect();
@@ -121,7 +120,6 @@ struct Level<'a, 'b, 'c> {
     climb: &'a Climb<'a>,
     view: &'a View<'a>,
     bounds: Option<Bounds>,
-    settings: Settings,
     threads: Threads,
     observer: &'b mut Observer<'c>,
 }
@@ -152,16 +150,17 @@ impl Level<'_, '_, '_> {
             (Rule::Alternate(estimator, _), Some(bounds)) => Noises::Rule(*estimator, bounds),
             _ => Noises::Held,
         };
-        let way = Way { schedule: &self.climb.schedule[first..], noises, settings: self.settings };
+        let way = Way { schedule: &self.climb.schedule[first..], noises, settings: self.climb.settings() };
         believe(self.view, Known { factors, fixed, noise }, way, self.threads, self.observer)
     }
 
     /// λ and σ with the factors held, and what they leave.
     fn noise(&mut self, factors: &[Factor], noise: Noise, spread: f64, bounds: Option<Bounds>) -> Fit {
         let bounds = bounds.filter(|_| matches!(self.climb.rule, Rule::Likelihood(..)));
-        let settings = Settings { bounds, spread, ..self.settings };
+        let settings = Settings { bounds, spread, ..self.climb.settings() };
         let rest = self.view.minus(factors);
-        maximise(&rest, &[], noise, &settings, self.threads, &mut unwatched, self.observer)
+        let hill = Hill { view: &rest, parts: &[], noise, settings, threads: self.threads };
+        maximise(hill, &mut unwatched, self.observer)
     }
 
     /// What there is without the factor found, where the bound says that the matrix is better off without it. Who has

@@ -14,7 +14,8 @@ use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::{Observer, Progress, Stage};
 use crate::parallel::Threads;
-use crate::part::{Free, Part};
+use crate::part::Part;
+use crate::pass::Sums;
 use crate::view::{Factor, View};
 use std::ops::ControlFlow;
 
@@ -31,10 +32,8 @@ impl Climb<'_> {
         observer: &mut Observer,
     ) -> Vec<Factor> {
         let mut route = Route::new(view, self, threads, observer);
-        let bounds = self.bounds(&route);
-        let noise = self.first_noise(&route);
-        let parts: Vec<Part> = factors.into_iter().map(|factor| Part { factor, free: Free::Weight }).collect();
-        route.climb_all(&parts, noise, bounds, &mut unwatched).factors
+        let parts: Vec<Part> = factors.into_iter().map(Part::weight).collect();
+        self.by_rule(&mut route, &parts).0.factors
     }
 
     /// λ and σ by the rule, with all factors as they are.
@@ -42,8 +41,7 @@ impl Climb<'_> {
         let rest = view.minus(&factors);
         let mut tell = |progress: Progress| observer(progress.of(Stage::Noise, factors.len().saturating_sub(1)));
         let mut route = Route::new(&rest, self, threads, &mut tell);
-        let bounds = self.bounds(&route);
-        let fit = route.climb_noise(&factors, self.first_noise(&route), bounds);
+        let (fit, bounds) = self.by_rule(&mut route, &[]);
         let top = Top { log_likelihood: fit.log_likelihood(), factors: factors.clone() };
         route.refit(factors.clone(), &fit, bounds, top)
     }
@@ -65,7 +63,7 @@ impl Climb<'_> {
         let found: Vec<Factor> = parts.iter().map(|part| part.factor.clone()).collect();
         let noise = noise.unwrap_or_else(|| match bounds {
             Some(bounds) => route.moderate_noise(&found, &bounds),
-            None => self.first_noise(&route),
+            None => self.first_noise(&route, &found),
         });
         let before = mean_flatness(&found);
         let mut flattest = (before, found.clone());
@@ -96,11 +94,33 @@ impl Climb<'_> {
         Refit { status, settled, ..route.refit(factors, &fit, bounds, top) }
     }
 
-    /// Where λ and σ start, or what they are.
-    pub(super) fn first_noise(&self, route: &Route) -> Noise {
+    /// Climbs with λ and σ by the rule, from where it begins; and the bounds that they are held within.
+    fn by_rule(&self, route: &mut Route, parts: &[Part]) -> (Fit, Option<Bounds>) {
+        match &self.rule {
+            Rule::Fixed(noise) => (route.climb_all(parts, *noise, None, &mut unwatched), None),
+            Rule::Likelihood(shares, _) => {
+                let bounds = route.bounds(shares);
+                let noise = route.first_noise(&bounds);
+                (route.climb_all(parts, noise, Some(bounds), &mut unwatched), Some(bounds))
+            }
+            Rule::Alternate(estimator, shares) => {
+                let bounds = route.bounds(shares);
+                let noise = route.first_noise(&bounds);
+                (route.take_turns(parts, noise, *estimator, &bounds), Some(bounds))
+            }
+        }
+    }
+
+    /// Where λ and σ start with factors of whose λ and σ nothing is known, or what they are.
+    pub(super) fn first_noise(&self, route: &Route, factors: &[Factor]) -> Noise {
         match &self.rule {
             Rule::Fixed(noise) => *noise,
-            Rule::Likelihood(shares, _) | Rule::Alternate(_, shares) => route.first_noise(&route.bounds(shares)),
+            Rule::Likelihood(shares, _) => route.first_noise(&route.bounds(shares)),
+            // They are held from here on.
+            Rule::Alternate(estimator, shares) => {
+                let bounds = route.bounds(shares);
+                estimator.estimate(&route.rest(factors), &bounds).unwrap_or_else(|| route.first_noise(&bounds))
+            }
         }
     }
 
@@ -136,15 +156,19 @@ impl Route<'_, '_, '_> {
 
     /// λ and σ under which nothing that the factors leave is far out.
     fn moderate_noise(&self, factors: &[Factor], bounds: &Bounds) -> Noise {
+        bounds.clamp(moment_noise(&self.rest(factors), 1.0))
+    }
+
+    /// The sums over what factors leave.
+    fn rest(&self, factors: &[Factor]) -> Sums {
         let rest = self.view.minus(factors);
-        bounds.clamp(moment_noise(&residual_sums(&rest, &Factor::zero(&rest), self.threads), 1.0))
+        residual_sums(&rest, &Factor::zero(&rest), self.threads)
     }
 
     /// Factors with the most likely weights, λ and σ; where that would leave one of them without weight, with their own.
     fn weighed(&mut self, factors: Vec<Factor>, noise: Noise, bounds: Option<Bounds>) -> (Vec<Factor>, Fit) {
         let factors: Vec<Factor> = factors.into_iter().map(Factor::normalised).collect();
-        let weight = |factor: &Factor| Part { factor: factor.clone(), free: Free::Weight };
-        let parts: Vec<Part> = factors.iter().map(weight).collect();
+        let parts: Vec<Part> = factors.iter().cloned().map(Part::weight).collect();
         let noise = bounds.map_or(noise, |bounds| self.moderate_noise(&factors, &bounds));
         let fit = self.climb_all(&parts, noise, bounds, &mut unwatched);
         if count(&fit.factors) == count(&factors) {

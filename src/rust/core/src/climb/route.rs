@@ -4,16 +4,17 @@ use super::Climb;
 use crate::cancel::attempt;
 use crate::em;
 use crate::fit::{FactorFit, Status, Trace};
-use crate::maximise::{unwatched, Fit, Settings, Watch};
+use crate::maximise::{unwatched, Fit, Hill, Settings, Watch};
 use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Estimator, LawFamily, Noise, Scales, Scatter, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
-use crate::part::{Free, Part};
+use crate::part::Part;
 use crate::pass::{product, sweep, Depth, Model, Question, Sums};
 use crate::start::Start;
 use crate::vector::dot;
 use crate::view::{Factor, View};
+use std::borrow::Cow;
 
 /// The least σ, in units in which the matrix has a root mean square near 1.
 const LEAST_SIGMA: f64 = 1e-8;
@@ -37,9 +38,9 @@ pub(super) struct Route<'a, 'b, 'c> {
     /// What is known of the noise of entries.
     pub(super) scatter: &'a Scatter,
     /// What the last climb found of it.
-    pub(super) scales: Option<Scales>,
-    /// What every climb has in common; its bounds are another one's each time.
-    pub(super) settings: Settings,
+    pub(super) scales: Option<Cow<'a, Scales>>,
+    /// What all climbs have in common; each brings its own bounds.
+    settings: Settings,
     /// The sums over the view before the factor is taken out: its mean and variance are those of its entries.
     initial: Sums,
     pub(super) threads: Threads,
@@ -50,17 +51,16 @@ pub(super) struct Route<'a, 'b, 'c> {
 
 impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
     pub(super) fn new(view: &'a View<'a>, climb: &'a Climb, threads: Threads, observer: &'b mut Observer<'c>) -> Self {
-        let Climb { law: family, scatter, tolerance, iterations, .. } = climb;
+        let Climb { family, scatter, .. } = climb;
         let initial = residual_sums(view, &Factor::zero(view), threads);
         let largest = if view.is_symmetric() { (MOST_SHARE * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
-        let settings = Settings { bounds: None, largest, spread: 0.0, tolerance: *tolerance, iterations: *iterations };
         Self {
             view,
             family,
             weights: family.first(),
             scatter,
             scales: scatter.first(view),
-            settings,
+            settings: Settings { largest, ..climb.settings() },
             initial,
             threads,
             observer,
@@ -74,34 +74,9 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
         self.settings.iterations = self.settings.iterations.min(iterations);
     }
 
-    /// The scales that a route with a fit's deviations has.
-    pub(super) fn scales_of(view: &View, scatter: &Scatter, deviations: Option<&[f64]>) -> Option<Scales> {
-        let (rows, columns) = (vec![1.0; view.nrow()], vec![1.0; view.ncol()]);
-        match (scatter, deviations) {
-            (Scatter::Known(scales), _) => Some(scales.clone()),
-            (_, Some(found)) if view.is_symmetric() => {
-                let roots: Vec<f64> = found.iter().map(|deviation| deviation.sqrt()).collect();
-                Some(Scales::Outer { rows: roots.clone(), columns: roots })
-            }
-            (Scatter::Columns, Some(found)) => Some(Scales::Outer { rows, columns: found.to_vec() }),
-            (_, Some(found)) => Some(Scales::Outer { rows: found.to_vec(), columns }),
-            _ => None,
-        }
-    }
-
     /// The standard deviations of the noise of rows, or columns, in units of σ, where they were estimated.
     pub(super) fn deviations(&self) -> Option<Vec<f64>> {
-        match (&self.scales, self.scatter) {
-            (Some(Scales::Outer { columns, .. }), Scatter::Columns) if !self.view.is_symmetric() => {
-                Some(columns.clone())
-            }
-            (Some(Scales::Outer { rows, .. }), Scatter::Rows | Scatter::Columns) => Some(if self.view.is_symmetric() {
-                rows.iter().map(|root| root * root).collect()
-            } else {
-                rows.clone()
-            }),
-            _ => None,
-        }
+        self.scatter.deviations(self.view, self.scales.as_deref())
     }
 
     /// What λ and σ of this factor are held within.
@@ -128,36 +103,32 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
     /// The factor after a few EM steps.
     pub(super) fn em_steps(&mut self, start: &Start, noise: Noise, iterations: usize) -> Factor {
         let settings = em::Settings { noise, estimator: None, rounds: 1, iterations, tolerance: 0.0, trace: false };
-        let factor = em::iterate(self.view, start.clone(), &settings, self.threads, self.observer).factor;
+        let factor = em::iterate(self.view, Some(start.clone()), &settings, self.threads, self.observer).factor;
         Factor { d: factor.d.max(0.0), ..factor }
     }
 
     /// Climbs in the loadings and, where there are bounds, in λ and σ.
     pub(super) fn climb(&mut self, factor: &Factor, noise: Noise, bounds: Option<Bounds>) -> Fit {
-        let part = Part { factor: factor.clone(), free: Free::Loadings };
-        self.climb_all(&[part], noise, bounds, &mut unwatched)
+        self.climb_all(&[Part::loadings(factor.clone())], noise, bounds, &mut unwatched)
     }
 
     /// Climbs with all the factors given, which are shown to `watch` after every step.
     pub(super) fn climb_all(&mut self, parts: &[Part], noise: Noise, bounds: Option<Bounds>, watch: &mut Watch) -> Fit {
-        self.maximise(self.view, parts, noise, bounds, watch)
+        self.maximise(self.hill(self.view, parts, noise, bounds), watch)
     }
 
     /// Climbs in λ and σ alone, where there are bounds.
     pub(super) fn climb_noise(&mut self, factors: &[Factor], noise: Noise, bounds: Option<Bounds>) -> Fit {
-        self.maximise(&self.view.minus(factors), &[], noise, bounds, &mut unwatched)
+        let rest = self.view.minus(factors);
+        self.maximise(self.hill(&rest, &[], noise, bounds), &mut unwatched)
     }
 
-    fn maximise(
-        &mut self,
-        view: &View,
-        parts: &[Part],
-        noise: Noise,
-        bounds: Option<Bounds>,
-        watch: &mut Watch,
-    ) -> Fit {
-        let settings = Settings { bounds, ..self.settings };
-        let mut fit = self.climb_in_turns(view, parts, noise, &settings, watch);
+    fn hill<'h>(&self, view: &'h View<'h>, parts: &'h [Part], noise: Noise, bounds: Option<Bounds>) -> Hill<'h> {
+        Hill { view, parts, noise, settings: Settings { bounds, ..self.settings }, threads: self.threads }
+    }
+
+    fn maximise(&mut self, hill: Hill, watch: &mut Watch) -> Fit {
+        let mut fit = self.climb_in_turns(hill, watch);
         self.stage += 1;
         self.trace.extend(fit.trace.drain(..).map(|row| Trace { stage: self.stage, ..row }));
         fit
@@ -165,26 +136,27 @@ impl<'a, 'b, 'c> Route<'a, 'b, 'c> {
 
     /// Climbs with λ and σ held, and then estimates them, until they no longer change.
     pub(super) fn take_turns(
-        mut self,
-        factor: &Factor,
+        &mut self,
+        parts: &[Part],
         noise: Noise,
         estimator: &dyn Estimator,
-        bounds: Bounds,
-    ) -> FactorFit {
-        let mut fit = self.climb(factor, noise, None);
+        bounds: &Bounds,
+    ) -> Fit {
+        let mut fit = self.climb_all(parts, noise, None, &mut unwatched);
         for _ in 0..MOST_TURNS {
-            let Some(noise) = estimator.estimate(&fit.sums, &bounds) else {
-                return FactorFit { status: Status::Noise, ..self.end(fit.only(), &fit, Some(bounds)) };
+            let Some(noise) = estimator.estimate(&fit.sums, bounds) else {
+                return Fit { status: Status::Noise, ..fit };
             };
             if same_noise(noise, fit.noise) || fit.status == Status::Interrupted {
-                return self.end(fit.only(), &fit, Some(bounds));
+                return fit;
             }
-            match attempt(|| self.climb(&fit.only(), noise, None)) {
+            let parts = fit.parts(parts);
+            match attempt(|| self.climb_all(&parts, noise, None, &mut unwatched)) {
                 Some(next) => fit = next,
                 None => fit.status = Status::Interrupted,
             }
         }
-        FactorFit { status: Status::Maxiter, ..self.end(fit.only(), &fit, Some(bounds)) }
+        Fit { status: Status::Maxiter, ..fit }
     }
 
     /// What was found.

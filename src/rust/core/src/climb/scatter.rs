@@ -4,6 +4,7 @@ use super::route::Route;
 use crate::noise::{Bounds, Noise, Scales, Scatter};
 use crate::pass::{sweep, Depth, Model, Question, Sweep};
 use crate::view::{Factor, View};
+use std::borrow::Cow;
 
 /// The most steps of EM in a turn.
 const STEPS: usize = 20;
@@ -12,21 +13,49 @@ const STEPS: usize = 20;
 const STRETCH: f64 = 1.5;
 
 /// Scales with their σ, and the log-likelihood under them.
-pub(super) struct Scattered {
-    pub(super) scales: Option<Scales>,
+pub(super) struct Scattered<'a> {
+    pub(super) scales: Option<Cow<'a, Scales>>,
     pub(super) noise: Noise,
     pub(super) log_likelihood: f64,
 }
 
 impl Scatter {
     /// The scales to start from; none where all are 1.
-    pub(super) fn first(&self, view: &View) -> Option<Scales> {
-        let even = || Scales::Outer { rows: vec![1.0; view.nrow()], columns: vec![1.0; view.ncol()] };
+    pub(super) fn first(&self, view: &View) -> Option<Cow<'_, Scales>> {
         match self {
             Self::Even => None,
-            Self::Rows | Self::Columns => Some(even()),
-            Self::Known(scales) => Some(scales.clone()),
+            Self::Rows | Self::Columns => Some(Cow::Owned(outer(view, None, None))),
+            Self::Known(scales) => Some(Cow::Borrowed(scales)),
         }
+    }
+
+    /// The scales of a fit that found these deviations.
+    pub(super) fn with(&self, view: &View, deviations: Option<&[f64]>) -> Option<Cow<'_, Scales>> {
+        if let Self::Known(scales) = self {
+            return Some(Cow::Borrowed(scales));
+        }
+        let found = deviations?;
+        Some(Cow::Owned(if view.is_symmetric() {
+            let roots: Vec<f64> = found.iter().map(|deviation| deviation.sqrt()).collect();
+            Scales::Outer { rows: roots.clone(), columns: roots }
+        } else if *self == Self::Columns {
+            outer(view, None, Some(found))
+        } else {
+            outer(view, Some(found), None)
+        }))
+    }
+
+    /// The standard deviations of the noise of rows, or columns, in units of σ, where they were estimated: the inverse of
+    /// [`Scatter::with`].
+    pub(super) fn deviations(&self, view: &View, scales: Option<&Scales>) -> Option<Vec<f64>> {
+        let Some(Scales::Outer { rows, columns }) = scales.filter(|_| self.is_free()) else { return None };
+        Some(if view.is_symmetric() {
+            rows.iter().map(|root| root * root).collect()
+        } else if *self == Self::Columns {
+            columns.clone()
+        } else {
+            rows.clone()
+        })
     }
 
     /// Whether they are to be estimated.
@@ -35,9 +64,21 @@ impl Scatter {
     }
 }
 
+/// Scales of rows and of columns, 1 where nothing is given.
+fn outer(view: &View, rows: Option<&[f64]>, columns: Option<&[f64]>) -> Scales {
+    let side = |given: Option<&[f64]>, count: usize| given.map_or_else(|| vec![1.0; count], <[f64]>::to_vec);
+    Scales::Outer { rows: side(rows, view.nrow()), columns: side(columns, view.ncol()) }
+}
+
 impl Route<'_, '_, '_> {
     /// Steps of EM, stretched, while they gain more than `least`; none that loses is taken.
-    pub(super) fn climb_scales(&self, rest: &View, start: Scattered, bounds: Option<Bounds>, least: f64) -> Scattered {
+    pub(super) fn climb_scales<'s>(
+        &self,
+        rest: &View,
+        start: Scattered<'s>,
+        bounds: Option<Bounds>,
+        least: f64,
+    ) -> Scattered<'s> {
         let mut here = start;
         let mut stretch = 1.0;
         for _ in 0..STEPS {
@@ -46,12 +87,14 @@ impl Route<'_, '_, '_> {
                 look(&rest.scattered(Some(&scales)), noise, Depth::Likelihood, self).sums.log_likelihood(noise);
             let gain = log_likelihood - here.log_likelihood;
             if gain > 0.0 {
-                here = Scattered { scales: Some(scales), noise, log_likelihood };
+                here = Scattered { scales: Some(Cow::Owned(scales)), noise, log_likelihood };
             }
-            match gain > least {
-                true => stretch *= STRETCH,
-                false if stretch > 1.0 => stretch = 1.0,
-                false => break,
+            if gain > least {
+                stretch *= STRETCH;
+            } else if stretch > 1.0 {
+                stretch = 1.0;
+            } else {
+                break;
             }
         }
         here
@@ -59,8 +102,8 @@ impl Route<'_, '_, '_> {
 
     /// The M-step; `None` where nothing is free.
     fn step(&self, rest: &View, here: &Scattered, stretch: f64, bounds: Option<Bounds>) -> Option<(Scales, Noise)> {
-        let Some(Scales::Outer { rows, columns }) = &here.scales else { return None };
-        let found = look(&rest.scattered(here.scales.as_ref()), here.noise, Depth::Deviation, self);
+        let Some(Scales::Outer { rows, columns }) = here.scales.as_deref() else { return None };
+        let found = look(&rest.scattered(here.scales.as_deref()), here.noise, Depth::Deviation, self);
         let by_column = self.scatter == &Scatter::Columns && !rest.is_symmetric();
         let (old, sums, counts) = if by_column {
             (columns, found.products.columns, found.curvatures.columns)

@@ -10,11 +10,11 @@ use super::route::Route;
 use super::scatter::Scattered;
 use crate::cancel::attempt;
 use crate::fit::Status;
-use crate::maximise::{maximise, Fit, Settings, Watch};
+use crate::maximise::{maximise, Fit, Hill, Settings, Watch};
 use crate::noise::{Noise, Scales};
-use crate::part::Part;
 use crate::pass::{sweep, Depth, Model, Sums};
 use crate::view::{Factor, View};
+use std::borrow::Cow;
 
 /// The most turns.
 const MOST_TURNS: usize = 50;
@@ -27,25 +27,18 @@ const HALVINGS: usize = 6;
 
 /// What is known of the law of the remainder, and of how the noise differs.
 #[derive(Clone)]
-struct Remainder {
+struct Remainder<'a> {
     weights: Vec<f64>,
-    scales: Option<Scales>,
+    scales: Option<Cow<'a, Scales>>,
 }
 
-impl Route<'_, '_, '_> {
-    /// Climbs as `settings` say, the law of the remainder included.
-    pub(super) fn climb_in_turns(
-        &mut self,
-        view: &View,
-        parts: &[Part],
-        noise: Noise,
-        settings: &Settings,
-        watch: &mut Watch,
-    ) -> Fit {
+impl<'a> Route<'a, '_, '_> {
+    /// Climbs, the law of the remainder included.
+    pub(super) fn climb_in_turns(&mut self, hill: Hill, watch: &mut Watch) -> Fit {
         let first = self.family.first();
         let weights = self.weights.iter().zip(&first).map(|(old, first)| (1.0 - FRESH) * old + FRESH * first);
         let mut here = Remainder { weights: weights.collect(), scales: self.scales.clone() };
-        let mut fit = self.climb_with(&here, view, parts, noise, settings, watch);
+        let mut fit = self.climb_with(&here, hill, watch);
         if here.weights.is_empty() && !self.scatter.is_free() {
             return fit;
         }
@@ -54,8 +47,8 @@ impl Route<'_, '_, '_> {
                 break;
             }
             // Without factors that climb, the view is without all of them already.
-            let rest = if parts.is_empty() { *view } else { view.minus(&fit.factors) };
-            let Some(better) = attempt(|| self.better(&rest, &fit, &here, settings)) else {
+            let rest = if hill.parts.is_empty() { *hill.view } else { hill.view.minus(&fit.factors) };
+            let Some(better) = attempt(|| self.better(&rest, &fit, &here, &hill.settings)) else {
                 fit.status = Status::Interrupted;
                 break;
             };
@@ -64,16 +57,14 @@ impl Route<'_, '_, '_> {
                 fit.status = Status::Maxiter;
                 break;
             }
-            let factors = fit.factors.iter().zip(parts);
-            let parts: Vec<Part> =
-                factors.map(|(factor, part)| Part { factor: factor.clone(), free: part.free }).collect();
-            let Some(next) = attempt(|| self.climb_with(&better, view, &parts, noise, settings, watch)) else {
+            let next = Hill { parts: &fit.parts(hill.parts), noise, ..hill };
+            let Some(next) = attempt(|| self.climb_with(&better, next, watch)) else {
                 fit.status = Status::Interrupted;
                 break;
             };
             here = better;
             fit.trace.extend(next.trace.iter().copied());
-            fit = Fit { trace: fit.trace, sweeps: fit.sweeps + next.sweeps, ..next };
+            fit = Fit { trace: fit.trace, ..next };
         }
         self.weights = here.weights;
         self.scales = here.scales;
@@ -81,25 +72,23 @@ impl Route<'_, '_, '_> {
     }
 
     /// Climbs with the remainder as it is.
-    fn climb_with(
-        &mut self,
-        remainder: &Remainder,
-        view: &View,
-        parts: &[Part],
-        noise: Noise,
-        settings: &Settings,
-        watch: &mut Watch,
-    ) -> Fit {
-        let view = view.under(self.family.law(&remainder.weights));
-        let view = view.scattered(remainder.scales.as_ref());
-        maximise(&view, parts, noise, settings, self.threads, watch, self.observer)
+    fn climb_with(&mut self, remainder: &Remainder, hill: Hill, watch: &mut Watch) -> Fit {
+        let view = hill.view.under(self.family.law(&remainder.weights));
+        let view = view.scattered(remainder.scales.as_deref());
+        maximise(Hill { view: &view, ..hill }, watch, self.observer)
     }
 
     /// A better remainder, and its λ and σ, with all else held; `None` where it gains too little to go on.
-    fn better(&self, rest: &View, fit: &Fit, here: &Remainder, settings: &Settings) -> Option<(Remainder, Noise)> {
+    fn better(
+        &self,
+        rest: &View,
+        fit: &Fit,
+        here: &Remainder<'a>,
+        settings: &Settings,
+    ) -> Option<(Remainder<'a>, Noise)> {
         let least = settings.tolerance * fit.sums.count;
         let Remainder { weights, scales } = here.clone();
-        let (weights, gain) = self.climb_weights(&rest.scattered(scales.as_ref()), fit, weights, least);
+        let (weights, gain) = self.climb_weights(&rest.scattered(scales.as_deref()), fit, weights, least);
         if !self.scatter.is_free() {
             return (gain > least).then_some((Remainder { weights, scales }, fit.noise));
         }
@@ -152,8 +141,8 @@ impl Route<'_, '_, '_> {
     }
 }
 
-/// `θ_0 + 2a r + a² v` with `r = θ_1 − θ_0`, `v = θ_2 − 2θ_1 + θ_0` and `a = ‖r‖/‖v‖` or less, so that nothing vanishes that had weight; `None`
-/// where that is no more than a step of EM, or something was dropped.
+/// `θ_0 + 2a r + a² v` with `r = θ_1 − θ_0`, `v = θ_2 − 2θ_1 + θ_0` and `a = ‖r‖/‖v‖` or less, so that nothing vanishes
+/// that had weight; `None` where that is no more than a step of EM, or something was dropped.
 fn extrapolated(start: &[f64], once: &[f64], twice: &[f64]) -> Option<Vec<f64>> {
     if twice.iter().zip(start).any(|(two, start)| *two == 0.0 && *start > 0.0) {
         return None;

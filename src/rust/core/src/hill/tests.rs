@@ -32,7 +32,7 @@ fn slopes_are_differences(storage: &dyn Storage, symmetric: bool, free: &[Free])
     let settings =
         Settings { bounds: Some(BOUNDS), largest: f64::INFINITY, spread: 0.0, tolerance: 0.0, iterations: 1 };
     let noise = Noise { lambda: 1.3, sigma: 0.4 };
-    let hill = Hill { view: &view, parts: &parts, noise, settings: &settings, threads: Threads::new(1) };
+    let hill = Hill { view: &view, parts: &parts, noise, settings, threads: Threads::new(1) };
     let theta = hill.start();
     let here = hill.evaluate(&theta);
     for index in 0..theta.len() {
@@ -86,7 +86,7 @@ fn several_factors_are_as_likely_as_one_and_the_rest_taken_out() {
     let value = |parts: &[Part], taken: &[Part]| {
         let taken: Vec<Factor> = taken.iter().map(|part| part.factor.clone()).collect();
         let view = View::new(&dense, &taken, false);
-        let hill = Hill { view: &view, parts, noise, settings: &settings, threads: Threads::new(2) };
+        let hill = Hill { view: &view, parts, noise, settings, threads: Threads::new(2) };
         hill.evaluate(&hill.start())
     };
     let (joint, single) = (value(&all, &[]), value(&all[..1], &all[1..]));

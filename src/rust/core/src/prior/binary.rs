@@ -3,7 +3,7 @@
 use super::component::Component;
 use super::estimated::Estimated;
 use super::search::{highest, Point};
-use super::slab::{knots, Slab};
+use super::slab::{knots, Best, Slab};
 use super::{check_positive, check_probability, Family, Hyperparameter, Observations, Prior};
 use crate::error::Error;
 use std::f64::consts::LN_2;
@@ -31,6 +31,13 @@ const STEP: f64 = 2.0;
 /// Knots of the scan for the ratio: a factor of 2 apart.
 const RATIO_KNOTS: usize = 11;
 
+/// What goes with a ratio.
+#[derive(Clone, Copy)]
+struct Place {
+    log_location: f64,
+    weight: f64,
+}
+
 impl Binary {
     /// The family with the prior probability that `w` is not 0, the location, and the standard deviation in units of
     /// the location, each given or to be estimated.
@@ -46,7 +53,7 @@ impl Binary {
     /// Each slope `E[w] (x − μ)/r² − q²` is negative beyond the largest `x`, so the best location is not. Hills are no
     /// narrower than a normal that is blurred by the noise, and knots up to two deviations of that apart told them from
     /// each other in trials on continuous loadings.
-    fn best_location(&self, observations: &Observations, ratio: f64) -> Point<(f64, f64)> {
+    fn best_location(&self, observations: &Observations, ratio: f64) -> Point<Best> {
         let slab = Slab { observations, weight: self.weight };
         if let Some(location) = self.location {
             let best = slab.best_scale(Component::normal(location, ratio * location), &[0.0]);
@@ -58,12 +65,12 @@ impl Binary {
         slab.best_scale(Component::normal(1.0, ratio), &knots(observations, largest, step))
     }
 
-    /// The best ratio's log, and with it the location's log and the weight.
-    fn best_ratio(&self, observations: &Observations) -> Point<(f64, f64)> {
+    /// The best ratio's log, and with it the best location and weight.
+    fn best_ratio(&self, observations: &Observations) -> Point<Place> {
         let look = |at: f64| {
             let best = self.best_location(observations, at.exp());
-            let (weight, width_slope) = best.with;
-            Point { at, value: best.value, slope: width_slope, with: (best.at, weight) }
+            let Best { weight, width_slope } = best.with;
+            Point { at, value: best.value, slope: width_slope, with: Place { log_location: best.at, weight } }
         };
         let (least, most) = (RATIOS.0.ln(), RATIOS.1.ln());
         let knot = |index: usize| least + (most - least) * index as f64 / (RATIO_KNOTS - 1) as f64;
@@ -73,14 +80,14 @@ impl Binary {
 
 impl Family for Binary {
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
-        let (ratio, log_location, weight) = match self.ratio {
+        let (ratio, Place { log_location, weight }) = match self.ratio {
             Some(ratio) => {
                 let best = self.best_location(observations, ratio);
-                (ratio, best.at, best.with.0)
+                (ratio, Place { log_location: best.at, weight: best.with.weight })
             }
             None => {
                 let best = self.best_ratio(observations);
-                (best.at.exp(), best.with.0, best.with.1)
+                (best.at.exp(), best.with)
             }
         };
         let location = self.location.unwrap_or_else(|| log_location.exp());

@@ -22,7 +22,7 @@
 //! | [`Binary`] | `(1 − π) δ₀ + π N₊(μ, (ρμ)²)` | `π`, `μ`, `ρ` |
 //! | [`Mixture`] | `Σ π_k g_k`, half-normals or exponentials | scales, `π_k` |
 //!
-//! `N₊` is truncated to `[0, ∞)`. All but the first are mixtures of the components in [`component`], put together in
+//! `N₊` is truncated to `[0, ∞)`. All but the first two are mixtures of the components in [`component`], put together in
 //! `estimated`. To add a family, implement [`Family`] in a file of its own; a prior that is no such mixture implements
 //! [`Prior`], too.
 

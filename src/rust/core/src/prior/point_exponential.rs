@@ -3,7 +3,7 @@
 use super::component::Component;
 use super::estimated::Estimated;
 use super::search::Point;
-use super::slab::{knots, Slab};
+use super::slab::{knots, Best, Slab};
 use super::{check_positive, check_probability, Family, Hyperparameter, Observations, Prior};
 use crate::error::Error;
 use crate::normal::truncated;
@@ -32,7 +32,7 @@ impl Family for PointExponential {
             Some(rate) => slab.best_scale(Component::Exponential { rate }, &[0.0]),
             None => best_log_mean(slab),
         };
-        let (weight, _) = best.with;
+        let weight = best.with.weight;
         let rate = self.rate.unwrap_or_else(|| (-best.at).exp());
         let hyperparameters =
             vec![Hyperparameter::new("weight", vec![weight], 0), Hyperparameter::new("rate", vec![rate], -1)];
@@ -45,7 +45,7 @@ impl Family for PointExponential {
 /// The best mean is `Σ γ_i E[w_i]/Σ γ_i`, an average of posterior means under the exponential. None of them exceeds
 /// that under the flat prior, so neither does the best mean. The likelihood changes slowly with its log, so knots a
 /// factor of 2 apart tell its hills from each other.
-pub(super) fn best_log_mean(slab: Slab) -> Point<(f64, f64)> {
+pub(super) fn best_log_mean(slab: Slab) -> Point<Best> {
     let flat = slab.observations.iter().map(|(x, s)| s * truncated(x / s).mean);
     let knots = knots(slab.observations, flat.fold(0.0, f64::max), |_| LN_2);
     slab.best_scale(Component::Exponential { rate: 1.0 }, &knots)

@@ -16,12 +16,20 @@ pub(super) struct Slab<'a, 'b> {
     pub(super) weight: Option<f64>,
 }
 
+/// What comes with a scale.
+#[derive(Clone, Copy)]
+pub(super) struct Best {
+    /// The weight, the best one where it is not given.
+    pub(super) weight: f64,
+    /// The slope of the log-likelihood in the log of the width.
+    pub(super) width_slope: f64,
+}
+
 impl Slab<'_, '_> {
     /// The best scale of `unit`, whose own scale is 1, among those that `knots` tell apart (as logs), with its weight.
-    /// Of what comes with it, the second is the slope in the log of the width.
     ///
     /// Of many observations a sample is scanned, to see which hill is the highest; that one is climbed with all of them.
-    pub(super) fn best_scale(&self, unit: Component, knots: &[f64]) -> Point<(f64, f64)> {
+    pub(super) fn best_scale(&self, unit: Component, knots: &[f64]) -> Point<Best> {
         let sample = if knots.len() > 1 { self.observations.sample(MOST_SCANNED) } else { None };
         let near = sample.and_then(|(x, s)| {
             let observations = &Observations::new(&x, &s).ok()?.on(self.observations.threads());
@@ -30,7 +38,7 @@ impl Slab<'_, '_> {
             Some(place.saturating_sub(NEIGHBOURS)..(place + NEIGHBOURS).min(knots.len()))
         });
         let mut best = self.highest(unit, &knots[near.unwrap_or(0..knots.len())]);
-        if best.with.0 == 0.0 && knots.len() > 1 {
+        if best.with.weight == 0.0 && knots.len() > 1 {
             // A slab without weight may have any scale.
             best.at = self.observations.least_deviation().ln();
         }
@@ -38,14 +46,14 @@ impl Slab<'_, '_> {
     }
 
     /// The highest of the hills of all observations.
-    fn highest(&self, unit: Component, knots: &[f64]) -> Point<(f64, f64)> {
+    fn highest(&self, unit: Component, knots: &[f64]) -> Point<Best> {
         let look = |slab: &Slab, log_scale: f64| slab.look(log_scale, unit.scaled(log_scale.exp()));
         let weight = self.weight;
         let at_knot = |knot: usize, observations| look(&Slab { observations: &observations, weight }, knots[knot]);
         highest(&self.observations.repeatedly(knots.len(), at_knot), |log_scale| look(self, log_scale))
     }
 
-    fn look(&self, at: f64, slab: Component) -> Point<(f64, f64)> {
+    fn look(&self, at: f64, slab: Component) -> Point<Best> {
         let explained = self.observations.map(|x, s| slab.explain(x, s));
         let weight = self.weight.unwrap_or_else(|| best_weight(&explained));
         let (log_weight, log_rest) = (weight.ln(), (-weight).ln_1p());
@@ -67,7 +75,7 @@ impl Slab<'_, '_> {
         });
         let total = |which: usize| parts.iter().map(|part| part[which]).sum();
         let (value, slope, width_slope) = (total(0), total(1), total(2));
-        Point { at, value, slope, with: (weight, width_slope) }
+        Point { at, value, slope, with: Best { weight, width_slope } }
     }
 }
 

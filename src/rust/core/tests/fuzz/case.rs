@@ -85,7 +85,7 @@ impl Case {
         let climb = Climb {
             rule: settings.rule(),
             schedule: pairs.map(|(u, v)| Stage { rows: u.as_ref(), columns: v.as_ref() }).collect(),
-            law: settings.law.clone(),
+            family: settings.law.clone(),
             scatter: settings.scatter.clone(),
             tolerance: 1e-8,
             iterations: 1000,

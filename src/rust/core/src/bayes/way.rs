@@ -1,0 +1,73 @@
+//! What a climb of the bound is told, and what it returns.
+
+use super::belief::Beliefs;
+use crate::fit::{Status, Trace};
+use crate::maximise::Settings;
+use crate::noise::{Bounds, Estimator, Noise};
+use crate::pass::Sums;
+use crate::prior::Family;
+use crate::view::Factor;
+
+/// The priors of one stage of a schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'a> {
+    /// That of the loadings of the rows.
+    pub rows: &'a dyn Family,
+    /// That of the loadings of the columns, where the matrix is not symmetric.
+    pub columns: &'a dyn Family,
+}
+
+/// How λ and σ follow the beliefs.
+#[derive(Clone, Copy)]
+pub enum Noises<'a> {
+    /// They are held.
+    Held,
+    /// They climb the bound, within bounds of their own.
+    Climb(Bounds),
+    /// A rule gives them after each round.
+    Rule(&'a dyn Estimator, Bounds),
+}
+
+/// Where a climb of the bound begins.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The factors, for now known for certain.
+    pub factors: &'a [Factor],
+    /// Factors whose loadings stay, and whose weights climb with λ and σ.
+    pub fixed: &'a [Factor],
+    /// λ and σ.
+    pub noise: Noise,
+}
+
+/// How the bound is climbed.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// The priors, one stage after another.
+    pub schedule: &'a [Stage<'a>],
+    /// How λ and σ follow.
+    pub noises: Noises<'a>,
+    /// When to stop; no more of it is used.
+    pub settings: Settings,
+}
+
+/// Where a climb of the bound ended.
+pub struct Believed {
+    /// What is believed of each factor.
+    pub beliefs: Vec<Beliefs>,
+    /// The factors of the means, of unit norm; zero where a prior took a factor away.
+    pub factors: Vec<Factor>,
+    /// The fixed factors, with their weights.
+    pub fixed: Vec<Factor>,
+    /// λ and σ.
+    pub noise: Noise,
+    /// The sums of a sweep at the means.
+    pub sums: Sums,
+    /// The variance of the factors, summed over the entries.
+    pub spread: f64,
+    /// The bound.
+    pub elbo: f64,
+    /// A value a step.
+    pub trace: Vec<Trace>,
+    /// Why it ended.
+    pub status: Status,
+}

@@ -1,0 +1,97 @@
+//! What R says of the model: the law of the remainder, the noise, factors.
+
+use super::Options;
+use extendr_api::prelude::*;
+use nmu_core::noise::{Law, LawFamily, Means, Noise, Scales, Scatter};
+use nmu_core::view::Factor;
+
+impl Options {
+    /// What is known of the law of the remainder: `means` and `weights` in units of their own, or that it is a point mass
+    /// `tied` to an exponential.
+    pub(super) fn family(&self) -> Result<LawFamily, String> {
+        let list = self.list("law")?.ok_or("option law is NULL")?;
+        let means: Vec<f64> = list.get("means")?;
+        let weights: Option<Vec<f64>> = list.get("weights")?;
+        match weights {
+            _ if list.flag("tied")? => Ok(LawFamily::PointExponential),
+            Some(weights) => Law::new(weights.into_iter().zip(means)).map(LawFamily::Known),
+            None => Means::new(&means).map(LawFamily::Mixture),
+        }
+        .map_err(|error| error.to_string())
+    }
+
+    /// The law of the remainder, all of which is known.
+    pub(crate) fn law(&self) -> Result<Law, String> {
+        match self.family()? {
+            LawFamily::Known(law) => Ok(law),
+            _ => Err("the law of the remainder is not known".to_string()),
+        }
+    }
+
+    /// How the noise differs: `scatter` is a word, or what is known of it.
+    pub(super) fn scatter(&self) -> Result<Scatter, String> {
+        Ok(match self.find("scatter")?.as_str() {
+            Some("constant") => Scatter::Even,
+            Some("row") => Scatter::Rows,
+            Some("column") => Scatter::Columns,
+            Some(other) => return Err(format!("noise does not differ by {other}")),
+            None => self.scales()?.map_or(Scatter::Even, Scatter::Known),
+        })
+    }
+
+    /// Standard deviations of the noise of entries, in units of σ: numbers for `rows` and `columns`, or for `entries`, or
+    /// `NULL`.
+    pub(crate) fn scales(&self) -> Result<Option<Scales>, String> {
+        let Some(list) = self.list("scatter")? else { return Ok(None) };
+        let entries = list.find("entries")?;
+        let scales = if entries.is_null() {
+            Scales::outer(list.get("rows")?, list.get("columns")?)
+        } else {
+            // As many as the matrix has entries.
+            let values = entries.as_real_slice().ok_or("option entries has the wrong type")?;
+            let mut copied = Vec::new();
+            copied.try_reserve_exact(values.len()).map_err(|_| "no memory for the noise of all entries".to_string())?;
+            copied.extend_from_slice(values);
+            Scales::entries(copied)
+        };
+        scales.map(Some).map_err(|error| error.to_string())
+    }
+
+    /// λ and σ, in units in which entries are multiplied by `scale`.
+    pub(crate) fn noise(&self, scale: f64) -> Result<Noise, String> {
+        Ok(Noise { lambda: self.get::<f64>("lambda")? / scale, sigma: self.get::<f64>("sigma")? * scale })
+    }
+
+    /// The loadings of the columns alone.
+    pub(crate) fn columns(&self, ncol: usize) -> Result<Vec<Vec<f64>>, String> {
+        let v: Vec<f64> = self.get("v")?;
+        Ok(v.chunks_exact(ncol).map(<[f64]>::to_vec).collect())
+    }
+
+    /// λ and σ of the factors that are kept, if there are any and these are known.
+    pub(super) fn kept_noise(&self, scale: f64) -> Result<Option<Noise>, String> {
+        let Some(kept) = self.list("kept")? else { return Ok(None) };
+        // R has NA where they were not estimated, and that is no number.
+        let number = |name: &str| kept.get::<Option<f64>>(name);
+        let (Some(lambda), Some(sigma)) = (number("lambda")?, number("sigma")?) else { return Ok(None) };
+        let noise = Noise { lambda: lambda / scale, sigma: sigma * scale };
+        Ok(Some(noise).filter(|noise| noise.lambda.is_finite() && noise.sigma.is_finite()))
+    }
+
+    /// Factors as R has them: `NULL`, or a list of `d`, `u` and `v`, matrices with a column a factor; `v` is `NULL` where
+    /// the matrix is symmetric.
+    pub(crate) fn factors(&self, name: &str, scale: f64) -> Result<Vec<Factor>, String> {
+        let Some(list) = self.list(name)? else { return Ok(Vec::new()) };
+        let d: Vec<f64> = list.get("d")?;
+        let (u, v): (RMatrix<f64>, Option<RMatrix<f64>>) = (list.get("u")?, list.get("v")?);
+        let column = |matrix: &RMatrix<f64>, index: usize| -> Vec<f64> {
+            matrix.data().iter().skip(index * matrix.nrows()).take(matrix.nrows()).copied().collect()
+        };
+        let factor = |(index, d): (usize, &f64)| Factor {
+            d: d * scale,
+            u: column(&u, index),
+            v: v.as_ref().map(|v| column(v, index)),
+        };
+        Ok(d.iter().enumerate().map(factor).collect())
+    }
+}
