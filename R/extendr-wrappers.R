@@ -36,6 +36,10 @@ core_project <- function(a, options) .Call(wrap__core_project, a, options)
 #' @noRd
 core_standard_errors <- function(a, options) .Call(wrap__core_standard_errors, a, options)
 
+#' The log-likelihood of the matrix under the factors of a fit.
+#' @noRd
+core_log_likelihood <- function(a, options) .Call(wrap__core_log_likelihood, a, options)
+
 #' The normal-means problem: a prior's hyperparameters, and the posterior of each observation. Observations are in
 #' units of the core, as in a fit: those of the prior times `unit`.
 #' @noRd

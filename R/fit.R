@@ -223,6 +223,31 @@ fit_problem <- function(fit, missing) {
   )
 }
 
+#' Ask the core about a fit and its data
+#'
+#' @param core_function A function of the core that takes a matrix and options.
+#' @param fit An object of class `nmu_fit`.
+#' @param A Its data.
+#' @param call The user's call.
+#' @return Its value.
+#' @noRd
+ask_core <- function(core_function, fit, A, call) {
+  scan <- scan_matrix(A, call, symmetric = fit$symmetric)
+  check_entries(scan, call, missing = TRUE)
+  if (fit$symmetric && !scan$symmetric) {
+    abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call)
+  }
+  options <- c(fit_problem(fit, scan$missing > 0), list(
+    lambda = fit$lambda, sigma = fit$sigma, law = known_law(fit),
+    scatter = fit_scales(fit),
+    rms = fit$sigma # the unit in which the core works
+  ))
+  blocks <- local_blocks(A, fit$control, call, options)
+  found <- core_value(core_function(blocks$core, options), call)
+  signal_failure(blocks$failure, call)
+  found
+}
+
 #' How a fit compares with its data, entry by entry
 #'
 #' @inheritParams fit_problem

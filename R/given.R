@@ -35,10 +35,15 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
     v <- if (!symmetric) init$v[, i, drop = FALSE]
     if (length(i) > 0) list(d = init$d[i], u = init$u[, i, drop = FALSE], v = v)
   }
+  fixed <- factors(whole[stay])
   kept <- factors(whole[!stay])
+  if (!is.null(fixed) && is.null(kept)) {
+    # the first weights are found anew, from where those of the earlier fit were
+    fixed$d[] <- 0
+  }
   started <- cut && init$d[init$K] > 0
   list(
-    fixed = factors(whole[stay]),
+    fixed = fixed,
     kept = if (!is.null(kept)) c(kept, noise_after(init, max(whole))),
     starts = if (started) factors(init$K),
     earlier = if (length(whole) > 0) earlier_model(init, whole[stay], whole[!stay], symmetric)

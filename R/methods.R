@@ -121,9 +121,10 @@ logLik.nmu <- function(object, ...) {
 logLik.nmu_em <- function(object, A = NULL, ...) {
   # the trace ends before the last d, lambda and sigma, so it does not have this value
   call <- quote(logLik(object))
-  residual <- residual_block(object, fit_data(object, A, call), call)
-  density <- demg(residual, object$lambda, object$sigma, log = TRUE)
-  new_log_lik(sum(density), object, estimated = if (object$estimated) 2 else 0)
+  value <- ask_core(core_log_likelihood, object, fit_data(object, A, call), call)
+  # the core counts each pair of a symmetric matrix once, the notebook every entry
+  value <- if (object$symmetric) 2 * value else value
+  new_log_lik(value, object, estimated = if (object$estimated) 2 else 0)
 }
 
 #' Make an object of class logLik

@@ -67,7 +67,7 @@ deflated_model <- function(found, given, chosen) {
     candidates = if (chosen) {
       data.frame(K = known + seq_along(found$candidates$path), found$candidates)
     },
-    nobs = max(found$nobs, given$earlier$nobs), interrupted = found$interrupted
+    nobs = max(found$nobs, given$earlier$nobs, na.rm = TRUE), interrupted = found$interrupted
   )
 }
 

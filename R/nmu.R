@@ -217,7 +217,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     check_underapprox(given, K, noise, call)
     certified_model(core_value(core_underapproximate(blocks$core, options), call))
   } else {
-    options$K <- check_room(K, given, call)
+    options$K <- check_room(K, given, refine, call)
     record <- new.env(parent = emptyenv())
     options <- c(options, given[c("fixed", "kept", "starts")], core_schedule(schedule, record))
     found <- prior_value(core_deflate(blocks$core, options), record, call)
@@ -270,14 +270,19 @@ check_number_of_factors <- function(K, A, noise, control, call) {
 #'
 #' @param K What `check_number_of_factors()` returned.
 #' @param given What `check_given()` returned.
+#' @param refine Are all factors refitted?
 #' @param call The user's call.
 #' @return A whole number.
 #' @noRd
-check_room <- function(K, given, call) {
+check_room <- function(K, given, refine, call) {
   known <- length(given$kept$d)
   if (K$K < known || length(given$starts$d) > K$K - known) {
     least <- known + length(given$starts$d)
     abort_input("K", sprintf("at least %d, the factors of init", least), describe(K$K), call)
+  }
+  if (K$K == known && !refine && anyNA(given$kept[c("lambda", "sigma")])) {
+    expected <- "TRUE where no factor is added and init does not tell lambda and sigma"
+    abort_input("refine", expected, "FALSE", call)
   }
   K$K - known
 }

@@ -56,21 +56,8 @@
 standard_errors <- function(fit, A = NULL) {
   call <- match.call()
   check_fit(fit, call)
-  A <- fit_data(fit, A, call)
-  scan <- scan_matrix(A, call, symmetric = fit$symmetric)
-  check_entries(scan, call, missing = TRUE)
-  if (fit$symmetric && !scan$symmetric) {
-    abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call)
-  }
   factors <- fit_factors(fit)
-  options <- c(fit_problem(fit, scan$missing > 0), list(
-    lambda = fit$lambda, sigma = fit$sigma, law = known_law(fit),
-    scatter = fit_scales(fit),
-    rms = fit$sigma # the unit in which the core works
-  ))
-  blocks <- local_blocks(A, fit$control, call, options)
-  found <- core_value(core_standard_errors(blocks$core, options), call)
-  signal_failure(blocks$failure, call)
+  found <- ask_core(core_standard_errors, fit, fit_data(fit, A, call), call)
   errors <- lapply(found, function(values) {
     replace(values, is.nan(values), NA)
   })

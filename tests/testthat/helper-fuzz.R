@@ -229,6 +229,8 @@ fuzz_check <- function(fit, A) {
     expected <- fuzz_loglik(fit, A)
     off <- abs(fit$loglik - expected) / max(abs(expected), length(A))
     if (off > 1e-6) stop(sprintf("loglik %.15g, expected %.15g", fit$loglik, expected))
+    counted <- !is.na(A) & !(fit$ignore_diag & row(A) == col(A))
+    stopifnot("nobs" = fit$nobs == sum(counted) / if (fit$symmetric) 2 else 1)
   }
   uses <- fuzz_uses(fit, A)
   for (name in names(uses)) {

@@ -73,6 +73,7 @@ test_that("a certified fit is a start like any other", {
   fit <- quietly(wide, K = 3, underapprox = TRUE)
   again <- quietly(wide, K = 3, refine = FALSE, init = fit[1:2])
   expect_identical(again$d[1:2], fit$d[1:2])
+  expect_refused(quietly(wide, K = 2, refine = FALSE, init = fit[1:2]), "refine")
   expect_identical(again$K, 3L)
 })
 

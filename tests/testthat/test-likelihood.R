@@ -133,3 +133,27 @@ test_that("no factor runs away along a diagonal that does not count", {
   star[1, ] <- star[, 1] <- 1
   expect_lte(suppressMessages(nmu(star, ignore_diag = TRUE))$d, 4 * (1 + 1e-12) + 1)
 })
+
+test_that("a certified underapproximation counts what is observed, and keeps to the rule for lambda", {
+  set.seed(21)
+  A <- random_matrix(20, symmetric = TRUE)
+  certified <- function(A, ...) suppressMessages(nmu(A, underapprox = TRUE, ...))
+  expect_equal(nobs(certified(A)), 200)
+  expect_equal(nobs(certified(A, ignore_diag = TRUE)), 190)
+  expect_equal(nobs(certified(replace(A, cbind(1:2, 2:1), NA))), 199)
+  moments <- certified(sim_blocks(), noise = "moments")
+  x <- residuals(moments)
+  expect_identical(moments$refit$bound, "none")
+  expect_equal(moments$lambda, 1 / mean(x))
+  expect_equal(moments$sigma, sqrt(mean(x^2) - 2 * mean(x)^2))
+})
+
+test_that("what the user calls $ or Dim does not matter", {
+  A <- random_matrix(6, 5)
+  expected <- nmu(A)
+  assign("$", function(...) stop("not yours"), globalenv())
+  on.exit(rm("$", envir = globalenv()))
+  expect_identical(nmu(A)$d, expected$d)
+  attr(A, "Dim") <- c(1L, 1L)
+  expect_identical(nmu(A)$d, expected$d)
+})

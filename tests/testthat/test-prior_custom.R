@@ -166,3 +166,15 @@ test_that("priors keep their units where the core, as in a fit, has others", {
     expect_setequal(names(found$hyperparameters), setdiff(names(known), "shape"))
   }
 })
+
+test_that("an interrupt within a prior is one of the fit, also where the prior fits something itself", {
+  A <- random_matrix(6, 5)
+  interrupted <- list(
+    function(x, s, g) rlang::interrupt(),
+    function(x, s, g) rlang::abort("within", class = c("nmu_error_interrupted", "nmu_error"))
+  )
+  for (posterior in interrupted) {
+    prior <- prior_custom(estimate = function(x, s) list(), posterior = posterior)
+    expect_error(suppressMessages(nmu(A, prior = prior)), class = "nmu_error_interrupted")
+  }
+})

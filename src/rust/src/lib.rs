@@ -13,7 +13,7 @@ use extendr_api::prelude::*;
 use nmu_core::cancel::{attempt, heeded};
 use nmu_core::deflate::deflate;
 use nmu_core::noise::Noise;
-use nmu_core::pass::answer;
+use nmu_core::pass::{answer, log_likelihood};
 use nmu_core::prior::Observations;
 use nmu_core::project::{project, Rows};
 use nmu_core::{certify, em, emg, expectation, truncated, uncertainty, view::View};
@@ -158,6 +158,24 @@ fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
     })
 }
 
+/// The log-likelihood of the matrix under the factors of a fit.
+/// @noRd
+#[extendr]
+fn core_log_likelihood(a: Robj, options: List) -> Result<Robj, String> {
+    let a = Matrix::new(a)?;
+    let options = Options::new(options);
+    guarded(|| {
+        let storage = a.storage(&options)?;
+        let scale = options.scale()?;
+        let problem = options.problem(storage.as_ref(), scale)?;
+        let (factors, scales) = (options.factors("factors", scale)?, options.scales()?);
+        let view = problem.view(&factors).under(options.law()?);
+        let (view, noise) = (view.scattered(scales.as_ref()), options.noise(scale)?);
+        let (value, count) = log_likelihood(&view, noise, a.threads(&options)?);
+        Ok(value + count * scale.ln())
+    })
+}
+
 /// The normal-means problem: a prior's hyperparameters, and the posterior of each observation. Observations are in
 /// units of the core, as in a fit: those of the prior times `unit`.
 /// @noRd
@@ -245,6 +263,7 @@ extendr_module! {
     fn core_certificate;
     fn core_project;
     fn core_standard_errors;
+    fn core_log_likelihood;
     fn core_normal_means;
     fn core_truncnorm_moments;
     fn core_truncnorm_draws;

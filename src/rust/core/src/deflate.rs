@@ -33,7 +33,8 @@ impl Problem<'_> {
 
 /// What to look for, and what is known.
 pub struct Plan {
-    /// Factors whose loadings stay as they are, and whose weights are found first.
+    /// Factors whose loadings stay as they are, and whose weights are found first; where factors are kept, an earlier fit
+    /// has found the weights, too.
     pub fixed: Vec<Factor>,
     /// Factors that an earlier fit has found.
     pub kept: Vec<Factor>,

@@ -35,7 +35,7 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// Finds all that is asked for, and refits it. What is found stays found where this is given up.
     pub(super) fn run(&mut self, starts: Vec<Start>, count: Count, observer: &mut Observer) -> Option<Refit> {
-        if !self.fixed.is_empty() {
+        if self.kept.is_empty() && !self.fixed.is_empty() {
             let view = self.problem.view(&[]);
             self.fixed = self.method.weights(&view, self.fixed.clone(), self.threads, observer);
         }

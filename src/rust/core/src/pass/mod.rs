@@ -126,6 +126,13 @@ pub fn sweep(view: &View, model: Model, question: &Question, threads: Threads) -
     run(view, Some(model), question, threads)
 }
 
+/// The log-likelihood of the entries of `view`, under its law and the noise given, and how many it is a sum over.
+pub fn log_likelihood(view: &View, noise: Noise, threads: Threads) -> (f64, f64) {
+    let model = Model { factor: &Factor::zero(view), noise };
+    let sums = sweep(view, model, &model.question(Depth::Likelihood), threads).sums;
+    (sums.log_likelihood(noise), sums.count)
+}
+
 fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, threads: Threads) -> Sweep {
     if let Some(found) = sparse::sweep::<LEVEL>(view, model, question, threads) {
         return found;
