@@ -107,13 +107,20 @@ test_that("memory that is refused is an error, and the session goes on", {
     limit <- 1024 * as.numeric(gsub("[^0-9]", "", used)) + 36e6
     stopifnot(system2("prlimit", c(sprintf("--pid=%d", pid), sprintf("--as=%.0f", limit))) == 0)
     list(
+      # 68 numbers for each of 1e6 rows are more than there is room for
+      vectors = tell(suppressMessages(nmu::nmu(large, refine = FALSE))),
+      vectors_of_em = tell(nmu::nmu_em(large, maxiter = 1)),
       b = tell(nmu::nmu_em(A, maxiter = 1)),
       b_of_sparse = tell(nmu::nmu_em(large, maxiter = 1, keep_b = TRUE)),
       copies = tell(nmu::nmu(A, underapprox = TRUE)),
       after = nmu::nmu_em(diag(3), maxiter = 1)$iterations
     )
   })
-  # R itself refuses what it holds, the core its working copies
+  # R itself refuses what it holds, the core its vectors and its working copies
+  for (name in c("vectors", "vectors_of_em")) {
+    expect_identical(told[[name]][1], "nmu_error_core")
+    expect_match(told[[name]][2], "no memory for the vectors of a fit")
+  }
   expect_match(told$b[2], "allocate|memory")
   expect_match(told$b_of_sparse[2], "allocate|memory")
   expect_identical(told$copies[1], "nmu_error_core")

@@ -18,6 +18,8 @@ pub(crate) use prior::{normal_means_list, write_posteriors, Priors};
 use crate::interrupt;
 use extendr_api::prelude::*;
 use nmu_core::emg::Side;
+use nmu_core::memory;
+use nmu_core::view::View;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// Runs `work`, and turns what it returns into R's; NULL where the user interrupts it. A panic, which would be a defect,
@@ -29,6 +31,11 @@ pub(crate) fn guarded<T: Into<Robj>>(work: impl FnOnce() -> Result<T, String>) -
 /// The same of a fit, which returns what it has where the user interrupts it: NULL only where that is nothing.
 pub(crate) fn guarded_fit<T: Into<Robj>>(work: impl FnOnce() -> Result<T, String>) -> Result<Robj, String> {
     defects(|| interrupt::heeding_late(work))
+}
+
+/// Asks for the memory of a fit before it starts.
+pub(crate) fn ask_for(view: &View, factors: usize) -> Result<(), String> {
+    memory::ask_for(view, factors).map_err(|error| error.to_string())
 }
 
 fn defects<T: Into<Robj>>(work: impl FnOnce() -> Option<Result<T, String>>) -> Result<Robj, String> {

@@ -5,9 +5,9 @@ mod convert;
 mod interrupt;
 
 use convert::{
-    certificate_list, certified_list, deflation_list, em_list, errors_list, extent, fill, guarded, guarded_fit,
-    log_or_value, normal_means_list, pair_lengths, projection_list, scan_list, seed, tail, write_posteriors, Columns,
-    Matrix, Options,
+    ask_for, certificate_list, certified_list, deflation_list, em_list, errors_list, extent, fill, guarded,
+    guarded_fit, log_or_value, normal_means_list, pair_lengths, projection_list, scan_list, seed, tail,
+    write_posteriors, Columns, Matrix, Options,
 };
 use extendr_api::prelude::*;
 use nmu_core::cancel::{attempt, heeded};
@@ -39,6 +39,7 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
     guarded_fit(|| {
         let storage = a.whole(&options)?;
         let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
+        ask_for(&view, 1)?;
         let (threads, observer) = (a.threads(&options)?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
         let estimator = a.notebook();
         let settings = options.settings(&estimator)?;
@@ -70,6 +71,7 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
         let (rows, columns) = (options.priors("prior", unit)?, options.priors("prior_v", unit)?);
         let observer = &mut interrupt::observer_or(scale, || rows.failed() || columns.failed() || storage.is_lost());
         let plan = options.plan(scale)?;
+        ask_for(&problem.view(&[]), plan.least_factors())?;
         let found = if notebook {
             let estimator = a.notebook();
             deflate(&problem, plan, &options.settings(&estimator)?, threads, observer)
@@ -107,6 +109,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
         let (threads, scale) = (a.threads(&options)?, options.scale()?);
         let problem = options.problem(storage.as_ref(), scale)?;
         let (settings, climb) = (options.certify()?, options.climb(scale, Vec::new())?);
+        ask_for(&problem.view(&[]), settings.count)?;
         let found = climb.underapproximate(&problem, &settings, threads, &mut interrupt::observer(scale));
         found.map(|found| certified_list(&found, scale, interrupt::was_heard())).map_err(|error| error.to_string())
     })
@@ -152,6 +155,7 @@ fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
         let (scale, threads) = (options.scale()?, a.threads(&options)?);
         let problem = options.problem(storage.as_ref(), scale)?;
         let factors = options.factors("factors", scale)?;
+        ask_for(&problem.view(&[]), factors.len())?;
         let (view, noise, scales) = (problem.view(&[]).under(options.law()?), options.noise(scale)?, options.scales()?);
         let errors = uncertainty::standard_errors(&view.scattered(scales.as_ref()), &factors, noise, threads);
         Ok(errors_list(&errors, scale))

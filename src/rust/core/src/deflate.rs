@@ -58,6 +58,15 @@ pub enum Count {
 }
 
 impl Plan {
+    /// How many factors there will be at least, null ones among them.
+    pub fn least_factors(&self) -> usize {
+        let new = match self.count {
+            Count::Exactly(count) => count,
+            Count::AtMost(_) => 1,
+        };
+        self.fixed.len() + self.kept.len() + new
+    }
+
     /// So many factors of which nothing is known, one after another.
     pub fn of(count: usize) -> Self {
         Self {

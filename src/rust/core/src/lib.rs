@@ -33,7 +33,7 @@
 //! | where factors meet | `pattern` (which of them have a loading where) |
 //! | estimators | [`noise`] (λ, σ, the law of `b`, noise that differs), [`prior`] (of nonnegative loadings; empirical Bayes) |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
-//! | services | [`parallel`], [`observe`], [`cancel`] (work given up halfway), [`error`], `vector` |
+//! | services | [`parallel`], [`observe`], [`cancel`] (work given up halfway), [`memory`], [`error`], `vector` |
 //!
 //! Calls go downwards only.
 
@@ -57,6 +57,7 @@ mod flatness;
 mod hill;
 mod lanes;
 pub mod maximise;
+pub mod memory;
 pub mod noise;
 pub mod normal;
 pub mod observe;

@@ -16,6 +16,9 @@ pub type Stop<'a> = dyn FnMut() -> bool + 'a;
 /// How long the calling thread waits for the others before it asks again whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// The entries that one thread goes over while another is started, and some more.
+const ENTRIES_A_THREAD: f64 = 16384.0;
+
 /// The number of threads a computation may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threads(NonZeroUsize);
@@ -24,6 +27,11 @@ impl Threads {
     /// At least one thread.
     pub fn new(count: usize) -> Self {
         Self(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// No more threads than going over so many entries is worth: to start one takes as long as to go over some thousands.
+    pub(crate) fn worth(self, entries: f64) -> Self {
+        Self::new(self.0.get().min((entries / ENTRIES_A_THREAD) as usize))
     }
 
     /// `work(0), …, work(jobs − 1)`, in that order. It may be given up between jobs (see [`cancel`]).

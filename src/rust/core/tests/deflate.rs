@@ -3,7 +3,9 @@
 use crate::common::problems::{problem, Data};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{deflate, Count, Deflation, Plan, Problem};
+use nmu_core::error::Error;
 use nmu_core::fit::{Method, Status};
+use nmu_core::memory::ask_for;
 use nmu_core::noise::{LawFamily, Moments, Noise, Scatter, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::storage::Dense;
@@ -103,5 +105,16 @@ fn lambda_and_sigma_of_given_factors_are_by_the_rule() {
         let rule = Rule::Fixed(by_moments(&data, &weighed));
         let fixed = self::climb(rule).weights(&view, weighed.clone(), Threads::new(1), observer);
         assert!((fixed[0].d - weighed[0].d).abs() <= 0.05 * weighed[0].d, "{} {}", fixed[0].d, weighed[0].d);
+    });
+}
+
+#[test]
+fn more_memory_than_there_can_be_is_refused_before_a_fit() {
+    let refused = Err(Error::Memory { what: "the vectors of a fit" });
+    with_problem(&problem(1), |problem| {
+        let view = problem.view(&[]);
+        assert_eq!(ask_for(&view, 3), Ok(()));
+        assert_eq!(ask_for(&view, usize::MAX / 1000), refused);
+        assert_eq!(ask_for(&view, usize::MAX), refused);
     });
 }

@@ -37,6 +37,8 @@ pub(super) fn sweep<const LEVEL: u8>(
     }
     let taken: Vec<&Factor> = view.taken().filter(|factor| factor.d != 0.0).collect();
     let Some(model) = model else { return Some(product(view, stored, scale, &taken, question, threads)) };
+    // Small matrices have few stored entries, but as many jobs as rows where factors overlap.
+    let threads = threads.worth(view.count());
     let (taken, tolerance, look, curved) = (&taken[..], stored.tolerance(), look::<LEVEL>, LEVEL == level::CURVATURE);
     let zeros = Zeros { view, taken, model, question, tolerance, look, curved, threads };
     let mut total = zeros.by_powers().or_else(|| zeros.by_pattern())?;
