@@ -174,6 +174,6 @@ test_that("extreme settings end, with the same answer", {
   # as many factors as there are entries
   expect_length(suppressMessages(nmu(A[1:2, 1:3], K = 6))$d, 6)
   expect_identical(nmu_control(threads = 1e6)$threads, 1000000L)
-  many <- suppressMessages(nmu(A, control = nmu_control(threads = 64)))
+  many <- suppressMessages(nmu(A, control = nmu_control(threads = some_threads(64))))
   expect_identical(many$u, suppressMessages(nmu(A))$u)
 })

@@ -54,7 +54,7 @@ test_that("results do not depend on the scale, on the order of rows or on thread
   A <- planted(40, 2, 0.3, 25)[, ]
   fit <- nmu(A, K = 2)
   expect_identical(nmu(A * 2^40, K = 2)$u, fit$u)
-  expect_identical(nmu(A, K = 2, control = nmu_control(threads = 3))$u, fit$u)
+  expect_identical(nmu(A, K = 2, control = nmu_control(threads = some_threads(3)))$u, fit$u)
   for (scale in c(1e-100, 3, 1e100)) {
     scaled <- nmu(A * scale, K = 2)
     expect_close(scaled$u, fit$u, 1e-8)

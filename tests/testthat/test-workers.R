@@ -4,9 +4,6 @@ numbers_of <- function(fit) {
   unclass(fit)[c("d", "u", "v", "lambda", "sigma", "loglik", "path", "certificate", "posterior")]
 }
 
-# CRAN allows two processes or threads at once; R CMD check --as-cran fails where there are more.
-more_than_two <- function() identical(Sys.getenv("NOT_CRAN"), "true")
-
 # The settings of a fit each, by what they exercise; the last two have a matrix that is not
 # symmetric.
 fits_of <- function(threads) {
