@@ -88,7 +88,7 @@ spread_out <- function(heights, gap) {
 plot_costs <- function(table, machine, file) {
   table <- table[table$what %in% styles$what & table$median > 0, ]
   shown <- styles[styles$what %in% table$what, ]
-  grDevices::png(file, width = 1500, height = 1050, res = 170)
+  grDevices::png(file, width = 1000, height = 700, res = 113)
   on.exit(grDevices::dev.off())
   par(mar = c(4, 5, 3.4, 9.5), las = 1, cex = 0.95)
   n <- sort(unique(table$n))
