@@ -23,6 +23,16 @@ check_given <- function(init, fixed, A, symmetric, noise, call) {
     starts <- if (!is.null(init)) check_loadings(init, "init", A, symmetric, call)
     return(list(fixed = fixed, kept = NULL, starts = starts, earlier = NULL))
   }
+  given_by_fit(init, A, symmetric, call)
+}
+
+#' What an earlier fit tells of the factors before a fit
+#'
+#' @param init The earlier fit, of class `nmu`.
+#' @inheritParams check_given
+#' @return A list like that of `check_given()`.
+#' @noRd
+given_by_fit <- function(init, A, symmetric, call) {
   if (nrow(init$u) != nrow(A) || nrow(init$v) != ncol(A) || init$symmetric != symmetric) {
     expected <- sprintf("a fit of a %d x %d matrix like A", nrow(A), ncol(A))
     abort_input("init", expected, fit_title(init), call)

@@ -45,8 +45,9 @@
 #'   so that \eqn{1/\lambda}{1/lambda} is the mean of \eqn{b} under any prior, and \eqn{\lambda} has
 #'   the same bounds. With `prior_point_exponential()` a share `1 - weight` of the entries has no
 #'   remainder, and with `prior_mixture("exponential")` it is a mixture of exponentials, of which at
-#'   most 12 have a scale above zero, and none a smaller one than 1e-4 times the mean. Where weights are estimated, `scales` are in units of the mean
-#'   of \eqn{b}, and some must be below 1 and some above; by default they are 0, 1/9, 1/3, 1, 3, 9
+#'   most 12 have a scale above zero, and none a smaller one than 1e-4 times the mean. Where weights
+#'   are estimated, `scales` are in units of the mean of \eqn{b}, and some must be below 1 and some
+#'   above; by default they are 0, 1/9, 1/3, 1, 3, 9
 #'   and 27. Rates cannot be given; weights can. The density of the residual is
 #'   \eqn{\pi_0 N(0, \sigma^2) + \sum_k \pi_k f(\cdot\,; r_k, \sigma)}{
 #'   pi_0 N(0, sigma^2) + sum_k pi_k f(.; r_k, sigma)},

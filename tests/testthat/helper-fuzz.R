@@ -93,8 +93,8 @@ fuzz_settings <- function(A) {
     fixed = function() one_of(rep(1, nrow(A)), list(u = rep(1, nrow(A)), v = rep(1, ncol(A)))),
     control = function() {
       nmu_control(
-        threads = some_threads(sample.int(3, 1)), maxiter = one_of(NULL, 1, 5), keep_data = chance(0.5),
-        verbose = chance(0.5)
+        threads = some_threads(sample.int(3, 1)), maxiter = one_of(NULL, 1, 5),
+        keep_data = chance(0.5), verbose = chance(0.5)
       )
     }
   )

@@ -134,7 +134,7 @@ test_that("no factor runs away along a diagonal that does not count", {
   expect_lte(suppressMessages(nmu(star, ignore_diag = TRUE))$d, 4 * (1 + 1e-12) + 1)
 })
 
-test_that("a certified underapproximation counts what is observed, and keeps to the rule for lambda", {
+test_that("a certified underapproximation counts what is observed, lambda is by the rule", {
   set.seed(21)
   A <- random_matrix(20, symmetric = TRUE)
   certified <- function(A, ...) suppressMessages(nmu(A, underapprox = TRUE, ...))

@@ -167,7 +167,7 @@ test_that("priors keep their units where the core, as in a fit, has others", {
   }
 })
 
-test_that("an interrupt within a prior is one of the fit, also where the prior fits something itself", {
+test_that("an interrupt within a prior is one of the fit, also where the prior makes a fit", {
   A <- random_matrix(6, 5)
   interrupted <- list(
     function(x, s, g) rlang::interrupt(),
