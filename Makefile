@@ -35,13 +35,14 @@ test: ## the whole suite: Rust, R, and whether generated files are up to date
 	@Rscript tools/wrappers.R --check
 	@Rscript tools/document.R --check
 
-lint: ## rustfmt, clippy and lintr, all without a complaint
+lint: ## rustfmt, clippy, rustdoc and lintr, all without a complaint
 	@tools/setup.sh test
 	for manifest in $(MANIFEST) bench/Cargo.toml; do \
 	  cargo fmt --manifest-path $$manifest --all --check && \
 	  cargo clippy --manifest-path $$manifest --locked --workspace --all-targets \
 	    --target-dir $(dir $(MANIFEST))target $$(tools/features.sh) -- -D warnings || exit 1; \
 	done
+	RUSTDOCFLAGS="-D warnings" cargo doc --manifest-path $(MANIFEST) --locked --no-deps -p nmu-core
 	Rscript tools/lint.R
 
 document: ## regenerate NAMESPACE, man/ and R/extendr-wrappers.R

@@ -47,10 +47,6 @@ given_by_fit <- function(init, A, symmetric, call) {
   }
   fixed <- factors(whole[stay])
   kept <- factors(whole[!stay])
-  if (!is.null(fixed) && is.null(kept)) {
-    # the first weights are found anew, from where those of the earlier fit were
-    fixed$d[] <- 0
-  }
   started <- cut && init$d[init$K] > 0
   list(
     fixed = fixed,

@@ -5,7 +5,7 @@ use nmu_bench::case::{Case, NOISE};
 use nmu_bench::matrix;
 use nmu_core::deflate::{deflate, Plan, Problem};
 use nmu_core::em::{iterate, Settings};
-use nmu_core::noise::Notebook;
+use nmu_core::estimate::Notebook;
 use nmu_core::parallel::Threads;
 use std::ops::ControlFlow;
 

@@ -1,9 +1,9 @@
 //! The climb of the bound of the evidence under a prior, with the sweeps that it makes counted.
 
-use crate::case::NOISE;
 use nmu_core::bayes::{believe, Known, Noises, Stage, Way};
 use nmu_core::error::Error;
 use nmu_core::maximise::Settings;
+use nmu_core::noise::Noise;
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{sweep, Depth, Model, Question};
 use nmu_core::prior::Binary;
@@ -41,17 +41,17 @@ impl Storage for Counted<'_> {
 ///
 /// # Errors
 /// Where the prior is not as it should be.
-pub fn climb(storage: &Dense, factor: &Factor, threads: usize) -> Result<usize, Error> {
+pub fn climb(storage: &Dense, factor: &Factor, noise: Noise, threads: usize) -> Result<usize, Error> {
     let threads = Threads::new(threads);
     let counted = Counted { storage, calls: AtomicUsize::new(0) };
     let view = View::new(&counted, &[], true);
     let question = Question { row_weights: &factor.u, column_weights: &factor.u, shift: 0.0, depth: Depth::Curvature };
-    sweep(&view, Model { factor, noise: NOISE }, &question, threads);
+    sweep(&view, Model { factor, noise }, &question, threads);
     let one = counted.calls.swap(0, Ordering::Relaxed);
     let prior = Binary::new(None, None, Some(0.02))?;
     let settings = Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 100 };
     let schedule = [Stage { rows: &prior, columns: &prior }];
-    let known = Known { factors: std::slice::from_ref(factor), fixed: &[], noise: NOISE };
+    let known = Known { factors: std::slice::from_ref(factor), fixed: &[], noise };
     let way = Way { schedule: &schedule, noises: Noises::Held, settings };
     believe(&view, known, way, threads, &mut |_| ControlFlow::Continue(()));
     Ok(counted.calls.load(Ordering::Relaxed) / one)

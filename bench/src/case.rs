@@ -67,7 +67,7 @@ impl<'a> Case<'a> {
 
     /// A climb of the bound under a prior, on a symmetric matrix: the number of sweeps.
     pub fn bound(&self, threads: usize) -> usize {
-        climb(&self.storage, &self.factor, threads).unwrap_or(0)
+        climb(&self.storage, &self.factor, NOISE, threads).unwrap_or(0)
     }
 
     /// One pass, as deep as asked: its products.

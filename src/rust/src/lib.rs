@@ -156,8 +156,8 @@ fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
         let problem = options.problem(storage.as_ref(), scale)?;
         let factors = options.factors("factors", scale)?;
         ask_for(&problem.view(&[]), factors.len())?;
-        let (view, noise, scales) = (problem.view(&[]).under(options.law()?), options.noise(scale)?, options.scales()?);
-        let errors = uncertainty::standard_errors(&view.scattered(scales.as_ref()), &factors, noise, threads);
+        let ask = |view: &View, noise| uncertainty::standard_errors(view, &factors, noise, threads);
+        let errors = options.ask_of_fit(&problem, &[], ask)?;
         Ok(errors_list(&errors, scale))
     })
 }
@@ -172,10 +172,9 @@ fn core_log_likelihood(a: Robj, options: List) -> Result<Robj, String> {
         let storage = a.storage(&options)?;
         let scale = options.scale()?;
         let problem = options.problem(storage.as_ref(), scale)?;
-        let (factors, scales) = (options.factors("factors", scale)?, options.scales()?);
-        let view = problem.view(&factors).under(options.law()?);
-        let (view, noise) = (view.scattered(scales.as_ref()), options.noise(scale)?);
-        let (value, count) = log_likelihood(&view, noise, a.threads(&options)?);
+        let (factors, threads) = (options.factors("factors", scale)?, a.threads(&options)?);
+        let ask = |view: &View, noise| log_likelihood(view, noise, threads);
+        let (value, count) = options.ask_of_fit(&problem, &factors, ask)?;
         Ok(value + count * scale.ln())
     })
 }

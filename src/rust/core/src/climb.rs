@@ -14,9 +14,10 @@ mod turns;
 
 use crate::bayes::Stage;
 use crate::cancel::{attempt, give_up};
+use crate::estimate::{Estimator, LawFamily};
 use crate::fit::{FactorFit, Method, Refit, Status};
 use crate::maximise::Settings;
-use crate::noise::{Estimator, LawFamily, Noise, Scatter, Shares};
+use crate::noise::{Noise, Scatter, Shares};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
 use crate::part::Part;

@@ -9,8 +9,9 @@
 //! sweep under the old parameters gives the products with the old `b`, whichever vectors they are taken with.
 
 use crate::cancel::attempt;
+use crate::estimate::Estimator;
 use crate::fit::{FactorFit, Method, Status, Trace};
-use crate::noise::{Bounds, Estimator, Law, Noise};
+use crate::noise::{Bounds, Law, Noise};
 use crate::observe::{Observer, Progress};
 use crate::parallel::Threads;
 use crate::pass::{product, sweep, Depth, Margins, Model, Question, Sums, Sweep};

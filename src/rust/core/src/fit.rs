@@ -1,7 +1,7 @@
 //! What the fit of one factor is, whichever method made it.
 
 use crate::bayes::Beliefs;
-use crate::noise::likelihood::Slopes;
+use crate::estimate::likelihood::Slopes;
 use crate::noise::{Bounds, Law, Noise};
 use crate::observe::Observer;
 use crate::parallel::Threads;
@@ -120,7 +120,7 @@ pub trait Method {
     /// Fits one factor to a view, from the start given or from one of its own.
     fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit;
 
-    /// The weights of factors whose loadings are given; as they are, where the method has no way to find them.
+    /// The weights of factors whose loadings are given, found anew; as they are, where the method has no way to find them.
     fn weights(&self, _: &View, factors: Vec<Factor>, _: Threads, _: &mut Observer) -> Vec<Factor> {
         factors
     }

@@ -5,7 +5,7 @@
 //! `uᵀ(x − b̄) v / σ²` and `Σ m_ij u_i² v_j² / σ²`, halved where the matrix is symmetric: one sweep yields them all.
 
 use crate::ascent::{Evaluation, Limits, Metric};
-use crate::noise::likelihood::Slopes;
+use crate::estimate::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::parallel::Threads;
 use crate::part::{Free, Part};

@@ -28,10 +28,11 @@
 //! | where a factor starts, and what it is like | [`start`] (leading singular pair), `flatness` (how near it is to a group) |
 //! | other aims | [`bayes`] (priors on the loadings, a variational bound), [`certify`] (strict underapproximation) |
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
+//! | what the sums of a sweep say | [`estimate`] (λ, σ, free weights of the law of `b`) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
 //! | what is swept | [`view`] (a matrix minus factors, each a `factor`), [`part`] (a factor that climbs), [`storage`] (how it is held) |
 //! | where factors meet | `pattern` (which of them have a loading where) |
-//! | estimators | [`noise`] (λ, σ, the law of `b`, noise that differs), [`prior`] (of nonnegative loadings; empirical Bayes) |
+//! | what a sweep looks with | [`noise`] (λ, σ, the law of `b`, noise that differs), [`prior`] (of nonnegative loadings; empirical Bayes) |
 //! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
 //! | services | [`parallel`], [`observe`], [`cancel`] (work given up halfway), [`memory`], [`error`], `vector` |
 //!
@@ -50,6 +51,7 @@ pub mod deflate;
 pub mod em;
 pub mod emg;
 pub mod error;
+pub mod estimate;
 pub mod expectation;
 mod factor;
 pub mod fit;

@@ -1,6 +1,6 @@
 //! Factors, λ and σ by maximum likelihood: what is free climbs together, from a given start.
 //!
-//! The problem is not concave in the loadings, so [`crate::ascent`] checks every step; in the weights alone it is.
+//! The problem is not concave in the loadings, so `ascent` checks every step; in the weights alone it is.
 
 use crate::ascent::climb;
 use crate::fit::{Status, Trace};

@@ -11,7 +11,7 @@
 //! cancels, and with it `G`, `1 − a G = f G` and `1 − G (a + G) = G (f − G)` keep all their digits where the textbook
 //! forms lose them. For `z ≥ 0`, `Φ(z) = 1 − φ(z)/(z + G(z))` by symmetry.
 //!
-//! This file has the scalar functions; [`crate::lanes`] evaluates the same formulas over vector registers.
+//! This file has the scalar functions; `lanes` evaluates the same formulas over vector registers.
 
 use crate::lanes::{self, Powers, DENSITY_LIMIT};
 use crate::tail::{P, Q};

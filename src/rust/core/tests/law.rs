@@ -3,8 +3,9 @@
 
 use crate::common::laws::{laws, plain, Plain};
 use crate::common::{close, generator, matrix, uniform};
-use nmu_core::noise::likelihood::Slopes;
-use nmu_core::noise::{Law, Means, Noise, Scales};
+use nmu_core::estimate::likelihood::Slopes;
+use nmu_core::estimate::Means;
+use nmu_core::noise::{Law, Noise, Scales};
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{sweep, Depth, Model, Question, Sweep};
 use nmu_core::storage::{Dense, Masked, Storage};

@@ -3,8 +3,9 @@
 use crate::common::{generator, matrix};
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{deflate, Deflation, Plan, Problem};
+use nmu_core::estimate::LawFamily;
 use nmu_core::fit::Trace;
-use nmu_core::noise::{LawFamily, Scales, Scatter, Shares};
+use nmu_core::noise::{Scales, Scatter, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::pass::answer;
 use nmu_core::storage::{Dense, Masked, Remote, Storage};

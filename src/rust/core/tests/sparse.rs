@@ -103,7 +103,7 @@ fn same(found: &Sweep, expected: &Sweep, noise: Noise, what: &str) {
     let count = expected.sums.count;
     let sums = |sweep: &Sweep| {
         let sums = sweep.sums;
-        let slopes = nmu_core::noise::likelihood::Slopes::new(&sums, noise);
+        let slopes = nmu_core::estimate::likelihood::Slopes::new(&sums, noise);
         vec![
             sums.count,
             sums.mean_b,

@@ -3,7 +3,7 @@
 use super::blocks::Blocks;
 use super::{extent, Options};
 use extendr_api::prelude::*;
-use nmu_core::noise::Notebook;
+use nmu_core::estimate::Notebook;
 use nmu_core::parallel::Threads;
 use nmu_core::scan::{scan, scan_sparse, Scan};
 use nmu_core::storage::{Dense, Masked, Sparse, Storage};

@@ -2,7 +2,8 @@
 
 use super::Options;
 use extendr_api::prelude::*;
-use nmu_core::noise::{Law, LawFamily, Means, Noise, Scales, Scatter};
+use nmu_core::estimate::{LawFamily, Means};
+use nmu_core::noise::{Law, Noise, Scales, Scatter};
 use nmu_core::view::Factor;
 
 impl Options {

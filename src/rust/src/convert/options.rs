@@ -7,12 +7,14 @@ use nmu_core::certify;
 use nmu_core::climb::{Climb, Rule};
 use nmu_core::deflate::{Count, Plan, Problem};
 use nmu_core::em::Settings;
-use nmu_core::noise::{Moments, Noise, Notebook, Shares};
+use nmu_core::estimate::{Moments, Notebook};
+use nmu_core::noise::{Noise, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::project::Patience;
 use nmu_core::scan::power_of_two_near;
 use nmu_core::start::Start;
 use nmu_core::storage::Storage;
+use nmu_core::view::{Factor, View};
 
 /// The list of options that R sends, read by name.
 pub(crate) struct Options(List);
@@ -123,6 +125,18 @@ impl Options {
     /// The matrix in `storage`, in units in which its entries are multiplied by `scale`.
     pub(crate) fn problem<'a>(&self, storage: &'a dyn Storage, scale: f64) -> Result<Problem<'a>, String> {
         Ok(Problem { storage, symmetric: self.flag("symmetric")?, scale })
+    }
+
+    /// What `ask` finds of the matrix minus `factors`, under all that a fit says of the remainder and the noise.
+    pub(crate) fn ask_of_fit<T>(
+        &self,
+        problem: &Problem,
+        factors: &[Factor],
+        ask: impl FnOnce(&View, Noise) -> T,
+    ) -> Result<T, String> {
+        let (law, scales, noise) = (self.law()?, self.scales()?, self.noise(problem.scale)?);
+        let view = problem.view(factors).under(law);
+        Ok(ask(&view.scattered(scales.as_ref()), noise))
     }
 
     /// What to look for and what is known, in units in which entries are multiplied by `scale`.

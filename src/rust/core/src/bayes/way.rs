@@ -1,9 +1,10 @@
 //! What a climb of the bound is told, and what it returns.
 
 use super::belief::Beliefs;
+use crate::estimate::Estimator;
 use crate::fit::{Status, Trace};
 use crate::maximise::Settings;
-use crate::noise::{Bounds, Estimator, Noise};
+use crate::noise::{Bounds, Noise};
 use crate::pass::Sums;
 use crate::prior::Family;
 use crate::view::Factor;

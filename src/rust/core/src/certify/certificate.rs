@@ -1,27 +1,11 @@
 //! The proof, or what is missing from it: a fit's low-rank part against the matrix, entry by entry.
 
+use super::tally::{ratio, Certificate, Tally};
 use super::{sparse, unit};
 use crate::deflate::Problem;
 use crate::parallel::Threads;
 use crate::vector::add_scaled;
 use crate::view::{Buffer, Factor};
-
-/// How a low-rank part `W = Σ_k d_k u_k v_kᵀ` compares with its matrix over the observed entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Certificate {
-    /// The largest `W_ij − A_ij` over entries with `A_ij ≥ 0`; 0 where none is positive.
-    pub largest_violation: f64,
-    /// The number of entries with `0 ≤ A_ij < W_ij`.
-    pub violated: f64,
-    /// The number of entries with `A_ij ≥ 0`.
-    pub checked: f64,
-    /// The number of entries with `A_ij < 0`, of which no nonnegative factors are an underapproximation.
-    pub negative: f64,
-    /// `violated/checked`; 0 where there is nothing to check.
-    pub share: f64,
-    /// `‖A − W‖/‖A‖` in the Frobenius norm; 0 where A is zero.
-    pub error: f64,
-}
 
 /// Compares the factors of any fit with the whole matrix, both triangles where it is symmetric.
 ///
@@ -117,66 +101,4 @@ fn over_strips<T: Default + Send>(
 /// The observed entries and the sums there.
 fn observed<'a>(entries: &'a [f64], sums: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
     entries.iter().copied().zip(sums.iter().copied()).filter(|(entry, _)| !entry.is_nan())
-}
-
-fn ratio(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 {
-        part / whole
-    } else {
-        0.0
-    }
-}
-
-/// A certificate in the making.
-#[derive(Default)]
-pub(super) struct Tally {
-    certificate: Certificate,
-    /// `‖A − W‖²` and `‖A‖²`, in units whose squares do not overflow.
-    rest: f64,
-    all: f64,
-}
-
-impl Tally {
-    pub(super) fn add(&mut self, entry: f64, sum: f64, unit: f64) {
-        let found = &mut self.certificate;
-        self.rest += ((entry - sum) / unit).powi(2);
-        self.all += (entry / unit).powi(2);
-        if entry < 0.0 {
-            found.negative += 1.0;
-            return;
-        }
-        found.checked += 1.0;
-        if sum > entry {
-            found.violated += 1.0;
-            found.largest_violation = found.largest_violation.max(sum - entry);
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        let (found, part) = (&mut self.certificate, &other.certificate);
-        found.largest_violation = found.largest_violation.max(part.largest_violation);
-        found.violated += part.violated;
-        found.checked += part.checked;
-        found.negative += part.negative;
-        self.rest += other.rest;
-        self.all += other.all;
-    }
-
-    pub(super) fn largest_violation(&self) -> f64 {
-        self.certificate.largest_violation
-    }
-
-    /// Zeros, of which some are violated, at most by `worst`; `rest` is the sum of the squares there.
-    pub(super) fn add_zeros(&mut self, count: f64, violated: f64, worst: f64, rest: f64) {
-        let found = &mut self.certificate;
-        found.checked += count;
-        found.violated += violated;
-        found.largest_violation = found.largest_violation.max(worst);
-        self.rest += rest;
-    }
-
-    pub(super) fn finish(self) -> Certificate {
-        let found = self.certificate;
-        Certificate { share: ratio(found.violated, found.checked), error: ratio(self.rest, self.all).sqrt(), ..found }
-    }
 }

@@ -30,8 +30,10 @@ mod search;
 mod side;
 mod sparse;
 mod symmetric;
+mod tally;
 
-pub use certificate::{certificate, Certificate};
+pub use certificate::certificate;
+pub use tally::Certificate;
 
 use crate::cancel::attempt;
 use crate::deflate::Problem;

@@ -1,6 +1,6 @@
 //! The certificate of a matrix that is mostly zero, without going over its zeros.
 
-use super::certificate::{Certificate, Tally};
+use super::tally::{Certificate, Tally};
 use super::unit_of;
 use crate::cancel::{self, heeded};
 use crate::pattern::{patterns, MOST_FACTORS};

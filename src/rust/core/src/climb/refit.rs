@@ -7,10 +7,10 @@
 
 use super::route::{moment_noise, residual_sums, Route};
 use super::{Climb, Rule};
+use crate::estimate::likelihood::Slopes;
 use crate::fit::{Refit, Status, Top};
 use crate::flatness::{mean_flatness, GROUPS};
 use crate::maximise::{unwatched, Fit};
-use crate::noise::likelihood::Slopes;
 use crate::noise::{Bounds, Noise};
 use crate::observe::{Observer, Progress, Stage};
 use crate::parallel::Threads;
@@ -23,7 +23,7 @@ use std::ops::ControlFlow;
 const MOST_STEPS: usize = 400;
 
 impl Climb<'_> {
-    /// The weights of factors whose loadings are given, with λ and σ by the rule.
+    /// The weights of factors whose loadings are given, with λ and σ by the rule; whatever weights these had.
     pub(super) fn weigh(
         &self,
         view: &View,
@@ -32,7 +32,8 @@ impl Climb<'_> {
         observer: &mut Observer,
     ) -> Vec<Factor> {
         let mut route = Route::new(view, self, threads, observer);
-        let parts: Vec<Part> = factors.into_iter().map(Part::weight).collect();
+        let part = |factor: Factor| Part::weight(Factor { d: 0.0, ..factor });
+        let parts: Vec<Part> = factors.into_iter().map(part).collect();
         self.by_rule(&mut route, &parts).0.factors
     }
 

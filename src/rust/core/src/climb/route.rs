@@ -3,10 +3,11 @@
 use super::Climb;
 use crate::cancel::attempt;
 use crate::em;
+use crate::estimate::likelihood::Slopes;
+use crate::estimate::{Estimator, LawFamily};
 use crate::fit::{FactorFit, Status, Trace};
 use crate::maximise::{unwatched, Fit, Hill, Settings, Watch};
-use crate::noise::likelihood::Slopes;
-use crate::noise::{Bounds, Estimator, LawFamily, Noise, Scales, Scatter, Shares};
+use crate::noise::{Bounds, Noise, Scales, Scatter, Shares};
 use crate::observe::Observer;
 use crate::parallel::Threads;
 use crate::part::Part;

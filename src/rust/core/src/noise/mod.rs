@@ -1,22 +1,11 @@
-//! λ and σ, and the rules that estimate them from the sums of a pass.
-//!
-//! To add an estimator, implement [`Estimator`] in a file of its own. Maximum likelihood is not one of them: it climbs
-//! the same hill as the loadings, and [`crate::maximise`] takes both up together with the slopes in [`likelihood`].
+//! The law of what the factors leave: λ and σ, what they are held within, how `b` is distributed and how the noise differs.
+//! [`crate::estimate`] has the rules that find them.
 
-mod family;
 mod law;
-pub mod likelihood;
-mod moments;
-mod notebook;
 mod scales;
 
-pub use family::{LawFamily, Means};
 pub use law::{Law, LEAST_MEAN, MOST_COMPONENTS};
-pub use moments::Moments;
-pub use notebook::Notebook;
 pub use scales::{Scales, Scatter};
-
-use crate::pass::Sums;
 
 /// The two parameters of the residual: `b ~ Exp(λ)` (rate, so `E[b] = 1/λ`, and so under any [`Law`]) and `e ~ N(0, σ²)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,14 +72,3 @@ impl Bounds {
 
 /// How near to a bound, relatively, counts as at it.
 const SLACK: f64 = 1e-9;
-
-/// A rule that gives λ and σ from what a pass has seen of the residual.
-pub trait Estimator {
-    /// The estimate, or `None` where the rule has no positive one.
-    fn estimate(&self, sums: &Sums, bounds: &Bounds) -> Option<Noise>;
-}
-
-/// Whether a number can be a λ or σ.
-fn usable(value: f64) -> bool {
-    value > 0.0 && value.is_finite()
-}

@@ -1,7 +1,6 @@
 //! What stored entries of a matrix that is mostly zero yield, less what zeros in their place would.
 
 use super::line::{level, Kernel, Line};
-use super::sparse::room;
 use super::{Margins, Model, Question, Sums, Sweep};
 use crate::noise::{Law, Noise};
 use crate::storage::Sparse;
@@ -12,6 +11,12 @@ use std::ops::Range;
 
 /// The entries that are gathered at a time, but for the rest of their last column.
 const BATCH: usize = 1 << 10;
+
+/// Room for what some columns find: a number for each, and for each row of a matrix that is not symmetric. In one that is,
+/// whose entries are stored on both sides of the diagonal, a column says all of its row.
+pub(super) fn room(view: &View, columns: &Range<usize>) -> Margins {
+    Margins { rows: vec![0.0; if view.is_symmetric() { 0 } else { view.nrow() }], columns: vec![0.0; columns.len()] }
+}
 
 /// The correction for the entries of some columns, compiled for each instruction set.
 pub(super) struct Correction<'a, const LEVEL: u8> {

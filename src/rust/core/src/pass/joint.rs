@@ -4,8 +4,9 @@
 
 use super::errand::Errand;
 use super::line::{level, Kernel, Line};
+use super::panels::{shift, JointSweep, Panels};
 use super::tile::{cut, diagonal_part, Tile};
-use super::{Margins, Sums};
+use super::Sums;
 use crate::noise::Noise;
 use crate::parallel::Threads;
 use crate::view::{Buffer, Factor, View};
@@ -14,22 +15,6 @@ use faer::reborrow::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
-
-/// A column a factor, over the rows and over the columns of the matrix; where that is symmetric `columns` has no rows.
-pub(crate) struct Panels {
-    pub(crate) rows: Mat<f64>,
-    pub(crate) columns: Mat<f64>,
-}
-
-/// The slopes and curvatures of the log-likelihood in the loadings of several factors.
-pub(crate) struct JointSweep {
-    /// `(x − b̄) v_k` and `(x − b̄)ᵀ u_k`.
-    pub(crate) products: Panels,
-    /// `Σ_j m_ij v_jk²` and `Σ_i m_ij u_ik²`; of no factor where not asked for.
-    pub(crate) curvatures: Panels,
-    /// The sums over the entries.
-    pub(crate) sums: Sums,
-}
 
 /// The columns whose residuals are written down at a time.
 const WIDTH: usize = 8;
@@ -53,11 +38,6 @@ pub(crate) fn joint_sweep(view: &View, factors: &[Factor], noise: Noise, curved:
         total.sums.add(&part.sums, 1.0);
     }
     total
-}
-
-/// What the residual's moments are taken about.
-pub(super) fn shift(noise: Noise) -> f64 {
-    1.0 / noise.lambda
 }
 
 /// The sweeps over tiles of the view.
@@ -95,29 +75,6 @@ pub(super) fn sweep_tiles(
             arch.dispatch(JointPass::<false, false> { task, tile })
         }
     })
-}
-
-impl Panels {
-    /// The column of one factor.
-    pub(crate) fn of(&self, factor: usize) -> Margins {
-        let column = |panel: &Mat<f64>| panel.col_as_slice(factor).to_vec();
-        Margins { rows: column(&self.rows), columns: column(&self.columns) }
-    }
-
-    pub(super) fn zeros(rows: usize, columns: usize, factors: usize) -> Self {
-        Self { rows: Mat::zeros(rows, factors), columns: Mat::zeros(columns, factors) }
-    }
-
-    /// Adds those of a tile; of a symmetric matrix both go to the rows.
-    fn add(&mut self, tile: &Tile, part: &Self) {
-        let add = |total: &mut Mat<f64>, range: &Range<usize>, part: &Mat<f64>| {
-            let mut total = total.as_mut().subrows_mut(range.start, range.len());
-            total += part;
-        };
-        add(&mut self.rows, &tile.rows, &part.rows);
-        let columns = if self.columns.nrows() == 0 { &mut self.rows } else { &mut self.columns };
-        add(columns, &tile.columns, &part.columns);
-    }
 }
 
 /// What the residuals (or their curvatures) are multiplied with.

@@ -76,7 +76,7 @@ pub(super) struct Explained<S: Simd> {
     pub(super) slopes: [S::f64s; 5],
 }
 
-/// What one component says: its posterior, and the slopes of its log-density, as [`crate::noise::likelihood`] has them.
+/// What one component says: its posterior, and the slopes of its log-density, as [`crate::estimate::likelihood`] has them.
 struct Explanation<S: Simd> {
     b: Posterior<S>,
     /// `h B`.

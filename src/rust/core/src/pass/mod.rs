@@ -7,6 +7,7 @@
 //! symmetric matrix each pair of entries is read once. The matrix is cut into tiles by its shape alone, and the tiles'
 //! results are added in their order, so that the bits do not depend on the number of threads.
 
+mod answer;
 mod chebyshev;
 mod correction;
 mod errand;
@@ -19,6 +20,7 @@ mod mixed;
 mod mixed_sums;
 mod monomials;
 mod overlap;
+mod panels;
 mod polynomials;
 mod powers;
 mod slopes;
@@ -29,7 +31,7 @@ mod tile;
 mod zero_row;
 mod zeros;
 
-pub use errand::answer;
+pub use answer::answer;
 pub(crate) use joint::joint_sweep;
 pub(crate) use slopes::slopes;
 pub use sums::Sums;

@@ -4,7 +4,7 @@
 //! stored entry, what it yields less what a zero in its place would ([`super::correction`]). Products alone are linear: those of
 //! the stored entries, less those of the factors that were taken out.
 
-use super::correction::Correction;
+use super::correction::{room, Correction};
 use super::line::level;
 use super::zero_row::look;
 use super::zeros::Zeros;
@@ -73,12 +73,6 @@ fn pieces(stored: &Sparse) -> Vec<Range<usize>> {
     }
     pieces.push(first..stored.ncol());
     pieces
-}
-
-/// Room for what some columns find: a number for each, and for each row of a matrix that is not symmetric. In one that is,
-/// whose entries are stored on both sides of the diagonal, a column says all of its row.
-pub(super) fn room(view: &View, columns: &Range<usize>) -> Margins {
-    Margins { rows: vec![0.0; if view.is_symmetric() { 0 } else { view.nrow() }], columns: vec![0.0; columns.len()] }
 }
 
 /// Hands on what each piece found, in their order. What pieces of a symmetric matrix find is no larger than a vector

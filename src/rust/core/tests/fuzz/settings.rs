@@ -3,7 +3,8 @@
 use super::matrix::Matrix;
 use nmu_core::climb::Rule;
 use nmu_core::error::Error;
-use nmu_core::noise::{Law, LawFamily, Means, Moments, Noise, Scales, Scatter, Shares};
+use nmu_core::estimate::{LawFamily, Means, Moments};
+use nmu_core::noise::{Law, Noise, Scales, Scatter, Shares};
 use nmu_core::prior::{Binary, Exponential, Family, Maximum, Mixture, PointExponential, Shape};
 use nmu_core::start::Start;
 use nmu_core::view::Factor;

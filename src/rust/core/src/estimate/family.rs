@@ -10,8 +10,8 @@
 //!
 //! where `ν` is the only root between the poles, since the constraint falls with it.
 
-use super::{Law, Noise, LEAST_MEAN, MOST_COMPONENTS};
 use crate::error::Error;
+use crate::noise::{Law, Noise, LEAST_MEAN, MOST_COMPONENTS};
 use crate::pass::Sums;
 
 /// What is known of the law of the remainder.

@@ -12,7 +12,7 @@
 //! responsibilities `p_k` and the slopes `∂_k` of `log f_k`: those above at `κ r_k`; of the point mass `∂l = 0`,
 //! `∂s = t² − 1`, `∂s∂s = −2t²`. These the pass adds up itself.
 
-use super::Noise;
+use crate::noise::Noise;
 use crate::pass::Sums;
 
 /// The gradient and the Hessian of the log-likelihood in `(log λ, log σ)` with the low-rank part held fixed.

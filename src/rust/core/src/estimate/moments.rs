@@ -1,6 +1,7 @@
 //! The method of moments: the residual has mean `1/λ` and variance `1/λ² + σ²`.
 
-use super::{usable, Bounds, Estimator, Noise};
+use super::{usable, Estimator};
+use crate::noise::{Bounds, Noise};
 use crate::pass::Sums;
 
 /// `λ = 1/mean(x)`, `σ² = var(x) − mean(x)²`, within the bounds: a residual that is wholly exponential, or more skewed

@@ -3,7 +3,8 @@
 //! The residual's variance is `1/λ² + σ²`, so this σ is too large by the part that belongs to `b`; it is kept so that
 //! the notebook's numbers are. It knows no bounds.
 
-use super::{usable, Bounds, Estimator, Noise};
+use super::{usable, Estimator};
+use crate::noise::{Bounds, Noise};
 use crate::pass::Sums;
 
 /// `λ = 1/mean(x)`, `σ = sd(x)` with the denominator `entries − 1`.
