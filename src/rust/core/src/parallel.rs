@@ -7,6 +7,7 @@ use crate::cancel;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{panicking, Builder};
 use std::time::Duration;
 
@@ -51,6 +52,17 @@ impl Threads {
         work: impl Fn(usize, &mut Stop) -> T + Sync,
         ask: &mut Stop,
     ) -> Vec<T> {
+        let slots: Vec<Mutex<Option<T>>> = (0..jobs).map(|_| Mutex::new(None)).collect();
+        let fill = |job: usize, stop: &mut Stop| {
+            let found = work(job, stop);
+            *slots[job].lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        };
+        self.each(jobs, &fill, ask);
+        slots.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+    }
+
+    /// Does every job once. All that is about threads is here, compiled once for all kinds of work.
+    fn each(self, jobs: usize, work: &(dyn Fn(usize, &mut Stop) + Sync), ask: &mut Stop) {
         let stopped = AtomicBool::new(false);
         let mut asking = || {
             let stop = stopped.load(Ordering::Relaxed) || ask();
@@ -59,25 +71,21 @@ impl Threads {
         };
         let threads = self.0.get().min(jobs);
         if threads <= 1 {
-            return (0..jobs).map(|job| work(job, &mut asking)).collect();
+            return (0..jobs).for_each(|job| work(job, &mut asking));
         }
         let next = AtomicUsize::new(0);
-        let take_jobs = |stop: &mut Stop| {
-            let mut done = Vec::new();
-            loop {
-                let job = next.fetch_add(1, Ordering::Relaxed);
-                if job >= jobs {
-                    return done;
-                }
-                done.push((job, work(job, stop)));
+        let take_jobs = |stop: &mut Stop| loop {
+            let job = next.fetch_add(1, Ordering::Relaxed);
+            if job >= jobs {
+                return;
             }
+            work(job, stop);
         };
-        let mut results = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let (at_work, all_done) = channel::<()>();
             let help = |at_work| {
-                let results = take_jobs(&mut || stopped.load(Ordering::Relaxed));
+                take_jobs(&mut || stopped.load(Ordering::Relaxed));
                 drop(at_work);
-                results
             };
             let helpers: Vec<_> = (1..threads)
                 .filter_map(|_| {
@@ -88,20 +96,14 @@ impl Threads {
                 .collect();
             drop(at_work);
             let _told = ToldAtUnwinding(&stopped);
-            let mut results = take_jobs(&mut asking);
+            take_jobs(&mut asking);
             while all_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 asking();
             }
             for helper in helpers {
-                match helper.join() {
-                    Ok(part) => results.extend(part),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
+                helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
-            results
         });
-        results.sort_unstable_by_key(|&(job, _)| job);
-        results.into_iter().map(|(_, result)| result).collect()
     }
 
     /// Gives `take` what [`Threads::map`] would return, in its order, with no more results held at a time than a few a

@@ -3,6 +3,7 @@
 use crate::noise::{Law, Scales};
 use crate::storage::{Remote, Sparse, Storage};
 use crate::vector::add_scaled;
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 pub use crate::factor::Factor;
@@ -139,9 +140,6 @@ impl<'a> View<'a> {
     }
 
     /// The entries of a column in `rows`, as [`Storage::column`] gives them, scaled and minus the factors.
-    ///
-    /// Inlined, so that a pass compiles it for its own instruction set.
-    #[inline(always)]
     pub(crate) fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut Buffer) -> &'b [f64] {
         let length = rows.len();
         let Buffer { raw, residual } = buffer;
@@ -150,15 +148,7 @@ impl<'a> View<'a> {
             return entries;
         }
         let residual = &mut residual[..length];
-        for (residual, entry) in residual.iter_mut().zip(entries) {
-            *residual = self.scale * entry;
-        }
-        for factor in self.factors.iter().chain(self.fitted) {
-            let weight = factor.d * factor.v()[column];
-            if weight != 0.0 {
-                add_scaled(residual, -weight, &factor.u[rows.clone()]);
-            }
-        }
+        Arch::new().dispatch(Subtraction { view: self, column, rows, entries, residual });
         residual
     }
 
@@ -176,6 +166,33 @@ impl<'a> View<'a> {
         let (deviations, factor) = self.deviations(column, rows);
         for (one, deviation) in precisions.iter_mut().zip(deviations) {
             *one /= (deviation * factor).powi(2);
+        }
+    }
+}
+
+/// What the factors leave of some entries, compiled for each instruction set.
+struct Subtraction<'a> {
+    view: &'a View<'a>,
+    column: usize,
+    rows: Range<usize>,
+    entries: &'a [f64],
+    residual: &'a mut [f64],
+}
+
+impl WithSimd for Subtraction<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { view, column, rows, entries, residual } = self;
+        for (residual, entry) in residual.iter_mut().zip(entries) {
+            *residual = view.scale * entry;
+        }
+        for factor in view.factors.iter().chain(view.fitted) {
+            let weight = factor.d * factor.v()[column];
+            if weight != 0.0 {
+                add_scaled(residual, -weight, &factor.u[rows.clone()]);
+            }
         }
     }
 }

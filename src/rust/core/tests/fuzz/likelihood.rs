@@ -46,7 +46,8 @@ pub(crate) fn log_likelihood(
         let log_density = residual.log_density(x, sigma);
         // how far a residual is off, in units of its noise
         let off = RESIDUAL * (value.abs() * scale + low_rank) / sigma;
-        let steepest = x.abs() / sigma + residual.noise.lambda * sigma * residual.largest_rate();
+        // |λσ − h(z)| is at most this, since h(z) ≤ 1 + |z|
+        let steepest = 1.0 + x.abs() / sigma + residual.noise.lambda * sigma * residual.largest_rate();
         sum.value += log_density;
         sum.rounding += 1e-11 * log_density.abs() + 1e-14 + off * (off + 10.0 * steepest);
         if matrix.sparse.is_some() {
