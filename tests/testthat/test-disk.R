@@ -87,6 +87,7 @@ test_that("a fit of a matrix on disk is that of the matrix", {
 })
 
 test_that("it is so for every size of block, every shape of chunk and every type of entry", {
+  skip_on_cran()
   fit <- function(A, ...) {
     quietly(A, noise = noise_fixed(2, 0.5), refine = FALSE, control = nmu_control(maxiter = 2), ...)
   }
@@ -150,6 +151,7 @@ test_that("methods work on a matrix on disk, or say what they can do", {
 })
 
 test_that("a fit is the same whoever goes over the blocks", {
+  skip_on_cran()
   # of more than one tile
   square <- random_matrix(300, symmetric = TRUE)
   local_block_room(300 * 100)

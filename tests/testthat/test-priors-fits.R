@@ -19,6 +19,7 @@ expect_same_fit <- function(fit, other) {
 }
 
 test_that("a binary prior finds planted groups", {
+  skip_on_cran()
   seeds <- if (extended_tests()) 1:10 else 1:2
   for (seed in seeds) {
     set.seed(seed)
@@ -177,6 +178,7 @@ test_that("a prior takes away factors that there is nothing for", {
 })
 
 test_that("the bound chooses the number of factors", {
+  skip_on_cran()
   set.seed(1)
   tree <- covariance(balanced_tree(40), 2)
   expect_identical(quiet(tree, K = NULL, prior = "binary")$K, 7L)

@@ -44,6 +44,7 @@ test_that("verbose follows the session and the option", {
 })
 
 test_that("the core tells how a fit goes, and a bar is only shown where it is wanted", {
+  skip_on_cran()
   old <- options(cli.progress_show_after = 0)
   on.exit(options(old))
   set.seed(2)
@@ -70,6 +71,7 @@ test_that("the core tells how a fit goes, and a bar is only shown where it is wa
 })
 
 test_that("what the bar says is where the fit is, in its own units", {
+  skip_on_cran()
   seen <- list()
   told <- function(stage, factor, iteration, loglik) {
     seen[[length(seen) + 1]] <<- data.frame(stage, factor, iteration, loglik)
