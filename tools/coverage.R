@@ -10,8 +10,8 @@ copy <- file.path(tempfile("coverage"), "nmu")
 for (folder in unique(dirname(sources))) dir.create(file.path(copy, folder), FALSE, TRUE)
 stopifnot(file.copy(sources, file.path(copy, sources)))
 
-# Every process that tests start writes down at its end what it ran, the last of them after the tests;
-# and of some only half is written, since a test kills them.
+# Every process that tests start writes down at its end what it ran, the last of them after the
+# tests; and of some only half is written, since a test kills them.
 settle <- '
   Sys.sleep(10)
   for (file in list.files(.libPaths()[1], "^covr_trace_", full.names = TRUE)) {

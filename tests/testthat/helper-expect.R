@@ -38,8 +38,8 @@ expect_rising <- function(trace, size) {
 # Are the long versions of tests asked for?
 extended_tests <- function() identical(Sys.getenv("NMU_EXTENDED_TESTS"), "true")
 
-# On CRAN tests have minutes, and two processes or threads at once: R CMD check --as-cran fails where
-# there are more.
+# On CRAN tests have minutes, and two processes or threads at once: R CMD check --as-cran fails
+# where there are more.
 on_cran <- function() !identical(Sys.getenv("NOT_CRAN"), "true")
 
 # As many threads, or as many as may be used at once

@@ -5,7 +5,8 @@ test_that("random problems are fitted, or refused with a classed condition that 
   on.exit(grDevices::dev.off())
   asked <- function(name, otherwise) as.numeric(Sys.getenv(name, otherwise))
   corpus <- utils::read.csv(test_path("fixtures", "fuzz.csv"))$problem
-  numbers <- c(corpus, asked("NMU_FUZZ_FROM", 1) - 1 + seq_len(asked("NMU_FUZZ", if (on_cran()) 20 else 100)))
+  count <- asked("NMU_FUZZ", if (on_cran()) 20 else 100)
+  numbers <- c(corpus, asked("NMU_FUZZ_FROM", 1) - 1 + seq_len(count))
   outcomes <- vapply(numbers, fuzz_outcome, "")
   wrong <- !outcomes %in% c("fitted", "refused")
   expect_identical(paste(numbers, outcomes)[wrong], character())
