@@ -126,10 +126,10 @@ impl Case {
 
 /// An observer that ends a hang.
 fn patient() -> impl FnMut(Progress) -> ControlFlow<()> {
-    let mut left = PATIENCE;
+    let mut calls = 0;
     move |_| {
-        left -= 1;
-        if left == 0 {
+        calls += 1;
+        if calls > PATIENCE {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
