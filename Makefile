@@ -39,10 +39,11 @@ lint: ## rustfmt, clippy, rustdoc and lintr, all without a complaint
 	@tools/setup.sh test
 	for manifest in $(MANIFEST) bench/Cargo.toml; do \
 	  cargo fmt --manifest-path $$manifest --all --check && \
-	  cargo clippy --manifest-path $$manifest --locked --workspace --all-targets \
+	  cargo clippy --manifest-path $$manifest --release --locked --workspace --all-targets \
 	    --target-dir $(dir $(MANIFEST))target $$(tools/features.sh) -- -D warnings || exit 1; \
 	done
-	RUSTDOCFLAGS="-D warnings" cargo doc --manifest-path $(MANIFEST) --locked --no-deps -p nmu-core
+	RUSTDOCFLAGS="-D warnings" cargo doc --manifest-path $(MANIFEST) --release --locked --no-deps \
+	  -p nmu-core $$(tools/features.sh)
 	Rscript tools/lint.R
 
 document: ## regenerate NAMESPACE, man/ and R/extendr-wrappers.R
