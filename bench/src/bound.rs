@@ -7,34 +7,13 @@ use nmu_core::noise::Noise;
 use nmu_core::parallel::Threads;
 use nmu_core::pass::{sweep, Depth, Model, Question};
 use nmu_core::prior::Binary;
-use nmu_core::storage::{Dense, Storage};
+use nmu_core::storage::Dense;
 use nmu_core::view::{Factor, View};
-use std::ops::{ControlFlow, Range};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::ControlFlow;
 
-/// A matrix that counts how often its first column is asked for.
-struct Counted<'a> {
-    storage: &'a Dense<'a>,
-    calls: AtomicUsize,
-}
-
-impl Storage for Counted<'_> {
-    fn nrow(&self) -> usize {
-        self.storage.nrow()
-    }
-
-    fn ncol(&self) -> usize {
-        self.storage.ncol()
-    }
-
-    fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
-        // One column will do, and threads that count do not wait for each other.
-        if column == 0 {
-            self.calls.fetch_add(1, Ordering::Relaxed);
-        }
-        self.storage.column(column, rows, buffer)
-    }
-}
+#[path = "../../src/rust/core/tests/common/counted.rs"]
+mod counted;
+use counted::Counted;
 
 /// One factor of a symmetric matrix under a binary prior whose hyperparameters are estimated, λ and σ held: the number of
 /// sweeps, in which all else that the climb does is spread over.
@@ -43,16 +22,16 @@ impl Storage for Counted<'_> {
 /// Where the prior is not as it should be.
 pub fn climb(storage: &Dense, factor: &Factor, noise: Noise, threads: usize) -> Result<usize, Error> {
     let threads = Threads::new(threads);
-    let counted = Counted { storage, calls: AtomicUsize::new(0) };
+    let counted = Counted::new(storage);
     let view = View::new(&counted, &[], true);
     let question = Question { row_weights: &factor.u, column_weights: &factor.u, shift: 0.0, depth: Depth::Curvature };
     sweep(&view, Model { factor, noise }, &question, threads);
-    let one = counted.calls.swap(0, Ordering::Relaxed);
+    let one = counted.readings();
     let prior = Binary::new(None, None, Some(0.02))?;
     let settings = Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 100 };
     let schedule = [Stage { rows: &prior, columns: &prior }];
     let known = Known { factors: std::slice::from_ref(factor), fixed: &[], noise };
     let way = Way { schedule: &schedule, noises: Noises::Held, settings };
     believe(&view, known, way, threads, &mut |_| ControlFlow::Continue(()));
-    Ok(counted.calls.load(Ordering::Relaxed) / one)
+    Ok(counted.readings() / one)
 }

@@ -3,6 +3,7 @@
 //!
 //! `NMU_EXTENDED_TESTS=true` runs a thousand problems in the place of two hundred.
 
+use crate::common::counted::Counted;
 use crate::common::generator;
 use crate::common::problems::{problem, tree, Data, KINDS};
 use nmu_core::climb::{Climb, Rule};
@@ -15,12 +16,11 @@ use nmu_core::noise::{Bounds, Noise, Scatter, Shares};
 use nmu_core::parallel::Threads;
 use nmu_core::part::Part;
 use nmu_core::start::leading_start;
-use nmu_core::storage::{Dense, Masked, Storage};
+use nmu_core::storage::{Dense, Masked};
 use nmu_core::view::{Factor, View};
 use rand::Rng;
 use rand_distr::{Exp1, StandardNormal};
-use std::ops::{ControlFlow, Range};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::ControlFlow;
 
 /// What a log-likelihood may lose to rounding, relative to its size and the number of entries.
 const ROUNDING: f64 = 1e-13;
@@ -139,36 +139,13 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
     assert!(within >= 95, "{within} of 100");
 }
 
-/// A matrix that counts how often its first entry is read.
-struct Counted<'a> {
-    storage: Dense<'a>,
-    sweeps: AtomicUsize,
-}
-
-impl Storage for Counted<'_> {
-    fn nrow(&self) -> usize {
-        self.storage.nrow()
-    }
-
-    fn ncol(&self) -> usize {
-        self.storage.ncol()
-    }
-
-    fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
-        if column == 0 && rows.start == 0 {
-            self.sweeps.fetch_add(1, Ordering::Relaxed);
-        }
-        self.storage.column(column, rows, buffer)
-    }
-}
-
 #[test]
 fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
     let (mut sweeps, mut iterations) = (0, 0);
     for seed in 0..3 {
         let data = tree(&mut generator(seed));
         let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
-        let counted = Counted { storage, sweeps: AtomicUsize::new(0) };
+        let counted = Counted::new(&storage);
         with_view(&data, |view| {
             let noise = data.noise(0.1);
             let trace = em(view, noise);
@@ -183,7 +160,7 @@ fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
                 Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
             let fit = top(&View::new(&counted, &[], data.symmetric), Part::loadings(begun), noise, &settings);
             assert!(fit.log_likelihood() >= near, "seed {seed}: below EM");
-            sweeps += 30 + counted.sweeps.load(Ordering::Relaxed);
+            sweeps += 30 + counted.readings();
         });
     }
     assert!(10 * sweeps <= iterations, "{sweeps} sweeps against {iterations} iterations");

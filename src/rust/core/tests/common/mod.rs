@@ -1,6 +1,7 @@
 //! Test matrices, and the pass written out entry by entry.
 
 pub(crate) mod brute;
+pub(crate) mod counted;
 pub(crate) mod laws;
 pub(crate) mod means;
 pub(crate) mod problems;
