@@ -7,10 +7,14 @@ suppressPackageStartupMessages({
   library(nmu)
 })
 message("nmu ", utils::packageVersion("nmu"), " from ", dirname(find.package("nmu")))
-# Nothing here is run by CRAN: the tests that it is spared are run, too.
-Sys.setenv(NOT_CRAN = "true")
-
 filter <- commandArgs(trailingOnly = TRUE)
+Sys.setenv(
+  # Nothing here is run by CRAN: the tests that it is spared are run, too.
+  NOT_CRAN = "true",
+  # The whole suite takes a process for each core; files do not know of each other.
+  TESTTHAT_PARALLEL = toupper(length(filter) == 0L),
+  TESTTHAT_CPUS = parallel::detectCores()
+)
 results <- as.data.frame(test_dir(
   "tests/testthat",
   filter = if (length(filter)) filter[[1L]],
