@@ -29,7 +29,7 @@ build: ## build nmu and install it into .lib, where the tests find it
 
 test: ## the whole suite: Rust, R, and whether generated files are up to date
 	@tools/setup.sh test
-	cargo test --manifest-path $(MANIFEST) --locked --release -p nmu-core $$(tools/features.sh)
+	cargo test --manifest-path $(MANIFEST) --locked --release --workspace $$(tools/features.sh)
 	@tools/install.sh "$(TEST_LIB)"
 	@R_LIBS="$(TEST_LIB)" Rscript tools/test.R
 	@Rscript tools/wrappers.R --check
@@ -43,7 +43,7 @@ lint: ## rustfmt, clippy, rustdoc and lintr, all without a complaint
 	    --target-dir $(dir $(MANIFEST))target $$(tools/features.sh) -- -D warnings || exit 1; \
 	done
 	RUSTDOCFLAGS="-D warnings" cargo doc --manifest-path $(MANIFEST) --release --locked --no-deps \
-	  -p nmu-core $$(tools/features.sh)
+	  --workspace --document-private-items $$(tools/features.sh)
 	Rscript tools/lint.R
 
 document: ## regenerate NAMESPACE, man/ and R/extendr-wrappers.R
