@@ -9,8 +9,8 @@ suppressPackageStartupMessages({
 message("nmu ", utils::packageVersion("nmu"), " from ", dirname(find.package("nmu")))
 filter <- commandArgs(trailingOnly = TRUE)
 Sys.setenv(
-  # Nothing here is run by CRAN: the tests that it is spared are run, too.
-  NOT_CRAN = "true",
+  # Nothing here is run by CRAN: the tests that it is spared are run, too, unless asked otherwise.
+  NOT_CRAN = Sys.getenv("NOT_CRAN", "true"),
   # The whole suite takes a process for each core; files do not know of each other.
   TESTTHAT_PARALLEL = toupper(length(filter) == 0L),
   TESTTHAT_CPUS = parallel::detectCores()
