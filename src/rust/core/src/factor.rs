@@ -1,7 +1,5 @@
 //! One factor.
 
-use crate::view::View;
-
 /// One factor `d u vᵀ`, with `u, v ≥ 0` of unit norm, or zero where there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Factor {
@@ -14,14 +12,43 @@ pub struct Factor {
 }
 
 impl Factor {
-    /// The factor that takes nothing out of a view.
-    pub(crate) fn zero(view: &View) -> Self {
-        let v = (!view.is_symmetric()).then(|| vec![0.0; view.ncol()]);
-        Self { d: 0.0, u: vec![0.0; view.nrow()], v }
+    /// The null factor of a matrix with `nrow` rows; `ncol` is `None` if the matrix is symmetric.
+    pub fn zero(nrow: usize, ncol: Option<usize>) -> Self {
+        Self { d: 0.0, u: vec![0.0; nrow], v: ncol.map(|ncol| vec![0.0; ncol]) }
     }
 
     /// The loadings of the columns.
     pub fn v(&self) -> &[f64] {
         self.v.as_deref().unwrap_or(&self.u)
+    }
+}
+
+/// What of a factor may move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Free {
+    /// Its loadings, and so its weight.
+    Loadings,
+    /// Its weight `d` alone.
+    Weight,
+}
+
+/// A factor that climbs.
+#[derive(Clone, Debug)]
+pub struct FreeFactor {
+    /// The factor at the start.
+    pub factor: Factor,
+    /// What of it may move.
+    pub free: Free,
+}
+
+impl FreeFactor {
+    /// A factor whose loadings may move.
+    pub fn loadings(factor: Factor) -> Self {
+        Self { factor, free: Free::Loadings }
+    }
+
+    /// A factor of which only the weight may move.
+    pub fn weight(factor: Factor) -> Self {
+        Self { factor, free: Free::Weight }
     }
 }

@@ -1,6 +1,6 @@
 //! How near a factor is to a group: loadings that are all equal where they are not zero.
 
-use crate::view::Factor;
+use crate::factor::Factor;
 
 /// The mean flatness above which factors are groups.
 pub(crate) const GROUPS: f64 = 0.9;
@@ -38,7 +38,7 @@ fn of_loadings(loadings: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::of_loadings;
+    use crate::flatness::of_loadings;
 
     #[test]
     fn groups_are_flat() {

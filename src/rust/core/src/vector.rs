@@ -42,7 +42,7 @@ pub(crate) fn add_scaled(y: &mut [f64], a: f64, x: &[f64]) {
     }
 }
 
-/// Scales to unit norm; a zero vector stays.
+/// NoiseScales to unit norm; a zero vector stays.
 pub(crate) fn normalise(x: &mut [f64]) {
     let length = norm(x);
     if length > 0.0 {
@@ -57,4 +57,9 @@ pub(crate) fn truncate(x: &[f64]) -> Vec<f64> {
     let mut positive: Vec<f64> = x.iter().map(|value| value.max(0.0)).collect();
     normalise(&mut positive);
     positive
+}
+
+/// Whether two entries are the same but for `slack`; not a number agrees with not a number.
+pub(crate) fn agree(one: f64, other: f64, slack: f64) -> bool {
+    (one - other).abs() <= slack || one == other || (one.is_nan() && other.is_nan())
 }
