@@ -26,7 +26,7 @@ pub fn climb(storage: &Dense, factor: &Factor, params: ResidualParams, threads: 
     let counted = Counted::new(storage);
     let view = ResidualView::new(&counted, &[], true);
     let question =
-        PassSpec { row_weights: &factor.u, column_weights: &factor.u, shift: 0.0, depth: PassLevel::Curvature };
+        PassSpec { row_weights: factor.u(), column_weights: factor.u(), shift: 0.0, depth: PassLevel::Curvature };
     sweep(&view, Model { factor, params }, &question, threads);
     let one = counted.readings();
     let prior = GeneralizedBinary::new(None, None, Some(0.02))?;

@@ -28,7 +28,7 @@ impl<'a> Case<'a> {
     /// # Errors
     /// Where `values` is not `order²` long.
     pub fn symmetric(values: &'a [f64], order: usize, removed: usize) -> Result<Self, Error> {
-        let factor = Factor { d: 0.5 * order as f64, u: even(order), v: None };
+        let factor = Factor::new(0.5 * order as f64, &even(order), None);
         Self::new(values, (order, order), factor, removed)
     }
 
@@ -38,7 +38,7 @@ impl<'a> Case<'a> {
     /// Where `values` has another length.
     pub fn general(values: &'a [f64], nrow: usize, ncol: usize, removed: usize) -> Result<Self, Error> {
         let d = 0.5 * (nrow as f64 * ncol as f64).sqrt();
-        Self::new(values, (nrow, ncol), Factor { d, u: even(nrow), v: Some(even(ncol)) }, removed)
+        Self::new(values, (nrow, ncol), Factor::new(d, &even(nrow), Some(&even(ncol))), removed)
     }
 
     fn new(values: &'a [f64], (nrow, ncol): (usize, usize), factor: Factor, removed: usize) -> Result<Self, Error> {
@@ -65,7 +65,7 @@ impl<'a> Case<'a> {
 
     /// `A q` and `Aᵀ p`: no model, no `b̄`.
     pub fn product(&self, threads: usize) -> RowColSums {
-        product(&self.view(), &self.factor.u, self.factor.v(), Threads::new(threads))
+        product(&self.view(), self.factor.u(), self.factor.v(), Threads::new(threads))
     }
 
     /// A climb of the bound under a prior, on a symmetric matrix: the number of sweeps.
@@ -91,7 +91,7 @@ impl<'a> Case<'a> {
     fn sweep(&self, view: &ResidualView, depth: PassLevel, threads: usize) -> RowColSums {
         let model = Model { factor: &self.factor, params: NOISE };
         let question =
-            PassSpec { row_weights: &self.factor.u, column_weights: self.factor.v(), shift: 1.0 / NOISE.lambda, depth };
+            PassSpec { row_weights: self.factor.u(), column_weights: self.factor.v(), shift: 1.0 / NOISE.lambda, depth };
         sweep(view, model, &question, Threads::new(threads)).products
     }
 }

@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn pass(storage: &Sparse, factor: &Factor, params: ResidualParams, depth: PassLevel, threads: Threads) -> f64 {
     let view = ResidualView::new(storage, &[], true);
-    let question = PassSpec { row_weights: &factor.u, column_weights: factor.v(), shift: 1.0 / params.lambda, depth };
+    let question = PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift: 1.0 / params.lambda, depth };
     let start = Instant::now();
     black_box(sweep(&view, Model { factor, params }, &question, threads));
     start.elapsed().as_secs_f64()
@@ -54,7 +54,7 @@ fn factor(order: usize, share: usize) -> Factor {
         (0..order).map(|row| if row < order / share { 1.0 + (row as f64).sin().abs() } else { 0.0 }).collect();
     let length = u.iter().map(|x| x * x).sum::<f64>().sqrt();
     u.iter_mut().for_each(|x| *x /= length);
-    Factor { d: 15.0, u, v: None }
+    Factor::new(15.0, &u, None)
 }
 
 struct Held {

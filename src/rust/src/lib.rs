@@ -89,13 +89,13 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
 /// What an errand of the core, for a matrix whose entries are elsewhere, finds on tiles of it, from 1: a vector a tile.
 /// @noRd
 #[extendr]
-fn core_serve_request(a: Robj, options: List, errand: &[f64], first: i32, last: i32) -> Result<Robj, String> {
+fn core_serve_request(a: Robj, options: List, request: &[f64], first: i32, last: i32) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
         let storage = a.storage(&options)?;
         let tiles = extent(first - 1)..extent(last);
-        let found = serve_request(storage.as_ref(), errand, tiles).map_err(|error| error.to_string())?;
+        let found = serve_request(storage.as_ref(), request, tiles).map_err(|error| error.to_string())?;
         Ok(List::from_values(found))
     })
 }

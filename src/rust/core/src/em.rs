@@ -20,7 +20,7 @@ use crate::runtime::cancel::catch_cancellation;
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::{Status, Trace};
-use crate::vector::{add_scaled, dot, norm, truncate};
+use crate::vector::{add_scaled, dot, norm, truncate, Contiguous};
 
 /// How long to iterate, and when to re-estimate λ and σ.
 pub struct Settings<'a> {
@@ -161,7 +161,7 @@ impl<'a> State<'a> {
     fn new(view: &'a ResidualView<'a>, start: InitialLoadings, settings: &Settings, threads: Threads) -> Self {
         let v = (!view.is_symmetric()).then_some(start.v);
         let factor = Factor { d: 0.0, u: start.u, v };
-        let products = product(view, &factor.u, factor.v(), threads);
+        let products = product(view, factor.u(), factor.v(), threads);
         let depth = if settings.trace { PassLevel::Likelihood } else { PassLevel::Expectation };
         Self { view, threads, depth, factor, params_of_b: None, products, sums: None }
     }
@@ -186,18 +186,18 @@ impl<'a> State<'a> {
     fn step(&mut self, params: ResidualParams) -> f64 {
         let u = truncate(&self.products.rows);
         let factor = if self.view.is_symmetric() {
-            let d = self.quadratic_form(&u);
+            let d = self.quadratic_form(u.as_slice());
             Factor { d, u, v: None }
         } else {
-            let products = self.products_with(&u, self.factor.v()).columns;
+            let products = self.products_with(u.as_slice(), self.factor.v()).columns;
             let v = truncate(&products);
-            Factor { d: dot(&products, &v), u, v: Some(v) }
+            Factor { d: dot(&products, v.as_slice()), u, v: Some(v) }
         };
         let moved = distance(&self.factor, &factor);
         if self.params_of_b == Some(params) && self.factor == factor {
             return moved; // A fixed point to the last bit: the sweep would find what it found.
         }
-        let found = self.sweep(Model { factor: &factor, params }, &factor.u, factor.v(), self.depth);
+        let found = self.sweep(Model { factor: &factor, params }, factor.u(), factor.v(), self.depth);
         self.factor = factor;
         self.params_of_b = Some(params);
         self.products = found.products;
@@ -209,7 +209,7 @@ impl<'a> State<'a> {
     /// `uᵀCu = c² u₀ᵀCu₀ + 2c δᵀCu₀ + δᵀCδ`, and the last term is left out where it is below rounding: near a fixed
     /// point an iteration costs one sweep, elsewhere two.
     fn quadratic_form(&self, u: &[f64]) -> f64 {
-        let (known, products) = (&self.factor.u, &self.products.rows);
+        let (known, products) = (self.factor.u(), &self.products.rows);
         let overlap = dot(u, known);
         let mut rest = u.to_vec();
         add_scaled(&mut rest, -overlap, known);
@@ -228,7 +228,7 @@ impl<'a> State<'a> {
 
     /// The last `d`, under the last `b`.
     fn finish(self, params: ResidualParams, trace: Vec<Trace>, status: Status) -> Fit {
-        let d = dot(&self.factor.u, &self.products.rows);
+        let d = dot(self.factor.u(), &self.products.rows);
         let b = Parameters { factor: self.factor.clone(), params: self.params_of_b.unwrap_or(params) };
         let factor = Factor { d, ..self.factor };
         Fit { factor, b, params, trace, status }
@@ -242,5 +242,5 @@ const NEGLIGIBLE: f64 = 2e-17;
 fn distance(old: &Factor, new: &Factor) -> f64 {
     let apart = |x: &[f64], y: &[f64]| norm(&x.iter().zip(y).map(|(x, y)| x - y).collect::<Vec<_>>());
     let d = (new.d - old.d).abs() / new.d.abs().max(f64::MIN_POSITIVE);
-    d.max(apart(&old.u, &new.u)).max(apart(old.v(), new.v()))
+    d.max(apart(old.u(), new.u())).max(apart(old.v(), new.v()))
 }

@@ -9,8 +9,8 @@ pub(crate) const GROUPS: f64 = 0.9;
 /// the geometric mean of both sides. Zero loadings have 0.
 pub(crate) fn flatness(factor: &Factor) -> f64 {
     match &factor.v {
-        None => of_loadings(&factor.u),
-        Some(v) => (of_loadings(&factor.u) * of_loadings(v)).sqrt(),
+        None => of_loadings(factor.u()),
+        Some(_) => (of_loadings(factor.u()) * of_loadings(factor.v())).sqrt(),
     }
 }
 

@@ -7,8 +7,8 @@ use crate::pass::product;
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
-use crate::vector::{add_scaled, dot, norm, normalise, truncate};
-use faer::{Mat, Side};
+use crate::vector::{add_scaled, dot, norm, normalise, truncate, Contiguous};
+use faer::{Col, Mat, Side};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -16,15 +16,25 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Clone, Debug)]
 pub struct InitialLoadings {
     /// The loadings of the rows, of unit norm, or zero.
-    pub u: Vec<f64>,
+    pub u: Col<f64>,
     /// The loadings of the columns; those of the rows where the matrix is symmetric.
-    pub v: Vec<f64>,
+    pub v: Col<f64>,
 }
 
 impl InitialLoadings {
     /// A start at given loadings, scaled to unit norm.
     pub fn new(u: &[f64], v: &[f64]) -> Self {
         Self { u: truncate(u), v: truncate(v) }
+    }
+
+    /// Loadings of the rows, contiguous.
+    pub fn u(&self) -> &[f64] {
+        self.u.as_slice()
+    }
+
+    /// Loadings of the columns, contiguous.
+    pub fn v(&self) -> &[f64] {
+        self.v.as_slice()
     }
 }
 
@@ -71,7 +81,7 @@ fn side(u: &[f64], v: &[f64], sign: f64) -> InitialLoadings {
 }
 
 fn value(view: &ResidualView, start: &InitialLoadings, threads: Threads) -> f64 {
-    dot(&start.u, &product(view, &start.u, &start.v, threads).rows)
+    dot(start.u(), &product(view, start.u(), start.v(), threads).rows)
 }
 
 /// The singular pair with the largest singular value, or the eigenvector of the leading eigenvalue twice. Signs are

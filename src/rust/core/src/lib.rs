@@ -71,4 +71,4 @@ mod support;
 pub mod trace;
 pub mod underapprox;
 pub mod variational;
-mod vector;
+pub mod vector;

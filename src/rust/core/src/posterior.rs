@@ -3,7 +3,7 @@
 use crate::factor::Factor;
 use crate::prior::{Maximum, Observations, Prior};
 use crate::runtime::parallel::Threads;
-use crate::vector::norm;
+use crate::vector::{norm, Contiguous};
 use std::rc::Rc;
 
 /// What is believed of the loadings `w` on one side of a factor.
@@ -82,13 +82,13 @@ impl FactorPosterior {
     pub(crate) fn certain(factor: &Factor) -> Self {
         let root = factor.d.max(0.0).sqrt();
         let side =
-            |loadings: &Vec<f64>| LoadingPosterior::certain(loadings.iter().map(|loading| root * loading).collect());
-        Self { rows: side(&factor.u), columns: factor.v.as_ref().map(side) }
+            |loadings: &[f64]| LoadingPosterior::certain(loadings.iter().map(|loading| root * loading).collect());
+        Self { rows: side(factor.u()), columns: factor.v.as_ref().map(|v| side(v.as_slice())) }
     }
 
     /// The factor of the means, its loadings of any norm.
     pub(crate) fn mean(&self) -> Factor {
-        Factor { d: 1.0, u: self.rows.mean.clone(), v: self.columns.as_ref().map(|columns| columns.mean.clone()) }
+        Factor::new(1.0, &self.rows.mean, self.columns.as_ref().map(|columns| &columns.mean[..]))
     }
 
     /// The norm of the means of each side once the weight of the factor is shared out evenly: only the product of the

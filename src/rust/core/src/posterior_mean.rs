@@ -38,7 +38,7 @@ impl WithSimd for Column<'_> {
         let entries = view.column(column, 0..values.len(), &mut buffer);
         let loading = factor.d * factor.v()[column];
         let (inverse_sigma, lambda_sigma) = (1.0 / params.sigma, params.lambda * params.sigma);
-        for ((value, entry), row) in values.iter_mut().zip(entries).zip(&factor.u) {
+        for ((value, entry), row) in values.iter_mut().zip(entries).zip(factor.u()) {
             *value = (entry - loading * row) * inverse_sigma - lambda_sigma;
         }
         let sigma = simd.splat_f64s(params.sigma);

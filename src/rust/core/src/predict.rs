@@ -63,9 +63,7 @@ pub fn predict(
     for row in rows.values.chunks(length) {
         let storage = Masked::new(Dense::from_columns(row, length, 1)?);
         let view = ResidualView::new(&storage, &[], false).scaled_by(rows.scale).with_remainder_prior(rows.law);
-        let part = |v: &Vec<f64>| {
-            FreeFactor::weight(Factor { d: rows.scale * least_squares(row, v), u: v.clone(), v: Some(vec![1.0]) })
-        };
+        let part = |v: &Vec<f64>| FreeFactor::weight(Factor::new(rows.scale * least_squares(row, v), v, Some(&[1.0])));
         let parts: Vec<FreeFactor> = columns.iter().map(part).collect();
         let hill = Objective { view: &view, parts: &parts, params, settings, threads: Threads::new(1) };
         let fit = maximize(hill, &mut no_callback, on_progress);

@@ -214,7 +214,7 @@ impl WithSimd for Subtraction<'_> {
         for factor in view.factors.iter().chain(view.fitted) {
             let weight = factor.d * factor.v()[column];
             if weight != 0.0 {
-                add_scaled(residual, -weight, &factor.u[rows.clone()]);
+                add_scaled(residual, -weight, &factor.u()[rows.clone()]);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::factor::Factor;
 use crate::flatness::GROUPS;
+use crate::vector::Contiguous;
 
 /// What speaks for a number of factors: a Bayesian information criterion, the log-likelihood minus half the log of the
 /// number of entries for each loading that is not zero.
@@ -68,5 +69,5 @@ fn free_loadings(factor: &Factor) -> f64 {
         let largest = loadings.iter().copied().fold(0.0, f64::max);
         loadings.iter().filter(|loading| **loading > NEGLIGIBLE * largest).count() as f64
     };
-    count(&factor.u) + factor.v.as_deref().map_or(0.0, count)
+    count(factor.u()) + factor.v.as_ref().map_or(0.0, |v| count(v.as_slice()))
 }

@@ -56,7 +56,7 @@ pub fn standard_errors(
         let errors = |loadings: &[f64], curvatures: &[f64]| -> Vec<f64> {
             loadings.iter().zip(curvatures).map(|(&loading, curvature)| error(loading, d * d * curvature)).collect()
         };
-        let squares = squares(&factor.u);
+        let squares = squares(factor.u());
         let mut rows = curvatures.rows;
         let weight = error(d, share * dot(&squares, &rows));
         for ((row, corner), square) in rows.iter_mut().zip(&corners).zip(&squares) {
@@ -64,8 +64,8 @@ pub fn standard_errors(
         }
         StandardErrors {
             d: weight,
-            u: errors(&factor.u, &rows),
-            v: factor.v.as_ref().map(|v| errors(v, &curvatures.columns)),
+            u: errors(factor.u(), &rows),
+            v: factor.v.as_ref().map(|_| errors(factor.v(), &curvatures.columns)),
         }
     };
     factors.iter().enumerate().map(of_factor).collect()

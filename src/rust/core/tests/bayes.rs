@@ -45,7 +45,7 @@ fn fit(
 fn start(data: &Data, seed: u64) -> Vec<Factor> {
     let random = &mut generator(seed);
     let mut side = |length| uniform(random, length, 0.0, 1.0);
-    (0..2).map(|_| Factor { d: 0.7, u: side(data.nrow), v: (!data.symmetric).then(|| side(data.ncol)) }).collect()
+    (0..2).map(|_| Factor::new(0.7, &side(data.nrow), (!data.symmetric).then(|| side(data.ncol)).as_deref())).collect()
 }
 
 fn families() -> Vec<Box<dyn Family>> {
@@ -128,7 +128,7 @@ fn the_bound_is_below_the_evidence() {
         }
         let evidence = (evidence / (POINTS * POINTS) as f64).ln();
         let data = Data { kind: "one entry", structured: false, values: vec![a], nrow: 1, ncol: 1, symmetric: false };
-        let start = [Factor { d: 0.5, u: vec![1.0], v: Some(vec![1.0]) }];
+        let start = [Factor::new(0.5, &[1.0], Some(&[1.0]))];
         let stage = PriorStage { rows: &rows, columns: &columns };
         let found = fit(&data, &start, &[stage], params, NoiseUpdate::Held, 1);
         assert!(found.elbo <= evidence + 1e-6, "{a}: {} {evidence}", found.elbo);

@@ -84,7 +84,7 @@ fn check(found: &Deflation, whole: &Deflation, place: &str) {
         assert_eq!(fit.log_likelihood, same.log_likelihood, "{place}");
     }
     if let Some(FactorFit { factor: Factor { d, u, v }, params, log_likelihood, .. }) = cut {
-        let loadings = u.iter().chain(v.iter().flatten());
+        let loadings = u.iter().chain(v.iter().flat_map(|v| v.iter()));
         let legal = loadings.chain([d, &params.lambda, &params.sigma]).all(|value| value.is_finite() && *value >= 0.0);
         assert!(legal && log_likelihood.is_finite(), "{place}: {d} {params:?} {log_likelihood}");
     }

@@ -95,7 +95,7 @@ impl Example {
     fn assert_loadings(&self, factors: &[Factor]) {
         for factor in factors {
             assert_eq!(factor.v.is_none(), self.symmetric);
-            for loadings in [&factor.u[..], factor.v()] {
+            for loadings in [factor.u(), factor.v()] {
                 let norm = loadings.iter().map(|loading| loading * loading).sum::<f64>().sqrt();
                 assert!(loadings.iter().all(|&loading| loading >= 0.0));
                 assert!(if factor.d > 0.0 { (norm - 1.0).abs() < 1e-14 } else { norm == 0.0 });
@@ -346,7 +346,7 @@ fn an_interrupt_leaves_factors_that_hold() {
 #[test]
 fn a_certificate_counts_what_does_not_hold() {
     let example = Example::new(vec![2.0, 0.5, -1.0, f64::NAN, 1.0, 0.0], 3, false);
-    let factor = Factor { d: 1.0, u: vec![1.0; 3], v: Some(vec![1.0; 2]) };
+    let factor = Factor::new(1.0, &[1.0; 3], Some(&[1.0; 2]));
     let found = example.with_problem(1.0, |problem| certificate(problem, &[factor], Threads::new(1)));
     assert_eq!((found.checked, found.negative, found.violated), (4.0, 1.0, 2.0));
     assert_eq!((found.largest_violation, found.share), (1.0, 0.5));

@@ -128,7 +128,7 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
         let storage = Dense::from_columns(&values, SIZE, SIZE).expect("lengths agree");
         let view = ResidualView::new(&storage, &[], false);
         // W = 0 is known, and stays: from zero loadings there is no slope.
-        let nothing = Factor { d: 0.0, u: vec![0.0; SIZE], v: Some(vec![0.0; SIZE]) };
+        let nothing = Factor::zero(SIZE, Some(SIZE));
         let nothing = FreeFactor::loadings(nothing);
         let bounds = Some(Bounds { least_sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
         let settings = Settings { bounds, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
@@ -182,7 +182,7 @@ fn missing_entries_do_not_end_a_climb_early() {
         let storage = Masked::new(storage);
         let mut v = vec![0.0; columns];
         v[..ncol].fill(1.0);
-        let part = FreeFactor::loadings(Factor { d: 1.0, u: vec![1.0; nrow], v: Some(v) });
+        let part = FreeFactor::loadings(Factor::new(1.0, &vec![1.0; nrow], Some(&v)));
         let settings =
             Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-5, iterations: 1000 };
         top(&ResidualView::new(&storage, &[], false), part, data.noise(0.3), &settings)

@@ -57,7 +57,7 @@ fn where_there_is_no_room_for_more_factors_those_that_are_kept_stand() {
 #[test]
 fn a_null_factor_is_not_added_to_factors_that_are_kept() {
     // All that is left of this matrix is zero.
-    let factor = Factor { d: 6.0, u: vec![0.5; 4], v: Some(vec![1.0 / 3.0; 9]) };
+    let factor = Factor::new(6.0, &[0.5; 4], Some(&[1.0 / 3.0; 9]));
     let data = Data { kind: "constant", structured: true, values: vec![1.0; 36], nrow: 4, ncol: 9, symmetric: false };
     with_problem(&data, |problem| {
         let plan = |kept| Plan { kept, refine: true, count: Count::AtMost(3), ..Plan::of(0) };
@@ -90,7 +90,7 @@ fn lambda_and_sigma_of_given_factors_are_by_the_rule() {
     let params = [2.0, -2.0, 2.0, -2.0];
     let values = (0..40).map(|index| 1.0 + params[index % 4] + 0.1 * f64::from(index as u8 % 7)).collect();
     let data = Data { kind: "noise", structured: false, values, nrow: 8, ncol: 5, symmetric: false };
-    let factor = Factor { d: 0.3, u: vec![8f64.sqrt().recip(); 8], v: Some(vec![5f64.sqrt().recip(); 5]) };
+    let factor = Factor::new(0.3, &[8f64.sqrt().recip(); 8], Some(&[5f64.sqrt().recip(); 5]));
     let near = |found: ResidualParams, factors: &[Factor]| {
         let expected = by_moments(&data, factors);
         let apart = (found.lambda / expected.lambda - 1.0).abs().max((found.sigma / expected.sigma - 1.0).abs());

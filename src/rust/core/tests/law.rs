@@ -25,14 +25,14 @@ fn view<'a>(storage: &'a dyn Storage, symmetric: bool, law: &RemainderPrior) -> 
 }
 
 fn ask(view: &ResidualView, factor: &Factor, params: ResidualParams, depth: PassLevel, threads: usize) -> PassOutput {
-    let question = PassSpec { row_weights: &factor.u, column_weights: factor.v(), shift: 0.3, depth };
+    let question = PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift: 0.3, depth };
     sweep(view, Model { factor, params }, &question, Threads::new(threads))
 }
 
 fn factor(nrow: usize, ncol: usize, symmetric: bool) -> Factor {
     let random = &mut generator(2);
     let u = uniform(random, nrow, 0.0, 1.0);
-    Factor { d: 0.6, u, v: (!symmetric).then(|| uniform(random, ncol, 0.0, 1.0)) }
+    Factor::new(0.6, &u, (!symmetric).then(|| uniform(random, ncol, 0.0, 1.0)).as_deref())
 }
 
 /// Holds a sweep to `expected`, sums to within `tolerance` and products to within ten times that.
@@ -69,7 +69,7 @@ fn problems(seed: u64) -> Vec<(Vec<f64>, Factor, bool)> {
 #[test]
 fn a_sweep_under_a_mixture_is_the_sum_over_its_entries() {
     for (values, factor, symmetric) in problems(1) {
-        let dense = Dense::from_columns(&values, factor.u.len(), factor.v().len()).expect("lengths agree");
+        let dense = Dense::from_columns(&values, factor.u.nrows(), factor.v().len()).expect("lengths agree");
         let masked = Masked::new(dense);
         for (law, params) in laws().iter().flat_map(|law| NOISES.map(|params| (law, params))) {
             let view = view(&masked, symmetric, law);
@@ -169,7 +169,7 @@ fn nothing_is_infinite_however_far_out() {
     let sizes = [0.0, 1e-300, 1e-8, 1.0, 40.0, 1e3, 1e6, 1e10];
     let values: Vec<f64> = sizes.iter().flat_map(|x| [*x, -x]).collect();
     let dense = Dense::from_columns(&values, 16, 1).expect("lengths agree");
-    let nothing = Factor { d: 0.0, u: vec![1.0; 16], v: Some(vec![1.0]) };
+    let nothing = Factor::new(0.0, &[1.0; 16], Some(&[1.0]));
     for law in laws() {
         for params in
             [(1e-3, 1e-3), (1.0, 1.0), (1e3, 1e-3), (1e-3, 1e3)].map(|(lambda, sigma)| ResidualParams { lambda, sigma })
@@ -233,7 +233,7 @@ fn scales(nrow: usize, ncol: usize, symmetric: bool) -> Vec<NoiseScales> {
 #[test]
 fn noise_that_differs_is_that_of_each_entry() {
     for (values, factor, symmetric) in problems(7) {
-        let (nrow, ncol) = (factor.u.len(), factor.v().len());
+        let (nrow, ncol) = (factor.u.nrows(), factor.v().len());
         let storage = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
         for (scales, law) in scales(nrow, ncol, symmetric)
             .iter()

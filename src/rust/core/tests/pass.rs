@@ -31,7 +31,7 @@ fn factor(seed: u64, nrow: usize, ncol: usize, symmetric: bool) -> Factor {
     let mut generator = generator(seed);
     let u = uniform(&mut generator, nrow, 0.0, 1.0);
     let v = (!symmetric).then(|| uniform(&mut generator, ncol, 0.0, 1.0));
-    Factor { d: 0.6, u, v }
+    Factor::new(0.6, &u, v.as_deref())
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
         let factor = factor(9, nrow, ncol, symmetric);
         let model = Model { factor: &factor, params: NOISES[1] };
         let question =
-            PassSpec { row_weights: &factor.u, column_weights: factor.v(), shift: 0.5, depth: PassLevel::Curvature };
+            PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift: 0.5, depth: PassLevel::Curvature };
         let alone = sweep(&view, model, &question, Threads::new(1));
         for threads in [2, 3, 8] {
             assert_eq!(alone, sweep(&view, model, &question, Threads::new(threads)));

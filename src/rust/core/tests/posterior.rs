@@ -6,7 +6,7 @@ use nmu_core::distributions::mills::truncated;
 use nmu_core::distributions::truncated_normal::{draws, moments};
 use nmu_core::factor::Factor;
 use nmu_core::noise::ResidualParams;
-use nmu_core::predict::{project, Rows, StopRule};
+use nmu_core::predict::{predict, Rows, StopRule};
 use nmu_core::remainder_prior::RemainderPrior;
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
@@ -120,7 +120,7 @@ fn standard_errors_are_those_of_the_curvature() {
     for (nrow, ncol, symmetric) in [(9, 9, true), (40, 40, true), (7, 12, false), (9, 9, false)] {
         let mut values = matrix(&mut generator, nrow, ncol, symmetric);
         let mut loadings = |length| uniform(&mut generator, length, 0.2, 0.9);
-        let mut factor = |d| Factor { d, u: loadings(nrow), v: (!symmetric).then(|| loadings(ncol)) };
+        let mut factor = |d| Factor::new(d, &loadings(nrow), (!symmetric).then(|| loadings(ncol)).as_deref());
         let factors = [factor(1.5), factor(0.7)];
         let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
         errors_are_curvatures(&dense, symmetric, &factors);
@@ -141,7 +141,7 @@ fn what_is_at_its_bound_or_not_observed_has_no_standard_error() {
     let mut generator = generator(4);
     let mut values = matrix(&mut generator, 6, 5, false);
     values.iter_mut().skip(2).step_by(6).for_each(|entry| *entry = f64::NAN);
-    let mut factor = |d| Factor { d, u: uniform(&mut generator, 6, 0.1, 0.9), v: Some(vec![0.4; 5]) };
+    let mut factor = |d| Factor::new(d, &uniform(&mut generator, 6, 0.1, 0.9), Some(&[0.4; 5]));
     let mut factors = [factor(1.0), factor(0.0), factor(-1.0)];
     factors[0].u[4] = 0.0;
     let storage = Masked::new(Dense::from_columns(&values, 6, 5).expect("lengths agree"));
@@ -159,7 +159,7 @@ fn projected(values: &[f64], columns: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> 
     let params = ResidualParams { lambda: NOISE.lambda / scale, sigma: NOISE.sigma * scale };
     let patience = StopRule { tolerance: 1e-8, iterations: 1000 };
     let found =
-        project(Rows { values, scale, law: RemainderPrior::EXPONENTIAL }, columns, params, patience, &mut |_| {
+        predict(Rows { values, scale, law: RemainderPrior::EXPONENTIAL }, columns, params, patience, &mut |_| {
             ControlFlow::Continue(())
         });
     let rows = found.expect("lengths agree");
@@ -210,12 +210,12 @@ fn projection_ends_when_told_to() {
     let columns = [vec![0.6, 0.8], vec![0.8, 0.6]];
     let rows = Rows { values: &[1.0, 2.0, 3.0, 1.0], scale: 1.0, law: RemainderPrior::EXPONENTIAL };
     let found =
-        |patience, on_progress: &mut _| project(rows, &columns, NOISE, patience, on_progress).expect("lengths agree");
+        |patience, on_progress: &mut _| predict(rows, &columns, NOISE, patience, on_progress).expect("lengths agree");
     let short = found(patience, &mut |_| ControlFlow::Continue(()));
     assert!(short.iter().all(|row| row.status == Status::Maxiter));
     let interrupted = found(StopRule { iterations: 100, ..patience }, &mut |_| ControlFlow::Break(()));
     assert_eq!(interrupted.len(), 1);
     assert_eq!(interrupted[0].status, Status::Interrupted);
     let ragged = Rows { values: &[1.0; 3], scale: 1.0, law: RemainderPrior::EXPONENTIAL };
-    assert!(project(ragged, &columns, NOISE, patience, &mut |_| ControlFlow::Continue(())).is_err());
+    assert!(predict(ragged, &columns, NOISE, patience, &mut |_| ControlFlow::Continue(())).is_err());
 }

@@ -86,7 +86,7 @@ fn loadings(length: usize, share: f64, seed: u64) -> Vec<f64> {
 }
 
 fn factor(nrow: usize, ncol: Option<usize>, share: f64, seed: u64) -> Factor {
-    Factor { d: 1.7, u: loadings(nrow, share, seed), v: ncol.map(|ncol| loadings(ncol, share, seed + 1)) }
+    Factor::new(1.7, &loadings(nrow, share, seed), ncol.map(|ncol| loadings(ncol, share, seed + 1)).as_deref())
 }
 
 fn same(found: &PassOutput, expected: &PassOutput, params: ResidualParams, what: &str) {
@@ -140,7 +140,7 @@ fn powers_of_overlapping_loadings_tell_what_zeros_yield() {
             let before: Vec<Factor> = (0..subtracted).map(|k| factor(nrow, columns, 0.9, 40 + k)).collect();
             let model = factor(nrow, columns, 0.9, 50);
             let depth = PassLevel::Curvature;
-            let question = PassSpec { row_weights: &model.u, column_weights: model.v(), shift: 1.0 / lambda, depth };
+            let question = PassSpec { row_weights: model.u(), column_weights: model.v(), shift: 1.0 / lambda, depth };
             let of = |storage: &dyn Storage, threads| {
                 let view = ResidualView::new(storage, &before, symmetric);
                 sweep(&view, Model { factor: &model, params }, &question, Threads::new(threads))
@@ -272,10 +272,10 @@ fn interpolation_keeps_to_its_tolerance_however_far_factors_reach() {
             // The largest entry of a factor, in units of σ.
             let random = &mut generator(subtracted + 50);
             let mut part = |length| uniform(random, length, 0.0, 1.0);
-            let mut new = || Factor { d: reach * NOISE.sigma, u: part(nrow), v: Some(part(ncol)) };
+            let mut new = || Factor::new(reach * NOISE.sigma, &part(nrow), Some(&part(ncol)));
             let (model, before) = (new(), vec![new(); subtracted as usize]);
             let question =
-                PassSpec { row_weights: &model.u, column_weights: model.v(), shift: 0.4, depth: PassLevel::Curvature };
+                PassSpec { row_weights: model.u(), column_weights: model.v(), shift: 0.4, depth: PassLevel::Curvature };
             let of = |storage: &dyn Storage| {
                 let view = ResidualView::new(storage, &before, false);
                 sweep(&view, Model { factor: &model, params: NOISE }, &question, Threads::new(2))

@@ -12,7 +12,7 @@ fn start(values: &[f64], nrow: usize, symmetric: bool) -> (Vec<f64>, Vec<f64>) {
     let storage = Dense::from_columns(values, nrow, values.len() / nrow).expect("lengths agree");
     let start =
         leading_init(&ResidualView::new(&storage, &[], symmetric), Threads::new(1), &mut |_| ControlFlow::Continue(()));
-    (start.u, start.v)
+    (start.u().to_vec(), start.v().to_vec())
 }
 
 /// `Q diag(values) Qᵀ` with `Q` a Householder reflection, whose columns are known.

@@ -37,7 +37,7 @@ fn holds(storage: &dyn Storage, values: &[f64], symmetric: bool, name: &str) {
 
     let p = uniform(&mut generator(21), nrow, 0.0, 1.0);
     let q = if symmetric { p.clone() } else { uniform(&mut generator(22), ncol, 0.0, 1.0) };
-    let factor = Factor { d: 0.7, u: p.clone(), v: (!symmetric).then(|| q.clone()) };
+    let factor = Factor::new(0.7, &p, (!symmetric).then_some(&q[..]));
     let model = Model { factor: &factor, params: ResidualParams { lambda: 1.5, sigma: 0.4 } };
     let view = ResidualView::new(storage, &[], symmetric);
     for depth in DEPTHS {

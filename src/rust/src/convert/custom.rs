@@ -109,7 +109,7 @@ impl CustomPrior {
             }
         };
         let (means, variances) = (column("mean")?, column("var")?);
-        let (zeros, log_marginals) = (column("zero")?, column("log_marginal")?);
+        let (zeros, log_marginals) = (column("lfsr")?, column("log_marginal")?);
         let posterior = |index: usize| {
             let (mean, variance) = (self.unit * means[index], self.unit * self.unit * variances[index]);
             Posterior {

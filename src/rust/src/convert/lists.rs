@@ -15,6 +15,7 @@ use nmu_core::standard_errors::StandardErrors;
 use nmu_core::storage::summary::Summary;
 use nmu_core::trace::{Status, Trace};
 use nmu_core::underapprox::Certificate;
+use nmu_core::vector::Contiguous;
 
 /// What [`nmu_core::storage::summary`] found.
 pub(crate) fn scan_list(scan: &Summary) -> List {
@@ -35,7 +36,7 @@ fn status_name(status: Status) -> &'static str {
         Status::Converged => "converged",
         Status::Maxiter => "maxiter",
         Status::Stalled => "stalled",
-        Status::Refused => "refused",
+        Status::Refused => "rejected",
         Status::Null => "null",
         Status::NoEstimate => "lambda",
         Status::Interrupted => "interrupted",
@@ -58,11 +59,11 @@ fn status_unless(interrupted: bool, status: Status) -> &'static str {
 
 /// A fit of one factor.
 pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool, interrupted: bool) -> List {
-    let Fit { factor: Factor { d, u, v }, params, trace: rows, status, .. } = fit;
+    let Fit { factor, params, trace: rows, status, .. } = fit;
     list!(
-        u = u,
-        v = or_null(v),
-        d = d,
+        u = factor.u(),
+        v = or_null(factor.v.as_ref().map(Contiguous::as_slice)),
+        d = factor.d,
         b = b,
         lambda = params.lambda,
         sigma = params.sigma,
@@ -99,7 +100,7 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64, interrupted: bool) -
     list!(
         fixed = factor_list(&fixed, scale),
         new = factor_list(&new, scale),
-        beliefs = posteriors_list(&fits.iter().map(|fit| fit.beliefs.as_ref()).collect::<Vec<_>>(), scale),
+        posteriors = posteriors_list(&fits.iter().map(|fit| fit.beliefs.as_ref()).collect::<Vec<_>>(), scale),
         nobs = count,
         path = list!(
             d = of_fits(&|fit| fit.factor.d / scale),
@@ -114,8 +115,8 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64, interrupted: bool) -
             se_log_lambda = errors(0),
             se_log_sigma = errors(1)
         ),
-        deviations = List::from_values(fits.iter().map(|fit| or_null(fit.deviations.clone()))),
-        laws = List::from_values(fits.iter().map(|fit| law_list(&fit.law, fit.params, scale))),
+        noise_sd = List::from_values(fits.iter().map(|fit| or_null(fit.deviations.clone()))),
+        b_priors = List::from_values(fits.iter().map(|fit| law_list(&fit.law, fit.params, scale))),
         trace = list!(
             factor = rows.iter().map(|(factor, _)| *factor as i32 + 1).collect::<Vec<_>>(),
             trace = trace_list(rows.iter().map(|(_, row)| *row), count, scale)
@@ -145,11 +146,11 @@ fn refit_list(refit: &Refit, scale: f64) -> List {
         factors = factor_list(&factors, scale),
         lambda = refit.params.lambda * scale,
         sigma = refit.params.sigma / scale,
-        law = law_list(&refit.law, refit.params, scale),
-        deviations = or_null(refit.deviations.clone()),
+        b_prior = law_list(&refit.law, refit.params, scale),
+        noise_sd = or_null(refit.deviations.clone()),
         loglik = refit.log_likelihood + refit.count * scale.ln(),
         elbo = refit.elbo + refit.count * scale.ln(),
-        beliefs = posteriors_list(&refit.beliefs.iter().map(Some).collect::<Vec<_>>(), scale),
+        posteriors = posteriors_list(&refit.beliefs.iter().map(Some).collect::<Vec<_>>(), scale),
         status = status_name(refit.status),
         accepted = refit.accepted,
         bound = bound_name(refit.bounds, refit.params),
@@ -190,8 +191,8 @@ pub(crate) fn certificate_list(certificate: &Certificate) -> List {
 fn factor_list(factors: &[&Factor], scale: f64) -> List {
     list!(
         d = factors.iter().map(|factor| factor.d / scale).collect::<Vec<_>>(),
-        u = loadings(factors, |factor| Some(&factor.u)),
-        v = loadings(factors, |factor| factor.v.as_deref())
+        u = loadings(factors, |factor| Some(factor.u())),
+        v = loadings(factors, |factor| factor.v.as_ref().map(Contiguous::as_slice))
     )
 }
 

@@ -29,7 +29,8 @@ impl Matrix {
     pub(crate) fn new(object: Robj) -> Result<Self, String> {
         if object.inherits("nmu_blocks") {
             let list = Options::from_object(object, "what reads the matrix")?;
-            let held = Held::Blocks(list.count_of("room")?, list.count_of("step")?, list.flag("spread")?);
+            let held =
+                Held::Blocks(list.count_of("block_length")?, list.count_of("chunk_ncol")?, list.flag("distributed")?);
             return Ok(Self { held, nrow: list.count_of("nrow")?, ncol: list.count_of("ncol")? });
         }
         let integers = |values: Robj| values.as_integer_vector().unwrap_or_default();

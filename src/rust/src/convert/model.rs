@@ -12,11 +12,11 @@ impl Options {
     /// What is known of the law of the remainder: `means` and `weights` in units of their own, or that it is a point mass
     /// `tied` to an exponential.
     pub(super) fn family(&self) -> Result<RemainderPriorFamily, String> {
-        let list = self.list("law")?.ok_or("option law is NULL")?;
+        let list = self.list("b_prior")?.ok_or("option b_prior is NULL")?;
         let means: Vec<f64> = list.get("means")?;
         let weights: Option<Vec<f64>> = list.get("weights")?;
         match weights {
-            _ if list.flag("tied")? => Ok(RemainderPriorFamily::PointExponential),
+            _ if list.flag("point_exponential")? => Ok(RemainderPriorFamily::PointExponential),
             Some(weights) => RemainderPrior::new(weights.into_iter().zip(means)).map(RemainderPriorFamily::Known),
             None => ComponentMeans::new(&means).map(RemainderPriorFamily::Mixture),
         }
@@ -33,7 +33,7 @@ impl Options {
 
     /// How the noise differs: `scatter` is a word, or what is known of it.
     pub(super) fn scatter(&self) -> Result<NoiseStructure, String> {
-        Ok(match self.find("scatter")?.as_str() {
+        Ok(match self.find("noise_scales")?.as_str() {
             Some("constant") => NoiseStructure::Homoscedastic,
             Some("row") => NoiseStructure::ByRow,
             Some("column") => NoiseStructure::ByColumn,
@@ -45,7 +45,7 @@ impl Options {
     /// Standard deviations of the noise of entries, in units of σ: numbers for `rows` and `columns`, or for `entries`, or
     /// `NULL`.
     pub(crate) fn scales(&self) -> Result<Option<NoiseScales>, String> {
-        let Some(list) = self.list("scatter")? else { return Ok(None) };
+        let Some(list) = self.list("noise_scales")? else { return Ok(None) };
         let entries = list.find("entries")?;
         let scales = if entries.is_null() {
             NoiseScales::outer(list.get("rows")?, list.get("columns")?)
@@ -87,14 +87,11 @@ impl Options {
         let Some(list) = self.list(name)? else { return Ok(Vec::new()) };
         let d: Vec<f64> = list.get("d")?;
         let (u, v): (RMatrix<f64>, Option<RMatrix<f64>>) = (list.get("u")?, list.get("v")?);
-        let column = |matrix: &RMatrix<f64>, index: usize| -> Vec<f64> {
-            matrix.data().iter().skip(index * matrix.nrows()).take(matrix.nrows()).copied().collect()
-        };
-        let factor = |(index, d): (usize, &f64)| Factor {
-            d: d * scale,
-            u: column(&u, index),
-            v: v.as_ref().map(|v| column(v, index)),
-        };
+        fn column(matrix: &RMatrix<f64>, index: usize) -> &[f64] {
+            &matrix.data()[index * matrix.nrows()..(index + 1) * matrix.nrows()]
+        }
+        let factor =
+            |(index, d): (usize, &f64)| Factor::new(d * scale, column(&u, index), v.as_ref().map(|v| column(v, index)));
         Ok(d.iter().enumerate().map(factor).collect())
     }
 }

@@ -74,7 +74,7 @@ impl Options {
     /// The settings of a climb of the likelihood, in units in which entries are multiplied by `scale`.
     pub(crate) fn climb<'a>(&self, scale: f64, schedule: Vec<PriorStage<'a>>) -> Result<ModelFitter<'a>, String> {
         let rule = match self.text("rule")?.as_str() {
-            "mle" => NoiseRule::Likelihood(self.shares()?, self.get("ladder")?),
+            "mle" => NoiseRule::Likelihood(self.shares()?, self.get("ratio_floors")?),
             "moments" => NoiseRule::Alternate(&Moments, self.shares()?),
             "fixed" => NoiseRule::Fixed(self.noise(scale)?),
             other => return Err(format!("there is no rule {other}")),
@@ -143,12 +143,12 @@ impl Options {
     /// What to look for and what is known, in units in which entries are multiplied by `scale`.
     pub(crate) fn plan(&self, scale: f64) -> Result<Plan, String> {
         let count = self.count_of("K")?;
-        let starts = self.factors("starts", scale)?;
+        let starts = self.factors("init", scale)?;
         Ok(Plan {
             fixed: self.factors("fixed", scale)?,
             kept: self.factors("kept", scale)?,
             kept_params: self.kept_params(scale)?,
-            starts: starts.iter().map(|start| InitialLoadings::new(&start.u, start.v())).collect(),
+            starts: starts.iter().map(|start| InitialLoadings::new(start.u(), start.v())).collect(),
             count: if self.flag("choose")? { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: self.flag("refine")?,
         })

@@ -119,9 +119,9 @@ pub(crate) fn normal_means_list(prior: &dyn Prior, columns: Columns<5>, unit: f6
     list!(
         hyperparameters = hyperparameter_list(prior, unit),
         mean = mean,
-        second = second,
+        second_moment = second,
         var = var,
-        zero = zero,
+        lfsr = zero,
         log_marginal = log_marginal
     )
 }
@@ -149,7 +149,7 @@ fn posterior_list(belief: &LoadingPosterior, beliefs: &FactorPosterior, scale: f
     let unit = if even > 0.0 { scale.sqrt() * norm / even } else { scale.sqrt() };
     list!(
         sd = belief.variance.iter().map(deviation).collect::<Vec<f64>>(),
-        zero = belief.zero.clone(),
+        lfsr = belief.zero.clone(),
         hyperparameters = hyperparameter_list(belief.prior(), unit),
         kl = belief.kl
     )

@@ -9,7 +9,7 @@ use crate::pass::PassStats;
 use crate::remainder_prior::RemainderPrior;
 use crate::runtime::progress::ProgressCallback;
 use crate::trace::{Status, Trace};
-use crate::vector::norm;
+use crate::vector::{norm, Contiguous};
 use std::ops::ControlFlow;
 
 pub use crate::mle::objective::Objective;
@@ -80,14 +80,16 @@ pub fn maximize(hill: Objective, watch: &mut StepCallback, on_progress: &mut Pro
 impl Factor {
     /// The same product with loadings of unit norm and all weight in `d`; zero loadings stay.
     pub(crate) fn normalised(self) -> Self {
-        let Self { mut d, u, v } = self;
-        let mut unit = |loadings: Vec<f64>, power: i32| -> Vec<f64> {
-            let length = norm(&loadings);
+        let Self { mut d, mut u, mut v } = self;
+        let mut unit = |loadings: &mut [f64], power: i32| {
+            let length = norm(loadings);
             d *= length.powi(power);
-            loadings.iter().map(|loading| if length > 0.0 { loading / length } else { 0.0 }).collect()
+            loadings.iter_mut().for_each(|loading| *loading = if length > 0.0 { *loading / length } else { 0.0 });
         };
-        let u = unit(u, if v.is_some() { 1 } else { 2 });
-        let v = v.map(|loadings| unit(loadings, 1));
+        unit(u.as_slice_mut(), if v.is_some() { 1 } else { 2 });
+        if let Some(v) = &mut v {
+            unit(v.as_slice_mut(), 1);
+        }
         Self { d, u, v }
     }
 }

@@ -11,7 +11,8 @@ use crate::optim::lbfgs::{BoxConstraints, Evaluation, Preconditioner};
 use crate::pass::gradient::loading_gradient;
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
-use crate::vector::{dot, squares};
+use crate::vector::{column, dot, squares, Contiguous};
+use faer::Col;
 
 /// How long to climb, and what may move.
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +55,9 @@ impl Objective<'_> {
         let mut theta = Vec::new();
         for FreeFactor { factor, free } in self.parts {
             let weight = factor.d.max(0.0);
-            let columns = factor.v.iter().flatten();
+            let columns = factor.v.as_ref().map_or(&[][..], Contiguous::as_slice);
             match free {
-                Free::Loadings => theta.extend(factor.u.iter().chain(columns).map(|loading| weight.sqrt() * loading)),
+                Free::Loadings => theta.extend(factor.u().iter().chain(columns).map(|loading| weight.sqrt() * loading)),
                 Free::Weight => theta.push(weight),
             }
         }
@@ -69,16 +70,16 @@ impl Objective<'_> {
     /// The factors at a point, with loadings of any norm.
     pub(crate) fn factors_at(&self, theta: &[f64]) -> Vec<Factor> {
         let mut rest = theta;
-        let mut take = |length| -> Vec<f64> {
+        let mut take = |length| -> Col<f64> {
             let (part, after) = rest.split_at(length);
             rest = after;
-            part.to_vec()
+            column(part)
         };
         let mut factors = Vec::with_capacity(self.parts.len());
         for FreeFactor { factor, free } in self.parts {
             let Factor { u, v, .. } = factor;
             factors.push(match free {
-                Free::Loadings => Factor { d: 1.0, u: take(u.len()), v: v.as_ref().map(|v| take(v.len())) },
+                Free::Loadings => Factor { d: 1.0, u: take(u.nrows()), v: v.as_ref().map(|v| take(v.nrows())) },
                 Free::Weight => Factor { d: take(1)[0], ..factor.clone() },
             });
         }
@@ -98,7 +99,7 @@ impl Objective<'_> {
         let (mut lower, mut upper, mut reach) = (Vec::new(), Vec::new(), Vec::new());
         for FreeFactor { factor, free } in self.parts {
             let (count, largest) = match free {
-                Free::Loadings => (factor.u.len() + factor.v.as_ref().map_or(0, Vec::len), self.settings.largest),
+                Free::Loadings => (factor.u.nrows() + factor.v.as_ref().map_or(0, Col::nrows), self.settings.largest),
                 Free::Weight => (1, f64::INFINITY),
             };
             lower.resize(lower.len() + count, 0.0);
@@ -127,9 +128,9 @@ impl Objective<'_> {
                 size.push(weight);
                 continue;
             }
-            size.resize(size.len() + factor.u.len(), largest(&factor.u));
+            size.resize(size.len() + factor.u.nrows(), largest(factor.u()));
             if let Some(v) = &factor.v {
-                size.resize(size.len() + v.len(), largest(v));
+                size.resize(size.len() + v.nrows(), largest(v.as_slice()));
             }
         }
         size.resize(theta.len(), 1.0);
@@ -153,15 +154,15 @@ impl Objective<'_> {
                     gradient.extend(products.rows.iter().chain(&products.columns).map(|slope| precision * slope));
                     // Along the loadings themselves the whole matrix curves twice as much as its diagonal says, since W
                     // is a product of two of them.
-                    let (rows, columns) = (least * square(factor.v()), least * square(&factor.u));
+                    let (rows, columns) = (least * square(factor.v()), least * square(factor.u()));
                     diagonal.extend(inverse_curvatures(&curvatures.rows, rows, 2.0 * precision));
                     diagonal.extend(inverse_curvatures(&curvatures.columns, columns, 2.0 * precision));
                 }
                 Free::Weight => {
                     let share = if self.view.is_symmetric() { 0.5 * precision } else { precision };
-                    gradient.push(share * dot(&factor.u, &products.rows));
-                    let least = least * square(&factor.u) * square(factor.v());
-                    diagonal.extend(inverse_curvatures(&[dot(&squares(&factor.u), &curvatures.rows)], least, share));
+                    gradient.push(share * dot(factor.u(), &products.rows));
+                    let least = least * square(factor.u()) * square(factor.v());
+                    diagonal.extend(inverse_curvatures(&[dot(&squares(factor.u()), &curvatures.rows)], least, share));
                 }
             }
         }

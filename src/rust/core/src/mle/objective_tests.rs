@@ -18,10 +18,9 @@ fn numbers(count: usize, seed: f64) -> Vec<f64> {
 
 /// Factors of which the `k`th may move as `free[k]` says.
 fn parts(free: &[Free], nrow: usize, ncol: Option<usize>) -> Vec<FreeFactor> {
-    let factor = |k: usize| Factor {
-        d: 0.5 + k as f64,
-        u: numbers(nrow, k as f64),
-        v: ncol.map(|ncol| numbers(ncol, 0.5 + k as f64)),
+    let factor = |k: usize| {
+        let v = ncol.map(|ncol| numbers(ncol, 0.5 + k as f64));
+        Factor::new(0.5 + k as f64, &numbers(nrow, k as f64), v.as_deref())
     };
     free.iter().enumerate().map(|(k, &free)| FreeFactor { factor: factor(k), free }).collect()
 }

@@ -34,8 +34,8 @@ pub(crate) fn loading_gradient(
     let mean = sums.curvature / sums.count;
     let side = |length: usize, other: &[f64]| vec![mean * dot(other, other); length];
     let curvatures = |factor: &Factor| RowColSums {
-        rows: side(factor.u.len(), factor.v()),
-        columns: factor.v.as_ref().map_or(Vec::new(), |v| side(v.len(), &factor.u)),
+        rows: side(factor.u.nrows(), factor.v()),
+        columns: factor.v.as_ref().map_or(Vec::new(), |v| side(v.nrows(), factor.u())),
     };
     (products.into_iter().zip(factors).map(|(products, factor)| (products, curvatures(factor))).collect(), sums)
 }

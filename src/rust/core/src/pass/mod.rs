@@ -44,7 +44,7 @@ impl<'a> Model<'a> {
     /// A question with the weights of the model's own factor, about the mean of its `b`.
     pub fn question(&self, depth: PassLevel) -> PassSpec<'a> {
         let Self { factor, params } = *self;
-        PassSpec { row_weights: &factor.u, column_weights: factor.v(), shift: 1.0 / params.lambda, depth }
+        PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift: 1.0 / params.lambda, depth }
     }
 }
 

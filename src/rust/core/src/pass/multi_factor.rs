@@ -58,7 +58,7 @@ pub(crate) fn sweep_tiles(
 ) -> Vec<MultiFactorOutput> {
     let loadings =
         |of: &dyn Fn(&Factor) -> &[f64], length| Mat::from_fn(length, factors.len(), |i, k| of(&factors[k])[i]);
-    let u = loadings(&|factor| &factor.u, view.nrow());
+    let u = loadings(&|factor| factor.u(), view.nrow());
     let v = loadings(&|factor| factor.v(), view.ncol());
     let weighted = Mat::from_fn(v.nrows(), v.ncols(), |i, k| factors[k].d * v[(i, k)]);
     let square = |x: &Mat<f64>| Mat::from_fn(x.nrows(), x.ncols(), |i, k| x[(i, k)] * x[(i, k)]);

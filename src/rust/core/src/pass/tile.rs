@@ -99,7 +99,7 @@ impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePa
         let symmetric = view.is_symmetric();
         let params = model.map_or(ResidualParams { lambda: 1.0, sigma: 1.0 }, |model| model.params);
         // Without a model nothing is explained: the loadings are then multiplied by zero, whatever they are.
-        let loadings = model.map_or(row_weights, |model| &model.factor.u);
+        let loadings = model.map_or(row_weights, |model| model.factor.u());
         let loading = |column: usize| model.map_or(0.0, |Model { factor, .. }| factor.d * factor.v()[column]);
 
         let mut kernel = Kernel::<S, LEVEL, MASKED, MIXED>::new(simd, params, view.law(), shift);

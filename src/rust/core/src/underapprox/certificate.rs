@@ -89,7 +89,7 @@ fn over_strips<T: Default + Send>(
             for (index, factor) in factors.iter().enumerate() {
                 let weight = factor.d * factor.v()[column];
                 if weight != 0.0 {
-                    add_scaled(&mut sums, weight, &factor.u);
+                    add_scaled(&mut sums, weight, factor.u());
                 }
                 take(&mut result, index + 1, entries, &sums);
             }

@@ -165,7 +165,7 @@ fn factor(pair: Pair, unit: f64, symmetric: bool) -> Factor {
         u.fill(0.0);
         v.fill(0.0);
     }
-    Factor { d: unit, u, v: (!symmetric).then_some(v) }.normalised()
+    Factor::new(unit, &u, (!symmetric).then_some(&v[..])).normalised()
 }
 
 /// The factors with how they were found.

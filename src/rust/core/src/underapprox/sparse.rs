@@ -29,7 +29,7 @@ pub(super) fn certificate(stored: &Sparse, scale: f64, factors: &[Factor]) -> Op
     let mut tally = Tally::default();
     let (mut count, mut square, mut positive) = (0.0, 0.0, 0.0);
     for (column, (row, value)) in entries() {
-        let sum = factors.iter().fold(0.0, |sum, f| sum + f.d * f.v()[column] * f.u[row]);
+        let sum = factors.iter().fold(0.0, |sum, f| sum + f.d * f.v()[column] * f.u()[row]);
         count += 1.0;
         square += (sum / unit).powi(2);
         positive += f64::from(u8::from(sum > 0.0));
@@ -38,7 +38,7 @@ pub(super) fn certificate(stored: &Sparse, scale: f64, factors: &[Factor]) -> Op
         }
     }
     let product = |one: &Factor, other: &Factor| {
-        (one.d / unit) * (other.d / unit) * dot(&one.u, &other.u) * dot(one.v(), other.v())
+        (one.d / unit) * (other.d / unit) * dot(one.u(), other.u()) * dot(one.v(), other.v())
     };
     let all: f64 = factors.iter().map(|one| factors.iter().map(|other| product(one, other)).sum::<f64>()).sum();
     let zeros = stored.nrow() as f64 * stored.ncol() as f64 - count;
@@ -51,7 +51,7 @@ pub(super) fn certificate(stored: &Sparse, scale: f64, factors: &[Factor]) -> Op
 /// The number of entries with `W_ij > 0`, from how often each pattern of loadings is met on either side.
 fn positive_pairs(stored: &Sparse, factors: &[Factor]) -> f64 {
     let factors = || factors.iter().filter(|factor| factor.d > 0.0);
-    let rows = supports(&factors().map(|factor| &factor.u[..]).collect::<Vec<_>>(), stored.nrow());
+    let rows = supports(&factors().map(|factor| factor.u()).collect::<Vec<_>>(), stored.nrow());
     let columns = supports(&factors().map(Factor::v).collect::<Vec<_>>(), stored.ncol());
     let pairs = rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column)));
     let met = checked(pairs).filter(|(row, column)| row.overlaps(column));
@@ -73,7 +73,7 @@ fn largest_at_a_zero(stored: &Sparse, factors: &[Factor], mut best: f64) -> f64 
         }
         sums.fill(0.0);
         for factor in factors {
-            add_scaled(&mut sums, factor.d * factor.v()[column], &factor.u);
+            add_scaled(&mut sums, factor.d * factor.v()[column], factor.u());
         }
         stored.entries(column).for_each(|(row, _)| sums[row] = 0.0);
         best = sums.iter().copied().fold(best, f64::max);

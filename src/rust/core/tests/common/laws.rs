@@ -60,7 +60,7 @@ pub(crate) fn plain(
     params: ResidualParams,
     scales: Option<&NoiseScales>,
 ) -> Plain {
-    let (nrow, ncol) = (factor.u.len(), factor.v().len());
+    let (nrow, ncol) = (factor.u.nrows(), factor.v().len());
     let mut sum = Plain {
         rows: vec![0.0; nrow],
         columns: vec![0.0; ncol],

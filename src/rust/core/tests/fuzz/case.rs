@@ -146,7 +146,8 @@ fn patient() -> impl FnMut(Progress) -> ControlFlow<()> {
 fn numbers(found: &Deflation) -> impl Iterator<Item = f64> + '_ {
     let refitted = found.refit.iter().flat_map(|refit| &refit.factors);
     let factors = found.fixed.iter().chain(found.fits.iter().map(|fit| &fit.factor)).chain(refitted);
-    let loadings = factors.flat_map(|factor| [factor.d].into_iter().chain(factor.u.clone()).chain(factor.v().to_vec()));
+    let loadings =
+        factors.flat_map(|factor| [factor.d].into_iter().chain(factor.u().to_vec()).chain(factor.v().to_vec()));
     loadings.chain(found.fits.iter().flat_map(|fit| [fit.params.lambda, fit.params.sigma, fit.log_likelihood]))
 }
 

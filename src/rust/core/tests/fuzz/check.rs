@@ -18,7 +18,7 @@ pub(crate) fn hold(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()
 
 pub(crate) fn factor_is_legal(factor: &Factor) -> Result<(), String> {
     let legal = |loadings: &[f64]| loadings.iter().all(|loading| loading.is_finite() && *loading >= 0.0);
-    let holds = factor.d.is_finite() && factor.d >= 0.0 && legal(&factor.u) && legal(factor.v());
+    let holds = factor.d.is_finite() && factor.d >= 0.0 && legal(factor.u()) && legal(factor.v());
     hold(holds, || format!("a factor with d = {}, u = {:?}, v = {:?}", factor.d, factor.u, factor.v()))
 }
 

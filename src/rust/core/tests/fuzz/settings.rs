@@ -75,7 +75,7 @@ impl Settings {
             scatter,
             fixed: fixed.into_iter().map(|factor| Factor { d: 0.0, ..factor }).collect(),
             kept,
-            starts: starts.iter().map(|factor| InitialLoadings::new(&factor.u, factor.v())).collect(),
+            starts: starts.iter().map(|factor| InitialLoadings::new(factor.u(), factor.v())).collect(),
             threads: random.random_range(1..=3),
             twice: random.random_bool(0.1),
         };
@@ -166,5 +166,5 @@ fn factor(matrix: &Matrix, random: &mut ChaCha8Rng) -> Factor {
         loadings.iter().map(|loading| loading / norm).collect()
     };
     let (u, v) = (side(matrix.nrow), (!matrix.symmetric).then(|| side(matrix.ncol)));
-    Factor { d: random.random_range(0.0..3.0), u, v }
+    Factor::new(random.random_range(0.0..3.0), &u, v.as_deref())
 }

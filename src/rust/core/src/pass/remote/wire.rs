@@ -1,6 +1,7 @@
 //! Vectors written down as numbers, to be sent elsewhere.
 
 use crate::factor::Factor;
+use crate::vector::Contiguous;
 
 /// Vectors one after the other, each behind its length.
 #[derive(Default)]
@@ -23,8 +24,8 @@ impl WireWriter {
         let factors: Vec<&Factor> = factors.collect();
         self.put(&factors.iter().map(|factor| factor.d).collect::<Vec<f64>>());
         for factor in factors {
-            self.put(&factor.u);
-            self.put(factor.v.as_deref().unwrap_or(&[]));
+            self.put(factor.u());
+            self.put(factor.v.as_ref().map_or(&[], Contiguous::as_slice));
         }
     }
 }
@@ -49,9 +50,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn take_factors(&mut self, nrow: usize, ncol: usize, symmetric: bool) -> Option<Vec<Factor>> {
         let weights = self.take()?;
         let factor = |d: &f64| {
-            let (u, v) = (self.take()?.to_vec(), self.take()?.to_vec());
+            let (u, v) = (self.take()?, self.take()?);
             let fits = u.len() == nrow && v.len() == if symmetric { 0 } else { ncol };
-            fits.then_some(Factor { d: *d, u, v: (!symmetric).then_some(v) })
+            fits.then(|| Factor::new(*d, u, (!symmetric).then_some(v)))
         };
         weights.iter().map(factor).collect()
     }

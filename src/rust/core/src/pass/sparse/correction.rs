@@ -83,7 +83,7 @@ impl<const LEVEL: u8> Correction<'_, LEVEL> {
         let Model { factor, .. } = self.model;
         let p = self.question.row_weights;
         // Mostly the weights are the loadings themselves, and need not be looked up twice.
-        let alike = std::ptr::eq(p, factor.u.as_slice());
+        let alike = std::ptr::eq(p, factor.u());
         batch.clear();
         for column in first..self.columns.end {
             if batch.rows.len() >= BATCH {
@@ -102,14 +102,14 @@ impl<const LEVEL: u8> Correction<'_, LEVEL> {
             } else if alike {
                 batch.explained.extend(batch.weights[start..].iter().map(|u| loading * u));
             } else {
-                batch.explained.extend(rows.iter().map(|row| loading * factor.u[*row as usize]));
+                batch.explained.extend(rows.iter().map(|row| loading * factor.u()[*row as usize]));
             }
             batch.zeros.resize(batch.rows.len(), 0.0);
             for factor in self.subtracted {
                 let weight = factor.d * factor.v()[column];
                 if weight != 0.0 {
                     let zeros = batch.zeros[start..].iter_mut().zip(rows);
-                    zeros.for_each(|(zero, row)| *zero -= weight * factor.u[*row as usize]);
+                    zeros.for_each(|(zero, row)| *zero -= weight * factor.u()[*row as usize]);
                 }
             }
             batch.ends.push(batch.rows.len());

@@ -133,7 +133,7 @@ fn product(
             for (row, value) in stored.entries(column) {
                 // Where an entry is missing nothing was taken out either.
                 let value = if value.is_nan() {
-                    subtracted.iter().map(|factor| factor.d * factor.v()[column] * factor.u[row]).sum()
+                    subtracted.iter().map(|factor| factor.d * factor.v()[column] * factor.u()[row]).sum()
                 } else {
                     scale * value
                 };
@@ -155,7 +155,7 @@ fn product(
 pub(crate) fn subtract(factors: &[&Factor], question: &PassSpec, products: &mut RowColSums) {
     let (p, q) = (question.row_weights, question.column_weights);
     for factor in factors {
-        add_scaled(&mut products.rows, -factor.d * dot(factor.v(), q), &factor.u);
-        add_scaled(&mut products.columns, -factor.d * dot(&factor.u, p), factor.v());
+        add_scaled(&mut products.rows, -factor.d * dot(factor.v(), q), factor.u());
+        add_scaled(&mut products.columns, -factor.d * dot(factor.u(), p), factor.v());
     }
 }

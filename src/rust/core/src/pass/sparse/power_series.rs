@@ -30,7 +30,7 @@ impl Zeros<'_> {
     pub(crate) fn by_power_series(&self) -> Option<PassOutput> {
         let Self { view, subtracted, model, question, tolerance, look, curved, threads } = *self;
         let factors: Vec<&Factor> = self.factors().collect();
-        let rows = Side::new(factors.iter().map(|factor| &factor.u[..]).collect(), question.row_weights);
+        let rows = Side::new(factors.iter().map(|factor| factor.u()).collect(), question.row_weights);
         let columns = Side::new(factors.iter().map(|factor| factor.v()).collect(), question.column_weights);
         let weights: Vec<f64> = factors.iter().map(|factor| factor.d).collect();
         let largest = rows.largest(&columns, &weights).min(columns.largest(&rows, &weights));
@@ -74,7 +74,7 @@ impl Zeros<'_> {
 
 /// `‖Σ_k d_k u_k v_kᵀ‖²`.
 fn squared_norm(factors: &[&Factor]) -> f64 {
-    let inner = |a: &Factor, b: &Factor| a.d * b.d * dot(&a.u, &b.u) * dot(a.v(), b.v());
+    let inner = |a: &Factor, b: &Factor| a.d * b.d * dot(a.u(), b.u()) * dot(a.v(), b.v());
     factors.iter().map(|a| factors.iter().map(|b| inner(a, b)).sum::<f64>()).sum()
 }
 

@@ -45,7 +45,7 @@ impl<'a> Zeros<'a> {
             return None;
         }
         let rows = Margin {
-            loadings: self.factors().map(|factor| &factor.u[..]).collect(),
+            loadings: self.factors().map(|factor| factor.u()).collect(),
             others: self.factors().map(Factor::v).collect(),
             d: self.factors().map(|factor| factor.d).collect(),
             weights: question.column_weights,
