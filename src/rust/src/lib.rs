@@ -73,7 +73,7 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
         let (rows, columns) = (options.priors("prior", unit)?, options.priors("prior_v", unit)?);
         let on_progress = &mut interrupt::observer_or(scale, || rows.failed() || columns.failed() || storage.is_lost());
         let plan = options.plan(scale)?;
-        ask_for(&problem.view(&[]), plan.least_factors())?;
+        ask_for(&problem.view(&[]), plan.min_factors())?;
         let found = if notebook {
             let estimator = a.notebook();
             deflate(&problem, plan, &options.settings(&estimator)?, threads, on_progress)
@@ -139,7 +139,7 @@ fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
     let options = Options::new(options);
     guarded_fit(|| {
         let scale = options.scale()?;
-        let rows = Rows { values: a.values()?, scale, law: options.law()? };
+        let rows = Rows { values: a.values()?, scale, remainder_prior: options.law()? };
         let (columns, params) = (options.columns(a.nrow)?, options.noise(scale)?);
         let found = predict(rows, &columns, params, options.patience()?, &mut interrupt::on_progress(scale));
         found.map(|rows| prediction_list(&rows, scale, interrupt::was_heard())).map_err(|error| error.to_string())

@@ -142,12 +142,7 @@ struct Greedy<'a> {
 }
 
 impl Greedy<'_> {
-    fn run(
-        &mut self,
-        init: Vec<InitialLoadings>,
-        count: Count,
-        progress: &mut ProgressCallback,
-    ) -> Option<JointRefit> {
+    fn run(&mut self, init: Vec<InitialLoadings>, count: Count, progress: &mut ProgressCallback) -> Option<JointRefit> {
         if self.kept.is_empty() && !self.fixed.is_empty() {
             let view = self.problem.view(&[]);
             self.fixed = self.fitter.estimate_weights(&view, self.fixed.clone(), self.threads, progress);
@@ -241,8 +236,7 @@ impl Greedy<'_> {
         // The ELBO penalizes factors by itself.
         let elbo = elbos(&self.fits)[count - 1];
         let joint = refit.map(|refit| {
-            let penalized =
-                || criterion(refit.candidate.log_likelihood, last.count, &refit.candidate.factors);
+            let penalized = || criterion(refit.candidate.log_likelihood, last.count, &refit.candidate.factors);
             (if elbo.is_nan() { penalized() } else { refit.model.elbo() }, mean_flatness(&refit.candidate.factors))
         });
         let (joint, joint_flatness) = joint.unwrap_or((f64::NAN, f64::NAN));

@@ -54,8 +54,7 @@ pub fn predict(
         let storage = Masked::new(Dense::from_columns(row, length, 1)?);
         let view = ResidualView::new(&storage, &[], false).scaled_by(rows.scale);
         let view = view.with_remainder_prior(rows.remainder_prior);
-        let start =
-            |v: &Vec<f64>| FreeFactor::weight(Factor::new(rows.scale * least_squares(row, v), v, Some(&[1.0])));
+        let start = |v: &Vec<f64>| FreeFactor::weight(Factor::new(rows.scale * least_squares(row, v), v, Some(&[1.0])));
         let factors: Vec<FreeFactor> = columns.iter().map(start).collect();
         let objective = Objective {
             view: &view,

@@ -3,9 +3,9 @@
 use super::prior::posteriors_list;
 use extendr_api::prelude::*;
 use nmu_core::deflation::Deflation;
-use nmu_core::em::Fit;
+use nmu_core::em::NotebookFit;
 use nmu_core::factor::Factor;
-use nmu_core::fit::{FactorFit, Refit};
+use nmu_core::fit::{FactorFit, JointRefit, ModelFit};
 use nmu_core::fitter::Underapproximation;
 use nmu_core::noise::{Bounds, ResidualParams};
 use nmu_core::predict::RowPrediction;
@@ -36,7 +36,7 @@ fn status_name(status: Status) -> &'static str {
         Status::Converged => "converged",
         Status::Maxiter => "maxiter",
         Status::Stalled => "stalled",
-        Status::Refused => "rejected",
+        Status::Rejected => "rejected",
         Status::Null => "null",
         Status::NoEstimate => "lambda",
         Status::Interrupted => "interrupted",
@@ -58,8 +58,8 @@ fn status_unless(interrupted: bool, status: Status) -> &'static str {
 }
 
 /// A fit of one factor.
-pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool, interrupted: bool) -> List {
-    let Fit { factor, params, trace: rows, status, .. } = fit;
+pub(crate) fn em_list(fit: NotebookFit, b: Option<RMatrix<f64>>, trace: bool, interrupted: bool) -> List {
+    let NotebookFit { factor, params, trace: rows, status, .. } = fit;
     list!(
         u = factor.u(),
         v = or_null(factor.v.as_ref().map(Contiguous::as_slice)),
@@ -86,37 +86,40 @@ fn bound_name(bounds: Option<Bounds>, params: ResidualParams) -> &'static str {
 /// A fit of several factors, in the units of the matrix, whose entries the core saw multiplied by `scale`.
 pub(crate) fn deflation_list(found: &Deflation, scale: f64, interrupted: bool) -> List {
     let fits = &found.fits;
-    let new: Vec<&Factor> = fits.iter().map(|fit| &fit.factor).collect();
+    let new: Vec<&Factor> = fits.iter().map(|fit| fit.factor()).collect();
     let fixed: Vec<&Factor> = found.fixed.iter().collect();
-    let count = fits.last().map_or(0.0, |fit| fit.count);
+    let count = fits.last().map_or(0.0, |fit| fit.model.count);
     let of_candidates = |value: &dyn Fn(&Candidate) -> f64| found.candidates.iter().map(value).collect::<Vec<f64>>();
     let of_fits = |value: &dyn Fn(&FactorFit) -> f64| fits.iter().map(value).collect::<Vec<f64>>();
     let names = |name: fn(&FactorFit) -> &'static str| fits.iter().map(name).collect::<Vec<_>>();
     // The density of an entry is that of the scaled entry times the scale.
     let unit = scale.ln();
-    let errors = |index: usize| of_fits(&|fit| fit.slopes.map_or(f64::NAN, |slopes| slopes.standard_errors()[index]));
-    let rows = fits.iter().enumerate().flat_map(|(factor, fit)| fit.trace.iter().map(move |row| (factor, row)));
+    let errors = |index: usize| {
+        of_fits(&|fit| fit.model.derivatives.map_or(f64::NAN, |derivatives| derivatives.standard_errors()[index]))
+    };
+    let rows = fits.iter().enumerate().flat_map(|(factor, fit)| fit.model.trace.iter().map(move |row| (factor, row)));
     let rows: Vec<(usize, &Trace)> = rows.collect();
     list!(
         fixed = factor_list(&fixed, scale),
         new = factor_list(&new, scale),
-        posteriors = posteriors_list(&fits.iter().map(|fit| fit.beliefs.as_ref()).collect::<Vec<_>>(), scale),
+        posteriors = posteriors_list(&fits.iter().map(|fit| fit.model.posteriors.first()).collect::<Vec<_>>(), scale),
         nobs = count,
         path = list!(
-            d = of_fits(&|fit| fit.factor.d / scale),
-            lambda = of_fits(&|fit| fit.params.lambda * scale),
-            sigma = of_fits(&|fit| fit.params.sigma / scale),
-            loglik = of_fits(&|fit| fit.log_likelihood + fit.count * unit),
+            d = of_fits(&|fit| fit.factor().d / scale),
+            lambda = of_fits(&|fit| fit.model.params.lambda * scale),
+            sigma = of_fits(&|fit| fit.model.params.sigma / scale),
+            loglik = of_fits(&|fit| fit.model.log_likelihood + fit.model.count * unit),
             elbo = found.elbos().iter().map(|elbo| elbo + count * unit).collect::<Vec<_>>(),
-            iterations = fits.iter().map(|fit| fit.trace.len() as i32).collect::<Vec<_>>(),
-            status = names(|fit| status_name(fit.status)),
-            bound = names(|fit| bound_name(fit.bounds, fit.params)),
+            iterations = fits.iter().map(|fit| fit.model.trace.len() as i32).collect::<Vec<_>>(),
+            status = names(|fit| status_name(fit.model.status)),
+            bound = names(|fit| bound_name(fit.model.bounds, fit.model.params)),
             ratio_floor = of_fits(&|fit| fit.ratio_floor.unwrap_or(f64::NAN)),
             se_log_lambda = errors(0),
             se_log_sigma = errors(1)
         ),
-        noise_sd = List::from_values(fits.iter().map(|fit| or_null(fit.deviations.clone()))),
-        b_priors = List::from_values(fits.iter().map(|fit| law_list(&fit.law, fit.params, scale))),
+        noise_sd = List::from_values(fits.iter().map(|fit| or_null(fit.model.noise_sd.clone()))),
+        b_priors =
+            List::from_values(fits.iter().map(|fit| law_list(&fit.model.remainder_prior, fit.model.params, scale))),
         trace = list!(
             factor = rows.iter().map(|(factor, _)| *factor as i32 + 1).collect::<Vec<_>>(),
             trace = trace_list(rows.iter().map(|(_, row)| *row), count, scale)
@@ -138,25 +141,31 @@ fn law_list(law: &RemainderPrior, params: ResidualParams, scale: f64) -> List {
     list!(weight = weights, mean = means.iter().map(|mean| mean / (params.lambda * scale)).collect::<Vec<_>>())
 }
 
-/// All factors, refitted.
-fn refit_list(refit: &Refit, scale: f64) -> List {
-    let factors: Vec<&Factor> = refit.factors.iter().collect();
-    let [se_log_lambda, se_log_sigma] = refit.slopes.standard_errors();
+/// A joint refit.
+fn refit_list(refit: &JointRefit, scale: f64) -> List {
+    model_list(&refit.model, refit.accepted, scale)
+}
+
+/// A model: its factors, parameters of the residual and objective; `accepted` is whether it is the optimum of its refit.
+fn model_list(model: &ModelFit, accepted: bool, scale: f64) -> List {
+    let factors: Vec<&Factor> = model.factors.iter().collect();
+    let [se_log_lambda, se_log_sigma] =
+        model.derivatives.map_or([f64::NAN; 2], |derivatives| derivatives.standard_errors());
     list!(
         factors = factor_list(&factors, scale),
-        lambda = refit.params.lambda * scale,
-        sigma = refit.params.sigma / scale,
-        b_prior = law_list(&refit.law, refit.params, scale),
-        noise_sd = or_null(refit.deviations.clone()),
-        loglik = refit.log_likelihood + refit.count * scale.ln(),
-        elbo = refit.elbo + refit.count * scale.ln(),
-        posteriors = posteriors_list(&refit.beliefs.iter().map(Some).collect::<Vec<_>>(), scale),
-        status = status_name(refit.status),
-        accepted = refit.accepted,
-        bound = bound_name(refit.bounds, refit.params),
+        lambda = model.params.lambda * scale,
+        sigma = model.params.sigma / scale,
+        b_prior = law_list(&model.remainder_prior, model.params, scale),
+        noise_sd = or_null(model.noise_sd.clone()),
+        loglik = model.log_likelihood + model.count * scale.ln(),
+        elbo = model.elbo() + model.count * scale.ln(),
+        posteriors = posteriors_list(&model.posteriors.iter().map(Some).collect::<Vec<_>>(), scale),
+        status = status_name(model.status),
+        accepted = accepted,
+        bound = bound_name(model.bounds, model.params),
         se_log_lambda = se_log_lambda,
         se_log_sigma = se_log_sigma,
-        trace = trace_list(refit.trace.iter(), refit.count, scale)
+        trace = trace_list(model.trace.iter(), model.count, scale)
     )
 }
 
@@ -166,7 +175,7 @@ pub(crate) fn certified_list(found: &Underapproximation, scale: f64, interrupted
     let factors: Vec<&Factor> = certified.iter().map(|certified| &certified.factor).collect();
     list!(
         factors = factor_list(&factors, scale),
-        model = or_null(found.model.as_ref().map(|model| refit_list(model, scale))),
+        model = or_null(found.model.as_ref().map(|model| model_list(model, true, scale))),
         nobs = found.count,
         interrupted = interrupted,
         error = certified.iter().map(|certified| certified.error).collect::<Vec<_>>(),

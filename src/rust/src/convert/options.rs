@@ -3,19 +3,18 @@
 use super::Priors;
 use extendr_api::prelude::*;
 use nmu_core::deflation::{Count, Plan};
-use nmu_core::em::Settings;
+use nmu_core::em::NotebookEm;
 use nmu_core::factor::Factor;
-use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::fit::{FitOptions, PriorStage, StopRule};
+use nmu_core::fitter::ModelFitter;
 use nmu_core::init::InitialLoadings;
 use nmu_core::noise::{BoundSpec, ResidualParams};
-use nmu_core::noise_estimators::{Moments, Notebook};
-use nmu_core::predict::StopRule;
+use nmu_core::noise_estimators::{Fixed, MaximumLikelihood, Moments, NoiseEstimator, Notebook};
 use nmu_core::residual::{Problem, ResidualView};
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::summary::power_of_two_near;
 use nmu_core::storage::Storage;
 use nmu_core::underapprox;
-use nmu_core::variational::PriorStage;
 
 /// The list of options that R sends, read by name.
 pub(crate) struct Options(List);
@@ -73,25 +72,19 @@ impl Options {
 
     /// The settings of a climb of the likelihood, in units in which entries are multiplied by `scale`.
     pub(crate) fn climb<'a>(&self, scale: f64, schedule: Vec<PriorStage<'a>>) -> Result<ModelFitter<'a>, String> {
-        let rule = match self.text("rule")?.as_str() {
-            "mle" => NoiseRule::Likelihood(self.shares()?, self.get("ratio_floors")?),
-            "moments" => NoiseRule::Alternate(&Moments, self.shares()?),
-            "fixed" => NoiseRule::Fixed(self.noise(scale)?),
+        let estimator: Box<dyn NoiseEstimator> = match self.text("rule")?.as_str() {
+            "mle" => Box::new(MaximumLikelihood { bounds: self.shares()?, ratio_floors: self.get("ratio_floors")? }),
+            "moments" => Box::new(Moments { bounds: self.shares()? }),
+            "fixed" => Box::new(Fixed(self.noise(scale)?)),
             other => return Err(format!("there is no rule {other}")),
         };
-        Ok(ModelFitter {
-            rule,
-            schedule,
-            family: self.family()?,
-            scatter: self.scatter()?,
-            tolerance: self.get("tol")?,
-            iterations: self.count_of("maxiter")?,
-        })
+        let (remainder, noise_structure, stop) = (self.family()?, self.scatter()?, self.patience()?);
+        Ok(ModelFitter { options: FitOptions { estimator, schedule, remainder, noise_structure, stop } })
     }
 
     /// How long a climb goes on.
     pub(crate) fn patience(&self) -> Result<StopRule, String> {
-        Ok(StopRule { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+        Ok(StopRule { tolerance: self.get("tol")?, max_iterations: self.count_of("maxiter")? })
     }
 
     /// What the quantities that a prior is for are multiplied by.
@@ -148,7 +141,7 @@ impl Options {
             fixed: self.factors("fixed", scale)?,
             kept: self.factors("kept", scale)?,
             kept_params: self.kept_params(scale)?,
-            starts: starts.iter().map(|start| InitialLoadings::new(start.u(), start.v())).collect(),
+            init: starts.iter().map(|start| InitialLoadings::new(start.u(), start.v())).collect(),
             count: if self.flag("choose")? { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: self.flag("refine")?,
         })
@@ -165,11 +158,11 @@ impl Options {
     }
 
     /// The settings of the iteration; no rounds of estimation mean one round with λ and σ fixed.
-    pub(crate) fn settings<'a>(&self, estimator: &'a Notebook) -> Result<Settings<'a>, String> {
+    pub(crate) fn settings<'a>(&self, estimator: &'a Notebook) -> Result<NotebookEm<'a>, String> {
         let rounds = self.count_of("rounds")?;
-        Ok(Settings {
+        Ok(NotebookEm {
             params: ResidualParams { lambda: self.get("lambda")?, sigma: self.get("sigma")? },
-            estimator: (rounds > 0).then_some(estimator),
+            estimator: (rounds > 0).then_some(estimator as &dyn NoiseEstimator),
             rounds: rounds.max(1),
             iterations: self.count_of("maxiter")?,
             tolerance: self.get("tol")?,

@@ -3,12 +3,12 @@
 use super::custom::{CustomFamily, Failure};
 use super::{Columns, Options};
 use extendr_api::prelude::*;
+use nmu_core::fit::PriorStage;
 use nmu_core::posterior::{FactorPosterior, LoadingPosterior};
 use nmu_core::prior::{
     Exponential, Family, Flat, GeneralizedBinary, Maximum, Mixture, Observations, PointExponential, Prior, Shape,
 };
 use nmu_core::runtime::cancel::check;
-use nmu_core::variational::PriorStage;
 
 /// The priors of a schedule. R's errors cannot pass through the core: where one of its functions failed, what the core
 /// found is of no use, and [`Priors::check`] says why.
@@ -149,7 +149,7 @@ fn posterior_list(belief: &LoadingPosterior, beliefs: &FactorPosterior, scale: f
     let unit = if even > 0.0 { scale.sqrt() * norm / even } else { scale.sqrt() };
     list!(
         sd = belief.variance.iter().map(deviation).collect::<Vec<f64>>(),
-        lfsr = belief.zero.clone(),
+        lfsr = belief.lfsr.clone(),
         hyperparameters = hyperparameter_list(belief.prior(), unit),
         kl = belief.kl
     )

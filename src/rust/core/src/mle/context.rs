@@ -124,12 +124,8 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
 /// Statistics of what a factor leaves of a matrix, for the moments of the residual.
 pub(crate) fn residual_stats(view: &ResidualView, factor: &Factor, threads: Threads) -> PassStats {
     let stats_about = |shift: f64| {
-        let spec = PassSpec {
-            row_weights: factor.u(),
-            column_weights: factor.v(),
-            shift,
-            depth: PassLevel::Expectation,
-        };
+        let spec =
+            PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift, depth: PassLevel::Expectation };
         let model = Model { factor, params: ResidualParams { lambda: 1.0, sigma: 1.0 } };
         sweep(view, model, &spec, threads).sums
     };

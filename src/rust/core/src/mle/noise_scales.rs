@@ -77,9 +77,8 @@ impl NoiseStructure {
         for _ in 0..MAX_STEPS {
             let Some((scales, params)) = self.m_step(rest, &best, stretch, bounds, threads) else { break };
             let view = rest.with_noise_scales(Some(&scales));
-            let log_likelihood = row_and_column_sums(&view, params, PassLevel::Likelihood, threads)
-                .sums
-                .log_likelihood(params);
+            let log_likelihood =
+                row_and_column_sums(&view, params, PassLevel::Likelihood, threads).sums.log_likelihood(params);
             let gain = log_likelihood - best.log_likelihood;
             if gain > 0.0 {
                 best = ScaledNoise { scales: Some(Cow::Owned(scales)), params, log_likelihood };

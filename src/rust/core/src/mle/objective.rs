@@ -152,7 +152,11 @@ impl Objective<'_> {
                     let share = if self.view.is_symmetric() { 0.5 * precision } else { precision };
                     gradient.push(share * dot(factor.u(), &products.rows));
                     let min_curvature = min_curvature * square(factor.u()) * square(factor.v());
-                    diagonal.extend(inverse_curvatures(&[dot(&squares(factor.u()), &curvatures.rows)], min_curvature, share));
+                    diagonal.extend(inverse_curvatures(
+                        &[dot(&squares(factor.u()), &curvatures.rows)],
+                        min_curvature,
+                        share,
+                    ));
                 }
             }
         }
@@ -164,7 +168,8 @@ impl Objective<'_> {
             derivatives.hessian[2] -= 4.0 * penalty;
             let [first, _, second] = derivatives.hessian;
             gradient.extend(derivatives.gradient);
-            diagonal.extend([first, second].map(|curvature| 1.0 / curvature.abs().max(MIN_NOISE_CURVATURE * stats.count)));
+            diagonal
+                .extend([first, second].map(|curvature| 1.0 / curvature.abs().max(MIN_NOISE_CURVATURE * stats.count)));
             pair = Some(derivatives.hessian);
         }
         Evaluation {
@@ -196,4 +201,3 @@ fn inverse_curvatures(curvatures: &[f64], min_curvature: f64, scale: f64) -> Vec
     };
     curvatures.iter().map(inverse).collect()
 }
-

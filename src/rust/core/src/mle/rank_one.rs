@@ -5,10 +5,10 @@
 //! Overlapping groups need the former and nested groups, as in a tree, the latter. Neither the likelihood nor the size of the
 //! factor tells which is right, but its shape does: a mixture of groups is less flat than a group.
 
+use crate::factor::FreeFactor;
 use crate::fit::FactorFit;
 use crate::flatness::flatness;
 use crate::init::InitialLoadings;
-use crate::factor::FreeFactor;
 use crate::mle::context::{residual_stats, MleFit};
 use crate::mle::maximize::{no_callback, Optimum};
 use crate::noise::{Bounds, ResidualParams};

@@ -47,8 +47,7 @@ impl ElboState {
             let sum = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
             let second_moments = sum(&square_sums.rows, &variance_sums.rows);
             // Var[w y] = Var[w] E[y²] + E[w]² Var[y], a sum of positive terms.
-            low_rank_variance +=
-                dot(&rows.variance, &second_moments) + dot(&squares(&rows.mean), &variance_sums.rows);
+            low_rank_variance += dot(&rows.variance, &second_moments) + dot(&squares(&rows.mean), &variance_sums.rows);
             problems.push((
                 normal_means(rows, &products.rows, &square_sums.rows, &second_moments, params.sigma),
                 columns.map(|columns| {

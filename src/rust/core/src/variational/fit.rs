@@ -36,7 +36,8 @@ pub(crate) fn fit_with_priors(
     let model = &fit.model;
     let scales = options.noise_structure.scales_of(view, model.noise_sd.as_deref());
     let view = &view.with_remainder_prior(model.remainder_prior).with_noise_scales(scales.as_deref());
-    let mut variational = EmpiricalBayes { context: FitContext::new(view, threads, progress), options, bounds: model.bounds };
+    let mut variational =
+        EmpiricalBayes { context: FitContext::new(view, threads, progress), options, bounds: model.bounds };
     let starts = if fit.path.is_empty() { &model.factors } else { &fit.path };
     let Some(best) = variational.fit_best(starts, model.params) else { return fit.clone() };
     let mut trace = model.trace.clone();
