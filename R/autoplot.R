@@ -8,16 +8,15 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
                              ),
                              factors = NULL, A = NULL, group = NULL,
                              style = c("bars", "lines"), ...) {
-  call <- quote(autoplot(object))
-  type <- check_choice(type, "type", plot_types, call)
-  style <- check_choice(style, "style", c("bars", "lines"), call)
+  type <- check_choice(type, plot_types)
+  style <- check_choice(style, c("bars", "lines"))
   switch(type,
     loadings = gg_loadings(
-      object, check_factors(factors, object, call), check_group(group, object, call), style
+      object, check_factors(factors, object), check_group(group, object), style
     ),
-    matrices = gg_matrices(matrix_panels(object, check_drawable(type, object, A, call), call)),
-    residuals = gg_residuals(object, check_drawable(type, object, A, call), call),
-    trace = gg_trace(check_trace(object, call)),
+    matrices = gg_matrices(matrix_panels(object, check_drawable(type, object, A))),
+    residuals = gg_residuals(object, check_drawable(type, object, A)),
+    trace = gg_trace(check_trace(object)),
     scree = gg_scree(object),
     tree = autoplot.nmu_tree(factor_tree(object, ...))
   )
@@ -137,8 +136,8 @@ gg_matrices <- function(panels) {
 
 #' @rdname gg
 #' @noRd
-gg_residuals <- function(fit, A, call) {
-  found <- residual_histogram(fit, A, call)
+gg_residuals <- function(fit, A, call = caller_env()) {
+  found <- residual_histogram(fit, A, call = call)
   bars <- found$bars
   table <- data.frame(x = bars$mids, y = bars$density, width = diff(bars$breaks))
   ggplot2::ggplot(table, ggplot2::aes(x = .data$x, y = .data$y)) +
@@ -206,7 +205,7 @@ gg_scree <- function(fit) {
 #' @exportS3Method ggplot2::autoplot
 autoplot.nmu_tree <- function(object, labels = NULL, ...) { # nolint: object_name_linter.
   labels <- labels %||% (nrow(object$tips) <= 60)
-  labels <- check_flag(labels, "labels", quote(autoplot(object)))
+  labels <- check_flag(labels)
   layout <- tree_layout(object, labels)
   reach <- max(layout$segments$xend, layout$tips$x)
   plot <- ggplot2::ggplot(layout$segments) +

@@ -19,20 +19,20 @@ is_delayed <- function(A) {
 #' @param A What `as_storage()` returned.
 #' @param control The settings; those of `BPPARAM` are started if they are not.
 #' @param call The user's call.
-#' @param options A list of `ignore_diag` and `missing`, for workers.
+#' @param options What `core_options()` returned; workers take `ignore_diag` and `missing`.
 #' @param room How many entries are read at a time.
 #' @param frame The function at whose end the matrix is closed.
 #' @return A list or an environment of `core`, what the core takes for the matrix, and of `failure`,
 #'   the condition that kept a block from being read, or `NULL`.
 #' @noRd
-local_blocks <- function(A, control, call, options = NULL, room = block_room(),
-                         frame = parent.frame()) {
+local_blocks <- function(A, control, options = NULL, room = block_room(),
+                         frame = caller_env(), call = caller_env()) {
   if (!is_delayed(A)) {
     return(list(core = A))
   }
   blocks <- new.env(parent = emptyenv())
   blocks$A <- A
-  blocks$options <- options
+  blocks$options <- options[c("ignore_diag", "missing")]
   blocks$workers <- control$BPPARAM
   blocks$core <- structure(
     list(
@@ -45,18 +45,17 @@ local_blocks <- function(A, control, call, options = NULL, room = block_room(),
   # a function called during a fit may fit something itself
   blocks$before <- opened$blocks
   opened$blocks <- blocks
-  do.call(on.exit, list(quote(close_blocks()), add = TRUE), envir = frame)
+  defer(close_blocks(blocks), frame)
   if (blocks$started) {
     noting_failure(blocks, function(blocks) BiocParallel::bpstart(blocks$workers))
-    signal_failure(blocks$failure, call)
+    signal_failure(blocks$failure, call = call)
   }
   blocks
 }
 
 #' @rdname local_blocks
 #' @noRd
-close_blocks <- function() {
-  blocks <- opened$blocks
+close_blocks <- function(blocks) {
   opened$blocks <- blocks$before
   if (blocks$started) {
     # workers that died cannot be stopped, and say so
@@ -147,12 +146,12 @@ split_evenly <- function(count, parts) {
 #' @return A list of numeric vectors.
 #' @noRd
 answer_run <- function(run, A, options, errand, room) {
-  blocks <- local_blocks(A, list(BPPARAM = NULL), NULL, room = room)
+  blocks <- local_blocks(A, list(BPPARAM = NULL), call = NULL, room = room)
   answers <- core_answer(blocks$core, options, errand, run[1], run[2])
   if (!is.null(blocks$failure)) {
     stop(conditionMessage(blocks$failure), call. = FALSE)
   }
-  core_value(answers, NULL)
+  core_value(answers, call = NULL)
 }
 
 #' Note the first failure of what reads a matrix, which is R's or a worker's
@@ -176,7 +175,7 @@ noting_failure <- function(blocks, work) {
 #' @param fit The fit so far, or `NULL`.
 #' @return Nothing of use.
 #' @noRd
-signal_failure <- function(failure, call, fit = NULL) {
+signal_failure <- function(failure, fit = NULL, call = caller_env()) {
   if (is.null(failure)) {
     return(invisible())
   }
@@ -187,7 +186,7 @@ signal_failure <- function(failure, call, fit = NULL) {
            them by {.code init}.")
   }
   if (inherits(failure, "interrupt")) {
-    abort_nmu(c("The fit was interrupted.", so_far), "interrupted", call, fit = fit)
+    abort_nmu(c("The fit was interrupted.", so_far), "interrupted", call = call, fit = fit)
   }
   abort_nmu(
     c("A block of {.arg A} could not be read, or a worker failed.", so_far),
@@ -203,17 +202,17 @@ signal_failure <- function(failure, call, fit = NULL) {
 #' @param call The user's call.
 #' @return Nothing of use.
 #' @noRd
-check_place <- function(A, control, call, underapprox = FALSE) {
+check_place <- function(A, control, underapprox = FALSE, call = caller_env()) {
   if (!is_delayed(A) && !is.null(control$BPPARAM)) {
     expected <- paste(
       "a DelayedMatrix where BPPARAM is given, such as DelayedArray::DelayedArray(A)",
       "(a matrix in memory has threads)"
     )
-    abort_input("A", expected, describe(A), call)
+    abort_input("A", expected, describe(A), call = call)
   }
   if (is_delayed(A) && underapprox) {
     expected <- "FALSE where A is not in memory, since it takes working copies of A"
-    abort_input("underapprox", expected, "TRUE", call)
+    abort_input("underapprox", expected, "TRUE", call = call)
   }
 }
 
@@ -224,10 +223,10 @@ check_place <- function(A, control, call, underapprox = FALSE) {
 #' @param call The user's call.
 #' @return The certificate, or `NULL` where the matrix could not be read or the user interrupted.
 #' @noRd
-open_certificate <- function(blocks, options, call) {
+open_certificate <- function(blocks, options, call = caller_env()) {
   if (!is.null(blocks$failure)) {
     return(NULL)
   }
-  certificate <- core_value_or_null(core_certificate(blocks$core, options), call)
+  certificate <- core_value_or_null(core_certificate(blocks$core, options), call = call)
   if (is.null(blocks$failure)) certificate
 }

@@ -57,17 +57,16 @@
 #' check_prior(broken)
 #' @export
 check_prior <- function(prior, x = NULL, s = NULL, tolerance = 1e-8, error = FALSE) {
-  call <- match.call()
-  prior <- check_single_prior(prior, "prior", call)
+  prior <- check_single_prior(prior)
   example <- example_observations()
-  data <- check_observations(x %||% example$x, s %||% if (is.null(x)) example$s else 1, call)
-  tolerance <- check_positive(tolerance, "tolerance", call)
-  error <- check_flag(error, "error", call)
-  checks <- run_checks(prior, data, tolerance, call)
+  data <- check_observations(x %||% example$x, s %||% if (is.null(x)) example$s else 1)
+  tolerance <- check_positive(tolerance)
+  error <- check_flag(error)
+  checks <- run_checks(prior, data, tolerance)
   if (error && !all(checks$passed)) {
     failed <- checks$check[!checks$passed]
     abort_nmu("The prior is not as it should be: {.val {failed}} failed.",
-      kind = "prior", call = call, checks = checks
+      kind = "prior", checks = checks
     )
   }
   print(checks)
@@ -92,8 +91,8 @@ example_observations <- function() {
 #' @param call The user's call.
 #' @return An object of class `nmu_prior_check`.
 #' @noRd
-run_checks <- function(prior, data, tolerance, call) {
-  solve <- function(x, s, prior) solve_normal_means(x, s, prior, call)
+run_checks <- function(prior, data, tolerance, call = caller_env()) {
+  solve <- function(x, s, prior) solve_normal_means(x, s, prior, call = call)
   found <- try_check("estimated", solve(data$x, data$s, prior))
   if (is.data.frame(found)) {
     return(new_prior_check(found, tolerance))

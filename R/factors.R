@@ -37,7 +37,7 @@
   if (missing(i)) {
     return(x)
   }
-  kept <- check_selection(i, "i", "factor", length(x$d), colnames(x$u), quote(fit[i]))
+  kept <- check_selection(i, "factor", length(x$d), colnames(x$u))
   if (identical(kept, seq_len(x$K))) {
     return(x)
   }
@@ -81,7 +81,7 @@
 #' @export
 `[.nmu_em` <- function(x, i) {
   if (!missing(i)) {
-    check_selection(i, "i", "factor", 1, "k1", quote(fit[i]))
+    check_selection(i, "factor", 1, "k1")
   }
   x
 }
@@ -91,11 +91,11 @@
 #' @param fit The fit with those factors.
 #' @return The certificate, or `NULL` where the fit has not kept its data.
 #' @noRd
-subset_certificate <- function(fit) {
+subset_certificate <- function(fit, call = caller_env()) {
   if (is.null(fit$A)) {
     return(NULL)
   }
-  certificate_of(fit, fit$A, has_missing(fit$A), quote(fit[i]))
+  certificate_of(fit, fit$A, has_missing(fit$A), call = call)
 }
 
 #' The features that weigh most in each factor
@@ -118,15 +118,14 @@ subset_certificate <- function(fit) {
 #' top_features(fit, "k2", n = 2)
 #' @export
 top_features <- function(fit, k = NULL, n = 10, side = "u") {
-  call <- match.call()
-  check_fit(fit, call)
-  side <- check_choice(side, "side", c("u", "v"), call)
-  n <- check_count(n, "n", call)
+  check_fit(fit)
+  side <- check_choice(side, c("u", "v"))
+  n <- check_count(n)
   loadings <- coef(fit, side = side)
   k <- if (is.null(k)) {
     seq_len(ncol(loadings))
   } else {
-    check_selection(k, "k", "factor", ncol(loadings), colnames(loadings), call)
+    check_selection(k, "factor", ncol(loadings), colnames(loadings))
   }
   labels <- rownames(loadings) %||% seq_len(nrow(loadings))
   tables <- lapply(k, function(factor) {

@@ -26,10 +26,10 @@ loading_names <- function(A, symmetric) {
 #' @param symmetric Was it treated as symmetric?
 #' @param estimated Were lambda and sigma re-estimated?
 #' @param control The settings used.
-#' @param call The user's call.
+#' @param matched_call The call of the fitting function, as [match.call()] returns it.
 #' @return An object of class `nmu_em`.
 #' @noRd
-new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
+new_nmu_em <- function(core, A, symmetric, estimated, control, matched_call) {
   labels <- loading_names(A, symmetric)
   names(core$u) <- labels$u
   if (!is.null(core$b) && !is.null(dimnames(A))) {
@@ -52,7 +52,7 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
     estimated = estimated,
     nobs = length(A),
     control = control,
-    call = call
+    call = matched_call
   ))
   if (control$keep_data) {
     fit$A <- A
@@ -70,7 +70,7 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
 #' @return An object of class `nmu`.
 #' @noRd
 new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control,
-                    call) {
+                    matched_call) {
   K <- length(model$d)
   labels <- loading_names(A, symmetric)
   dimnames(model$u) <- list(labels$u, model$labels)
@@ -111,7 +111,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise
     noise = noise,
     prior_b = prior_b,
     control = control,
-    call = call
+    call = matched_call
   )
   if (control$keep_data) {
     fit$A <- A
@@ -208,21 +208,6 @@ low_rank <- function(factors) {
   tcrossprod(factors$u * rep(factors$d, each = nrow(factors$u)), factors$v)
 }
 
-#' A fit as the core takes it: its factors, and how the matrix was read
-#'
-#' @param fit An object of class `nmu_fit`.
-#' @param missing May entries of the matrix be NA?
-#' @return A list of options.
-#' @noRd
-fit_problem <- function(fit, missing) {
-  factors <- fit_factors(fit)
-  list(
-    factors = list(d = factors$d, u = factors$u, v = if (!fit$symmetric) factors$v),
-    symmetric = fit$symmetric, ignore_diag = isTRUE(fit$ignore_diag), missing = missing,
-    threads = fit$control$threads, interpolation = fit$control$interpolation
-  )
-}
-
 #' Ask the core about a fit and its data
 #'
 #' @param core_function A function of the core that takes a matrix and options.
@@ -231,37 +216,38 @@ fit_problem <- function(fit, missing) {
 #' @param call The user's call.
 #' @return Its value.
 #' @noRd
-ask_core <- function(core_function, fit, A, call) {
-  scan <- scan_matrix(A, call, symmetric = fit$symmetric)
-  check_entries(scan, call, missing = TRUE)
+ask_core <- function(core_function, fit, A, call = caller_env()) {
+  scan <- scan_matrix(A, symmetric = fit$symmetric, call = call)
+  check_entries(scan, missing = TRUE, call = call)
   if (fit$symmetric && !scan$symmetric) {
-    abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call)
+    abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call = call)
   }
-  options <- c(fit_problem(fit, scan$missing > 0), list(
+  options <- core_options(
+    fit_options(fit, scan$missing > 0),
     lambda = fit$lambda, sigma = fit$sigma, law = known_law(fit),
-    scatter = fit_scales(fit),
-    rms = fit$sigma # the unit in which the core works
-  ))
-  blocks <- local_blocks(A, fit$control, call, options)
-  found <- core_value(core_function(blocks$core, options), call)
-  signal_failure(blocks$failure, call)
+    scatter = fit_scales(fit), rms = fit$sigma
+  )
+  blocks <- local_blocks(A, fit$control, options, call = call)
+  found <- core_value(core_function(blocks$core, options), call = call)
+  signal_failure(blocks$failure, call = call)
   found
 }
 
 #' How a fit compares with its data, entry by entry
 #'
-#' @inheritParams fit_problem
+#' @inheritParams fit_options
 #' @param A The data.
 #' @param call The user's call.
 #' @return The certificate.
 #' @noRd
-certificate_of <- function(fit, A, missing, call) {
+certificate_of <- function(fit, A, missing, call = caller_env()) {
   # one look, which this process takes by itself
-  blocks <- local_blocks(A, list(BPPARAM = NULL), call)
-  certificate <- open_certificate(blocks, fit_problem(fit, missing), call)
-  signal_failure(blocks$failure, call)
+  options <- fit_options(fit, missing)
+  blocks <- local_blocks(A, list(BPPARAM = NULL), options, call = call)
+  certificate <- open_certificate(blocks, options, call = call)
+  signal_failure(blocks$failure, call = call)
   if (is.null(certificate)) {
-    signal_interrupt(NULL, call)
+    signal_interrupt(call = call)
   }
   certificate
 }
@@ -274,20 +260,20 @@ certificate_of <- function(fit, A, missing, call) {
 #' @param arg Name of the argument that A is.
 #' @return A double matrix, or a `dgCMatrix`.
 #' @noRd
-fit_data <- function(fit, A, call, arg = "A") {
+fit_data <- function(fit, A, arg = caller_arg(A), call = caller_env()) {
+  force(arg)
   factors <- fit_factors(fit)
   size <- c(nrow(factors$u), nrow(factors$v))
   if (is.null(A)) {
     if (is.null(fit$A)) {
-      abort_input(arg, "given, since the fit has not kept its data", "NULL", call)
+      abort_input(arg, "given, since the fit has not kept its data", "NULL", call = call)
     }
     return(fit$A)
   }
-  A <- as_storage(A, call, arg)
+  A <- as_storage(A, arg = arg, call = call)
   if (!identical(dim(A), size)) {
-    abort_input(arg, sprintf("the %d x %d matrix that was fitted", size[1], size[2]),
-      describe(A), call
-    )
+    expected <- sprintf("the %d x %d matrix that was fitted", size[1], size[2])
+    abort_input(arg, expected, describe(A), call = call)
   }
   A
 }

@@ -184,47 +184,49 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
                 prior_b = prior_exponential(), symmetric = NULL, ignore_diag = FALSE,
                 refine = TRUE, underapprox = FALSE, init = NULL, fixed = NULL,
                 control = nmu_control()) {
-  call <- match.call()
-  A <- as_storage(A, call)
-  prior <- check_priors(prior, "prior", call)
-  prior_v <- check_priors(prior_v, "prior_v", call)
-  noise <- check_noise(noise, call)
-  prior_b <- check_prior_b(prior_b, noise, call)
-  control <- check_control(control, call)
-  K <- check_number_of_factors(K, A, noise, control, call)
-  ignore_diag <- check_flag(ignore_diag, "ignore_diag", call)
-  refine <- check_flag(refine, "refine", call) && noise$rule != "notebook"
-  underapprox <- check_flag(underapprox, "underapprox", call)
-  check_place(A, control, call, underapprox)
-  scan <- scan_matrix(A, call, symmetric)
-  check_entries(scan, call, missing = noise$rule != "notebook")
-  check_observed(A, scan, ignore_diag, noise, call)
+  matched_call <- match.call()
+  A <- as_storage(A)
+  prior <- check_priors(prior)
+  prior_v <- check_priors(prior_v)
+  noise <- check_noise(noise)
+  prior_b <- check_prior_b(prior_b, noise)
+  control <- check_control(control)
+  K <- check_number_of_factors(K, A, noise, control)
+  ignore_diag <- check_flag(ignore_diag)
+  refine <- check_flag(refine) && noise$rule != "notebook"
+  underapprox <- check_flag(underapprox)
+  check_place(A, control, underapprox)
+  scan <- scan_matrix(A, symmetric)
+  check_entries(scan, missing = noise$rule != "notebook")
+  check_observed(A, scan, ignore_diag, noise)
   signal_data(scan, is.null(symmetric), control)
-  symmetric <- check_symmetric(symmetric, scan, A, call)
-  schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox, call)
-  given <- check_given(init, fixed, A, symmetric, noise, call)
+  symmetric <- check_symmetric(symmetric, scan, A)
+  schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox)
+  given <- check_given(init, fixed, A, symmetric, noise)
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
   control$maxiter <- control$maxiter %||% if (noise$rule == "notebook") 100L else 1000L
 
-  options <- c(unclass(noise), K, control[c("threads", "interpolation")], list(
-    maxiter = control$maxiter, tol = control$tol, symmetric = symmetric, refine = refine,
-    ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
-    law = core_law(prior_b), scatter = core_scatter(noise, A, symmetric, call)
-  ))
-  blocks <- local_blocks(A, control, call, options[c("ignore_diag", "missing")])
+  options <- core_options(
+    matrix_options(control, symmetric, ignore_diag, scan$missing > 0), rms = scan$rms,
+    noise_options(noise), law = core_law(prior_b), scatter = core_scatter(noise, A, symmetric),
+    K, refine = refine, maxiter = control$maxiter, tol = control$tol, trace = TRUE
+  )
+  blocks <- local_blocks(A, control, options)
   local_progress(if (K$choose) NA else K$K, control)
   model <- if (underapprox) {
-    check_underapprox(given, K, noise, call)
-    certified_model(core_value(core_underapproximate(blocks$core, options), call))
+    check_underapprox(given, K, noise)
+    certified_model(core_value(core_underapproximate(blocks$core, options)))
   } else {
-    options$K <- check_room(K, given, refine, call)
+    options$K <- check_room(K, given, refine)
     record <- new.env(parent = emptyenv())
-    options <- c(options, given[c("fixed", "kept", "starts")], core_schedule(schedule, record))
-    found <- prior_value(core_deflate(blocks$core, options), record, call)
+    options <- core_options(
+      options, given[c("fixed", "kept", "starts")], core_schedule(schedule, record)
+    )
+    found <- prior_value(core_deflate(blocks$core, options), record)
     if (length(found$new$d) == 0 && is.null(given$kept)) {
-      signal_failure(blocks$failure, call)
+      signal_failure(blocks$failure)
       if (found$interrupted) {
-        signal_interrupt(NULL, call)
+        signal_interrupt()
       }
     }
     deflated_model(found, given, chosen = K$choose)
@@ -232,17 +234,17 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   # who has interrupted is not kept waiting for a pass over the matrix
   if (model_status(model) != "interrupted") {
     factors <- list(factors = model[c("d", "u", "v")])
-    model["certificate"] <- list(open_certificate(blocks, c(options, factors), call))
+    model["certificate"] <- list(open_certificate(blocks, core_options(options, factors)))
   }
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
   fit <- new_nmu(
-    model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control, call
+    model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control, matched_call
   )
-  signal_failure(blocks$failure, call, fit)
-  signal_status(fit, call)
+  signal_failure(blocks$failure, fit)
+  signal_status(fit)
   if (is.null(fit$certificate)) {
-    signal_interrupt(fit, call)
+    signal_interrupt(fit)
   }
   signal_bounds(fit)
   signal_number(fit)
@@ -255,13 +257,13 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
 #' @param call The user's call.
 #' @return A list of `K`, a whole number, and `choose`, whether it is a limit only.
 #' @noRd
-check_number_of_factors <- function(K, A, noise, control, call) {
+check_number_of_factors <- function(K, A, noise, control, call = caller_env()) {
   limit <- min(length(A), .Machine$integer.max)
   if (!is.null(K)) {
-    return(list(K = check_count(K, "K", call, limit = limit), choose = FALSE))
+    return(list(K = check_count(K, limit = limit, call = call), choose = FALSE))
   }
   if (noise$rule == "notebook") {
-    abort_input("K", "given with noise_notebook()", "NULL", call)
+    abort_input("K", "given with noise_notebook()", "NULL", call = call)
   }
   list(K = min(control$K_max, limit), choose = TRUE)
 }
@@ -274,15 +276,16 @@ check_number_of_factors <- function(K, A, noise, control, call) {
 #' @param call The user's call.
 #' @return A whole number.
 #' @noRd
-check_room <- function(K, given, refine, call) {
+check_room <- function(K, given, refine, call = caller_env()) {
   known <- length(given$kept$d)
   if (K$K < known || length(given$starts$d) > K$K - known) {
     least <- known + length(given$starts$d)
-    abort_input("K", sprintf("at least %d, the factors of init", least), describe(K$K), call)
+    expected <- sprintf("at least %d, the factors of init", least)
+    abort_input("K", expected, describe(K$K), call = call)
   }
   if (K$K == known && !refine && anyNA(given$kept[c("lambda", "sigma")])) {
     expected <- "TRUE where no factor is added and init does not tell lambda and sigma"
-    abort_input("refine", expected, "FALSE", call)
+    abort_input("refine", expected, "FALSE", call = call)
   }
   K$K - known
 }
@@ -293,7 +296,7 @@ check_room <- function(K, given, refine, call) {
 #' @param noise The estimator.
 #' @return Nothing of use.
 #' @noRd
-check_underapprox <- function(given, K, noise, call) {
+check_underapprox <- function(given, K, noise, call = caller_env()) {
   reason <- if (noise$rule == "notebook") {
     "with noise_notebook()"
   } else if (K$choose) {
@@ -302,6 +305,6 @@ check_underapprox <- function(given, K, noise, call) {
     "with init or fixed"
   }
   if (!is.null(reason)) {
-    abort_input("underapprox", paste("FALSE", reason), "TRUE", call)
+    abort_input("underapprox", paste("FALSE", reason), "TRUE", call = call)
   }
 }

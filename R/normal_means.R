@@ -44,10 +44,9 @@
 #' mean((pmax(x, 0) - w)^2)
 #' @export
 normal_means <- function(x, s, prior) {
-  call <- match.call()
-  observations <- check_observations(x, s, call)
-  prior <- check_single_prior(prior, "prior", call)
-  solve_normal_means(observations$x, observations$s, prior, call)
+  observations <- check_observations(x, s)
+  prior <- check_single_prior(prior)
+  solve_normal_means(observations$x, observations$s, prior)
 }
 
 #' Solve a normal-means problem whose parts have been checked
@@ -57,11 +56,11 @@ normal_means <- function(x, s, prior) {
 #' @param call The user's call.
 #' @return An object of class `nmu_normal_means`.
 #' @noRd
-solve_normal_means <- function(x, s, prior, call) {
+solve_normal_means <- function(x, s, prior, call = caller_env()) {
   record <- new.env(parent = emptyenv())
-  options <- list(prior = core_priors(list(prior), record), unit = 1)
+  options <- core_options(prior = core_priors(list(prior), record), unit = 1)
   found <- core_normal_means(as.double(x), as.double(s), options)
-  new_normal_means(prior_value(found, record, call), prior, record$g, x, s)
+  new_normal_means(prior_value(found, record, call = call), prior, record$g, x, s)
 }
 
 #' Check the observations of a normal-means problem
@@ -70,23 +69,23 @@ solve_normal_means <- function(x, s, prior, call) {
 #' @param call The user's call.
 #' @return A list of `x` and `s`, double vectors of one length; `x` has the names it was given.
 #' @noRd
-check_observations <- function(x, s, call) {
-  values <- check_numeric_vector(x, "x", call)
-  s <- check_numeric_vector(s, "s", call)
+check_observations <- function(x, s, call = caller_env()) {
+  values <- check_numeric_vector(x, call = call)
+  s <- check_numeric_vector(s, call = call)
   if (length(values) == 0) {
-    abort_input("x", "a numeric vector of length one or more", describe(x), call)
+    abort_input("x", "a numeric vector of length one or more", describe(x), call = call)
   }
   bad <- !is.finite(values) | abs(values) > largest_size
   if (any(bad)) {
-    abort_input("x", "finite, and at most 1e+150 in size", format(values[bad][1]), call)
+    abort_input("x", "finite, and at most 1e+150 in size", format(values[bad][1]), call = call)
   }
   if (length(s) != length(values) && length(s) != 1) {
     expected <- sprintf("one number, or one for each of the %d in x", length(values))
-    abort_input("s", expected, describe(s), call)
+    abort_input("s", expected, describe(s), call = call)
   }
   bad <- !(is.finite(s) & s >= 1 / largest_size & s <= largest_size)
   if (any(bad)) {
-    abort_input("s", "positive and finite (1e-150 to 1e+150)", format(s[bad][1]), call)
+    abort_input("s", "positive and finite (1e-150 to 1e+150)", format(s[bad][1]), call = call)
   }
   list(x = stats::setNames(values, names(x)), s = rep_len(s, length(values)))
 }

@@ -136,8 +136,8 @@ plot_matrices <- function(panels, ...) {
 #' @param breaks As in [graphics::hist()].
 #' @param ... Passed on to the plot of a histogram.
 #' @noRd
-plot_residuals <- function(fit, A, call, breaks = 50, ...) {
-  found <- residual_histogram(fit, A, call, breaks)
+plot_residuals <- function(fit, A, breaks = 50, ..., call = caller_env()) {
+  found <- residual_histogram(fit, A, breaks, call = call)
   draw_with(function(...) plot(found$bars, ...), list(
     freq = FALSE, col = "grey85", border = "grey60", xlab = "residual A - fitted",
     main = noise_text(fit), ylim = c(0, found$top)

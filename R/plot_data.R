@@ -25,7 +25,7 @@ viridis <- function(n, end = 1) {
 #' @param call The user's call.
 #' @return A list of `u` and `v`, each `NULL`, a factor, or numbers to sort by.
 #' @noRd
-check_group <- function(group, fit, call) {
+check_group <- function(group, fit, call = caller_env()) {
   factors <- fit_factors(fit)
   if (is.null(group)) {
     return(list())
@@ -36,7 +36,7 @@ check_group <- function(group, fit, call) {
   unknown <- setdiff(names(group) %||% "", c("u", "v"))
   if (length(unknown) > 0) {
     found <- sprintf("an element named %s", quote_text(unknown[1]))
-    abort_input("group", "a vector, or a list with elements u and v", found, call)
+    abort_input("group", "a vector, or a list with elements u and v", found, call = call)
   }
   for (side in names(group)) {
     value <- group[[side]]
@@ -46,7 +46,7 @@ check_group <- function(group, fit, call) {
         "a factor, or numbers to sort by, with an entry for each of %d rows of %s, without NA",
         rows, side
       )
-      abort_input("group", expected, describe(value), call)
+      abort_input("group", expected, describe(value), call = call)
     }
     if (!is.null(value) && !is.numeric(value)) {
       group[[side]] <- droplevels(as.factor(value))
@@ -94,7 +94,7 @@ most_cells <- 200
 #' @param most The most cells on a side.
 #' @return A named list of four matrices.
 #' @noRd
-matrix_panels <- function(fit, A, call, most = most_cells) {
+matrix_panels <- function(fit, A, most = most_cells, call = caller_env()) {
   cells <- function(size) ceiling(seq_len(size) * min(most, size) / size)
   rows <- split(seq_len(nrow(A)), cells(nrow(A)))
   columns <- cells(ncol(A))
@@ -115,7 +115,7 @@ matrix_panels <- function(fit, A, call, most = most_cells) {
     part <- factors
     part$u <- factors$u[some, , drop = FALSE]
     fitted <- low_rank(part)
-    b <- posterior_block(fit, A, some, seq_len(ncol(A)), 0, call)$mean
+    b <- posterior_block(fit, A, some, seq_len(ncol(A)), 0, call = call)$mean
     lapply(list(block, fitted, b, block - fitted - b), across)
   })
   panels <- lapply(1:4, function(index) {
@@ -142,8 +142,8 @@ matrix_titles <- c("A", "fitted", "b (posterior mean)", "noise: A - fitted - b")
 #' @return A list of `bars`, an object of class `histogram`; `density`, a data frame of `x` and `y`;
 #'   and `top`, how high the picture is.
 #' @noRd
-residual_histogram <- function(fit, A, call, breaks = 50) {
-  residual <- residual_block(fit, A, call)
+residual_histogram <- function(fit, A, breaks = 50, call = caller_env()) {
+  residual <- residual_block(fit, A, call = call)
   if (isTRUE(fit$ignore_diag)) {
     diag(residual) <- NA
   }

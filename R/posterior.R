@@ -52,13 +52,12 @@
 #' apply(posterior_b(fit, 1:3, 4:6, draws = 500)$draws > 0.2, 1:2, mean)
 #' @export
 posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
-  call <- match.call()
-  check_fit(fit, call)
+  check_fit(fit)
   factors <- fit_factors(fit)
-  rows <- check_lines(rows, "rows", "row", factors$u, call)
-  cols <- check_lines(cols, "cols", "column", factors$v, call)
-  draws <- check_count(draws, "draws", call, least = 0)
-  posterior_block(fit, fit_data(fit, A, call), rows, cols, draws, call)
+  rows <- check_lines(rows, "row", factors$u)
+  cols <- check_lines(cols, "column", factors$v)
+  draws <- check_count(draws, least = 0)
+  posterior_block(fit, fit_data(fit, A), rows, cols, draws)
 }
 
 #' The posterior of a block, by whatever function the user asked for it
@@ -68,10 +67,10 @@ posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
 #' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
-posterior_block <- function(fit, A, rows, cols, draws, call) {
+posterior_block <- function(fit, A, rows, cols, draws, call = caller_env()) {
   factors <- fit_factors(fit)
-  block <- dense_block(A, rows, cols, call)
-  check_entries(core_value(core_scan(block), call), call, missing = TRUE)
+  block <- dense_block(A, rows, cols, call = call)
+  check_entries(core_value(core_scan(block), call = call), missing = TRUE, call = call)
   if (isTRUE(fit$ignore_diag)) {
     block[outer(rows, cols, "==")] <- NA
   }
@@ -83,9 +82,9 @@ posterior_block <- function(fit, A, rows, cols, draws, call) {
   z <- (block - fitted) / sigma - fit$lambda * sigma
   dimnames(z) <- dimnames(fitted)
   if (is_exponential(fit_law(fit))) {
-    return(new_posterior(z, fit$lambda, sigma, draws, call))
+    return(new_posterior(z, fit$lambda, sigma, draws, call = call))
   }
-  mixed_posterior(replace(z, TRUE, block - fitted), fit, sigma, draws, call)
+  mixed_posterior(replace(z, TRUE, block - fitted), fit, sigma, draws, call = call)
 }
 
 #' Check a choice of rows or of columns
@@ -94,11 +93,11 @@ posterior_block <- function(fit, A, rows, cols, draws, call) {
 #' @param loadings The loadings of all of them.
 #' @return Whole numbers.
 #' @noRd
-check_lines <- function(x, arg, noun, loadings, call) {
+check_lines <- function(x, noun, loadings, arg = caller_arg(x), call = caller_env()) {
   if (is.null(x)) {
     return(seq_len(nrow(loadings)))
   }
-  check_selection(x, arg, noun, nrow(loadings), rownames(loadings), call)
+  check_selection(x, noun, nrow(loadings), rownames(loadings), arg = arg, call = call)
 }
 
 #' Work out the posterior
@@ -111,13 +110,13 @@ check_lines <- function(x, arg, noun, loadings, call) {
 #' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
-new_posterior <- function(z, lambda, sigma, draws, call) {
+new_posterior <- function(z, lambda, sigma, draws, call = caller_env()) {
   observed <- !is.na(z)
   known <- z[observed]
   if (is.matrix(sigma)) {
     sigma <- sigma[observed]
   }
-  moments <- core_value(core_truncnorm_moments(known, rep(1, length(known))), call)
+  moments <- core_value(core_truncnorm_moments(known, rep(1, length(known))), call = call)
   prior <- replace(z, TRUE, 1 / lambda)
   posterior <- list(
     mean = replace(prior, observed, sigma * moments$mean),
@@ -126,7 +125,7 @@ new_posterior <- function(z, lambda, sigma, draws, call) {
   if (draws > 0) {
     values <- matrix(0, length(z), draws)
     seed <- floor(stats::runif(2) * 2^32)
-    drawn <- core_value(core_truncnorm_draws(known, draws, seed[1], seed[2]), call)
+    drawn <- core_value(core_truncnorm_draws(known, draws, seed[1], seed[2]), call = call)
     values[observed, ] <- sigma * drawn
     values[!observed, ] <- stats::rexp(sum(!observed) * draws) / lambda
     posterior$draws <- drawn_array(values, z)
@@ -154,7 +153,7 @@ drawn_array <- function(values, like) {
 #' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
-mixed_posterior <- function(x, fit, sigma, draws, call) {
+mixed_posterior <- function(x, fit, sigma, draws, call = caller_env()) {
   law <- fit_law(fit)
   observed <- !is.na(x)
   s <- if (is.matrix(sigma)) sigma[observed] else rep(sigma, sum(observed))
@@ -166,14 +165,14 @@ mixed_posterior <- function(x, fit, sigma, draws, call) {
     sd = replace(x, TRUE, sqrt(2 * sum(law$weight * law$mean^2) - 1 / fit$lambda^2))
   )
   if (any(observed)) {
-    known <- solve_normal_means(x[observed], s, prior, call)$posterior
+    known <- solve_normal_means(x[observed], s, prior, call = call)$posterior
     posterior$mean[observed] <- known$mean
     posterior$sd[observed] <- known$sd
   }
   if (draws > 0) {
     values <- matrix(0, length(x), draws)
     if (any(observed)) {
-      values[observed, ] <- mixed_draws(x[observed], s, fit, draws, call)
+      values[observed, ] <- mixed_draws(x[observed], s, fit, draws, call = call)
     }
     values[!observed, ] <- draw_remainder(sum(!observed) * draws, law)
     posterior$draws <- drawn_array(values, x)
@@ -188,7 +187,7 @@ mixed_posterior <- function(x, fit, sigma, draws, call) {
 #' @inheritParams mixed_posterior
 #' @return A matrix with a row for each of `x` and a column for each draw.
 #' @noRd
-mixed_draws <- function(x, sigma, fit, draws, call) {
+mixed_draws <- function(x, sigma, fit, draws, call = caller_env()) {
   law <- fit_law(fit)
   terms <- log_terms(x, fit, sigma)
   shares <- exp(terms - do.call(pmax, as.data.frame(terms)))
@@ -201,7 +200,7 @@ mixed_draws <- function(x, sigma, fit, draws, call) {
   seed <- floor(stats::runif(2) * 2^32)
   mean <- law$mean[part]
   z <- ifelse(mean > 0, x / sigma - sigma / mean, 0)
-  values <- sigma * core_value(core_truncnorm_draws(z, 1L, seed[1], seed[2]), call)
+  values <- sigma * core_value(core_truncnorm_draws(z, 1L, seed[1], seed[2]), call = call)
   matrix(ifelse(mean > 0, values, 0), length(x))
 }
 

@@ -5,28 +5,28 @@
 #' @param call The user's call.
 #' @return An object of class `nmu_prior`, a mixture with the `scales` that the fit uses.
 #' @noRd
-check_prior_b <- function(prior_b, noise, call) {
-  prior <- check_single_prior(prior_b, "prior_b", call)
+check_prior_b <- function(prior_b, noise, call = caller_env()) {
+  prior <- check_single_prior(prior_b, call = call)
   family <- prior$family
   legal <- family %in% c("exponential", "point_exponential") ||
     (family == "mixture" && prior$shape == "exponential")
   if (!legal) {
     expected <-
       "prior_exponential(), prior_point_exponential() or prior_mixture(\"exponential\")"
-    abort_input("prior_b", expected, format(prior)[1], call)
+    abort_input("prior_b", expected, format(prior)[1], call = call)
   }
   if (!is.null(prior$rate)) {
     expected <- "a prior without a rate, which follows from lambda (to give it, see noise_fixed())"
-    abort_input("prior_b", expected, sprintf("a rate of %s", signif_text(prior$rate)), call)
+    abort_input("prior_b", expected, sprintf("a rate of %s", signif_text(prior$rate)), call = call)
   }
   if (isTRUE(prior$weight == 0)) {
-    abort_input("prior_b", "a prior with a positive weight", "a weight of 0", call)
+    abort_input("prior_b", "a prior with a positive weight", "a weight of 0", call = call)
   }
   if (family != "exponential" && !(noise$rule %in% c("mle", "fixed"))) {
     expected <- sprintf("prior_exponential() with noise_%s()", noise$rule)
-    abort_input("prior_b", expected, format(prior)[1], call)
+    abort_input("prior_b", expected, format(prior)[1], call = call)
   }
-  if (family == "mixture") check_mixture_b(prior, call) else prior
+  if (family == "mixture") check_mixture_b(prior, call = call) else prior
 }
 
 #' Check that the scales of a mixture can have mean 1
@@ -35,21 +35,21 @@ check_prior_b <- function(prior_b, noise, call) {
 #' @inheritParams check_prior_b
 #' @return `prior`, its scales filled in.
 #' @noRd
-check_mixture_b <- function(prior, call) {
+check_mixture_b <- function(prior, call = caller_env()) {
   prior$scales <- prior$scales %||% c(0, 3^(-2:3))
   scales <- prior$scales
   if (sum(scales > 0) > 12) {
     expected <- "a mixture of at most 12 exponentials"
-    abort_input("prior_b", expected, sprintf("%d scales above 0", sum(scales > 0)), call)
+    abort_input("prior_b", expected, sprintf("%d scales above 0", sum(scales > 0)), call = call)
   }
   if (is.null(prior$weights)) {
     if (!(min(scales) < 1 && max(scales) > 1)) {
       expected <- "a mixture with scales below and above 1, which is the mean of b"
       found <- sprintf("scales from %s to %s", signif_text(min(scales)), signif_text(max(scales)))
-      abort_input("prior_b", expected, found, call)
+      abort_input("prior_b", expected, found, call = call)
     }
   } else if (sum(prior$weights * scales) <= 0) {
-    abort_input("prior_b", "a mixture with a positive mean", "all weight at 0", call)
+    abort_input("prior_b", "a mixture with a positive mean", "all weight at 0", call = call)
   }
   # with one so small the likelihood of noise would have no digits left
   weights <- prior$weights %||% rep(1, length(scales))
@@ -57,7 +57,7 @@ check_mixture_b <- function(prior, call) {
   least <- min(scales[scales > 0 & weights > 0]) / mean
   if (least < least_scale) {
     expected <- sprintf("a mixture of scales that are 0 or at least %g of its mean", least_scale)
-    abort_input("prior_b", expected, sprintf("one of %s", signif_text(least)), call)
+    abort_input("prior_b", expected, sprintf("one of %s", signif_text(least)), call = call)
   }
   prior
 }

@@ -61,12 +61,11 @@
 #' normal_means(c(0.5, 2, 4), 1, prior)
 #' @export
 prior_custom <- function(estimate, posterior, density = NULL, g = NULL, name = "custom") {
-  call <- match.call()
-  check_function(estimate, "estimate", call)
-  check_function(posterior, "posterior", call)
-  check_optional(check_function, density, "density", call)
+  check_function(estimate)
+  check_function(posterior)
+  check_function(density, allow_null = TRUE)
   if (!is.character(name) || length(name) != 1 || is.na(name)) {
-    abort_input("name", "one string", describe(name), call)
+    abort_input("name", "one string", describe(name))
   }
   new_prior("custom", list(
     name = name, estimate = estimate, posterior = posterior, density = density, g = g
@@ -77,9 +76,9 @@ prior_custom <- function(estimate, posterior, density = NULL, g = NULL, name = "
 #' @inheritParams checks
 #' @return `x`.
 #' @noRd
-check_function <- function(x, arg, call) {
-  if (!is.function(x)) {
-    abort_input(arg, "a function", describe(x), call)
+check_function <- function(x, allow_null = FALSE, arg = caller_arg(x), call = caller_env()) {
+  if (!is.function(x) && !(allow_null && is.null(x))) {
+    abort_input(arg, "a function", describe(x), call = call)
   }
   x
 }
@@ -159,16 +158,16 @@ guard <- function(record, name, work) {
 #' @inheritParams core_priors
 #' @return `result$ok`.
 #' @noRd
-prior_value <- function(result, record, call) {
+prior_value <- function(result, record, call = caller_env()) {
   lapply(record$warnings, warning)
   if (is.null(result$err) || is.null(record$name)) {
-    return(core_value(result, call))
+    return(core_value(result, call = call))
   }
   name <- record$name
   condition <- record$condition
   # a function of the prior may itself have called the package
   if (inherits(condition, c("interrupt", "nmu_error_interrupted"))) {
-    signal_interrupt(NULL, call)
+    signal_interrupt(call = call)
   }
   more <- if (is.null(condition)) c(x = "One of its functions was left without an answer.")
   abort_nmu(

@@ -16,7 +16,7 @@ running <- new.env()
 #' @param frame The function at whose end the bar goes.
 #' @return Nothing of use.
 #' @noRd
-local_progress <- function(total, control, times = 1, frame = parent.frame()) {
+local_progress <- function(total, control, times = 1, frame = caller_env()) {
   if (!control$verbose || !rlang::is_interactive()) {
     return(invisible())
   }
@@ -24,8 +24,7 @@ local_progress <- function(total, control, times = 1, frame = parent.frame()) {
   running$times <- times
   running$start <- proc.time()[["elapsed"]]
   running$bar <- NULL
-  do.call(on.exit, list(quote(end_progress()), add = TRUE), envir = frame)
-  invisible()
+  defer(end_progress(), frame)
 }
 
 #' Remove the progress bar

@@ -9,19 +9,19 @@
 #'   compared with its transpose only where nothing is said: that takes another look.
 #' @return What `core_scan()` returns.
 #' @noRd
-scan_matrix <- function(A, call, symmetric = NULL) {
+scan_matrix <- function(A, symmetric = NULL, call = caller_env()) {
   if (!is_delayed(A)) {
-    return(core_value(core_scan(A), call))
+    return(core_value(core_scan(A), call = call))
   }
   tryCatch(
     {
-      scan <- scan_columns(A, call)
+      scan <- scan_columns(A, call = call)
       said <- nrow(A) == ncol(A) && isTRUE(symmetric)
       scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else said
       scan
     },
     nmu_error = function(condition) stop(condition),
-    error = function(condition) signal_failure(condition, call)
+    error = function(condition) signal_failure(condition, call = call)
   )
 }
 
@@ -30,11 +30,11 @@ scan_matrix <- function(A, call, symmetric = NULL) {
 #' @inheritParams scan_matrix
 #' @return What `core_scan()` returns of the whole.
 #' @noRd
-scan_columns <- function(A, call) {
+scan_columns <- function(A, call = caller_env()) {
   width <- max(block_room() %/% nrow(A), 1)
   parts <- lapply(block_ranges(ncol(A), width, block_step(A)), function(columns) {
     block <- read_block(A, c(1, nrow(A)), columns)
-    part <- core_value(core_scan(block), call)
+    part <- core_value(core_scan(block), call = call)
     part$finite <- length(block) - part$missing - part$nan - part$infinite
     part
   })

@@ -6,7 +6,7 @@
 #' @param call The user's call.
 #' @return A word, or a list of scales in units of their root mean square.
 #' @noRd
-core_scatter <- function(noise, A, symmetric, call) {
+core_scatter <- function(noise, A, symmetric, call = caller_env()) {
   se <- noise$se
   if (is.null(se)) {
     return(noise$by %||% "constant")
@@ -14,10 +14,11 @@ core_scatter <- function(noise, A, symmetric, call) {
   legal <- if (is.matrix(se)) identical(dim(se), dim(A)) else length(se) == nrow(A)
   if (!legal) {
     expected <- sprintf("with an se of %d numbers, or a %d x %d matrix", nrow(A), nrow(A), ncol(A))
-    abort_input("noise", expected, describe(se), call)
+    abort_input("noise", expected, describe(se), call = call)
   }
   if (symmetric && is.matrix(se) && !isSymmetric(unname(se))) {
-    abort_input("noise", "with a symmetric se where A is symmetric", "an asymmetric se", call)
+    expected <- "with a symmetric se where A is symmetric"
+    abort_input("noise", expected, "an asymmetric se", call = call)
   }
   known_scales(se, ncol(A), symmetric)
 }

@@ -7,13 +7,13 @@
 #' @return A list of `prior` and `prior_v`, lists of equal length: where one is shorter, its last
 #'   prior stays. Both are empty where there is nothing but flat priors.
 #' @noRd
-check_schedule <- function(prior, prior_v, noise, underapprox, call) {
+check_schedule <- function(prior, prior_v, noise, underapprox, call = caller_env()) {
   flat <- function(x) all(vapply(x, inherits, NA, "nmu_prior_flat"))
   for (side in list(list(arg = "prior", x = prior), list(arg = "prior_v", x = prior_v))) {
     reason <- if (underapprox) "with underapprox = TRUE" else "with noise_notebook()"
     if (!flat(side$x) && (underapprox || noise$rule == "notebook")) {
       found <- paste(vapply(side$x, `[[`, "", "family"), collapse = ", ")
-      abort_input(side$arg, paste("prior_flat()", reason), found, call)
+      abort_input(side$arg, paste("prior_flat()", reason), found, call = call)
     }
   }
   stages <- max(length(prior), length(prior_v))

@@ -27,7 +27,7 @@
 #' all.equal(x$w %*% x$h, fitted(fit))
 #' @export
 as_svd <- function(fit) {
-  check_fit(fit, match.call())
+  check_fit(fit)
   factors <- fit_factors(fit)
   falling <- order(factors$d, decreasing = TRUE)
   list(
@@ -40,6 +40,6 @@ as_svd <- function(fit) {
 #' @rdname as_svd
 #' @export
 as_nmf <- function(fit) {
-  check_fit(fit, match.call())
+  check_fit(fit)
   list(w = coef(fit, side = "u"), h = t(coef(fit, side = "v")))
 }

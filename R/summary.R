@@ -7,13 +7,13 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
   structure(
     list(
       title = fit_title(object),
-      factors = factor_table(object, A, quote(summary(object))),
+      factors = factor_table(object, A),
       lambda = object$lambda,
       sigma = object$sigma,
       law = fit_law(object),
       sds = object$sds,
       loglik = if (inherits(object, "nmu") || !is.null(A) || !is.null(object$A)) {
-        as.numeric(logLik(object, A = A))
+        as.numeric(log_lik_of(object, A))
       } else {
         NA_real_
       },
@@ -35,11 +35,11 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
 #' @param call The user's call.
 #' @return A data frame with a row for each factor.
 #' @noRd
-factor_table <- function(fit, A, call) {
+factor_table <- function(fit, A, call = caller_env()) {
   factors <- fit_factors(fit)
   share <- NA_real_
   if (!is.null(A) || !is.null(fit$A)) {
-    size <- frobenius_norm(fit_data(fit, A, call), call)
+    size <- frobenius_norm(fit_data(fit, A, call = call), call = call)
     # of a matrix of zeros there is nothing to have a share of
     share <- if (size > 0) (factors$d / size)^2 else NA_real_
   }

@@ -85,20 +85,19 @@ line_names <- function(x) {
 #' @exportS3Method generics::tidy
 tidy.nmu_fit <- function(x, matrix = c("d", "u", "v"), # nolint: object_name_linter.
                          A = NULL, ...) {
-  call <- quote(tidy(x))
-  matrix <- check_choice(matrix, "matrix", c("d", "u", "v"), call)
+  matrix <- check_choice(matrix, c("d", "u", "v"))
   if (matrix != "d") {
     return(loading_table(fit_factors(x)[[matrix]]))
   }
   status <- if (inherits(x, "nmu")) x$path$status else x$status
-  data.frame(factor_table(x, A, call), status = status)
+  data.frame(factor_table(x, A), status = status)
 }
 
 #' @rdname nmu_tables
 #' @exportS3Method generics::glance
 glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
   known <- inherits(x, "nmu") || !is.null(A) || !is.null(x$A)
-  value <- if (known) logLik(x, A = A) else new_log_lik(NA_real_, x, if (x$estimated) 2 else 0)
+  value <- if (known) log_lik_of(x, A) else new_log_lik(NA_real_, x, if (x$estimated) 2 else 0)
   data.frame(
     K = length(x$d),
     lambda = x$lambda,
@@ -118,12 +117,11 @@ glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
 #' @rdname nmu_tables
 #' @exportS3Method generics::augment
 augment.nmu_fit <- function(x, data = NULL, ...) { # nolint: object_name_linter.
-  call <- quote(augment(x))
-  A <- fit_data(x, data, call, "data")
+  A <- fit_data(x, data, arg = "data")
   rows <- seq_len(nrow(A))
   cols <- seq_len(ncol(A))
-  A <- dense_block(A, rows, cols, call, "data")
-  posterior <- posterior_block(x, A, rows, cols, 0, call)
+  A <- dense_block(A, rows, cols, arg = "data")
+  posterior <- posterior_block(x, A, rows, cols, 0)
   fitted <- fitted(x)
   names <- lapply(fit_factors(x)[c("u", "v")], line_names)
   value <- as.vector(A)
