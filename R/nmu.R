@@ -212,11 +212,11 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   fit
 }
 
-#' Check how many factors are asked for
+#' Check the number of factors
 #'
 #' @inheritParams nmu
 #' @param call The user's call.
-#' @return A list of `K`, a whole number, and `choose`, whether it is a limit only.
+#' @return A list of `K`, a whole number, and `choose`: is `K` only an upper limit?
 #' @noRd
 check_number_of_factors <- function(K, A, noise, control, call) {
   limit <- min(length(A), .Machine$integer.max)
@@ -229,7 +229,7 @@ check_number_of_factors <- function(K, A, noise, control, call) {
   list(K = min(control$K_max, limit), choose = TRUE)
 }
 
-#' The factors that are left to find
+#' Compute the number of factors that remain to be found
 #'
 #' @param K What `check_number_of_factors()` returned.
 #' @param given What `check_given()` returned.
@@ -250,11 +250,11 @@ check_room <- function(K, given, refine, call) {
   K$K - known
 }
 
-#' Refuse what a certified underapproximation cannot do
+#' Check the arguments that a certified underapproximation does not support
 #'
 #' @inheritParams check_room
-#' @param noise The estimator.
-#' @return Nothing of use.
+#' @param noise The estimator of lambda and sigma.
+#' @return `NULL`, invisibly.
 #' @noRd
 check_underapprox <- function(given, K, noise, call) {
   reason <- if (noise$rule == "notebook") {
