@@ -31,7 +31,7 @@
 #'   cluster: its workers share the passes over a matrix that is not in memory. Each worker needs
 #'   nmu and access to the file. A backend that is not running is started for the duration of a fit.
 #'   The result does not depend on the number of workers.
-#' @param ... Must be empty.
+#' @param ... `nmu_control()`: must be empty. `print()`: not used.
 #'
 #' @return An object of class `nmu_control`, a list of the settings.
 #'
