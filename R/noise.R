@@ -62,8 +62,8 @@
 #'   single optimisation without a lower bound.
 #' @param lambda,sigma One number from 1e-150 to 1e150 each, in units of 1/`A` and of `A`.
 #' @param by `"constant"`, `"row"` or `"column"`: whether the standard deviation of the noise
-#'   differs between rows or columns, see the section Heteroscedastic noise. Case matters; may be
-#'   abbreviated.
+#'   differs between rows or columns, see the section Heteroscedastic noise. Case-sensitive; may
+#'   be abbreviated.
 #' @param se `NULL`, or, only with `by = "constant"`, known standard errors: a number from 1e-150 to
 #'   1e150 for each row of `A`, or a matrix of its size, in any unit; the largest is at most 1e10
 #'   times the smallest.
