@@ -1,5 +1,5 @@
-# autoplot() in ggplot2, which is only suggested: every call names it. Columns are named through
-# .data, as its documentation asks packages to do.
+# Methods for ggplot2::autoplot(). ggplot2 is only suggested, so that its functions are called with
+# their namespace; columns are accessed by .data, as its documentation recommends for packages.
 
 #' @rdname plot.nmu_fit
 #' @exportS3Method ggplot2::autoplot
@@ -23,7 +23,7 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
   )
 }
 
-#' The plots of ggplot2
+#' Plots of a fit by ggplot2
 #'
 #' @param fit,shown,group,style,panels,A,call As in `plot_loadings()`, `plot_matrices()` and
 #'   `plot_residuals()`.
@@ -81,10 +81,10 @@ gg_loadings <- function(fit, shown, group, style) {
     )
 }
 
-#' The rows of a table that a line can join: ggplot2 complains of a point by itself
+#' Rows of a table in groups of two or more: ggplot2 warns about lines of a single point
 #'
-#' @param by Names of the columns that tell one line from the other.
-#' @return A function of the table, as layers take for their data.
+#' @param by Names of the columns that define a line.
+#' @return A function of the table, for the argument `data` of a layer.
 #' @noRd
 several <- function(by) {
   function(table) {
