@@ -182,8 +182,8 @@ check_entries <- function(scan, call, missing = FALSE, arg = "A") {
   }
 }
 
-#' Upper bound on the absolute values of entries, lambda, sigma and their inverses, such that sums of
-#' squares stay finite
+#' Upper bound on the absolute values of entries, lambda, sigma and their inverses: sums of squares
+#' stay finite
 #' @noRd
 largest_size <- 1e150
 

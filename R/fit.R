@@ -201,7 +201,7 @@ fit_factors <- function(fit) {
 
 #' Compute the low-rank part
 #'
-#' @param factors A list of `d`, `u` and `v`, as `fit_factors()` returns it, or with some of the rows.
+#' @param factors A list of `d`, `u` and `v` as returned by `fit_factors()`, or some rows of these.
 #' @return A matrix with a row for each row of `u` and a column for each row of `v`.
 #' @noRd
 low_rank <- function(factors) {

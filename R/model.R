@@ -1,11 +1,12 @@
-# The two ways to find factors, brought to one form: what the core returned, as the parts of a fit.
+# Conversion of the results of the core, from deflation or certified underapproximation, to the
+# elements of a fit.
 
-#' The model that deflation found
+#' Convert the result of deflation
 #'
-#' @param found What `core_deflate()` returned.
-#' @param given What `check_given()` returned.
-#' @param chosen Was the number of factors left to the core?
-#' @return A list with the parts of a fit that the core knows of, and the `labels` of the factors.
+#' @param found Result of `core_deflate()`.
+#' @param given Value of `check_given()`.
+#' @param chosen Was the number of factors chosen by the core?
+#' @return A list of the elements of a fit that the core provides, and the `labels` of the factors.
 #' @noRd
 deflated_model <- function(found, given, chosen) {
   known <- length(given$fixed$d) + length(given$kept$d)
@@ -71,10 +72,10 @@ deflated_model <- function(found, given, chosen) {
   )
 }
 
-#' The model that a certified underapproximation is
+#' Convert the result of a certified underapproximation
 #'
-#' @param found What `core_underapproximate()` returned.
-#' @return A list like that of `deflated_model()`.
+#' @param found Result of `core_underapproximate()`.
+#' @return A list in the form of that of `deflated_model()`.
 #' @noRd
 certified_model <- function(found) {
   factors <- found$factors
@@ -99,9 +100,9 @@ certified_model <- function(found) {
   )
 }
 
-#' What is said of lambda and sigma where the user interrupted the core before it knew them
+#' Placeholder for lambda and sigma if the user interrupted the core before they were estimated
 #'
-#' @return A list like that of a refit in the core's answers.
+#' @return A list in the form of a refit in the results of the core.
 #' @noRd
 unknown_noise <- function() {
   unknown <- list(loglik = NA_real_, elbo = NA_real_, lambda = NA_real_, sigma = NA_real_)
@@ -112,10 +113,10 @@ unknown_noise <- function() {
   ))
 }
 
-#' Labels of new factors: those that the user gave their starts, otherwise their numbers
+#' Labels of new factors: those of their starting loadings, otherwise their numbers
 #'
-#' @param count How many there are.
-#' @param given What `check_given()` returned.
+#' @param count Number of new factors.
+#' @param given Value of `check_given()`.
 #' @return Strings.
 #' @noRd
 new_labels <- function(count, given) {
@@ -125,7 +126,7 @@ new_labels <- function(count, given) {
   labels
 }
 
-#' Factors side by side
+#' Combine lists of factors
 #'
 #' @param ... Lists of `d`, `u` and `v`, or `NULL`.
 #' @return One such list.

@@ -1,7 +1,8 @@
 #' Plot a fit
 #'
-#' `plot()` uses base graphics; `autoplot()` returns the same as a ggplot2 object (attach ggplot2, or
-#' call `ggplot2::autoplot()`). Colours are from the viridis scale, which is readable for the colour blind.
+#' `plot()` uses base graphics; `autoplot()` returns the same as a ggplot2 object (attach ggplot2,
+#' or call `ggplot2::autoplot()`). Colours are from the viridis scale, which is readable for the
+#' colour blind.
 #'
 #' * `"loadings"`: a panel for each factor (and a second column of panels for the columns
 #'   of `A`, if it is not symmetric).

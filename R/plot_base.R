@@ -1,11 +1,11 @@
-# plot() in base graphics; each function leaves the settings of the device as it found them.
+# Plots in base graphics. Each function restores the graphical parameters of the device.
 
-#' Draw with settings of ours, in the place of which the user may have given others
+#' Draw with default settings that the user may override
 #'
 #' @param draw A function of `...`.
-#' @param ours A named list.
-#' @param ... What the user gave.
-#' @return What `draw` returns.
+#' @param ours A named list of defaults.
+#' @param ... Arguments of the user.
+#' @return The value of `draw`.
 #' @noRd
 draw_with <- function(draw, ours, ...) {
   given <- list(...)
@@ -15,8 +15,8 @@ draw_with <- function(draw, ours, ...) {
 #' Draw the loadings, a panel for each factor
 #'
 #' @param fit A fit.
-#' @param shown Which factors.
-#' @param group What `check_group()` returned.
+#' @param shown Numbers of the factors.
+#' @param group Value of `check_group()`.
 #' @param style `"bars"` or `"lines"`.
 #' @param ... Passed on to [graphics::barplot()] or [graphics::plot.default()].
 #' @noRd
@@ -39,8 +39,8 @@ plot_loadings <- function(fit, shown, group, style, ...) {
 
 #' Draw the loadings of one factor
 #'
-#' @param panels What `loading_panels()` returned.
-#' @param index Which of its columns.
+#' @param panels Value of `loading_panels()`.
+#' @param index The number of the column.
 #' @param style,... As in `plot_loadings()`.
 #' @noRd
 draw_loadings <- function(panels, index, style, ...) {
@@ -85,9 +85,9 @@ draw_loadings <- function(panels, index, style, ...) {
   }
 }
 
-#' Draw A and what the model splits it into, on one scale
+#' Draw A and its decomposition, on one scale
 #'
-#' @param panels What `matrix_panels()` returned.
+#' @param panels Value of `matrix_panels()`.
 #' @param ... Passed on to [graphics::image()].
 #' @noRd
 plot_matrices <- function(panels, ...) {
@@ -128,7 +128,7 @@ plot_matrices <- function(panels, ...) {
   graphics::axis(4, las = 1, cex.axis = 0.8)
 }
 
-#' Draw the histogram of the residuals with the density expected
+#' Draw the histogram of the residuals with the density of the model
 #'
 #' @param fit A fit.
 #' @param A Its data.
@@ -177,7 +177,7 @@ plot_trace <- function(fit, ...) {
   )
 }
 
-#' Draw weights and log-likelihood by the number of factors
+#' Draw weights and log-likelihood against the number of factors
 #'
 #' @param fit A fit.
 #' @param ... Passed on to [graphics::plot.default()].
