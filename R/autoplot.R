@@ -44,7 +44,7 @@ gg_loadings <- function(fit, shown, group, style) {
     )
   })
   table <- do.call(rbind, tables)
-  # both sides of a factor stand beside each other
+  # the two sides of a factor are next to each other
   titles <- lapply(tables, function(table) levels(table$panel))
   table$panel <- factor(table$panel, unique(as.vector(do.call(rbind, titles))))
   known <- unlist(lapply(group[sides], levels))
@@ -96,7 +96,7 @@ several <- function(by) {
 #' @rdname gg
 #' @noRd
 gg_theme <- function() {
-  # pictures are saved with their background, and readable on a dark page, too
+  # plots are saved with their background, and readable on a dark page, too
   ggplot2::theme_minimal() +
     ggplot2::theme(
       panel.grid.minor = ggplot2::element_blank(),

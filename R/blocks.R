@@ -42,7 +42,7 @@ local_blocks <- function(A, control, call, options = NULL, room = block_room(),
     class = "nmu_blocks"
   )
   blocks$started <- !is.null(blocks$workers) && !BiocParallel::bpisup(blocks$workers)
-  # a function called during a fit may fit something itself
+  # a function called during a fit may start another fit
   blocks$before <- opened$blocks
   opened$blocks <- blocks
   do.call(on.exit, list(quote(close_blocks()), add = TRUE), envir = frame)
@@ -59,7 +59,7 @@ close_blocks <- function() {
   blocks <- opened$blocks
   opened$blocks <- blocks$before
   if (blocks$started) {
-    # workers that died cannot be stopped, and say so
+    # bpstop() signals conditions for dead workers
     suppressWarnings(suppressMessages(
       try(BiocParallel::bpstop(blocks$workers), silent = TRUE)
     ))

@@ -79,7 +79,7 @@ check_prior <- function(prior, x = NULL, s = NULL, tolerance = 1e-8, error = FAL
 #' @noRd
 example_observations <- function() {
   s <- rep_len(c(0.5, 1, 2), 60)
-  # in an order that has nothing to do with that of w
+  # in an order that is unrelated to that of w
   noise <- stats::qnorm(stats::ppoints(60))[order(sin(seq_len(60)^2))]
   list(x = c(double(30), stats::qexp(stats::ppoints(30), 0.25)) + s * noise, s = s)
 }

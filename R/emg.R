@@ -130,7 +130,7 @@ remg <- function(n, lambda = 1, sigma = 1) {
 #' @param call The user's call.
 #' @param compute Function of `x`, `lambda` and `sigma`, of one length and all in range.
 #' @param in_range Function that says which elements of `x` are legal.
-#' @return Numeric vector, with the attributes of `x` where that is the longest.
+#' @return Numeric vector, with the attributes of `x` if that is the longest.
 #' @noRd
 emg_values <- function(x, arg, lambda, sigma, call, compute, in_range = function(x) TRUE) {
   values <- check_numeric_vector(x, arg, call)

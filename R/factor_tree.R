@@ -115,7 +115,7 @@ laminar_family <- function(groups, d, nesting) {
 #' @noRd
 new_tree <- function(laminar, groups, d, loadings, lengths) {
   names <- colnames(loadings)
-  # larger groups first, so that a parent stands before its children
+  # larger groups first, so that parents precede their children
   sizes <- colSums(groups)
   kept <- laminar$kept[order(-sizes[laminar$kept], -d[laminar$kept])]
   parent <- stats::setNames(rep(NA_integer_, ncol(groups)), names)
@@ -124,7 +124,7 @@ new_tree <- function(laminar, groups, d, loadings, lengths) {
   for (k in kept) {
     inside <- colSums(groups[, placed, drop = FALSE] & groups[, k]) / sum(groups[, k])
     above <- utils::tail(placed[inside > 0.5], 1)
-    # what the factor above has, and none beside it
+    # members of the parent that no sibling has
     free <- if (length(above) > 0) owner %in% above else is.na(owner)
     members <- groups[, k] & free
     if (!any(members)) {

@@ -44,7 +44,7 @@
   number <- x$path$factor
   last <- which(number == max(number[kept]))
   left_out <- setdiff(which(number < number[last]), kept)
-  # the path does not know what lambda and sigma were after a factor that is fixed
+  # the path has no lambda and sigma after a fixed factor
   known <- !is.na(x$loglik) && !is.na(x$path$loglik[last])
   fitted_so <- is.null(x$refit) && known && all(x$d[left_out] == 0)
   x[c("lambda", "sigma", "loglik")] <- if (fitted_so) {

@@ -256,7 +256,7 @@ ask_core <- function(core_function, fit, A, call) {
 #' @return The certificate.
 #' @noRd
 certificate_of <- function(fit, A, missing, call) {
-  # one look, which this process takes by itself
+  # a single pass, which this process makes without workers
   blocks <- local_blocks(A, list(BPPARAM = NULL), call)
   certificate <- open_certificate(blocks, fit_problem(fit, missing), call)
   signal_failure(blocks$failure, call)

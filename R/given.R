@@ -37,7 +37,7 @@ given_by_fit <- function(init, A, symmetric, call) {
     expected <- sprintf("a fit of a %d x %d matrix like A", nrow(A), ncol(A))
     abort_input("init", expected, fit_title(init), call)
   }
-  # the factor at which the user interrupted the fit starts again from where it stood
+  # the factor that was interrupted is restarted from its last state
   cut <- identical(init$path$status[init$K], "interrupted") && is.null(init$refit)
   whole <- seq_len(init$K - cut)
   stay <- init$path$status[whole] == "fixed"
@@ -97,7 +97,7 @@ noise_after <- function(fit, count) {
 #' @param symmetric Is it treated as symmetric?
 #' @param call The user's call.
 #' @return A list of `d`, zeros, and `u` and `v`, matrices with columns of unit norm; `v` is `NULL`
-#'   where symmetric.
+#'   if symmetric.
 #' @noRd
 check_loadings <- function(x, arg, A, symmetric, call) {
   if (inherits(x, "nmu_em")) {

@@ -64,7 +64,7 @@ match_factors <- function(fit, truth, side = "u") {
   pairs <- data.frame(
     truth = colnames(truth) %||% factor_names(ncol(truth)),
     factor = partner,
-    # rounding must not lead beyond 1
+    # may exceed 1 by rounding
     cosine = pmin(matched, 1)
   )
   structure(
@@ -107,7 +107,7 @@ loadings_of <- function(x, arg, side, call) {
 #' @noRd
 unit_columns <- function(x) {
   scale_by <- function(x, size) x / rep(ifelse(size > 0, size, 1), each = nrow(x))
-  # by the largest entry first: squares may overflow, or vanish
+  # by the largest entry first: squares may overflow or underflow
   x <- scale_by(x, apply(abs(x), 2, max))
   scale_by(x, sqrt(colSums(x^2)))
 }
@@ -122,7 +122,7 @@ best_partners <- function(score) {
     return(rep(NA_integer_, nrow(score)))
   }
   worth <- pmax(score, 0)
-  # the solver wants no more rows than columns
+  # solve_LSAP() requires at most as many rows as columns
   partner <- if (nrow(worth) <= ncol(worth)) {
     as.integer(clue::solve_LSAP(worth, maximum = TRUE))
   } else {

@@ -1,5 +1,5 @@
 # Messages about choices made from the data. Each message has its own class, so that it can be
-# caught or silenced by suppressMessages(classes = ). Problems are warnings and errors, see conditions.R.
+# caught or silenced by suppressMessages(classes = ). Warnings and errors are in conditions.R.
 
 #' Signal a message of the package
 #'

@@ -109,7 +109,7 @@ nobs.nmu_fit <- function(object, ...) {
 #' @export
 logLik.nmu <- function(object, ...) {
   noise <- if (object$noise$rule == "fixed") 0 else 2
-  # standard deviations have a mean square that is sigma's
+  # the mean square of the standard deviations is that of sigma, so one of them is not free
   differing <- max(length(object$sds) - 1, 0)
   new_log_lik(object$loglik, object, estimated = noise + law_parameters(object) + differing)
 }
@@ -117,7 +117,7 @@ logLik.nmu <- function(object, ...) {
 #' @rdname nmu_methods
 #' @export
 logLik.nmu_em <- function(object, A = NULL, ...) {
-  # the trace ends before the last d, lambda and sigma, so it does not have this value
+  # the trace ends before the last update of d, lambda and sigma
   call <- quote(logLik(object))
   value <- ask_core(core_log_likelihood, object, fit_data(object, A, call), call)
   # the core counts each pair of a symmetric matrix once, the notebook every entry

@@ -12,7 +12,7 @@ deflated_model <- function(found, given, chosen) {
   known <- length(given$fixed$d) + length(given$kept$d)
   path <- data.frame(found$path)
   if (length(given$kept$d) > 0) {
-    # what the loadings of the kept factors cost in the bound is not known
+    # the ELBO needs the posteriors of the kept factors, which are not known to the core
     path$elbo <- rep(NaN, nrow(path))
   }
   fixed <- path[rep(NA_integer_, length(given$fixed$d)), ]
@@ -28,7 +28,7 @@ deflated_model <- function(found, given, chosen) {
   ), sep = "_")
   laws <- c(vector("list", nrow(fixed)), given$earlier$laws, lapply(found$laws, data.frame))
   scatter <- c(vector("list", nrow(fixed)), given$earlier$scatter, found$deviations)
-  # where nothing was added nor refitted, the model is the earlier one
+  # if no factor was added or refitted, the model is the earlier one
   refit <- found$refit %||% if (length(found$new$d) == 0) given$earlier$refit
   factors <- refit$factors %||% new
   size <- c(nrow(factors$u), nrow(factors$v))
@@ -37,7 +37,7 @@ deflated_model <- function(found, given, chosen) {
     fixed_count <- length(found$fixed$d)
     posterior_model(refit$beliefs, known + count - fixed_count, fixed_count, size)
   } else {
-    # a refit without priors leaves nothing of what was believed before it
+    # a refit without priors invalidates earlier posteriors
     earlier <- if (is.null(found$refit) || !is.null(found$beliefs)) given$earlier$posterior
     posterior_model(found$beliefs, count, known, size, earlier)
   }

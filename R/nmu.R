@@ -192,7 +192,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     }
     deflated_model(found, given, chosen = K$choose)
   }
-  # who has interrupted is not kept waiting for a pass over the matrix
+  # no certificate after an interrupt: it costs a full pass
   if (model_status(model) != "interrupted") {
     factors <- list(factors = model[c("d", "u", "v")])
     model["certificate"] <- list(open_certificate(blocks, c(options, factors), call))

@@ -42,8 +42,8 @@
 #'   of
 #'
 #'   * `sd`: the posterior standard deviations of the loadings;
-#'   * `lfsr`: the posterior probabilities that loadings are zero (local zero rates). As no loading is
-#'     negative, these are also the local false sign rates;
+#'   * `lfsr`: the posterior probabilities that loadings are zero (local zero rates). As no loading
+#'     is negative, these are also the local false sign rates;
 #'   * `hyperparameters`: a list with an element for each factor, a list of `u` and `v`, each a list
 #'     of numbers. They refer to \eqn{w = \sqrt{d}\,u}{w = sqrt(d) u} or
 #'     \eqn{\sqrt{d}\,v}{sqrt(d) v}. `v` is `NULL` if `A` is symmetric.

@@ -119,7 +119,7 @@ check_drawable <- function(type, fit, A, call) {
   if (is.na(fit$lambda)) {
     refuse_type(type, "the fit was interrupted before lambda and sigma were known", call)
   }
-  # pictures of matrices are made of some rows at a time
+  # matrices are averaged a few rows at a time
   at_once <- if (type == "matrices") ceiling(nrow(A) / most_cells) else nrow(A)
   if (!is.matrix(A) && as.double(at_once) * ncol(A) > largest_block) {
     refuse_type(type, "it looks at every entry, and the matrix is too large for that", call)

@@ -45,7 +45,7 @@ plot_loadings <- function(fit, shown, group, style, ...) {
 #' @noRd
 draw_loadings <- function(panels, index, style, ...) {
   group <- panels$group
-  # names of a few groups stand side by side, those of many are turned
+  # names of a few groups are horizontal, those of many are rotated
   turned <- nlevels(group) > 4
   names <- if (is.null(group)) panels$labels else if (turned) strtrim(levels(group), 14) else ""
   bottom <- max(nchar(names))
@@ -54,7 +54,7 @@ draw_loadings <- function(panels, index, style, ...) {
   colours <- if (is.null(group)) plain else viridis(nlevels(group), 0.9)[group]
   value <- panels$values[, index]
   small <- min(0.75, 26 / length(value))
-  # of a null factor an empty panel, which starts at zero like all others
+  # a null factor has an empty panel, which starts at zero like all others
   limits <- c(0, if (any(value > 0)) max(value) else 1)
   if (style == "bars") {
     at <- draw_with(function(...) graphics::barplot(value, ...), list(
@@ -191,7 +191,7 @@ plot_scree <- function(fit, ...) {
   for (title in names(panels)) {
     panel <- panels[[title]]
     present <- sort(unique(as.integer(panel$series)))
-    # weights are drawn from zero on, also where all are zero
+    # the axis of weights includes zero, also if all are zero
     zero <- c(0, if (all(panel$value == 0)) 1)
     # room for the legend below the points
     room <- if (length(present) > 1) 0.2 * diff(range(panel$value)) else 0

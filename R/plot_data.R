@@ -158,7 +158,7 @@ residual_histogram <- function(fit, A, call, breaks = 50) {
   })
   density <- data.frame(x = x, y = rowMeans(densities))
   bars <- graphics::hist(residual, breaks = breaks, plot = FALSE)
-  # at the least sigma the density may be a spike that would hide the histogram
+  # at the lower bound on sigma the density may be a spike that would hide the histogram
   top <- max(bars$density, min(max(density$y), 1.5 * max(bars$density)))
   list(bars = bars, density = density, top = top)
 }
@@ -178,7 +178,7 @@ trace_lines <- function(fit) {
     ))
   }
   names <- colnames(fit$u)[match(fit$trace$factor, fit$path$factor)]
-  # factors that were looked at and dropped have no name
+  # factors that were tried and dropped have no name
   names[is.na(names)] <- paste0("k", fit$trace$factor[is.na(names)])
   refit <- fit$refit$trace
   part <- c(names, rep("joint refit", length(refit$loglik)))

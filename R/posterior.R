@@ -78,7 +78,7 @@ posterior_block <- function(fit, A, rows, cols, draws, call) {
   factors$u <- factors$u[rows, , drop = FALSE]
   factors$v <- factors$v[cols, , drop = FALSE]
   fitted <- low_rank(factors)
-  # in units of sigma, where nothing overflows
+  # in units of sigma, to avoid overflow
   sigma <- entry_sigma(fit, rows, cols)
   z <- (block - fitted) / sigma - fit$lambda * sigma
   dimnames(z) <- dimnames(fitted)

@@ -122,7 +122,7 @@ new_loadings <- function(fit, newdata, scan, call, maxiter = 1000L) {
     )
     core <- core_value(core_project(t(newdata), options), call)
     signal_projection(core$status, call)
-    # the core's are d u, not sqrt(d) u
+    # the core returns d u, not sqrt(d) u
     loadings[, active] <- t(core$loadings / sqrt(factors$d[active]))
   }
   if (scan$missing > 0) {

@@ -51,7 +51,7 @@ check_mixture_b <- function(prior, call) {
   } else if (sum(prior$weights * scales) <= 0) {
     abort_input("prior_b", "a mixture with a positive mean", "all weight at 0", call)
   }
-  # with one so small the likelihood of noise would have no digits left
+  # with a smaller one, the likelihood of noise would lose all digits
   weights <- prior$weights %||% rep(1, length(scales))
   mean <- if (is.null(prior$weights)) 1 else sum(weights * scales) / sum(weights)
   least <- min(scales[scales > 0 & weights > 0]) / mean
@@ -119,7 +119,7 @@ law_parameters <- function(fit) {
   if (!is.null(law$weights)) {
     return(0)
   }
-  # weights have a sum and a mean
+  # the sum and the mean of the weights are given
   if (law$tied) 1 else max(nrow(fit_law(fit)) - 2, 0)
 }
 

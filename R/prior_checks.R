@@ -32,7 +32,7 @@ check_moments <- function(known, found) {
   } else {
     found$posterior
   }
-  # Of a prior written in R, what it gave; the others follow from that.
+  # For a prior written in R, the moments that it returned; others are derived from these.
   sd <- answer[["sd"]]
   second <- answer[["second"]]
   var <- answer[["var"]] %||% if (!is.null(sd)) sd^2
@@ -119,7 +119,7 @@ check_estimate <- function(prior, found, solve) {
     return(NULL)
   }
   gains <- vapply(others, function(other) {
-    # a hyperparameter may have been moved out of its range
+    # the changed hyperparameter may be out of range
     tryCatch(
       suppressWarnings(solve(found$x, found$s, other)$loglik) - found$loglik,
       nmu_error = function(condition) -Inf
@@ -162,7 +162,7 @@ moved_priors <- function(prior, known) {
   }
   free <- setdiff(names(Filter(is.null, unclass(prior))), "scales")
   settings <- unclass(known)[free]
-  # a weight and a ratio are sought up to 1, a ratio from 0.001
+  # weights are estimated up to 1, ratios from 0.001 to 1
   in_range <- function(settings) {
     weight <- settings[["weight"]]
     all(weight <= 1, settings$ratio <= 1, settings$ratio >= 0.001)

@@ -136,11 +136,11 @@ guard <- function(record, name, work) {
   }
   refused <- list(ok = NULL, err = "another function of a prior failed before")
   function(...) {
-    # the core asks the prior of the other side once more before it hears of a failure
+    # the core calls the prior of the other side once more before it handles a failure
     if (!is.null(record$name)) {
       return(refused)
     }
-    # stays where the function is left in another way than by an error, such as the restart "abort"
+    # remains set if the function exits other than by an error, such as by the restart "abort"
     record$name <- name
     answer <- tryCatch(
       list(ok = withCallingHandlers(work(...), warning = warned), err = NULL),

@@ -74,7 +74,7 @@ is_symmetric <- function(A, scan) {
     return(FALSE)
   }
   slack <- 100 * .Machine$double.eps * scan$max_abs
-  # a block and its mirror image together fill the room
+  # a block and its mirror image together have the number of entries read at a time
   ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room() / 2)), 1), block_step(A))
   for (column in seq_along(ranges)) {
     for (row in seq_len(column)) {

@@ -19,7 +19,7 @@ check_schedule <- function(prior, prior_v, noise, underapprox, call) {
   stages <- max(length(prior), length(prior_v))
   fill <- function(x) x[pmin(seq_len(stages), length(x))]
   schedule <- list(prior = fill(prior), prior_v = fill(prior_v))
-  # a fit begins without priors, so flat ones at the beginning are no stage
+  # a fit starts without priors, so flat ones at the beginning are no stage
   idle <- mapply(function(u, v) flat(list(u, v)), schedule$prior, schedule$prior_v)
   lapply(schedule, `[`, cumsum(!idle) > 0)
 }
@@ -133,7 +133,7 @@ factor_text <- function(name, known) {
   vapply(sides, function(side) {
     numbers <- known[[side]]
     if (identical(names(numbers), c("scales", "weights"))) {
-      # of the grid of a mixture, what has weight
+      # of the grid of a mixture, only components with weight
       numbers <- lapply(numbers, `[`, numbers$weights >= 0.005)
     }
     values <- vapply(numbers, hyperparameter_text, "")

@@ -34,7 +34,7 @@ simulate.nmu_fit <- function(object, nsim = 1, seed = NULL, ...) {
   nsim <- check_count(nsim, "nsim", call)
   seed <- check_seed(seed, call)
   if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) {
-    # R makes its generator when it is first used
+    # R creates the state of its generator at first use
     stats::runif(1)
   }
   before <- get(".Random.seed", envir = globalenv(), inherits = FALSE)

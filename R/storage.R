@@ -45,7 +45,7 @@ as_storage <- function(A, call, arg = "A") {
 #' @return `A`.
 #' @noRd
 check_delayed <- function(A, call, arg) {
-  # which may read an empty block
+  # type() may read an empty block
   type <- tryCatch(DelayedArray::type(A), error = function(condition) {
     signal_failure(condition, call)
   })

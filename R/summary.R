@@ -40,7 +40,7 @@ factor_table <- function(fit, A, call) {
   share <- NA_real_
   if (!is.null(A) || !is.null(fit$A)) {
     size <- frobenius_norm(fit_data(fit, A, call), call)
-    # of a matrix of zeros there is nothing to have a share of
+    # shares of a matrix of zeros are not defined
     share <- if (size > 0) (factors$d / size)^2 else NA_real_
   }
   data.frame(

@@ -126,7 +126,7 @@ as.phylo.nmu_tree <- function(x, ...) { # nolint: object_name_linter.
   )
   storage.mode(phylo$edge) <- "integer"
   phylo$edge <- unname(phylo$edge)
-  # ape walks the edges in this order
+  # ape expects the edges in this order
   ape::reorder.phylo(structure(phylo, class = "phylo"), "cladewise")
 }
 
@@ -151,10 +151,10 @@ tree_layout <- function(tree, labels) {
   state <- new.env()
   state$row <- 0
   state$tips <- state$branches <- list()
-  # a tree of a single line of tips has no segments, but is drawn
+  # a tree with a single row of tips has no segments
   state$segments <- list(data.frame(x = 0, xend = 0, y = 0, yend = 0)[0, ])
   add <- function(what, ...) state[[what]] <- c(state[[what]], list(data.frame(...)))
-  # draws what hangs at depth x below a factor, and returns at which height that is
+  # adds the subtree at depth x below a factor, and returns its vertical position
   place <- function(parent, x) {
     heights <- vapply(children_of(tree$branches, parent), FUN.VALUE = 0, FUN = function(child) {
       line <- tree$branches[child, ]

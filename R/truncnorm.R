@@ -47,7 +47,7 @@ truncnorm_moments <- function(mean = 0, sd = 1) {
   mean <- rep_len(mean, size)
   sd <- rep_len(sd, size)
   known <- !is.na(mean) & !is.na(sd)
-  # NA + 1 is NA and NaN + 1 is NaN: what is missing stays as missing as it was
+  # NA + 1 is NA and NaN + 1 is NaN: missing values keep their kind
   missing_value <- mean + sd
   moments <- core_value(core_truncnorm_moments(mean[known], sd[known]), call)
   moments <- lapply(moments, function(values) replace(missing_value, known, values))
