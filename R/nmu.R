@@ -8,7 +8,8 @@
 #' If `A` is symmetric, \eqn{v = u}.
 #'
 #' With a small \eqn{\sigma} the factors stay below the data, as an underapproximation; with a large
-#' \eqn{\lambda\sigma} the model is close to nonnegative matrix factorisation with Gaussian noise.
+#' \eqn{\lambda\sigma}{lambda sigma} the model is close to nonnegative matrix factorisation with
+#' Gaussian noise.
 #'
 #' `A` is not modified, and residuals are not stored: the earlier factors are subtracted while the
 #' entries are read. Factors are ordered as they were found. A factor is null (`d = 0`, zero
@@ -89,6 +90,9 @@
 #'     `refit$status` report this. `refine = FALSE` returns the path.
 #'   * The bounds on \eqn{\lambda} and \eqn{\sigma} depend on the residual of each factor. The
 #'     objectives of separate calls therefore need not increase with `K`.
+#'
+#'   With `K = NULL` the number of factors is chosen by a criterion, and `underapprox = TRUE` has
+#'   its own objective, see [nmu_algorithm] and [nmu_underapprox].
 #'
 #'   `status = "converged"` means that the stopping rule (`tol` of [nmu_control()]) was met for
 #'   every factor of the path that is neither null nor fixed. It does not include the refit, which

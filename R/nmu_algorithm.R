@@ -3,8 +3,9 @@
 #' How nmu() fits its model
 #'
 #' The stages of a fit by [nmu()]: the path of greedily found factors, the continuation over lower
-#' bounds on \eqn{\lambda\sigma}, the joint refit, the choice of `K`, and the variational fit under
-#' priors. A certified underapproximation has its own algorithm, see [nmu_underapprox].
+#' bounds on \eqn{\lambda\sigma}{lambda sigma}, the joint refit, the choice of `K`, and the
+#' variational fit under priors. A certified underapproximation has its own algorithm, see
+#' [nmu_underapprox].
 #'
 #' @section Flatness: Several stages compare solutions by *flatness*. The flatness of a loading
 #'   vector is its largest squared cosine with the indicator of any set of its entries; it is 1 if
@@ -17,7 +18,7 @@
 #'   loadings, \eqn{\lambda} and \eqn{\sigma} by a quasi-Newton method (L-BFGS) with a monotone line
 #'   search.
 #'
-#'   This is repeated as a continuation over lower bounds on \eqn{\lambda\sigma}, the
+#'   This is repeated as a continuation over lower bounds on \eqn{\lambda\sigma}{lambda sigma}, the
 #'   `ratio_floors` of [noise_mle()]: by default 0.5, 1 and 2, each started from the solution of the
 #'   one before. With a small ratio, a factor stays below the data wherever it can, at the cost of
 #'   its shape; with a large ratio it passes through the middle of the data. Overlapping groups are
@@ -73,10 +74,11 @@
 #'   of the trace.
 #'
 #'   With [noise_mle()] the solutions of all continuation steps are starts, and the result with the
-#'   largest ELBO is kept. While loadings change, \eqn{\lambda\sigma} is held at or above 1: without
-#'   that bound, \eqn{b} could absorb the residual above a factor, and factors would stay below the
-#'   data at the cost of their shape. \eqn{\lambda} and \eqn{\sigma} are estimated without the bound
-#'   at the end. With [noise_moments()] they follow its rule, which may lower the ELBO.
+#'   largest ELBO is kept. While loadings change, \eqn{\lambda\sigma}{lambda sigma} is held at or
+#'   above 1: without that bound, \eqn{b} could absorb the residual above a factor, and factors
+#'   would stay below the data at the cost of their shape. \eqn{\lambda} and \eqn{\sigma} are
+#'   estimated without the bound at the end. With [noise_moments()] they follow its rule, which may
+#'   lower the ELBO.
 #'
 #'   A list of priors is a *schedule*: each factor is fitted under them in turn, each time from the
 #'   previous result. Flat priors at the beginning of a schedule have no effect, as a fit starts

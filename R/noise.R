@@ -5,7 +5,7 @@
 #'
 #' * `noise_mle()`, the default: \eqn{\lambda} and \eqn{\sigma} maximise the likelihood of the
 #'   residual, an exponentially modified Gaussian (see [demg()]), jointly with the loadings, by a
-#'   continuation over lower bounds on \eqn{\lambda\sigma}.
+#'   continuation over lower bounds on \eqn{\lambda\sigma}{lambda sigma}.
 #' * `noise_moments()`: the residual \eqn{x} has mean \eqn{1/\lambda} and variance
 #'   \eqn{1/\lambda^2 + \sigma^2}, so \eqn{\lambda} = 1/mean and \eqn{\sigma^2} = var - mean^2.
 #'   Updates alternate with those of the loadings.
@@ -22,17 +22,17 @@
 #'   vanishes as \eqn{\lambda \to \infty}. For each factor, `noise_mle()` and `noise_moments()`
 #'   therefore hold \eqn{\sigma} at or above the larger of `floor` times the standard deviation of
 #'   the residual of the earlier factors, and about 1e-8 times the root mean square of `A`; and
-#'   \eqn{\lambda\sigma}, the ratio of the standard deviations of noise and remainder, at or below
-#'   `cap`. The path of the fit reports an active bound. At `cap`, \eqn{b} is negligible. If a
-#'   strong factor makes up most of the standard deviation, `floor` can be above
+#'   \eqn{\lambda\sigma}{lambda sigma}, the ratio of the standard deviations of noise and remainder,
+#'   at or below `cap`. The path of the fit reports an active bound. At `cap`, \eqn{b} is
+#'   negligible. If a strong factor makes up most of the standard deviation, `floor` can be above
 #'   the \eqn{\sigma} of the noise, whose estimate is then too large (`bound` is `"sigma"`). In this
 #'   case lower `floor`, or use the estimates after later factors, whose initial residuals are
 #'   smaller.
 #'
 #' @section Heteroscedastic noise: With `by` or `se` the noise is
 #'   \eqn{e_{ij} \sim N(0, \sigma^2 s_{ij}^2)}{e_ij ~ N(0, sigma^2 s_ij^2)}, where the mean of
-#'   \eqn{s^2} is 1. \eqn{\sigma}, its bound and that of \eqn{\lambda\sigma} refer to the
-#'   root mean square of the standard deviations. With `by = "row"` or `"column"` the
+#'   \eqn{s^2} is 1. \eqn{\sigma}, its bound and that of \eqn{\lambda\sigma}{lambda sigma} refer to
+#'   the root mean square of the standard deviations. With `by = "row"` or `"column"` the
 #'   \eqn{s_i} are estimated, by EM steps that alternate with all other updates, from the expected
 #'   squares of the noise in a row; no standard deviation falls below the lower bound on
 #'   \eqn{\sigma}. They are `noise_sd` of the fit. With `se` the \eqn{s_{ij}}{s_ij} are known, and
@@ -46,20 +46,21 @@
 #'   `noise_sd` is exceptionally small is such a case; a larger `floor` prevents it. If the noise of
 #'   a row is much smaller than the remainder, a few hundred entries hardly determine it.
 #'
-#' @section Standard errors: Those of \eqn{\log\lambda} and \eqn{\log\sigma}, with the factors held
-#'   fixed, are computed from the curvature of the likelihood (`se_log_lambda` and `se_log_sigma`
-#'   in the path). They ignore that the factors were fitted to the same entries, n
-#'   loadings to \eqn{n^2/2} entries: at \eqn{n = 500}, \eqn{\lambda} is too large by 0.3 to 1.9 per
-#'   cent and \eqn{\sigma} by 0.4 to 1.5 per cent if no bound is active (mean of ten
-#'   simulated matrices, one factor, \eqn{\lambda\sigma} from 0.03 to 1), which can be several
-#'   standard errors. The bias decreases as n grows.
+#' @section Standard errors: Those of \eqn{\log\lambda}{log lambda} and \eqn{\log\sigma}{log sigma},
+#'   with the factors held fixed, are computed from the curvature of the likelihood (`se_log_lambda`
+#'   and `se_log_sigma` in the path). They ignore that the factors were fitted to the same entries,
+#'   n loadings to \eqn{n^2/2} entries: at \eqn{n = 500}, \eqn{\lambda} is too large by 0.3 to 1.9
+#'   per cent and \eqn{\sigma} by 0.4 to 1.5 per cent if no bound is active (mean of ten
+#'   simulated matrices, one factor, \eqn{\lambda\sigma}{lambda sigma} from 0.03 to 1), which can be
+#'   several standard errors. The bias decreases as n grows.
 #'
 #' @param floor One number from 0 to 1: the lower bound on \eqn{\sigma}, as a share of the standard
 #'   deviation of the factor's initial residual.
-#' @param cap One positive number from 0.001 to 1000: the upper bound on \eqn{\lambda\sigma}.
+#' @param cap One positive number from 0.001 to 1000: the upper bound on
+#'   \eqn{\lambda\sigma}{lambda sigma}.
 #' @param ratio_floors `NULL`, or increasing numbers from 0.001 to 1000: the lower bounds on
-#'   \eqn{\lambda\sigma} of the continuation, one after another; see [nmu_algorithm]. `NULL` is a
-#'   single optimisation without a lower bound.
+#'   \eqn{\lambda\sigma}{lambda sigma} of the continuation, one after another; see [nmu_algorithm].
+#'   `NULL` is a single optimisation without a lower bound.
 #' @param lambda,sigma One number from 1e-150 to 1e150 each, in units of 1/`A` and of `A`.
 #' @param by `"constant"`, `"row"` or `"column"`: whether the standard deviation of the noise
 #'   differs between rows or columns, see the section Heteroscedastic noise. Case-sensitive; may

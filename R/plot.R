@@ -14,7 +14,7 @@
 #'   spike of the density is truncated.
 #' * `"trace"`: the log-likelihood of each iteration, factor by factor. A line is a stage of the
 #'   trace, within which it never decreases. The continuation steps of [noise_mle()] are stages; as
-#'   they have different bounds on \eqn{\lambda\sigma}, one may end below another.
+#'   they have different bounds on \eqn{\lambda\sigma}{lambda sigma}, one may end below another.
 #' * `"scree"`: the weights, the log-likelihood of the first K factors as deflation found them, and,
 #'   if `K = NULL`, the criterion that chose K.
 #' * `"tree"`: the nested factors, [factor_tree()].

@@ -47,7 +47,7 @@
 #' @source Y. Pawitan (2001), *In All Likelihood*, section 2.5: the observed information.
 #'
 #' @seealso [posterior_b()] for the remainder; the `path` of an [nmu()] fit has standard errors of
-#'   \eqn{\log\lambda} and \eqn{\log\sigma}.
+#'   \eqn{\log\lambda}{log lambda} and \eqn{\log\sigma}{log sigma}.
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = 2)
