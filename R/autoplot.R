@@ -1,5 +1,5 @@
-# autoplot() in ggplot2, which is only suggested: every call names it. Columns are named through
-# .data, as its documentation asks packages to do.
+# Methods for ggplot2::autoplot(). ggplot2 is only suggested, so that its functions are called with
+# their namespace; columns are accessed by .data, as its documentation recommends for packages.
 
 #' @rdname plot.nmu_fit
 #' @exportS3Method ggplot2::autoplot
@@ -22,7 +22,7 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
   )
 }
 
-#' The plots of ggplot2
+#' Plots of a fit by ggplot2
 #'
 #' @param fit,shown,group,style,panels,A,call As in `plot_loadings()`, `plot_matrices()` and
 #'   `plot_residuals()`.
@@ -43,7 +43,7 @@ gg_loadings <- function(fit, shown, group, style) {
     )
   })
   table <- do.call(rbind, tables)
-  # both sides of a factor stand beside each other
+  # the two sides of a factor are next to each other
   titles <- lapply(tables, function(table) levels(table$panel))
   table$panel <- factor(table$panel, unique(as.vector(do.call(rbind, titles))))
   known <- unlist(lapply(group[sides], levels))
@@ -80,10 +80,10 @@ gg_loadings <- function(fit, shown, group, style) {
     )
 }
 
-#' The rows of a table that a line can join: ggplot2 complains of a point by itself
+#' Rows of a table in groups of two or more: ggplot2 warns about lines of a single point
 #'
-#' @param by Names of the columns that tell one line from the other.
-#' @return A function of the table, as layers take for their data.
+#' @param by Names of the columns that define a line.
+#' @return A function of the table, for the argument `data` of a layer.
 #' @noRd
 several <- function(by) {
   function(table) {
@@ -95,7 +95,7 @@ several <- function(by) {
 #' @rdname gg
 #' @noRd
 gg_theme <- function() {
-  # pictures are saved with their background, and readable on a dark page, too
+  # plots are saved with their background, and readable on a dark page, too
   ggplot2::theme_minimal() +
     ggplot2::theme(
       panel.grid.minor = ggplot2::element_blank(),

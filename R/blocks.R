@@ -1,29 +1,29 @@
-# Matrices that are not in memory: a DelayedMatrix, such as one in an HDF5 file, of which the core
-# asks for a block at a time. The core calls block_entries() and block_answers() on R's thread; the
-# matrix that they read was opened by the fitting function, through local_blocks().
+# Matrices that are not in memory: a DelayedMatrix, such as one in an HDF5 file, which the core
+# reads block by block. The core calls block_entries() and block_answers() on R's thread; they
+# read the matrix that the fitting function has opened by local_blocks().
 
-#' The matrix that is open, or nothing
+#' State of the open matrix, if any
 #' @noRd
 opened <- new.env()
 
-#' Is a matrix elsewhere than in memory?
-#' @param A What `as_storage()` returned.
+#' Is a matrix not in memory?
+#' @param A Value of `as_storage()`.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 is_delayed <- function(A) {
   inherits(A, "DelayedMatrix")
 }
 
-#' Open a matrix for the core, until a function ends
+#' Open a matrix for the core, until a function exits
 #'
-#' @param A What `as_storage()` returned.
-#' @param control The settings; those of `BPPARAM` are started if they are not.
+#' @param A Value of `as_storage()`.
+#' @param control The settings; the backend `BPPARAM` is started if it is not running.
 #' @param call The user's call.
-#' @param options What `core_options()` returned; workers take `ignore_diag` and `missing`.
-#' @param room How many entries are read at a time.
-#' @param frame The function at whose end the matrix is closed.
-#' @return A list or an environment of `core`, what the core takes for the matrix, and of `failure`,
-#'   the condition that kept a block from being read, or `NULL`.
+#' @param options Value of `core_options()`; workers take `ignore_diag` and `missing`.
+#' @param block_length Number of entries that are read at a time.
+#' @param frame The frame on whose exit the matrix is closed.
+#' @return A list or an environment of `core`, the matrix as the core expects it, and `failure`,
+#'   the condition raised by the first failed read, or `NULL`.
 #' @noRd
 local_blocks <- function(A, control, options = NULL, room = block_room(),
                          frame = caller_env(), call = caller_env()) {
@@ -42,7 +42,7 @@ local_blocks <- function(A, control, options = NULL, room = block_room(),
     class = "nmu_blocks"
   )
   blocks$started <- !is.null(blocks$workers) && !BiocParallel::bpisup(blocks$workers)
-  # a function called during a fit may fit something itself
+  # a function called during a fit may start another fit
   blocks$before <- opened$blocks
   opened$blocks <- blocks
   defer(close_blocks(blocks), frame)
@@ -58,21 +58,21 @@ local_blocks <- function(A, control, options = NULL, room = block_room(),
 close_blocks <- function(blocks) {
   opened$blocks <- blocks$before
   if (blocks$started) {
-    # workers that died cannot be stopped, and say so
+    # bpstop() signals conditions for dead workers
     suppressWarnings(suppressMessages(
       try(BiocParallel::bpstop(blocks$workers), silent = TRUE)
     ))
   }
 }
 
-#' How many entries are read at a time
-#' @return A whole number, from the block size that the user has set for delayed arrays.
+#' Number of entries that are read at a time
+#' @return A whole number, from the block size set for delayed arrays.
 #' @noRd
 block_room <- function() {
   as.integer(min(max(DelayedArray::getAutoBlockSize() / 8, 1), .Machine$integer.max))
 }
 
-#' How many columns of a matrix are stored together
+#' Number of columns in a chunk of the file
 #' @inheritParams is_delayed
 #' @return A whole number.
 #' @noRd
@@ -83,7 +83,7 @@ block_step <- function(A) {
 #' Read a block
 #'
 #' @inheritParams is_delayed
-#' @param rows,columns The first and the last of each.
+#' @param rows,columns The first and the last row and column.
 #' @return A double matrix without names.
 #' @noRd
 read_block <- function(A, rows, columns) {
@@ -93,12 +93,12 @@ read_block <- function(A, rows, columns) {
   block
 }
 
-#' The entries of a block of the open matrix
+#' Read the entries of a block of the open matrix
 #'
 #' Called by the core.
 #'
 #' @param first_row,last_row,first_column,last_column Numbers.
-#' @return A double matrix; `NULL` where it could not be read, and `failure` says why.
+#' @return A double matrix, or `NULL` if it could not be read; `failure` has the reason.
 #' @noRd
 block_entries <- function(first_row, last_row, first_column, last_column) {
   noting_failure(opened$blocks, function(blocks) {
@@ -106,14 +106,14 @@ block_entries <- function(first_row, last_row, first_column, last_column) {
   })
 }
 
-#' What an errand of the core finds on all tiles of the open matrix, done by its workers
+#' Serve a request of the core on all tiles of the open matrix, by its workers
 #'
-#' Called by the core. Each worker goes over a run of tiles, and each tile has an answer of its own,
-#' so that the core adds up the same numbers in the same order for any number of workers.
+#' Called by the core. Each worker processes a range of tiles, and each tile has its own result,
+#' so that the core adds the same numbers in the same order for any number of workers.
 #'
-#' @param errand Numbers that the core can read.
-#' @param tiles How many tiles there are.
-#' @return A list of numeric vectors; `NULL` where a worker failed, and `failure` says why.
+#' @param request Numbers, encoded by the core.
+#' @param tiles Number of tiles.
+#' @return A list of numeric vectors, or `NULL` if a worker failed; `failure` has the reason.
 #' @noRd
 block_answers <- function(errand, tiles) {
   noting_failure(opened$blocks, function(blocks) {
@@ -127,22 +127,21 @@ block_answers <- function(errand, tiles) {
   })
 }
 
-#' Runs of whole numbers, of about the same length
+#' Split whole numbers into ranges of about the same length
 #' @param count The last number.
-#' @param parts At most how many runs.
-#' @return A list of pairs, the first and the last number of each.
+#' @param parts The largest number of ranges.
+#' @return A list of pairs, the first and the last number of each range.
 #' @noRd
 split_evenly <- function(count, parts) {
   ends <- unique(round(count * seq(0, 1, length.out = max(parts, 1) + 1)))
   Map(function(before, last) as.integer(c(before + 1, last)), ends[-length(ends)], ends[-1])
 }
 
-#' What a worker does
+#' Serve a request on a range of tiles, in a worker
 #'
 #' @param run The first and the last tile.
-#' @param A,options As in `local_blocks()`.
-#' @param errand As in `block_answers()`.
-#' @param room How many entries to read at a time.
+#' @param A,options,block_length As in `local_blocks()`.
+#' @param request As in `block_answers()`.
 #' @return A list of numeric vectors.
 #' @noRd
 answer_run <- function(run, A, options, errand, room) {
@@ -154,11 +153,11 @@ answer_run <- function(run, A, options, errand, room) {
   core_value(answers, call = NULL)
 }
 
-#' Note the first failure of what reads a matrix, which is R's or a worker's
+#' Evaluate a function that reads a matrix, and record its failure
 #'
-#' @param blocks What `local_blocks()` returned.
-#' @param work Function of it.
-#' @return What `work` returned, or `NULL`.
+#' @param blocks Value of `local_blocks()`.
+#' @param work Function of `blocks`.
+#' @return The value of `work`, or `NULL` if it failed.
 #' @noRd
 noting_failure <- function(blocks, work) {
   failed <- function(condition) {
@@ -170,10 +169,10 @@ noting_failure <- function(blocks, work) {
 
 #' Raise the error that a matrix could not be read
 #'
-#' @param failure The condition that told so, or `NULL`: then nothing is raised.
+#' @param failure The recorded condition, or `NULL`, in which case there is no error.
 #' @param call The user's call.
 #' @param fit The fit so far, or `NULL`.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
 signal_failure <- function(failure, fit = NULL, call = caller_env()) {
   if (is.null(failure)) {
@@ -194,13 +193,13 @@ signal_failure <- function(failure, fit = NULL, call = caller_env()) {
   )
 }
 
-#' Refuse what cannot be done with a matrix where it is
+#' Check that a storage supports the requested fit
 #'
-#' @param A What `as_storage()` returned.
-#' @param underapprox Is a certified underapproximation asked for?
+#' @param A Value of `as_storage()`.
+#' @param underapprox Is a certified underapproximation requested?
 #' @param control The settings.
 #' @param call The user's call.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
 check_place <- function(A, control, underapprox = FALSE, call = caller_env()) {
   if (!is_delayed(A) && !is.null(control$BPPARAM)) {
@@ -216,12 +215,12 @@ check_place <- function(A, control, underapprox = FALSE, call = caller_env()) {
   }
 }
 
-#' How factors compare with the open matrix
+#' Compute the certificate of factors on the open matrix
 #'
-#' @param blocks What `local_blocks()` returned.
-#' @param options What the core is to know.
+#' @param blocks Value of `local_blocks()`.
+#' @param options The options of the core.
 #' @param call The user's call.
-#' @return The certificate, or `NULL` where the matrix could not be read or the user interrupted.
+#' @return The certificate, or `NULL` if the matrix could not be read or the user interrupted.
 #' @noRd
 open_certificate <- function(blocks, options, call = caller_env()) {
   if (!is.null(blocks$failure)) {

@@ -6,13 +6,13 @@ is_number <- function(x) {
   is.numeric(x) && !is.object(x) && length(x) == 1 && is.finite(x)
 }
 
-#' Check a scalar argument and bring it to its type
+#' Check a scalar argument and convert it to its type
 #'
 #' @param x The value given.
 #' @param arg Its name, for the message.
 #' @param call The user's call.
-#' @param limit Largest value allowed.
-#' @param allow_null May `x` be `NULL`? It is then returned.
+#' @param limit Upper bound.
+#' @param allow_null Is `NULL` allowed? It is returned as it is.
 #' @return `x` as a double, an integer or a logical, without attributes.
 #' @name checks
 #' @noRd
@@ -43,7 +43,7 @@ check_nonnegative <- function(x, allow_null = FALSE, arg = caller_arg(x), call =
 }
 
 #' @rdname checks
-#' @param lower,upper Least and largest value allowed.
+#' @param lower,upper Bounds, included.
 #' @noRd
 check_between <- function(x, lower, upper, allow_null = FALSE, arg = caller_arg(x),
                           call = caller_env()) {
@@ -57,7 +57,7 @@ check_between <- function(x, lower, upper, allow_null = FALSE, arg = caller_arg(
 }
 
 #' @rdname checks
-#' @param least Least value allowed, 0 or 1.
+#' @param least Lower bound, 0 or 1.
 #' @noRd
 check_count <- function(x, limit = .Machine$integer.max, least = 1, allow_null = FALSE,
                         arg = caller_arg(x), call = caller_env()) {
@@ -83,7 +83,7 @@ check_flag <- function(x, arg = caller_arg(x), call = caller_env()) {
   as.vector(x)
 }
 
-#' Check a vector of parameters that is recycled, as R's distribution functions do
+#' Check a vector of parameters, which is recycled as in R's distribution functions
 #'
 #' @inheritParams checks
 #' @return `x` as a double vector without attributes.
@@ -95,11 +95,11 @@ check_numeric_vector <- function(x, arg = caller_arg(x), call = caller_env()) {
   as.double(x)
 }
 
-#' Check that a fit is one
+#' Check that an argument is a fit
 #'
 #' @param fit The value given.
 #' @param call The user's call.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
 check_fit <- function(fit, call = caller_env()) {
   if (!inherits(fit, "nmu_fit")) {
@@ -107,12 +107,12 @@ check_fit <- function(fit, call = caller_env()) {
   }
 }
 
-#' Check a choice of factors, of rows or of columns
+#' Check a selection of factors, rows or columns
 #'
 #' @inheritParams checks
 #' @param x Numbers, names, or a logical value for each.
-#' @param noun What is chosen, in the singular.
-#' @param size How many there are.
+#' @param noun The selected things, in the singular.
+#' @param size Their total number.
 #' @param labels Their names, or `NULL`.
 #' @return Whole numbers from 1 to `size`, each at most once, and at least one.
 #' @noRd
@@ -141,12 +141,12 @@ check_selection <- function(x, noun, size, labels, arg = caller_arg(x), call = c
   chosen
 }
 
-#' Fill in the named extras of a fitting function
+#' Check the named arguments in the dots of a function
 #'
-#' @param given `list(...)` of the function called.
-#' @param defaults Named list of all extras.
+#' @param given `list(...)` of that function.
+#' @param defaults Named list of all defaults.
 #' @param call The user's call.
-#' @return `defaults` with the given values in place.
+#' @return `defaults`, with the given values.
 #' @noRd
 check_extras <- function(given, defaults, call = caller_env()) {
   known <- names(defaults)
@@ -172,13 +172,13 @@ check_extras <- function(given, defaults, call = caller_env()) {
   defaults
 }
 
-#' Refuse entries that are not finite
+#' Check that entries are finite and in range
 #'
-#' @param scan What `core_scan()` found in `A`.
+#' @param scan Result of `core_scan()`.
 #' @param call The user's call.
-#' @param missing May entries be NA?
+#' @param missing Are `NA` entries allowed?
 #' @param arg Name of the argument.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
 check_entries <- function(scan, missing = FALSE, arg = "A", call = caller_env()) {
   counts <- c("NA" = if (!missing) scan$missing, "NaN" = scan$nan, "infinite" = scan$infinite)
@@ -199,18 +199,19 @@ check_entries <- function(scan, missing = FALSE, arg = "A", call = caller_env())
   }
 }
 
-#' The largest size of an entry, of lambda, sigma and their inverses: sums of squares stay finite
+#' Upper bound on the absolute values of entries, lambda, sigma and their inverses: sums of squares
+#' stay finite
 #' @noRd
 largest_size <- 1e150
 
-#' Refuse a matrix of which nothing would count
+#' Check that at least one entry enters the likelihood
 #'
 #' @param A The matrix.
-#' @param scan What `core_scan()` found in `A`.
-#' @param ignore_diag Is its diagonal left out?
-#' @param noise The estimator.
+#' @param scan Result of `core_scan()`.
+#' @param ignore_diag Is the diagonal ignored?
+#' @param noise The estimator of lambda and sigma.
 #' @param call The user's call.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
 check_observed <- function(A, scan, ignore_diag, noise, call = caller_env()) {
   if (scan$missing == length(A)) {
@@ -234,9 +235,9 @@ check_observed <- function(A, scan, ignore_diag, noise, call = caller_env()) {
 
 #' Decide whether A is treated as symmetric
 #'
-#' @param symmetric `NULL` (decide by the entries), `TRUE` or `FALSE`.
-#' @param scan What `core_scan()` found in `A`.
-#' @param A The matrix, for the message only.
+#' @param symmetric `NULL` (determined from the entries), `TRUE` or `FALSE`.
+#' @param scan Result of `core_scan()`.
+#' @param A The matrix, used in the message only.
 #' @param call The user's call.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
@@ -252,12 +253,12 @@ check_symmetric <- function(symmetric, scan, A, call = caller_env()) {
   symmetric
 }
 
-#' Make what the user named
+#' Call the constructor that the user named
 #'
 #' @inheritParams checks
-#' @param known A named list of constructors that need no arguments.
-#' @param expected What is accepted, with `%s` in the place of their names.
-#' @return What the constructor of that name makes.
+#' @param known A named list of constructors without required arguments.
+#' @param expected The accepted values, with `%s` for the names.
+#' @return The object made by the constructor of that name.
 #' @noRd
 by_name <- function(x, known, expected, arg = caller_arg(x), call = caller_env()) {
   if (!is.character(x) || length(x) != 1 || !(x %in% names(known))) {
@@ -267,10 +268,10 @@ by_name <- function(x, known, expected, arg = caller_arg(x), call = caller_env()
   known[[x]]()
 }
 
-#' Check a choice among a few words; case matters, the beginning of a word is enough
+#' Match a string against choices; case-sensitive, with partial matching
 #'
 #' @inheritParams checks
-#' @param choices The words; all of them given means the first, as in [match.arg()].
+#' @param choices The choices; all of them means the first, as in [match.arg()].
 #' @return One of `choices`.
 #' @noRd
 check_choice <- function(x, choices, arg = caller_arg(x), call = caller_env()) {

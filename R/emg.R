@@ -2,8 +2,8 @@
 #'
 #' Density, distribution function, quantiles and random draws of \eqn{x = b + e} with
 #' \eqn{b \sim \mathrm{Exp}(\lambda)}{b ~ Exp(lambda)} and
-#' \eqn{e \sim N(0, \sigma^2)}{e ~ N(0, sigma^2)} independent: what the model expects of a
-#' residual once the factors are taken out. Its mean is \eqn{1/\lambda}, its variance
+#' \eqn{e \sim N(0, \sigma^2)}{e ~ N(0, sigma^2)} independent: the distribution of a residual
+#' under the model. Its mean is \eqn{1/\lambda}, its variance
 #' \eqn{1/\lambda^2 + \sigma^2}. With \eqn{z = x / \sigma - \lambda \sigma}{z = x / sigma -
 #' lambda sigma}, its density is
 #' \deqn{\lambda \exp(\lambda^2 \sigma^2 / 2 - \lambda x) \Phi(z)}{
@@ -12,7 +12,7 @@
 #' \deqn{\Phi(x / \sigma) - \exp(\lambda^2 \sigma^2 / 2 - \lambda x) \Phi(z).}{
 #'   Phi(x / sigma) - exp(lambda^2 sigma^2 / 2 - lambda x) Phi(z).}
 #'
-#' Neither is computed as it stands: there is no overflow and no loss of digits in either
+#' Both are computed by other formulas, without overflow or loss of digits in either
 #' tail, for \eqn{\lambda \sigma}{lambda sigma} from 1e-150 to 1e150 and \eqn{|x| / \sigma}{
 #' |x| / sigma} up to 1e150. Against values of 50 digits, the relative error is at most
 #' 1e-15 in the log of the smaller of the two tails, and 1e-13 in the log of the larger one
@@ -20,35 +20,35 @@
 #' density is at most 1e-14 max(1, |log density|).
 #'
 #' `qemg()` solves for the log of the smaller of the two tails by Newton's method. Both tails
-#' are log-concave, so that the steps from a start outside never pass the solution, and the
-#' round trip through `pemg()` gives the log probability back with a relative error of 1e-12.
+#' are log-concave, so that the steps from a start outside do not overshoot the solution.
+#' `pemg()` of the result returns the log probability with a relative error of 1e-12.
 #'
 #' `remg()` draws `rexp(n) / lambda + sigma * rnorm(n)`, all of the exponential part
-#' first, from R's own generator: [set.seed()] governs it.
+#' first, with R's own generator: [set.seed()] controls it.
 #'
 #' @param x,q Numeric vector of quantiles.
-#' @param p Numeric vector of probabilities, or of their logs where `log.p = TRUE`.
-#' @param n Number of draws, a whole number; a vector of several elements stands for its
+#' @param p Numeric vector of probabilities, or of their logs if `log.p = TRUE`.
+#' @param n Number of draws, a whole number; a vector of several elements means its
 #'   length, as in [stats::rnorm()].
 #' @param lambda Numeric vector: rates of the exponential part, positive.
 #' @param sigma Numeric vector: standard deviations of the Gaussian part, positive.
 #'
 #'   The first argument, `lambda` and `sigma` are recycled to the longest, as in
 #'   [stats::dnorm()]; by `remg()`, to `n`.
-#' @param log `TRUE` or `FALSE`: return the log density?
-#' @param lower.tail `TRUE` or `FALSE`: are probabilities those of \eqn{X \le x}{X <= x}, or
-#'   those of \eqn{X > x}?
-#' @param log.p `TRUE` or `FALSE`: are probabilities given, or returned, as their logs?
+#' @param log `TRUE` or `FALSE`: whether to return the log density.
+#' @param lower.tail `TRUE` or `FALSE`: whether probabilities are those of \eqn{X \le x}{X <= x}
+#'   or those of \eqn{X > x}.
+#' @param log.p `TRUE` or `FALSE`: whether probabilities are given, or returned, as their logs.
 #'
 #' @return Numeric vector: densities (`demg()`), probabilities (`pemg()`), quantiles
 #'   (`qemg()`; -Inf and Inf at the probabilities 0 and 1) or draws (`remg()`); the
-#'   first three have the attributes (names, dimensions) of the first argument where that is
-#'   the longest. `NA` where an argument is `NA`; `NaN`, with a warning of class
-#'   `nmu_warning_nan`, where `lambda` or `sigma` is not positive and finite, or `p` is not a
-#'   probability. `remg()` warns of `NA`, too, as [stats::rnorm()] does.
+#'   first three have the attributes (names, dimensions) of the first argument if that is
+#'   the longest. `NA` if an argument is `NA`; `NaN`, with a warning of class
+#'   `nmu_warning_nan`, if `lambda` or `sigma` is not positive and finite, or `p` is not a
+#'   probability. `remg()` also warns of `NA`, as [stats::rnorm()] does.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not of the type described, and
-#'   `nmu_error_interrupted` where the user interrupted.
+#' @section Errors: Class `nmu_error_input` if an argument is not of the type described, and
+#'   `nmu_error_interrupted` if the user interrupts.
 #'
 #' @source E. Grushka (1972), Characterization of exponentially modified Gaussian peaks in
 #'   chromatography, *Analytical Chemistry* 44, 1733-1738.
@@ -121,7 +121,7 @@ remg <- function(n, lambda = 1, sigma = 1) {
   draws
 }
 
-#' Recycle the arguments of a distribution function, and compute where they are in range
+#' Recycle the arguments of a distribution function, and compute its values in range
 #'
 #' @param x First argument of the function.
 #' @param arg Its name.
@@ -129,7 +129,7 @@ remg <- function(n, lambda = 1, sigma = 1) {
 #' @param call The user's call.
 #' @param compute Function of `x`, `lambda` and `sigma`, of one length and all in range.
 #' @param in_range Function that says which elements of `x` are legal.
-#' @return Numeric vector, with the attributes of `x` where that is the longest.
+#' @return Numeric vector, with the attributes of `x` if that is the longest.
 #' @noRd
 emg_values <- function(x, lambda, sigma, compute, in_range = function(x) TRUE,
                        arg = caller_arg(x), call = caller_env()) {
@@ -155,7 +155,7 @@ emg_values <- function(x, lambda, sigma, compute, in_range = function(x) TRUE,
   result
 }
 
-#' Are these parameters of the distribution?
+#' Are these valid parameters of the distribution?
 #'
 #' @param lambda,sigma Double vectors of one length.
 #' @return Logical vector, without `NA`.
@@ -164,7 +164,7 @@ is_emg <- function(lambda, sigma) {
   is.finite(lambda) & is.finite(sigma) & lambda > 0 & sigma > 0
 }
 
-#' Warn that parameters out of range gave NaN
+#' Warn about NaN from parameters out of range
 #'
 #' @param call The user's call.
 #' @param more A further sentence, a cli template, or `NULL`.

@@ -1,14 +1,14 @@
-#' Names of the factors
-#' @param K Their number.
+#' Default names of factors
+#' @param K Number of factors.
 #' @return `"k1"`, `"k2"` ...
 #' @noRd
 factor_names <- function(K) {
   paste0("k", seq_len(K))
 }
 
-#' Names of the rows, and of the columns, as the factors carry them
+#' Row names of the loadings
 #'
-#' A symmetric matrix that names only its columns names its rows by that.
+#' A symmetric matrix with column names only uses these for its rows.
 #'
 #' @param A The matrix.
 #' @param symmetric Is it treated as symmetric?
@@ -19,9 +19,9 @@ loading_names <- function(A, symmetric) {
   list(u = rows, v = if (symmetric) rows else colnames(A))
 }
 
-#' Make a fit of class nmu_em
+#' Create a fit of class nmu_em
 #'
-#' @param core What `core_em()` found.
+#' @param core Result of `core_em()`.
 #' @param A The matrix.
 #' @param symmetric Was it treated as symmetric?
 #' @param estimated Were lambda and sigma re-estimated?
@@ -60,12 +60,12 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, matched_call) {
   validate_fit(structure(fit, class = c("nmu_em", "nmu_fit")))
 }
 
-#' Make a fit of class nmu
+#' Create a fit of class nmu
 #'
-#' @param model What `deflated_model()` or `certified_model()` returned, and a `certificate`.
+#' @param model Value of `deflated_model()` or `certified_model()`, with a `certificate`.
 #' @param noise The estimator of lambda and sigma.
 #' @param prior_b The prior of the remainder.
-#' @param ignore_diag,refine,underapprox As the user asked, in [nmu()].
+#' @param ignore_diag,refine,underapprox As in [nmu()].
 #' @inheritParams new_nmu_em
 #' @return An object of class `nmu`.
 #' @noRd
@@ -119,10 +119,10 @@ new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise
   validate_fit(structure(fit, class = c("nmu", "nmu_fit")))
 }
 
-#' Say NA of what the core does not know
+#' Replace NaN, by which the core marks unknown values, by NA
 #'
 #' @param table A data frame.
-#' @param columns Names of its columns in which NaN stands for that.
+#' @param columns Names of the columns.
 #' @return `table`.
 #' @noRd
 known_values <- function(table, columns) {
@@ -130,9 +130,9 @@ known_values <- function(table, columns) {
   table
 }
 
-#' How all factors were refitted
+#' Convert the joint refit to its form in a fit
 #'
-#' @param refit What the core said of it, or `NULL`.
+#' @param refit Refit of the core, or `NULL`.
 #' @return A list, or `NULL`.
 #' @noRd
 refit_summary <- function(refit) {
@@ -143,9 +143,9 @@ refit_summary <- function(refit) {
   known_values(refit, "elbo")
 }
 
-#' The status of a model: that of its factors, unless the user interrupted it
+#' Status of a model: that of its factors, unless the user interrupted it
 #'
-#' @param model What `deflated_model()` or `certified_model()` returned.
+#' @param model Value of `deflated_model()` or `certified_model()`.
 #' @return One string.
 #' @noRd
 model_status <- function(model) {
@@ -153,7 +153,7 @@ model_status <- function(model) {
   if (interrupted) "interrupted" else path_status(model$path)
 }
 
-#' The status of a fit, from those of its factors
+#' Status of a fit, from those of its factors
 #'
 #' @param path The path.
 #' @return One string.
@@ -163,7 +163,7 @@ path_status <- function(path) {
   if (all(done)) "converged" else utils::tail(path$status[!done], 1)
 }
 
-#' Check what every fit promises
+#' Check the invariants of a fit
 #'
 #' A failure here is an error of the package, not of the user.
 #'
@@ -186,7 +186,7 @@ validate_fit <- function(fit) {
   fit
 }
 
-#' The factors of a fit, whatever its class
+#' Factors of a fit of any class
 #'
 #' @param fit An object of class `nmu_fit`.
 #' @return A list of `d` (length K) and the matrices `u` and `v` with K named columns.
@@ -199,22 +199,22 @@ fit_factors <- function(fit) {
   list(d = fit$d, u = u, v = if (fit$symmetric) u else as_columns(fit$v))
 }
 
-#' The low-rank part
+#' Compute the low-rank part
 #'
-#' @param factors A list of `d`, `u` and `v`, as `fit_factors()` makes; some rows of these do, too.
+#' @param factors A list of `d`, `u` and `v` as returned by `fit_factors()`, or some rows of these.
 #' @return A matrix with a row for each row of `u` and a column for each row of `v`.
 #' @noRd
 low_rank <- function(factors) {
   tcrossprod(factors$u * rep(factors$d, each = nrow(factors$u)), factors$v)
 }
 
-#' Ask the core about a fit and its data
+#' Call a function of the core for a fit and its data
 #'
-#' @param core_function A function of the core that takes a matrix and options.
+#' @param core_function A function of the core with a matrix and options as arguments.
 #' @param fit An object of class `nmu_fit`.
 #' @param A Its data.
 #' @param call The user's call.
-#' @return Its value.
+#' @return The value of `core_function`.
 #' @noRd
 ask_core <- function(core_function, fit, A, call = caller_env()) {
   scan <- scan_matrix(A, symmetric = fit$symmetric, call = call)
@@ -233,7 +233,7 @@ ask_core <- function(core_function, fit, A, call = caller_env()) {
   found
 }
 
-#' How a fit compares with its data, entry by entry
+#' Compute the certificate of a fit
 #'
 #' @inheritParams fit_options
 #' @param A The data.
@@ -241,7 +241,7 @@ ask_core <- function(core_function, fit, A, call = caller_env()) {
 #' @return The certificate.
 #' @noRd
 certificate_of <- function(fit, A, missing, call = caller_env()) {
-  # one look, which this process takes by itself
+  # a single pass, which this process makes without workers
   options <- fit_options(fit, missing)
   blocks <- local_blocks(A, list(BPPARAM = NULL), options, call = call)
   certificate <- open_certificate(blocks, options, call = call)
@@ -252,13 +252,13 @@ certificate_of <- function(fit, A, missing, call = caller_env()) {
   certificate
 }
 
-#' The data of a fit
+#' Data of a fit
 #'
 #' @param fit An object of class `nmu_fit`.
-#' @param A The data, where the fit has not kept them, or `NULL`.
+#' @param A The data, or `NULL` to use those in the fit.
 #' @param call The user's call.
-#' @param arg Name of the argument that A is.
-#' @return A double matrix, or a `dgCMatrix`.
+#' @param arg Name of the argument.
+#' @return A double matrix, a `dgCMatrix` or a `DelayedMatrix`.
 #' @noRd
 fit_data <- function(fit, A, arg = caller_arg(A), call = caller_env()) {
   force(arg)

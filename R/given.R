@@ -1,4 +1,4 @@
-#' What the user knows of the factors before a fit
+#' Check the arguments init and fixed
 #'
 #' @param init `NULL`, a vector, a matrix, a list of `u` and `v`, or an earlier fit.
 #' @param fixed `NULL`, a vector, a matrix, or a list of `u` and `v`.
@@ -6,8 +6,8 @@
 #' @param symmetric Is it treated as symmetric?
 #' @param noise The estimator of lambda and sigma.
 #' @param call The user's call.
-#' @return A list of `fixed`, `kept` and `starts`, each `NULL` or a list of `d`, `u` and `v`, and of
-#'   `earlier`, what an earlier fit says of those of its factors that are kept, or `NULL`.
+#' @return A list of `fixed`, `kept` and `init`, each `NULL` or a list of `d`, `u` and `v`, and of
+#'   `earlier`, the elements of an earlier fit for the factors that are kept, or `NULL`.
 #' @noRd
 check_given <- function(init, fixed, A, symmetric, noise, call = caller_env()) {
   if (!is.null(fixed)) {
@@ -27,7 +27,7 @@ check_given <- function(init, fixed, A, symmetric, noise, call = caller_env()) {
   given_by_fit(init, A, symmetric, call = call)
 }
 
-#' What an earlier fit tells of the factors before a fit
+#' Extract the factors of an earlier fit
 #'
 #' @param init The earlier fit, of class `nmu`.
 #' @inheritParams check_given
@@ -38,7 +38,7 @@ given_by_fit <- function(init, A, symmetric, call = caller_env()) {
     expected <- sprintf("a fit of a %d x %d matrix like A", nrow(A), ncol(A))
     abort_input("init", expected, fit_title(init), call = call)
   }
-  # the factor at which the user interrupted the fit starts again from where it stood
+  # the factor that was interrupted is restarted from its last state
   cut <- identical(init$path$status[init$K], "interrupted") && is.null(init$refit)
   whole <- seq_len(init$K - cut)
   stay <- init$path$status[whole] == "fixed"
@@ -57,13 +57,14 @@ given_by_fit <- function(init, A, symmetric, call = caller_env()) {
   )
 }
 
-#' What an earlier fit says of factors that are kept
+#' Extract the elements of an earlier fit for the factors that are kept
 #'
 #' @param fit An object of class `nmu`.
-#' @param fixed,kept Which of its factors stay fixed and which are kept, as numbers.
+#' @param fixed,kept Numbers of its factors that are fixed, and of others that are kept.
 #' @param symmetric Is the matrix treated as symmetric?
-#' @return A list: `path`, `labels`, `laws` and `scatter` of the kept ones; `trace`, in which
-#'   factors have the numbers that they get, the fixed ones first; and what concerns the whole.
+#' @return A list: `path`, `labels`, `path_b_priors` and `path_noise_scales` of the kept ones;
+#'   `trace`, in which factors have their new numbers, the fixed ones first; and elements that
+#'   refer to the whole fit.
 #' @noRd
 earlier_model <- function(fit, fixed, kept, symmetric) {
   trace <- fit$trace
@@ -76,10 +77,10 @@ earlier_model <- function(fit, fixed, kept, symmetric) {
   )
 }
 
-#' The lambda and sigma of a fit once it had some of its factors
+#' Estimates of lambda and sigma after some factors of a fit
 #'
 #' @param fit An object of class `nmu`.
-#' @param count How many: all of them where it was refitted.
+#' @param count Number of factors: all of them if they were refitted.
 #' @return A list of `lambda` and `sigma`.
 #' @noRd
 noise_after <- function(fit, count) {
@@ -89,7 +90,7 @@ noise_after <- function(fit, count) {
   as.list(fit$path[count, c("lambda", "sigma")])
 }
 
-#' Bring loadings that the user gives to matrices with a column for each factor
+#' Convert loadings given by the user to matrices with a column for each factor
 #'
 #' @param x A vector or matrix (symmetric only), a list of `u` and `v`, or an `nmu_em` fit.
 #' @param arg Name of the argument.
@@ -97,7 +98,7 @@ noise_after <- function(fit, count) {
 #' @param symmetric Is it treated as symmetric?
 #' @param call The user's call.
 #' @return A list of `d`, zeros, and `u` and `v`, matrices with columns of unit norm; `v` is `NULL`
-#'   where symmetric.
+#'   if symmetric.
 #' @noRd
 check_loadings <- function(x, A, symmetric, arg = caller_arg(x), call = caller_env()) {
   force(arg)
@@ -120,11 +121,11 @@ check_loadings <- function(x, A, symmetric, arg = caller_arg(x), call = caller_e
   list(d = rep(0, ncol(u)), u = u, v = v)
 }
 
-#' Refuse what is no list of the sides that a matrix has
+#' Check that an argument is a list of the sides of a matrix
 #'
 #' @inheritParams check_loadings
-#' @param choices What is accepted where A is symmetric, and where it is not.
-#' @return Nothing of use.
+#' @param choices The accepted values if A is symmetric, and if it is not.
+#' @return `NULL`, invisibly.
 #' @noRd
 check_sides <- function(x, symmetric, choices, arg = caller_arg(x), call = caller_env()) {
   needed <- if (symmetric) "u" else c("u", "v")
@@ -147,7 +148,7 @@ check_sides <- function(x, symmetric, choices, arg = caller_arg(x), call = calle
 #' Check the loadings of one side
 #'
 #' @inheritParams check_loadings
-#' @param size The rows that they must have.
+#' @param size The required number of rows.
 #' @return A double matrix whose columns have unit norm.
 #' @noRd
 check_side <- function(x, size, arg = caller_arg(x), call = caller_env()) {
@@ -162,7 +163,7 @@ check_side <- function(x, size, arg = caller_arg(x), call = caller_env()) {
   matrix(unlist(columns), size, dimnames = list(NULL, if (is.matrix(x)) colnames(x)))
 }
 
-#' Check the start given by the user
+#' Check the starting loadings of nmu_em()
 #'
 #' @param init `NULL`, a vector (symmetric only), a list of vectors, or an earlier fit.
 #' @param A The matrix.
@@ -192,7 +193,7 @@ check_init <- function(init, A, symmetric, call = caller_env()) {
 #' Check one starting vector
 #'
 #' @inheritParams checks
-#' @param size The length it must have.
+#' @param size The required length.
 #' @return `x` as a double vector, divided by its maximum.
 #' @noRd
 check_start <- function(x, size, arg = caller_arg(x), call = caller_env()) {

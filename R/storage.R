@@ -1,9 +1,9 @@
-#' Bring A to the form that the core takes
+#' Convert A to the form that the core expects
 #'
-#' A double matrix is passed on as it is, without a copy; everything else accepted is
-#' converted, which loses nothing. The values are not looked at here.
+#' A double matrix is returned unchanged, without a copy; all other accepted types are
+#' converted without loss. The values are not checked here.
 #'
-#' @param A What the user gave.
+#' @param A The value given.
 #' @param call The user's call.
 #' @param arg Name of the argument.
 #' @return A double matrix with the dimnames of `A`, a `dgCMatrix`, or the `DelayedMatrix` itself.
@@ -40,13 +40,13 @@ as_storage <- function(A, arg = caller_arg(A), call = caller_env()) {
   A
 }
 
-#' Refuse a matrix that is not in memory where it is empty or not of numbers
+#' Check that a matrix that is not in memory is numeric and not empty
 #'
 #' @inheritParams as_storage
 #' @return `A`.
 #' @noRd
 check_delayed <- function(A, arg = caller_arg(A), call = caller_env()) {
-  # which may read an empty block
+  # type() may read an empty block
   type <- tryCatch(DelayedArray::type(A), error = function(condition) {
     signal_failure(condition, call = call)
   })
@@ -58,9 +58,9 @@ check_delayed <- function(A, arg = caller_arg(A), call = caller_env()) {
   A
 }
 
-#' Bring a sparse matrix to compressed columns
+#' Convert a sparse matrix to compressed columns
 #'
-#' A `dgCMatrix` is passed on as it is, without a copy.
+#' A `dgCMatrix` is returned unchanged, without a copy.
 #'
 #' @inheritParams as_storage
 #' @return A `dgCMatrix`.
@@ -84,23 +84,23 @@ compressed_columns <- function(A, arg = caller_arg(A), call = caller_env()) {
 }
 
 #' Is a matrix sparse?
-#' @param A What `as_storage()` returned.
+#' @param A Value of `as_storage()`.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 is_sparse <- function(A) {
   inherits(A, "sparseMatrix")
 }
 
-#' May entries of a matrix be missing?
-#' @param A What `as_storage()` returned.
+#' Does a matrix have missing entries?
+#' @param A Value of `as_storage()`.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 has_missing <- function(A) {
   anyNA(if (is_sparse(A)) A@x else A)
 }
 
-#' The Frobenius norm of the observed entries
-#' @param A What `as_storage()` returned.
+#' Frobenius norm of the observed entries
+#' @param A Value of `as_storage()`.
 #' @param call The user's call.
 #' @return One number.
 #' @noRd
@@ -109,16 +109,16 @@ frobenius_norm <- function(A, call = caller_env()) {
   scan$rms * sqrt(length(A) - scan$missing)
 }
 
-#' The most entries that are written down of a matrix which is sparse or not in memory
+#' Largest number of entries of a dense block of a matrix that is sparse or not in memory
 #' @noRd
 largest_block <- 1e7
 
-#' A block of a matrix, all of its entries written down
+#' Dense block of a matrix
 #'
-#' @param A What `as_storage()` returned.
+#' @param A Value of `as_storage()`.
 #' @param rows,cols Whole numbers.
 #' @param call The user's call.
-#' @param arg Name of the argument that A is.
+#' @param arg Name of the argument.
 #' @return A double matrix.
 #' @noRd
 dense_block <- function(A, rows, cols, arg = caller_arg(A), call = caller_env()) {
@@ -143,13 +143,13 @@ dense_block <- function(A, rows, cols, arg = caller_arg(A), call = caller_env())
   block
 }
 
-#' Refuse a data frame with columns that are not plain numbers
+#' Check that the columns of a data frame are plain numbers
 #'
-#' A column with a class (factor, Date, integer64 ...) may mean something else than its
-#' numbers, so it is refused rather than converted.
+#' The meaning of a column with a class (factor, Date, integer64 ...) may differ from its
+#' numbers, so it is an error rather than converted.
 #'
 #' @inheritParams as_storage
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
 check_columns <- function(A, arg = caller_arg(A), call = caller_env()) {
   plain <- vapply(A, FUN.VALUE = logical(1), FUN = function(column) {
