@@ -24,7 +24,7 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
 
 #' Plots of a fit by ggplot2
 #'
-#' @param fit,shown,group,style,panels,A,call As in `plot_loadings()`, `plot_matrices()` and
+#' @param fit,shown,group,style,panels,A As in `plot_loadings()`, `plot_matrices()` and
 #'   `plot_residuals()`.
 #' @return An object of class `ggplot`.
 #' @name gg

@@ -18,7 +18,6 @@ is_delayed <- function(A) {
 #'
 #' @param A Value of `as_storage()`.
 #' @param control The settings; the backend `BPPARAM` is started if it is not running.
-#' @param call The user's call.
 #' @param options Value of `core_options()`; workers take `ignore_diag` and `missing`.
 #' @param block_length Number of entries that are read at a time.
 #' @param frame The frame on whose exit the matrix is closed.
@@ -170,7 +169,6 @@ noting_failure <- function(blocks, work) {
 #' Raise the error that a matrix could not be read
 #'
 #' @param failure The recorded condition, or `NULL`, in which case there is no error.
-#' @param call The user's call.
 #' @param fit The fit so far, or `NULL`.
 #' @return `NULL`, invisibly.
 #' @noRd
@@ -198,7 +196,6 @@ signal_failure <- function(failure, fit = NULL, call = caller_env()) {
 #' @param A Value of `as_storage()`.
 #' @param underapprox Is a certified underapproximation requested?
 #' @param control The settings.
-#' @param call The user's call.
 #' @return `NULL`, invisibly.
 #' @noRd
 check_place <- function(A, control, underapprox = FALSE, call = caller_env()) {
@@ -219,7 +216,6 @@ check_place <- function(A, control, underapprox = FALSE, call = caller_env()) {
 #'
 #' @param blocks Value of `local_blocks()`.
 #' @param options The options of the core.
-#' @param call The user's call.
 #' @return The certificate, or `NULL` if the matrix could not be read or the user interrupted.
 #' @noRd
 open_certificate <- function(blocks, options, call = caller_env()) {

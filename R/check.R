@@ -10,7 +10,6 @@ is_number <- function(x) {
 #'
 #' @param x The value given.
 #' @param arg Its name, for the message.
-#' @param call The user's call.
 #' @param limit Upper bound.
 #' @param allow_null Is `NULL` allowed? It is returned as it is.
 #' @return `x` as a double, an integer or a logical, without attributes.
@@ -98,7 +97,6 @@ check_numeric_vector <- function(x, arg = caller_arg(x), call = caller_env()) {
 #' Check that an argument is a fit
 #'
 #' @param fit The value given.
-#' @param call The user's call.
 #' @return `NULL`, invisibly.
 #' @noRd
 check_fit <- function(fit, call = caller_env()) {
@@ -145,7 +143,6 @@ check_selection <- function(x, noun, size, labels, arg = caller_arg(x), call = c
 #'
 #' @param given `list(...)` of that function.
 #' @param defaults Named list of all defaults.
-#' @param call The user's call.
 #' @return `defaults`, with the given values.
 #' @noRd
 check_extras <- function(given, defaults, call = caller_env()) {
@@ -175,7 +172,6 @@ check_extras <- function(given, defaults, call = caller_env()) {
 #' Check that entries are finite and in range
 #'
 #' @param scan Result of `core_scan()`.
-#' @param call The user's call.
 #' @param missing Are `NA` entries allowed?
 #' @param arg Name of the argument.
 #' @return `NULL`, invisibly.
@@ -210,7 +206,6 @@ largest_size <- 1e150
 #' @param scan Result of `core_scan()`.
 #' @param ignore_diag Is the diagonal ignored?
 #' @param noise The estimator of lambda and sigma.
-#' @param call The user's call.
 #' @return `NULL`, invisibly.
 #' @noRd
 check_observed <- function(A, scan, ignore_diag, noise, call = caller_env()) {
@@ -238,7 +233,6 @@ check_observed <- function(A, scan, ignore_diag, noise, call = caller_env()) {
 #' @param symmetric `NULL` (determined from the entries), `TRUE` or `FALSE`.
 #' @param scan Result of `core_scan()`.
 #' @param A The matrix, used in the message only.
-#' @param call The user's call.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 check_symmetric <- function(symmetric, scan, A, call = caller_env()) {

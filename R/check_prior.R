@@ -88,7 +88,6 @@ example_observations <- function() {
 #' @param prior An object of class `nmu_prior`.
 #' @param data A list of `x` and `s`.
 #' @param tolerance Largest relative error.
-#' @param call The user's call.
 #' @return An object of class `nmu_prior_check`.
 #' @noRd
 run_checks <- function(prior, data, tolerance, call = caller_env()) {

@@ -6,7 +6,7 @@
 #'
 #' @param message Character vector, a cli template evaluated in `envir`.
 #' @param kind One word: the class is `nmu_error_<kind>`.
-#' @param call The user's call, shown as the place of the error.
+#' @param call The frame of the function that the user called, shown as the place of the error.
 #' @param ... Fields to store in the condition.
 #' @param envir Environment in which the template is evaluated.
 #' @return Does not return.

@@ -65,7 +65,6 @@ nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: objec
 #' Check a backend for workers
 #'
 #' @param backend The value given.
-#' @param call The user's call.
 #' @return `backend`.
 #' @noRd
 check_backend <- function(backend, call = caller_env()) {
@@ -79,7 +78,6 @@ check_backend <- function(backend, call = caller_env()) {
 #' Check that control was made by nmu_control()
 #'
 #' @param control The value given.
-#' @param call The user's call.
 #' @return `control`.
 #' @noRd
 check_control <- function(control, call = caller_env()) {

@@ -126,7 +126,6 @@ remg <- function(n, lambda = 1, sigma = 1) {
 #' @param x First argument of the function.
 #' @param arg Its name.
 #' @param lambda,sigma As the user gave them.
-#' @param call The user's call.
 #' @param compute Function of `x`, `lambda` and `sigma`, of one length and all in range.
 #' @param in_range Function that says which elements of `x` are legal.
 #' @return Numeric vector, with the attributes of `x` if that is the longest.
@@ -166,7 +165,6 @@ is_emg <- function(lambda, sigma) {
 
 #' Warn about NaN from parameters out of range
 #'
-#' @param call The user's call.
 #' @param more A further sentence, a cli template, or `NULL`.
 #' @noRd
 warn_nan <- function(more = NULL, call = caller_env()) {

@@ -213,7 +213,6 @@ low_rank <- function(factors) {
 #' @param core_function A function of the core with a matrix and options as arguments.
 #' @param fit An object of class `nmu_fit`.
 #' @param A Its data.
-#' @param call The user's call.
 #' @return The value of `core_function`.
 #' @noRd
 ask_core <- function(core_function, fit, A, call = caller_env()) {
@@ -237,7 +236,6 @@ ask_core <- function(core_function, fit, A, call = caller_env()) {
 #'
 #' @inheritParams fit_options
 #' @param A The data.
-#' @param call The user's call.
 #' @return The certificate.
 #' @noRd
 certificate_of <- function(fit, A, missing, call = caller_env()) {
@@ -256,7 +254,6 @@ certificate_of <- function(fit, A, missing, call = caller_env()) {
 #'
 #' @param fit An object of class `nmu_fit`.
 #' @param A The data, or `NULL` to use those in the fit.
-#' @param call The user's call.
 #' @param arg Name of the argument.
 #' @return A double matrix, a `dgCMatrix` or a `DelayedMatrix`.
 #' @noRd

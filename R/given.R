@@ -5,7 +5,6 @@
 #' @param A The matrix.
 #' @param symmetric Is it treated as symmetric?
 #' @param noise The estimator of lambda and sigma.
-#' @param call The user's call.
 #' @return A list of `fixed`, `kept` and `init`, each `NULL` or a list of `d`, `u` and `v`, and of
 #'   `earlier`, the elements of an earlier fit for the factors that are kept, or `NULL`.
 #' @noRd
@@ -96,7 +95,6 @@ noise_after <- function(fit, count) {
 #' @param arg Name of the argument.
 #' @param A The matrix.
 #' @param symmetric Is it treated as symmetric?
-#' @param call The user's call.
 #' @return A list of `d`, zeros, and `u` and `v`, matrices with columns of unit norm; `v` is `NULL`
 #'   if symmetric.
 #' @noRd
@@ -168,7 +166,6 @@ check_side <- function(x, size, arg = caller_arg(x), call = caller_env()) {
 #' @param init `NULL`, a vector (symmetric only), a list of vectors, or an earlier fit.
 #' @param A The matrix.
 #' @param symmetric Is it treated as symmetric?
-#' @param call The user's call.
 #' @return A list of `u` and `v`, each a double vector or `NULL`, scaled to maximum 1.
 #' @noRd
 check_init <- function(init, A, symmetric, call = caller_env()) {

@@ -79,7 +79,6 @@ match_factors <- function(fit, truth, side = "u") {
 #' @param x A fit or a matrix.
 #' @param arg Its name, for the message.
 #' @param side Which side of a fit.
-#' @param call The user's call.
 #' @return A double matrix with a column for each factor.
 #' @noRd
 loadings_of <- function(x, side, arg = caller_arg(x), call = caller_env()) {

@@ -80,7 +80,6 @@ residuals.nmu_fit <- function(object, A = NULL, rows = NULL, cols = NULL, ...) {
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param rows,cols As in [nmu_methods].
 #' @return A matrix.
 #' @noRd

@@ -221,7 +221,6 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
 #' Check the number of factors
 #'
 #' @inheritParams nmu
-#' @param call The user's call.
 #' @return A list of `K`, a whole number, and `choose`: is `K` only an upper limit?
 #' @noRd
 check_number_of_factors <- function(K, A, noise, control, call = caller_env()) {
@@ -240,7 +239,6 @@ check_number_of_factors <- function(K, A, noise, control, call = caller_env()) {
 #' @param K What `check_number_of_factors()` returned.
 #' @param given What `check_given()` returned.
 #' @param refine Are all factors refitted?
-#' @param call The user's call.
 #' @return A whole number.
 #' @noRd
 check_room <- function(K, given, refine, call = caller_env()) {

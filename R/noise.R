@@ -133,7 +133,6 @@ new_noise <- function(rule, settings) {
 #' Check the bounds of an estimator
 #'
 #' @inheritParams noise_mle
-#' @param call The user's call.
 #' @return A list of both.
 #' @noRd
 bounds <- function(floor, cap, call = caller_env()) {
@@ -146,7 +145,6 @@ bounds <- function(floor, cap, call = caller_env()) {
 #' Check the lower bounds on lambda sigma
 #'
 #' @inheritParams noise_mle
-#' @param call The user's call.
 #' @return `ratio_floors` as a double vector.
 #' @noRd
 check_ladder <- function(ladder, call = caller_env()) {
@@ -165,7 +163,6 @@ check_ladder <- function(ladder, call = caller_env()) {
 #' Check standard errors
 #'
 #' @param se A vector or matrix.
-#' @param call The user's call.
 #' @return `se` as doubles.
 #' @noRd
 check_se <- function(se, call = caller_env()) {
@@ -195,7 +192,6 @@ noise_constructors <- function() {
 #' Convert the argument noise to an object
 #'
 #' @param noise An object of class `nmu_noise`, or the name of an estimator.
-#' @param call The user's call.
 #' @return An object of class `nmu_noise`.
 #' @noRd
 check_noise <- function(noise, call = caller_env()) {

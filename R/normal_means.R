@@ -52,7 +52,6 @@ normal_means <- function(x, s, prior) {
 #'
 #' @param x,s The observations, of one length.
 #' @param prior An object of class `nmu_prior`.
-#' @param call The user's call.
 #' @return An object of class `nmu_normal_means`.
 #' @noRd
 solve_normal_means <- function(x, s, prior, call = caller_env()) {
@@ -65,7 +64,6 @@ solve_normal_means <- function(x, s, prior, call = caller_env()) {
 #' Check the observations of a normal-means problem
 #'
 #' @inheritParams normal_means
-#' @param call The user's call.
 #' @return A list of `x` and `s`, double vectors of the same length; `x` keeps its names.
 #' @noRd
 check_observations <- function(x, s, call = caller_env()) {

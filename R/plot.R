@@ -80,7 +80,6 @@ plot_types <- c("loadings", "matrices", "residuals", "trace", "scree", "tree")
 #'
 #' @param factors The value given, or `NULL`.
 #' @param fit The fit.
-#' @param call The user's call.
 #' @return Whole numbers from 1 to K.
 #' @noRd
 check_factors <- function(factors, fit, call = caller_env()) {
@@ -95,7 +94,6 @@ check_factors <- function(factors, fit, call = caller_env()) {
 #' Check that a fit contains its trace
 #'
 #' @param fit The fit.
-#' @param call The user's call.
 #' @return The fit.
 #' @noRd
 check_trace <- function(fit, call = caller_env()) {
@@ -110,7 +108,6 @@ check_trace <- function(fit, call = caller_env()) {
 #' @param type The plot.
 #' @param fit The fit.
 #' @param A The data, or `NULL`.
-#' @param call The user's call.
 #' @return The data.
 #' @noRd
 check_drawable <- function(type, fit, A, call = caller_env()) {
@@ -129,7 +126,6 @@ check_drawable <- function(type, fit, A, call = caller_env()) {
 #' Raise the error that a type cannot be drawn
 #' @param type The type.
 #' @param why The reason, a clause.
-#' @param call The user's call.
 #' @noRd
 refuse_type <- function(type, why, call = caller_env()) {
   expected <- sprintf("another one than \"%s\", since %s", type, why)

@@ -132,7 +132,6 @@ plot_matrices <- function(panels, ...) {
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param breaks As in [graphics::hist()].
 #' @param ... Passed on to the plot of a histogram.
 #' @noRd

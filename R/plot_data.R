@@ -22,7 +22,6 @@ viridis <- function(n, end = 1) {
 #'
 #' @param group `NULL`, a vector, or a list of `u` and `v`.
 #' @param fit The fit.
-#' @param call The user's call.
 #' @return A list of `u` and `v`, each `NULL`, a factor, or numbers to sort by.
 #' @noRd
 check_group <- function(group, fit, call = caller_env()) {
@@ -90,7 +89,6 @@ most_cells <- 200
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param most Largest number of cells on a side.
 #' @return A named list of four matrices.
 #' @noRd
@@ -137,7 +135,6 @@ matrix_titles <- c("A", "fitted", "b (posterior mean)", "noise: A - fitted - b")
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param breaks As in [graphics::hist()].
 #' @return A list of `bars`, an object of class `histogram`; `density`, a data frame of `x` and `y`;
 #'   and `top`, the upper limit of the vertical axis.

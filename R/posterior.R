@@ -64,7 +64,6 @@ posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
 #'
 #' @inheritParams posterior_b
 #' @param rows,cols Whole numbers.
-#' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
 posterior_block <- function(fit, A, rows, cols, draws, call = caller_env()) {
@@ -107,7 +106,6 @@ check_lines <- function(x, noun, loadings, arg = caller_arg(x), call = caller_en
 #' @param lambda The rate of the fit.
 #' @param sigma The standard deviation of the noise: one number, or a matrix.
 #' @param draws Number of draws.
-#' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
 new_posterior <- function(z, lambda, sigma, draws, call = caller_env()) {
@@ -150,7 +148,6 @@ drawn_array <- function(values, like) {
 #' @param fit The fit.
 #' @param sigma The standard deviation of the noise: one number, or a matrix.
 #' @param draws Number of draws.
-#' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
 mixed_posterior <- function(x, fit, sigma, draws, call = caller_env()) {

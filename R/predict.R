@@ -68,7 +68,6 @@ predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted
 #'
 #' @param newdata A matrix.
 #' @param columns The column loadings.
-#' @param call The user's call.
 #' @return Nothing of use.
 #' @noRd
 check_new_columns <- function(newdata, columns, call = caller_env()) {
@@ -101,7 +100,6 @@ first_name <- function(labels, index) {
 #' @param fit A fit.
 #' @param newdata A double matrix.
 #' @param scan Result of `core_scan()`.
-#' @param call The user's call.
 #' @param maxiter The largest number of steps.
 #' @return A matrix with a row for each row of `newdata` and a column for each factor.
 #' @noRd
@@ -133,7 +131,6 @@ new_loadings <- function(fit, newdata, scan, maxiter = 1000L, call = caller_env(
 #' Warn about rows whose loadings did not converge
 #'
 #' @param status The status of each row.
-#' @param call The user's call.
 #' @return Nothing of use.
 #' @noRd
 signal_projection <- function(status, call = caller_env()) {

@@ -228,7 +228,6 @@ prior_constructors <- function() {
 #' @param prior An object of class `nmu_prior`, the name of a family, or a list or a character
 #'   vector of these, a schedule.
 #' @param arg Name of the argument.
-#' @param call The user's call.
 #' @return A list of one or more objects of class `nmu_prior`.
 #' @noRd
 check_priors <- function(prior, arg = caller_arg(prior), call = caller_env()) {

@@ -2,7 +2,6 @@
 #'
 #' @param prior_b An object of class `nmu_prior`, or the name of a family.
 #' @param noise The estimator of lambda and sigma.
-#' @param call The user's call.
 #' @return An object of class `nmu_prior`, a mixture with the `scales` that the fit uses.
 #' @noRd
 check_prior_b <- function(prior_b, noise, call = caller_env()) {

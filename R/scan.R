@@ -4,7 +4,6 @@
 #' Summarise a matrix
 #'
 #' @param A Value of `as_storage()`.
-#' @param call The user's call.
 #' @param symmetric The user's argument `symmetric`. A matrix that is not in memory is compared with
 #'   its transpose only if this is `NULL`, since that requires another pass.
 #' @return A list in the form of the value of `core_scan()`.

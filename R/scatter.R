@@ -3,7 +3,6 @@
 #' @param noise The estimator of lambda and sigma.
 #' @param A The matrix.
 #' @param symmetric Is it treated as symmetric?
-#' @param call The user's call.
 #' @return A string, or a list of scales in units of their root mean square.
 #' @noRd
 core_scatter <- function(noise, A, symmetric, call = caller_env()) {

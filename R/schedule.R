@@ -3,7 +3,6 @@
 #' @param prior,prior_v Lists of priors, from `check_priors()`.
 #' @param noise The estimator of lambda and sigma.
 #' @param underapprox Is a certified underapproximation requested?
-#' @param call The user's call.
 #' @return A list of `prior` and `prior_v`, lists of equal length: the shorter one is extended by
 #'   its last prior. Both are empty if all priors are flat.
 #' @noRd

@@ -51,7 +51,6 @@ simulate.nmu_fit <- function(object, nsim = 1, seed = NULL, ...) {
 #' Check a seed
 #'
 #' @param seed The value given.
-#' @param call The user's call.
 #' @return An integer, or `NULL`.
 #' @noRd
 check_seed <- function(seed, call = caller_env()) {

@@ -4,7 +4,6 @@
 #' converted without loss. The values are not checked here.
 #'
 #' @param A The value given.
-#' @param call The user's call.
 #' @param arg Name of the argument.
 #' @return A double matrix with the dimnames of `A`, a `dgCMatrix`, or the `DelayedMatrix` itself.
 #' @noRd
@@ -101,7 +100,6 @@ has_missing <- function(A) {
 
 #' Frobenius norm of the observed entries
 #' @param A Value of `as_storage()`.
-#' @param call The user's call.
 #' @return One number.
 #' @noRd
 frobenius_norm <- function(A, call = caller_env()) {
@@ -117,7 +115,6 @@ largest_block <- 1e7
 #'
 #' @param A Value of `as_storage()`.
 #' @param rows,cols Whole numbers.
-#' @param call The user's call.
 #' @param arg Name of the argument.
 #' @return A double matrix.
 #' @noRd

@@ -32,7 +32,6 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
 #'
 #' @param fit A fit.
 #' @param A The data, or `NULL` to use those in the fit, if any.
-#' @param call The user's call.
 #' @return A data frame with a row for each factor.
 #' @noRd
 factor_table <- function(fit, A, call = caller_env()) {
