@@ -9,7 +9,7 @@ mod options;
 mod prior;
 
 pub(crate) use lists::{
-    certificate_list, certified_list, deflation_list, em_list, errors_list, projection_list, scan_list,
+    certificate_list, certified_list, deflation_list, em_list, errors_list, prediction_list, scan_list,
 };
 pub(crate) use matrix::Matrix;
 pub(crate) use options::Options;
@@ -17,15 +17,15 @@ pub(crate) use prior::{normal_means_list, write_posteriors, Priors};
 
 use crate::interrupt;
 use extendr_api::prelude::*;
-use nmu_core::emg::Side;
+use nmu_core::distributions::emg::Side;
 use nmu_core::memory;
-use nmu_core::view::View;
+use nmu_core::residual::ResidualView;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// Runs `work`, and turns what it returns into R's; NULL where the user interrupts it. A panic, which would be a defect,
 /// comes back as an error too and never reaches R as a longjmp.
 pub(crate) fn guarded<T: Into<Robj>>(work: impl FnOnce() -> Result<T, String>) -> Result<Robj, String> {
-    defects(|| interrupt::heeding(work))
+    defects(|| interrupt::with_cancellation(work))
 }
 
 /// The same of a fit, which returns what it has where the user interrupts it: NULL only where that is nothing.
@@ -34,7 +34,7 @@ pub(crate) fn guarded_fit<T: Into<Robj>>(work: impl FnOnce() -> Result<T, String
 }
 
 /// Asks for the memory of a fit before it starts.
-pub(crate) fn ask_for(view: &View, factors: usize) -> Result<(), String> {
+pub(crate) fn ask_for(view: &ResidualView, factors: usize) -> Result<(), String> {
     memory::ask_for(view, factors).map_err(|error| error.to_string())
 }
 

@@ -2,8 +2,8 @@
 //! to R.
 
 use extendr_api::prelude::eval_string;
-use nmu_core::cancel;
-use nmu_core::observe::{Progress, Stage};
+use nmu_core::runtime::cancel;
+use nmu_core::runtime::progress::{Progress, Stage};
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::os::raw::c_void;
@@ -71,7 +71,7 @@ pub(crate) fn was_heard() -> bool {
 }
 
 /// Runs what R has called for; `None` where the user interrupts it.
-pub(crate) fn heeding<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn with_cancellation<T>(work: impl FnOnce() -> T) -> Option<T> {
     heeding_after(Duration::ZERO, || {
         let value = work();
         (!was_heard()).then_some(value)
@@ -88,7 +88,7 @@ fn heeding_after<T>(grace: Duration, work: impl FnOnce() -> T) -> Option<T> {
     let outer = KEYBOARD.get();
     KEYBOARD.set(Keyboard { grace, within: true, ..outer });
     let _restored = Restored(outer);
-    cancel::heeding(is_overdue, work)
+    cancel::with_cancellation(is_overdue, work)
 }
 
 /// Puts back what an outer call knows, however this one ends: a prior of the user's own may call us from within. R tells of
@@ -109,7 +109,7 @@ fn told(progress: Progress, scale: f64) -> bool {
     let stage = match stage {
         Stage::Factor => "factor",
         Stage::Refit => "refit",
-        Stage::Noise => "noise",
+        Stage::ResidualParams => "noise",
     };
     let log_likelihood = log_likelihood + count * scale.ln();
     let known = if log_likelihood.is_finite() { format!("{log_likelihood:e}") } else { "NA".to_owned() };
@@ -117,7 +117,7 @@ fn told(progress: Progress, scale: f64) -> bool {
 }
 
 /// An observer that ends a fit of a matrix times `scale` when the user interrupts it, and tells R how it goes.
-pub(crate) fn observer(scale: f64) -> impl FnMut(Progress) -> ControlFlow<()> {
+pub(crate) fn on_progress(scale: f64) -> impl FnMut(Progress) -> ControlFlow<()> {
     observer_or(scale, || false)
 }
 

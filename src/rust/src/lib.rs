@@ -6,17 +6,19 @@ mod interrupt;
 
 use convert::{
     ask_for, certificate_list, certified_list, deflation_list, em_list, errors_list, extent, fill, guarded,
-    guarded_fit, log_or_value, normal_means_list, pair_lengths, projection_list, scan_list, seed, tail,
+    guarded_fit, log_or_value, normal_means_list, pair_lengths, prediction_list, scan_list, seed, tail,
     write_posteriors, Columns, Matrix, Options,
 };
 use extendr_api::prelude::*;
-use nmu_core::cancel::{attempt, heeded};
-use nmu_core::deflate::deflate;
-use nmu_core::noise::Noise;
-use nmu_core::pass::{answer, log_likelihood};
+use nmu_core::deflation::deflate;
+use nmu_core::distributions::{emg, truncated_normal};
+use nmu_core::noise::ResidualParams;
+use nmu_core::pass::{log_likelihood, serve_request};
+use nmu_core::predict::{predict, Rows};
 use nmu_core::prior::Observations;
-use nmu_core::project::{project, Rows};
-use nmu_core::{certify, em, emg, expectation, truncated, uncertainty, view::View};
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::cancel::{catch_cancellation, checked};
+use nmu_core::{em, posterior_mean, standard_errors, underapprox};
 
 /// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
 /// @noRd
@@ -38,18 +40,18 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
     let b = options.flag("keep_b")?.then(|| RMatrix::<f64>::new(a.nrow, a.ncol));
     guarded_fit(|| {
         let storage = a.whole(&options)?;
-        let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
+        let view = ResidualView::new(storage.as_ref(), &[], options.flag("symmetric")?);
         ask_for(&view, 1)?;
-        let (threads, observer) = (a.threads(&options)?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
+        let (threads, on_progress) = (a.threads(&options)?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
         let estimator = a.notebook();
         let settings = options.settings(&estimator)?;
-        let fit = em::iterate(&view, options.start()?, &settings, threads, observer);
+        let fit = em::iterate(&view, options.start()?, &settings, threads, on_progress);
         let write = |mut b: RMatrix<f64>| {
-            expectation::posterior_mean(&view, &fit.b.factor, fit.b.noise, b.data_mut(), threads);
+            posterior_mean::posterior_mean(&view, &fit.b.factor, fit.b.params, b.data_mut(), threads);
             b
         };
         // A fit that was interrupted may have to do without.
-        let b = b.and_then(|b| attempt(|| write(b)));
+        let b = b.and_then(|b| catch_cancellation(|| write(b)));
         Ok(em_list(fit, b, settings.trace, interrupt::was_heard()))
     })
 }
@@ -69,14 +71,14 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
         let problem = options.problem(storage.as_ref(), scale)?;
         let unit = scale.sqrt();
         let (rows, columns) = (options.priors("prior", unit)?, options.priors("prior_v", unit)?);
-        let observer = &mut interrupt::observer_or(scale, || rows.failed() || columns.failed() || storage.is_lost());
+        let on_progress = &mut interrupt::observer_or(scale, || rows.failed() || columns.failed() || storage.is_lost());
         let plan = options.plan(scale)?;
         ask_for(&problem.view(&[]), plan.least_factors())?;
         let found = if notebook {
             let estimator = a.notebook();
-            deflate(&problem, plan, &options.settings(&estimator)?, threads, observer)
+            deflate(&problem, plan, &options.settings(&estimator)?, threads, on_progress)
         } else {
-            deflate(&problem, plan, &options.climb(scale, rows.with(&columns))?, threads, observer)
+            deflate(&problem, plan, &options.climb(scale, rows.with(&columns))?, threads, on_progress)
         };
         rows.check()?;
         columns.check()?;
@@ -87,13 +89,13 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
 /// What an errand of the core, for a matrix whose entries are elsewhere, finds on tiles of it, from 1: a vector a tile.
 /// @noRd
 #[extendr]
-fn core_answer(a: Robj, options: List, errand: &[f64], first: i32, last: i32) -> Result<Robj, String> {
+fn core_serve_request(a: Robj, options: List, request: &[f64], first: i32, last: i32) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded(|| {
         let storage = a.storage(&options)?;
         let tiles = extent(first - 1)..extent(last);
-        let found = answer(storage.as_ref(), errand, tiles).map_err(|error| error.to_string())?;
+        let found = serve_request(storage.as_ref(), request, tiles).map_err(|error| error.to_string())?;
         Ok(List::from_values(found))
     })
 }
@@ -110,7 +112,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
         let problem = options.problem(storage.as_ref(), scale)?;
         let (settings, climb) = (options.certify()?, options.climb(scale, Vec::new())?);
         ask_for(&problem.view(&[]), settings.count)?;
-        let found = climb.underapproximate(&problem, &settings, threads, &mut interrupt::observer(scale));
+        let found = climb.underapproximate(&problem, &settings, threads, &mut interrupt::on_progress(scale));
         found.map(|found| certified_list(&found, scale, interrupt::was_heard())).map_err(|error| error.to_string())
     })
 }
@@ -125,22 +127,22 @@ fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
         let storage = a.storage(&options)?;
         let problem = options.problem(storage.as_ref(), 1.0)?;
         let factors = options.factors("factors", 1.0)?;
-        Ok(certificate_list(&certify::certificate(&problem, &factors, a.threads(&options)?)))
+        Ok(certificate_list(&underapprox::certificate(&problem, &factors, a.threads(&options)?)))
     })
 }
 
 /// The loadings of new rows, which stand in the columns of `a`, on the factors of a fit.
 /// @noRd
 #[extendr]
-fn core_project(a: Robj, options: List) -> Result<Robj, String> {
+fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     guarded_fit(|| {
         let scale = options.scale()?;
         let rows = Rows { values: a.values()?, scale, law: options.law()? };
-        let (columns, noise) = (options.columns(a.nrow)?, options.noise(scale)?);
-        let found = project(rows, &columns, noise, options.patience()?, &mut interrupt::observer(scale));
-        found.map(|rows| projection_list(&rows, scale, interrupt::was_heard())).map_err(|error| error.to_string())
+        let (columns, params) = (options.columns(a.nrow)?, options.noise(scale)?);
+        let found = predict(rows, &columns, params, options.patience()?, &mut interrupt::on_progress(scale));
+        found.map(|rows| prediction_list(&rows, scale, interrupt::was_heard())).map_err(|error| error.to_string())
     })
 }
 
@@ -156,7 +158,7 @@ fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
         let problem = options.problem(storage.as_ref(), scale)?;
         let factors = options.factors("factors", scale)?;
         ask_for(&problem.view(&[]), factors.len())?;
-        let ask = |view: &View, noise| uncertainty::standard_errors(view, &factors, noise, threads);
+        let ask = |view: &ResidualView, params| standard_errors::standard_errors(view, &factors, params, threads);
         let errors = options.ask_of_fit(&problem, &[], ask)?;
         Ok(errors_list(&errors, scale))
     })
@@ -173,7 +175,7 @@ fn core_log_likelihood(a: Robj, options: List) -> Result<Robj, String> {
         let scale = options.scale()?;
         let problem = options.problem(storage.as_ref(), scale)?;
         let (factors, threads) = (options.factors("factors", scale)?, a.threads(&options)?);
-        let ask = |view: &View, noise| log_likelihood(view, noise, threads);
+        let ask = |view: &ResidualView, params| log_likelihood(view, params, threads);
         let (value, count) = options.ask_of_fit(&problem, &factors, ask)?;
         Ok(value + count * scale.ln())
     })
@@ -205,8 +207,8 @@ fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> Result<Robj, String> {
     let mut columns = Columns::new(mean.len());
     guarded(|| {
         let mut slots = columns.slots();
-        for (mean, sd) in heeded(pair_lengths(mean, sd)) {
-            let moments = truncated::moments(mean, sd);
+        for (mean, sd) in checked(pair_lengths(mean, sd)) {
+            let moments = truncated_normal::moments(mean, sd);
             slots.write([moments.mean, moments.variance, moments.log_mass]);
         }
         let [means, variances, log_masses] = columns.into_vectors();
@@ -219,7 +221,7 @@ fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> Result<Robj, String> {
 #[extendr]
 fn core_truncnorm_draws(z: &[f64], count: i32, high: f64, low: f64) -> Result<Robj, String> {
     let count = extent(count);
-    fill(z.len() * count, || heeded(truncated::draws(z, count, seed(high, low))))
+    fill(z.len() * count, || checked(truncated_normal::draws(z, count, seed(high, low))))
 }
 
 /// The density of the exponentially modified Gaussian.
@@ -228,8 +230,8 @@ fn core_truncnorm_draws(z: &[f64], count: i32, high: f64, low: f64) -> Result<Ro
 fn core_demg(x: &[f64], lambda: &[f64], sigma: &[f64], log: bool) -> Result<Robj, String> {
     fill(x.len(), || {
         let noises = pair_lengths(lambda, sigma).zip(x);
-        let logs = noises.map(|((lambda, sigma), &x)| emg::log_density(x, Noise { lambda, sigma }));
-        heeded(logs.map(move |value| log_or_value(value, log)))
+        let logs = noises.map(|((lambda, sigma), &x)| emg::log_density(x, ResidualParams { lambda, sigma }));
+        checked(logs.map(move |value| log_or_value(value, log)))
     })
 }
 
@@ -240,8 +242,9 @@ fn core_pemg(q: &[f64], lambda: &[f64], sigma: &[f64], lower: bool, log: bool) -
     let side = tail(lower);
     fill(q.len(), || {
         let noises = pair_lengths(lambda, sigma).zip(q);
-        let logs = noises.map(move |((lambda, sigma), &q)| emg::log_probability(q, Noise { lambda, sigma }, side));
-        heeded(logs.map(move |value| log_or_value(value, log)))
+        let logs =
+            noises.map(move |((lambda, sigma), &q)| emg::log_probability(q, ResidualParams { lambda, sigma }, side));
+        checked(logs.map(move |value| log_or_value(value, log)))
     })
 }
 
@@ -252,7 +255,9 @@ fn core_qemg(log_p: &[f64], lambda: &[f64], sigma: &[f64], lower: bool) -> Resul
     let side = tail(lower);
     fill(log_p.len(), || {
         let noises = pair_lengths(lambda, sigma).zip(log_p);
-        heeded(noises.map(move |((lambda, sigma), &log_p)| emg::quantile(log_p, Noise { lambda, sigma }, side)))
+        checked(
+            noises.map(move |((lambda, sigma), &log_p)| emg::quantile(log_p, ResidualParams { lambda, sigma }, side)),
+        )
     })
 }
 
@@ -261,10 +266,10 @@ extendr_module! {
     fn core_scan;
     fn core_em;
     fn core_deflate;
-    fn core_answer;
+    fn core_serve_request;
     fn core_underapproximate;
     fn core_certificate;
-    fn core_project;
+    fn core_predict;
     fn core_standard_errors;
     fn core_log_likelihood;
     fn core_normal_means;

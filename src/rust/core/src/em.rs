@@ -8,23 +8,26 @@
 //! `b` starts at 0 and is a function of the `(d, u, v, λ, σ)` that it was last computed from, so it need not be stored: a
 //! sweep under the old parameters gives the products with the old `b`, whichever vectors they are taken with.
 
-use crate::cancel::attempt;
-use crate::estimate::Estimator;
-use crate::fit::{FactorFit, Method, Status, Trace};
-use crate::noise::{Bounds, Law, Noise};
-use crate::observe::{Observer, Progress};
-use crate::parallel::Threads;
-use crate::pass::{product, sweep, Depth, Margins, Model, Question, Sums, Sweep};
-use crate::start::{leading_start, Start};
-use crate::vector::{add_scaled, dot, norm, truncate};
-use crate::view::{Factor, View};
+use crate::factor::Factor;
+use crate::fit::{FactorFit, FactorFitter};
+use crate::init::{leading_init, InitialLoadings};
+use crate::noise::{Bounds, ResidualParams};
+use crate::noise_estimators::NoiseEstimator;
+use crate::pass::{product, sweep, Model, PassLevel, PassOutput, PassSpec, PassStats, RowColSums};
+use crate::remainder_prior::RemainderPrior;
+use crate::residual::ResidualView;
+use crate::runtime::cancel::catch_cancellation;
+use crate::runtime::parallel::Threads;
+use crate::runtime::progress::{Progress, ProgressCallback};
+use crate::trace::{Status, Trace};
+use crate::vector::{add_scaled, dot, norm, truncate, Contiguous};
 
 /// How long to iterate, and when to re-estimate λ and σ.
 pub struct Settings<'a> {
     /// λ and σ at the start.
-    pub noise: Noise,
+    pub params: ResidualParams,
     /// The rule that re-estimates them after each round, if any.
-    pub estimator: Option<&'a dyn Estimator>,
+    pub estimator: Option<&'a dyn NoiseEstimator>,
     /// The number of rounds.
     pub rounds: usize,
     /// The iterations of a round.
@@ -42,7 +45,7 @@ pub struct Fit {
     /// The parameters that the last `b` was computed from: the factor before its last `d`, and the noise of its round.
     pub b: Parameters,
     /// λ and σ, as last estimated.
-    pub noise: Noise,
+    pub params: ResidualParams,
     /// A value an iteration.
     pub trace: Vec<Trace>,
     /// Why it ended.
@@ -54,35 +57,35 @@ pub struct Parameters {
     /// The low-rank part.
     pub factor: Factor,
     /// λ and σ.
-    pub noise: Noise,
+    pub params: ResidualParams,
 }
 
 /// Iterates from a start, that of the leading singular pair if no other is given.
 pub fn iterate(
-    view: &View,
-    start: Option<Start>,
+    view: &ResidualView,
+    start: Option<InitialLoadings>,
     settings: &Settings,
     threads: Threads,
-    observer: &mut Observer,
+    on_progress: &mut ProgressCallback,
 ) -> Fit {
-    let start = start.unwrap_or_else(|| leading_start(view, threads, observer));
+    let start = start.unwrap_or_else(|| leading_init(view, threads, on_progress));
     let mut state = State::new(view, start, settings, threads);
     let mut trace = Vec::new();
-    let mut noise = settings.noise;
+    let mut params = settings.params;
     let mut status = Status::Maxiter;
     'rounds: for round in 1..=settings.rounds {
         for iteration in 1..=settings.iterations {
-            let Some(moved) = attempt(|| state.step(noise)) else {
+            let Some(moved) = catch_cancellation(|| state.step(params)) else {
                 status = Status::Interrupted;
                 break 'rounds;
             };
             let sums = state.sums.filter(|_| settings.trace);
-            let log_likelihood = sums.map_or(f64::NAN, |sums| sums.log_likelihood(noise));
-            trace.push(Trace { elbo: f64::NAN, log_likelihood, noise, stage: round });
-            let settled = if settings.tolerance > 0.0 { settings.tolerance } else { SETTLED };
-            status = if moved <= settled { Status::Converged } else { Status::Maxiter };
+            let log_likelihood = sums.map_or(f64::NAN, |sums| sums.log_likelihood(params));
+            trace.push(Trace { elbo: f64::NAN, log_likelihood, params, stage: round });
+            let accepted = if settings.tolerance > 0.0 { settings.tolerance } else { SETTLED };
+            status = if moved <= accepted { Status::Converged } else { Status::Maxiter };
             let progress = Progress::new(trace.len()).at(log_likelihood, sums.map_or(0.0, |sums| sums.count));
-            if observer(progress).is_break() {
+            if on_progress(progress).is_break() {
                 status = Status::Interrupted;
                 break 'rounds;
             }
@@ -92,15 +95,15 @@ pub fn iterate(
         }
         if let (Some(estimator), Some(sums)) = (settings.estimator, state.sums) {
             match estimator.estimate(&sums, &UNBOUNDED) {
-                Some(estimate) => noise = estimate,
+                Some(estimate) => params = estimate,
                 None => {
-                    status = Status::Noise;
+                    status = Status::NoEstimate;
                     break;
                 }
             }
         }
     }
-    state.finish(noise, trace, status)
+    state.finish(params, trace, status)
 }
 
 /// The notebook's estimates have no bounds.
@@ -109,19 +112,25 @@ const UNBOUNDED: Bounds = Bounds { least_sigma: 0.0, least_ratio: 0.0, largest_r
 /// A relative move that counts as none where no tolerance is given.
 const SETTLED: f64 = 1e-8;
 
-impl Method for Settings<'_> {
-    fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit {
-        let Fit { factor, noise, trace, status, .. } = iterate(view, start, self, threads, observer);
-        let model = Model { factor: &factor, noise };
-        let sums = sweep(view, model, &model.question(Depth::Likelihood), threads).sums;
-        let log_likelihood = sums.log_likelihood(noise);
+impl FactorFitter for Settings<'_> {
+    fn fit(
+        &self,
+        view: &ResidualView,
+        start: Option<InitialLoadings>,
+        threads: Threads,
+        on_progress: &mut ProgressCallback,
+    ) -> FactorFit {
+        let Fit { factor, params, trace, status, .. } = iterate(view, start, self, threads, on_progress);
+        let model = Model { factor: &factor, params };
+        let sums = sweep(view, model, &model.question(PassLevel::Likelihood), threads).sums;
+        let log_likelihood = sums.log_likelihood(params);
         FactorFit {
             factor,
-            noise,
-            law: Law::EXPONENTIAL,
+            params,
+            law: RemainderPrior::EXPONENTIAL,
             deviations: None,
             bounds: None,
-            rung: None,
+            ratio_floor: None,
             log_likelihood,
             count: sums.count,
             ends: Vec::new(),
@@ -136,61 +145,61 @@ impl Method for Settings<'_> {
 
 /// The current factor, and what the sweep under the current `b` found.
 struct State<'a> {
-    view: &'a View<'a>,
+    view: &'a ResidualView<'a>,
     threads: Threads,
-    depth: Depth,
+    depth: PassLevel,
     factor: Factor,
     /// λ and σ of the current `b`; `None` while `b` is zero.
-    noise_of_b: Option<Noise>,
+    params_of_b: Option<ResidualParams>,
     /// `(A − b) v`.
-    products: Margins,
+    products: RowColSums,
     /// The sums under the current `b`.
-    sums: Option<Sums>,
+    sums: Option<PassStats>,
 }
 
 impl<'a> State<'a> {
-    fn new(view: &'a View<'a>, start: Start, settings: &Settings, threads: Threads) -> Self {
+    fn new(view: &'a ResidualView<'a>, start: InitialLoadings, settings: &Settings, threads: Threads) -> Self {
         let v = (!view.is_symmetric()).then_some(start.v);
         let factor = Factor { d: 0.0, u: start.u, v };
-        let products = product(view, &factor.u, factor.v(), threads);
-        let depth = if settings.trace { Depth::Likelihood } else { Depth::Expectation };
-        Self { view, threads, depth, factor, noise_of_b: None, products, sums: None }
+        let products = product(view, factor.u(), factor.v(), threads);
+        let depth = if settings.trace { PassLevel::Likelihood } else { PassLevel::Expectation };
+        Self { view, threads, depth, factor, params_of_b: None, products, sums: None }
     }
 
     /// The products of the current `A − b` with any two vectors.
-    fn products_with(&self, row_weights: &[f64], column_weights: &[f64]) -> Margins {
-        let Some(noise) = self.noise_of_b else {
+    fn products_with(&self, row_weights: &[f64], column_weights: &[f64]) -> RowColSums {
+        let Some(params) = self.params_of_b else {
             return product(self.view, row_weights, column_weights, self.threads);
         };
-        self.sweep(Model { factor: &self.factor, noise }, row_weights, column_weights, Depth::Expectation).products
+        self.sweep(Model { factor: &self.factor, params }, row_weights, column_weights, PassLevel::Expectation).products
     }
 
     /// A sweep with the `b` of a model.
-    fn sweep(&self, model: Model, row_weights: &[f64], column_weights: &[f64], depth: Depth) -> Sweep {
+    fn sweep(&self, model: Model, row_weights: &[f64], column_weights: &[f64], depth: PassLevel) -> PassOutput {
         // The residual's mean moves little from one iteration to the next.
-        let shift = self.sums.map_or(1.0 / model.noise.lambda, |sums| sums.residual_mean());
-        sweep(self.view, model, &Question { row_weights, column_weights, shift, depth }, self.threads)
+        let shift = self.sums.map_or(1.0 / model.params.lambda, |sums| sums.residual_mean());
+        sweep(self.view, model, &PassSpec { row_weights, column_weights, shift, depth }, self.threads)
     }
 
     /// One iteration: the factor from the current `b`, then `b` from the factor and `noise`. Returns how far it moved. The
     /// state is as before where the step is given up.
-    fn step(&mut self, noise: Noise) -> f64 {
+    fn step(&mut self, params: ResidualParams) -> f64 {
         let u = truncate(&self.products.rows);
         let factor = if self.view.is_symmetric() {
-            let d = self.quadratic_form(&u);
+            let d = self.quadratic_form(u.as_slice());
             Factor { d, u, v: None }
         } else {
-            let products = self.products_with(&u, self.factor.v()).columns;
+            let products = self.products_with(u.as_slice(), self.factor.v()).columns;
             let v = truncate(&products);
-            Factor { d: dot(&products, &v), u, v: Some(v) }
+            Factor { d: dot(&products, v.as_slice()), u, v: Some(v) }
         };
         let moved = distance(&self.factor, &factor);
-        if self.noise_of_b == Some(noise) && self.factor == factor {
+        if self.params_of_b == Some(params) && self.factor == factor {
             return moved; // A fixed point to the last bit: the sweep would find what it found.
         }
-        let found = self.sweep(Model { factor: &factor, noise }, &factor.u, factor.v(), self.depth);
+        let found = self.sweep(Model { factor: &factor, params }, factor.u(), factor.v(), self.depth);
         self.factor = factor;
-        self.noise_of_b = Some(noise);
+        self.params_of_b = Some(params);
         self.products = found.products;
         self.sums = Some(found.sums);
         moved
@@ -200,7 +209,7 @@ impl<'a> State<'a> {
     /// `uᵀCu = c² u₀ᵀCu₀ + 2c δᵀCu₀ + δᵀCδ`, and the last term is left out where it is below rounding: near a fixed
     /// point an iteration costs one sweep, elsewhere two.
     fn quadratic_form(&self, u: &[f64]) -> f64 {
-        let (known, products) = (&self.factor.u, &self.products.rows);
+        let (known, products) = (self.factor.u(), &self.products.rows);
         let overlap = dot(u, known);
         let mut rest = u.to_vec();
         add_scaled(&mut rest, -overlap, known);
@@ -218,11 +227,11 @@ impl<'a> State<'a> {
     }
 
     /// The last `d`, under the last `b`.
-    fn finish(self, noise: Noise, trace: Vec<Trace>, status: Status) -> Fit {
-        let d = dot(&self.factor.u, &self.products.rows);
-        let b = Parameters { factor: self.factor.clone(), noise: self.noise_of_b.unwrap_or(noise) };
+    fn finish(self, params: ResidualParams, trace: Vec<Trace>, status: Status) -> Fit {
+        let d = dot(self.factor.u(), &self.products.rows);
+        let b = Parameters { factor: self.factor.clone(), params: self.params_of_b.unwrap_or(params) };
         let factor = Factor { d, ..self.factor };
-        Fit { factor, b, noise, trace, status }
+        Fit { factor, b, params, trace, status }
     }
 }
 
@@ -233,5 +242,5 @@ const NEGLIGIBLE: f64 = 2e-17;
 fn distance(old: &Factor, new: &Factor) -> f64 {
     let apart = |x: &[f64], y: &[f64]| norm(&x.iter().zip(y).map(|(x, y)| x - y).collect::<Vec<_>>());
     let d = (new.d - old.d).abs() / new.d.abs().max(f64::MIN_POSITIVE);
-    d.max(apart(&old.u, &new.u)).max(apart(old.v(), new.v()))
+    d.max(apart(old.u(), new.u())).max(apart(old.v(), new.v()))
 }

@@ -1,6 +1,6 @@
 //! How near a factor is to a group: loadings that are all equal where they are not zero.
 
-use crate::view::Factor;
+use crate::factor::Factor;
 
 /// The mean flatness above which factors are groups.
 pub(crate) const GROUPS: f64 = 0.9;
@@ -9,8 +9,8 @@ pub(crate) const GROUPS: f64 = 0.9;
 /// the geometric mean of both sides. Zero loadings have 0.
 pub(crate) fn flatness(factor: &Factor) -> f64 {
     match &factor.v {
-        None => of_loadings(&factor.u),
-        Some(v) => (of_loadings(&factor.u) * of_loadings(v)).sqrt(),
+        None => of_loadings(factor.u()),
+        Some(_) => (of_loadings(factor.u()) * of_loadings(factor.v())).sqrt(),
     }
 }
 
@@ -38,7 +38,7 @@ fn of_loadings(loadings: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::of_loadings;
+    use crate::flatness::of_loadings;
 
     #[test]
     fn groups_are_flat() {

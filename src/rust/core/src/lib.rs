@@ -16,15 +16,15 @@
 //! | `Var[b]` | `σ² (1 − h (z + h))` |
 //! | log-likelihood of `x` | `log λ + λ²σ²/2 − λx + log Φ(z)` |
 //!
-//! That is the model's own law of `b` and noise that is the same everywhere. Under another [`noise::Law`] the posterior of `b`
-//! and the density of `x` are mixtures of these and of a point at zero, and with [`noise::Scales`] σ is that of the entry.
+//! That is the model's own law of `b` and noise that is the same everywhere. Under another [`noise::RemainderPrior`] the posterior of `b`
+//! and the density of `x` are mixtures of these and of a point at zero, and with [`noise::NoiseScales`] σ is that of the entry.
 //!
 //! # The map
 //!
 //! | layer | modules |
 //! |---|---|
 //! | several factors | [`deflate`] (factor after factor, and all refitted), [`choose`] (their number), [`fit`] (what is returned) |
-//! | one factor | [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`) |
+//! | one factor | [`em`] (the notebook's iteration), [`climb`] and [`maximize`] (maximum likelihood of a `hill` by `ascent`) |
 //! | where a factor starts, and what it is like | [`start`] (leading singular pair), `flatness` (how near it is to a group) |
 //! | other aims | [`bayes`] (priors on the loadings, a variational bound), [`certify`] (strict underapproximation) |
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
@@ -41,39 +41,34 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod ascent;
-pub mod bayes;
-pub mod cancel;
-pub mod certify;
-pub mod choose;
-pub mod climb;
-pub mod deflate;
+pub mod deflation;
+pub mod distributions;
 pub mod em;
-pub mod emg;
 pub mod error;
-pub mod estimate;
-pub mod expectation;
-mod factor;
+pub mod factor;
 pub mod fit;
+pub mod fitter;
 mod flatness;
-mod hill;
-mod lanes;
-pub mod maximise;
+pub mod init;
 pub mod memory;
+pub mod mle;
 pub mod noise;
-pub mod normal;
-pub mod observe;
-pub mod parallel;
-pub mod part;
+pub mod noise_derivatives;
+pub mod noise_estimators;
+mod optim;
 pub mod pass;
-mod pattern;
+pub mod posterior;
+pub mod posterior_mean;
+pub mod predict;
 pub mod prior;
-pub mod project;
-pub mod scan;
-pub mod start;
+pub mod remainder_prior;
+pub mod residual;
+pub mod runtime;
+pub mod selection;
+pub mod standard_errors;
 pub mod storage;
-mod tail;
-pub mod truncated;
-pub mod uncertainty;
-mod vector;
-pub mod view;
+mod support;
+pub mod trace;
+pub mod underapprox;
+pub mod variational;
+pub mod vector;

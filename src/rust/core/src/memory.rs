@@ -1,7 +1,7 @@
 //! Memory, asked for before it is needed.
 
 use crate::error::Error;
-use crate::view::View;
+use crate::residual::ResidualView;
 
 /// The numbers that a fit holds at its peak for each row, and for each column of a general matrix: so many, and so many more
 /// for each factor. Fits of symmetric sparse matrices in a limited address space took 51 to 60 with one factor, and 81 to 110
@@ -14,7 +14,7 @@ const HELD: [usize; 2] = [48, 20];
 ///
 /// # Errors
 /// [`Error::Memory`] where it is refused.
-pub fn ask_for(view: &View, factors: usize) -> Result<(), Error> {
+pub fn ask_for(view: &ResidualView, factors: usize) -> Result<(), Error> {
     let sides = view.nrow() + if view.is_symmetric() { 0 } else { view.ncol() };
     let [base, more] = HELD;
     let numbers = more.saturating_mul(factors).saturating_add(base).saturating_mul(sides);

@@ -1,19 +1,23 @@
 //! Whatever sweep a fit is given up at, what it had found before is returned as it was.
 
 use crate::common::problems::{problem, Data};
-use nmu_core::bayes::Stage;
-use nmu_core::cancel::heeding;
-use nmu_core::certify::{certificate, underapproximate, Settings};
-use nmu_core::climb::{Climb, Rule};
-use nmu_core::deflate::{deflate, Count, Deflation, Plan, Problem};
+use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::em;
-use nmu_core::estimate::{LawFamily, Moments};
-use nmu_core::fit::{FactorFit, Method, Status};
-use nmu_core::noise::{Noise, Scatter, Shares};
-use nmu_core::parallel::Threads;
+use nmu_core::factor::Factor;
+use nmu_core::fit::{FactorFit, FactorFitter};
+use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::mle::remainder_update::RemainderPriorFamily;
+use nmu_core::noise::NoiseStructure;
+use nmu_core::noise::{BoundSpec, ResidualParams};
+use nmu_core::noise_estimators::Moments;
 use nmu_core::prior::Exponential;
+use nmu_core::residual::Problem;
+use nmu_core::runtime::cancel::with_cancellation;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
-use nmu_core::view::Factor;
+use nmu_core::trace::Status;
+use nmu_core::underapprox::{certificate, underapproximate, Settings};
+use nmu_core::variational::PriorStage;
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
@@ -30,7 +34,7 @@ fn impatient() -> bool {
 /// What `work` returns where the listener says so from its `patience`th question on, and the questions that were left.
 fn given_up_after<T>(patience: usize, work: impl FnOnce() -> T) -> (Option<T>, usize) {
     PATIENCE.set(patience);
-    (heeding(impatient, work), PATIENCE.get())
+    (with_cancellation(impatient, work), PATIENCE.get())
 }
 
 /// The questions that a whole run asks.
@@ -44,13 +48,13 @@ fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
     work(&Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 })
 }
 
-const SHARES: Shares = Shares { floor: 0.1, cap: 3.0 };
+const SHARES: BoundSpec = BoundSpec { floor: 0.1, cap: 3.0 };
 
 /// Runs that are given up, each at a place of its own, spread over the whole of it.
 const PLACES: usize = 60;
 
 /// Compares with the whole run one that is given up at each of some places.
-fn compare(data: &Data, method: &dyn Method, count: Count, name: &str) {
+fn compare(data: &Data, method: &dyn FactorFitter, count: Count, name: &str) {
     let fit = |threads: usize| {
         let plan = Plan { count, refine: true, ..Plan::of(0) };
         with_problem(data, |problem| {
@@ -76,13 +80,13 @@ fn check(found: &Deflation, whole: &Deflation, place: &str) {
     };
     // What was complete is what it always is, to the last bit.
     for (fit, same) in found.fits[..last].iter().zip(&whole.fits) {
-        assert_eq!((&fit.factor, fit.noise, fit.status), (&same.factor, same.noise, same.status), "{place}");
+        assert_eq!((&fit.factor, fit.params, fit.status), (&same.factor, same.params, same.status), "{place}");
         assert_eq!(fit.log_likelihood, same.log_likelihood, "{place}");
     }
-    if let Some(FactorFit { factor: Factor { d, u, v }, noise, log_likelihood, .. }) = cut {
-        let loadings = u.iter().chain(v.iter().flatten());
-        let legal = loadings.chain([d, &noise.lambda, &noise.sigma]).all(|value| value.is_finite() && *value >= 0.0);
-        assert!(legal && log_likelihood.is_finite(), "{place}: {d} {noise:?} {log_likelihood}");
+    if let Some(FactorFit { factor: Factor { d, u, v }, params, log_likelihood, .. }) = cut {
+        let loadings = u.iter().chain(v.iter().flat_map(|v| v.iter()));
+        let legal = loadings.chain([d, &params.lambda, &params.sigma]).all(|value| value.is_finite() && *value >= 0.0);
+        assert!(legal && log_likelihood.is_finite(), "{place}: {d} {params:?} {log_likelihood}");
     }
     let told =
         cut.is_some() || found.interrupted || found.refit.as_ref().is_some_and(|r| r.status == Status::Interrupted);
@@ -93,15 +97,16 @@ fn check(found: &Deflation, whole: &Deflation, place: &str) {
 fn a_climb_keeps_what_it_has() {
     for index in [0, 3, 5] {
         let data = problem(index);
-        let ladder = vec![0.5, 1.0, 2.0];
+        let ratio_floors = vec![0.5, 1.0, 2.0];
         let rules = [
-            ("fixed", Rule::Fixed(data.noise(0.3))),
-            ("likelihood", Rule::Likelihood(SHARES, ladder)),
-            ("moments", Rule::Alternate(&Moments, SHARES)),
+            ("fixed", NoiseRule::Fixed(data.noise(0.3))),
+            ("likelihood", NoiseRule::Likelihood(SHARES, ratio_floors)),
+            ("moments", NoiseRule::Alternate(&Moments, SHARES)),
         ];
         for (name, rule) in rules {
-            let (schedule, family, scatter) = (Vec::new(), LawFamily::default(), Scatter::Even);
-            let climb = Climb { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
+            let (schedule, family, scatter) =
+                (Vec::new(), RemainderPriorFamily::default(), NoiseStructure::Homoscedastic);
+            let climb = ModelFitter { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
             compare(&data, &climb, Count::Exactly(3), &format!("{} {name}", data.kind));
         }
     }
@@ -111,15 +116,15 @@ fn a_climb_keeps_what_it_has() {
 fn laws_and_scales_and_priors_keep_what_they_have() {
     let data = problem(5);
     let prior = Exponential::new(None).expect("a prior");
-    let priors = || vec![Stage { rows: &prior, columns: &prior }];
+    let priors = || vec![PriorStage { rows: &prior, columns: &prior }];
     let ways = [
-        ("law", Vec::new(), LawFamily::PointExponential, Scatter::Even),
-        ("rows", Vec::new(), LawFamily::default(), Scatter::Rows),
-        ("prior", priors(), LawFamily::default(), Scatter::Even),
+        ("law", Vec::new(), RemainderPriorFamily::PointExponential, NoiseStructure::Homoscedastic),
+        ("rows", Vec::new(), RemainderPriorFamily::default(), NoiseStructure::ByRow),
+        ("prior", priors(), RemainderPriorFamily::default(), NoiseStructure::Homoscedastic),
     ];
     for (name, schedule, family, scatter) in ways {
-        let rule = Rule::Likelihood(SHARES, vec![0.5, 1.0, 2.0]);
-        let climb = Climb { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
+        let rule = NoiseRule::Likelihood(SHARES, vec![0.5, 1.0, 2.0]);
+        let climb = ModelFitter { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
         compare(&data, &climb, Count::Exactly(2), name);
         compare(&data, &climb, Count::AtMost(3), name);
     }
@@ -129,7 +134,7 @@ fn laws_and_scales_and_priors_keep_what_they_have() {
 fn the_notebook_keeps_what_it_has() {
     let data = problem(0);
     let settings = em::Settings {
-        noise: Noise { lambda: 1.0, sigma: 0.1 },
+        params: ResidualParams { lambda: 1.0, sigma: 0.1 },
         estimator: None,
         rounds: 1,
         iterations: 40,
@@ -145,8 +150,8 @@ fn certified_factors_hold_wherever_the_search_is_given_up() {
         let data = problem(index);
         let fit = || {
             with_problem(&data, |problem| {
-                let observer = &mut |_| ControlFlow::Continue(());
-                underapproximate(problem, &Settings::new(3), Threads::new(1), observer).expect("memory")
+                let on_progress = &mut |_| ControlFlow::Continue(());
+                underapproximate(problem, &Settings::new(3), Threads::new(1), on_progress).expect("memory")
             })
         };
         let most = questions(fit);

@@ -1,12 +1,12 @@
 //! Certified underapproximation: no entry is exceeded in any order of evaluation, and what has a solution is solved.
 
 use crate::common::{close, generator, swimmer, uniform};
-use nmu_core::certify::{certificate, underapproximate, Certified, Settings};
-use nmu_core::deflate::Problem;
-use nmu_core::fit::Status;
-use nmu_core::parallel::Threads;
+use nmu_core::factor::Factor;
+use nmu_core::residual::Problem;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::{Dense, Masked};
-use nmu_core::view::Factor;
+use nmu_core::trace::Status;
+use nmu_core::underapprox::{certificate, underapproximate, Certified, Settings};
 use std::ops::ControlFlow;
 
 /// A matrix by columns.
@@ -46,8 +46,8 @@ impl Example {
     }
 
     fn fit(&self, settings: &Settings) -> Vec<Certified> {
-        let observer = &mut |_| ControlFlow::Continue(());
-        let fit = |problem: &Problem| underapproximate(problem, settings, Threads::new(1), observer);
+        let on_progress = &mut |_| ControlFlow::Continue(());
+        let fit = |problem: &Problem| underapproximate(problem, settings, Threads::new(1), on_progress);
         self.with_problem(1.0, fit).expect("memory for a small matrix")
     }
 
@@ -95,7 +95,7 @@ impl Example {
     fn assert_loadings(&self, factors: &[Factor]) {
         for factor in factors {
             assert_eq!(factor.v.is_none(), self.symmetric);
-            for loadings in [&factor.u[..], factor.v()] {
+            for loadings in [factor.u(), factor.v()] {
                 let norm = loadings.iter().map(|loading| loading * loading).sum::<f64>().sqrt();
                 assert!(loadings.iter().all(|&loading| loading >= 0.0));
                 assert!(if factor.d > 0.0 { (norm - 1.0).abs() < 1e-14 } else { norm == 0.0 });
@@ -194,9 +194,9 @@ fn negative_entries_are_counted_and_left_alone() {
     for symmetric in [false, true] {
         let mut example = tree(2, 6);
         example.symmetric = symmetric;
-        for (index, noise) in uniform(&mut generator(9), 24 * 24, -2.5, 0.5).into_iter().enumerate() {
+        for (index, params) in uniform(&mut generator(9), 24 * 24, -2.5, 0.5).into_iter().enumerate() {
             let (row, column) = (index % 24, index / 24);
-            example.values[index] += noise;
+            example.values[index] += params;
             if symmetric && row < column {
                 example.values[row * 24 + column] = example.values[index];
             }
@@ -273,10 +273,10 @@ fn results_do_not_depend_on_the_scale() {
                 assert_eq!(fit.factor.d * scale, scaled.factor.d);
                 assert_eq!((&fit.factor.u, &fit.factor.v), (&scaled.factor.u, &scaled.factor.v));
             }
-            let observer = &mut |_| ControlFlow::Continue(());
-            let fit = |problem: &Problem| underapproximate(problem, &Settings::new(5), Threads::new(1), observer);
-            let in_units = example.with_problem(scale, fit).expect("memory for a small matrix");
-            assert_eq!(in_units, example.times(scale).fit(&Settings::new(5)));
+            let on_progress = &mut |_| ControlFlow::Continue(());
+            let fit = |problem: &Problem| underapproximate(problem, &Settings::new(5), Threads::new(1), on_progress);
+            let scaled_by = example.with_problem(scale, fit).expect("memory for a small matrix");
+            assert_eq!(scaled_by, example.times(scale).fit(&Settings::new(5)));
         }
         for scale in [3e100, 1e-100] {
             assert!(error(&example.times(scale).checked(5)) < 1.1 * error(&fits));
@@ -307,10 +307,10 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
     for symmetric in [false, true] {
         let example = Example::random(15, 40, 40, symmetric, 0.3);
         let fit = |threads: usize| {
-            let observer = &mut |_| ControlFlow::Continue(());
+            let on_progress = &mut |_| ControlFlow::Continue(());
             example.with_problem(1.0, |problem| {
                 let threads = Threads::new(threads);
-                let fits = underapproximate(problem, &Settings::new(4), threads, observer).expect("memory");
+                let fits = underapproximate(problem, &Settings::new(4), threads, on_progress).expect("memory");
                 let found = certificate(problem, &factors(&fits), threads);
                 (fits, found)
             })
@@ -326,7 +326,7 @@ fn an_interrupt_leaves_factors_that_hold() {
         let example = Example::random(16, 30, 30, symmetric, 0.3);
         for last in [1, 5, 20, 60, 400, 1100, 3000, 9000] {
             let mut told = 0;
-            let observer = &mut |_| {
+            let on_progress = &mut |_| {
                 told += 1;
                 if told < last {
                     ControlFlow::Continue(())
@@ -334,7 +334,7 @@ fn an_interrupt_leaves_factors_that_hold() {
                     ControlFlow::Break(())
                 }
             };
-            let fit = |problem: &Problem| underapproximate(problem, &Settings::new(6), Threads::new(1), observer);
+            let fit = |problem: &Problem| underapproximate(problem, &Settings::new(6), Threads::new(1), on_progress);
             let fits = example.with_problem(1.0, fit).expect("memory for a small matrix");
             assert_eq!(told, last, "it ends at once");
             example.assert_below(&factors(&fits));
@@ -346,7 +346,7 @@ fn an_interrupt_leaves_factors_that_hold() {
 #[test]
 fn a_certificate_counts_what_does_not_hold() {
     let example = Example::new(vec![2.0, 0.5, -1.0, f64::NAN, 1.0, 0.0], 3, false);
-    let factor = Factor { d: 1.0, u: vec![1.0; 3], v: Some(vec![1.0; 2]) };
+    let factor = Factor::new(1.0, &[1.0; 3], Some(&[1.0; 2]));
     let found = example.with_problem(1.0, |problem| certificate(problem, &[factor], Threads::new(1)));
     assert_eq!((found.checked, found.negative, found.violated), (4.0, 1.0, 2.0));
     assert_eq!((found.largest_violation, found.share), (1.0, 0.5));

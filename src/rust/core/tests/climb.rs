@@ -6,18 +6,21 @@
 use crate::common::counted::Counted;
 use crate::common::generator;
 use crate::common::problems::{problem, tree, Data, KINDS};
-use nmu_core::climb::{Climb, Rule};
 use nmu_core::em;
-use nmu_core::estimate::likelihood::Slopes;
-use nmu_core::estimate::{LawFamily, Moments};
-use nmu_core::fit::{FactorFit, Method, Status, Trace};
-use nmu_core::maximise::{maximise, unwatched, Fit, Hill, Settings};
-use nmu_core::noise::{Bounds, Noise, Scatter, Shares};
-use nmu_core::parallel::Threads;
-use nmu_core::part::Part;
-use nmu_core::start::leading_start;
+use nmu_core::factor::{Factor, FreeFactor};
+use nmu_core::fit::{FactorFit, FactorFitter};
+use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::init::leading_init;
+use nmu_core::mle::maximize::{maximize, no_callback, Fit, Objective, Settings};
+use nmu_core::mle::remainder_update::RemainderPriorFamily;
+use nmu_core::noise::NoiseStructure;
+use nmu_core::noise::{BoundSpec, Bounds, ResidualParams};
+use nmu_core::noise_derivatives::NoiseDerivatives;
+use nmu_core::noise_estimators::Moments;
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::{Dense, Masked};
-use nmu_core::view::{Factor, View};
+use nmu_core::trace::{Status, Trace};
 use rand::Rng;
 use rand_distr::{Exp1, StandardNormal};
 use std::ops::ControlFlow;
@@ -25,7 +28,7 @@ use std::ops::ControlFlow;
 /// What a log-likelihood may lose to rounding, relative to its size and the number of entries.
 const ROUNDING: f64 = 1e-13;
 /// The bounds that R's defaults ask for.
-const SHARES: Shares = Shares { floor: 0.1, cap: 3.0 };
+const SHARES: BoundSpec = BoundSpec { floor: 0.1, cap: 3.0 };
 /// The ladder of R's default.
 const LADDER: [f64; 3] = [0.5, 1.0, 2.0];
 /// The iterations that EM gets.
@@ -39,28 +42,28 @@ fn problem_count() -> u32 {
     }
 }
 
-fn with_view<T>(data: &Data, work: impl FnOnce(&View) -> T) -> T {
+fn with_view<T>(data: &Data, work: impl FnOnce(&ResidualView) -> T) -> T {
     let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
-    work(&View::new(&storage, &[], data.symmetric))
+    work(&ResidualView::new(&storage, &[], data.symmetric))
 }
 
-fn climb(view: &View, rule: Rule) -> FactorFit {
-    let (schedule, family, scatter) = (Vec::new(), LawFamily::default(), Scatter::Even);
-    let climb = Climb { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 5000 };
+fn climb(view: &ResidualView, rule: NoiseRule) -> FactorFit {
+    let (schedule, family, scatter) = (Vec::new(), RemainderPriorFamily::default(), NoiseStructure::Homoscedastic);
+    let climb = ModelFitter { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 5000 };
     climb.fit(view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
-fn em(view: &View, noise: Noise) -> Vec<Trace> {
+fn em(view: &ResidualView, params: ResidualParams) -> Vec<Trace> {
     let settings =
-        em::Settings { noise, estimator: None, rounds: 1, iterations: EM_ITERATIONS, tolerance: 1e-12, trace: true };
-    let start = leading_start(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+        em::Settings { params, estimator: None, rounds: 1, iterations: EM_ITERATIONS, tolerance: 1e-12, trace: true };
+    let start = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
     em::iterate(view, Some(start), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).trace
 }
 
 /// Where a climb from one factor ends.
-fn top(view: &View, part: Part, noise: Noise, settings: &Settings) -> Fit {
-    let hill = Hill { view, parts: &[part], noise, settings: *settings, threads: Threads::new(1) };
-    maximise(hill, &mut unwatched, &mut |_| ControlFlow::Continue(()))
+fn top(view: &ResidualView, part: FreeFactor, params: ResidualParams, settings: &Settings) -> Fit {
+    let hill = Objective { view, parts: &[part], params, settings: *settings, threads: Threads::new(1) };
+    maximize(hill, &mut no_callback, &mut |_| ControlFlow::Continue(()))
 }
 
 /// The largest fall from one step to the next where λ and σ are free or stay.
@@ -81,22 +84,22 @@ fn the_likelihood_never_falls_and_seldom_ends_below_that_of_em() {
     let mut below = 0;
     for index in 0..problem_count() as usize {
         let data = problem(index);
-        let noise = data.noise([0.1, 0.3, 1.0][index / KINDS % 3]);
+        let params = data.noise([0.1, 0.3, 1.0][index / KINDS % 3]);
         with_view(&data, |view| {
             let at = format!("problem {index}, {}", data.kind);
-            let fixed = climb(view, Rule::Fixed(noise));
+            let fixed = climb(view, NoiseRule::Fixed(params));
             ends_well(&fixed, &at);
-            let gap = last(&em(view, noise)) - fixed.log_likelihood;
+            let gap = last(&em(view, params)) - fixed.log_likelihood;
             assert!(gap <= 1e-6 || !data.structured, "{at}: {gap} below EM");
             below += u32::from(gap > 1e-6);
 
-            let free = climb(view, Rule::Likelihood(SHARES, LADDER.to_vec()));
+            let free = climb(view, NoiseRule::Likelihood(SHARES, LADDER.to_vec()));
             ends_well(&free, &format!("{at}, λ and σ free"));
             let bounds = free.bounds.expect("free noise has bounds");
-            assert!(free.noise.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
-            assert!(free.noise.lambda * free.noise.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
+            assert!(free.params.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
+            assert!(free.params.lambda * free.params.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
 
-            let turns = climb(view, Rule::Alternate(&Moments, SHARES));
+            let turns = climb(view, NoiseRule::Alternate(&Moments, SHARES));
             assert!(turns.log_likelihood.is_finite(), "{at}: moments");
         });
     }
@@ -118,22 +121,22 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
     let mut within = 0;
     for seed in 0..100 {
         let random = &mut generator(seed);
-        let truth = Noise { lambda: 2.0, sigma: [0.1, 0.5, 1.0][seed as usize % 3] };
+        let truth = ResidualParams { lambda: 2.0, sigma: [0.1, 0.5, 1.0][seed as usize % 3] };
         let mut draw =
             || truth.sigma * random.sample::<f64, _>(StandardNormal) + random.sample::<f64, _>(Exp1) / truth.lambda;
         let values: Vec<f64> = (0..SIZE * SIZE).map(|_| draw()).collect();
         let storage = Dense::from_columns(&values, SIZE, SIZE).expect("lengths agree");
-        let view = View::new(&storage, &[], false);
+        let view = ResidualView::new(&storage, &[], false);
         // W = 0 is known, and stays: from zero loadings there is no slope.
-        let nothing = Factor { d: 0.0, u: vec![0.0; SIZE], v: Some(vec![0.0; SIZE]) };
-        let nothing = Part::loadings(nothing);
+        let nothing = Factor::zero(SIZE, Some(SIZE));
+        let nothing = FreeFactor::loadings(nothing);
         let bounds = Some(Bounds { least_sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
         let settings = Settings { bounds, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
-        let start = Noise { lambda: 1.0, sigma: 0.3 };
+        let start = ResidualParams { lambda: 1.0, sigma: 0.3 };
         let fit = top(&view, nothing, start, &settings);
         assert_eq!(fit.status, Status::Converged, "seed {seed}");
-        let [lambda, sigma] = Slopes::new(&fit.sums, fit.noise).standard_errors();
-        let errors = [(fit.noise.lambda / truth.lambda).ln() / lambda, (fit.noise.sigma / truth.sigma).ln() / sigma];
+        let [lambda, sigma] = NoiseDerivatives::new(&fit.sums, fit.params).standard_errors();
+        let errors = [(fit.params.lambda / truth.lambda).ln() / lambda, (fit.params.sigma / truth.sigma).ln() / sigma];
         within += u32::from(errors.iter().all(|error| error.abs() <= 3.0));
     }
     assert!(within >= 95, "{within} of 100");
@@ -147,18 +150,19 @@ fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
         let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
         let counted = Counted::new(&storage);
         with_view(&data, |view| {
-            let noise = data.noise(0.1);
-            let trace = em(view, noise);
+            let params = data.noise(0.1);
+            let trace = em(view, params);
             let near = last(&trace) - 1e-6;
             iterations += trace.iter().position(|row| row.log_likelihood >= near).expect("the last is near") + 1;
             let settings =
-                em::Settings { noise, estimator: None, rounds: 1, iterations: 30, tolerance: 0.0, trace: false };
-            let start = leading_start(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+                em::Settings { params, estimator: None, rounds: 1, iterations: 30, tolerance: 0.0, trace: false };
+            let start = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
             let begun =
                 em::iterate(view, Some(start), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).factor;
             let settings =
                 Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
-            let fit = top(&View::new(&counted, &[], data.symmetric), Part::loadings(begun), noise, &settings);
+            let fit =
+                top(&ResidualView::new(&counted, &[], data.symmetric), FreeFactor::loadings(begun), params, &settings);
             assert!(fit.log_likelihood() >= near, "seed {seed}: below EM");
             sweeps += 30 + counted.readings();
         });
@@ -178,10 +182,10 @@ fn missing_entries_do_not_end_a_climb_early() {
         let storage = Masked::new(storage);
         let mut v = vec![0.0; columns];
         v[..ncol].fill(1.0);
-        let part = Part::loadings(Factor { d: 1.0, u: vec![1.0; nrow], v: Some(v) });
+        let part = FreeFactor::loadings(Factor::new(1.0, &vec![1.0; nrow], Some(&v)));
         let settings =
             Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-5, iterations: 1000 };
-        top(&View::new(&storage, &[], false), part, data.noise(0.3), &settings)
+        top(&ResidualView::new(&storage, &[], false), part, data.noise(0.3), &settings)
     };
     let (whole, sparse) = (fit(ncol), fit(200 * ncol));
     assert_eq!(whole.trace.len(), sparse.trace.len());

@@ -1,23 +1,27 @@
 //! What is looked for beside factors that are known, and λ and σ by the rule whatever is held.
 
 use crate::common::problems::{problem, Data};
-use nmu_core::climb::{Climb, Rule};
-use nmu_core::deflate::{deflate, Count, Deflation, Plan, Problem};
+use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::error::Error;
-use nmu_core::estimate::{LawFamily, Moments};
-use nmu_core::fit::{Method, Status};
+use nmu_core::factor::Factor;
+use nmu_core::fit::FactorFitter;
+use nmu_core::fitter::{ModelFitter, NoiseRule};
 use nmu_core::memory::ask_for;
-use nmu_core::noise::{Noise, Scatter, Shares};
-use nmu_core::parallel::Threads;
+use nmu_core::mle::remainder_update::RemainderPriorFamily;
+use nmu_core::noise::NoiseStructure;
+use nmu_core::noise::{BoundSpec, ResidualParams};
+use nmu_core::noise_estimators::Moments;
+use nmu_core::residual::Problem;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
-use nmu_core::view::Factor;
+use nmu_core::trace::Status;
 use std::ops::ControlFlow;
 
-const SHARES: Shares = Shares { floor: 0.01, cap: 3.0 };
+const SHARES: BoundSpec = BoundSpec { floor: 0.01, cap: 3.0 };
 
-fn climb(rule: Rule) -> Climb {
-    let (schedule, family, scatter) = (Vec::new(), LawFamily::default(), Scatter::Even);
-    Climb { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 1000 }
+fn climb(rule: NoiseRule) -> ModelFitter {
+    let (schedule, family, scatter) = (Vec::new(), RemainderPriorFamily::default(), NoiseStructure::Homoscedastic);
+    ModelFitter { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 1000 }
 }
 
 fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
@@ -26,7 +30,7 @@ fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
 }
 
 fn found(problem: &Problem, plan: Plan) -> Deflation {
-    let climb = climb(Rule::Likelihood(SHARES, Vec::new()));
+    let climb = climb(NoiseRule::Likelihood(SHARES, Vec::new()));
     deflate(problem, plan, &climb, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
@@ -53,7 +57,7 @@ fn where_there_is_no_room_for_more_factors_those_that_are_kept_stand() {
 #[test]
 fn a_null_factor_is_not_added_to_factors_that_are_kept() {
     // All that is left of this matrix is zero.
-    let factor = Factor { d: 6.0, u: vec![0.5; 4], v: Some(vec![1.0 / 3.0; 9]) };
+    let factor = Factor::new(6.0, &[0.5; 4], Some(&[1.0 / 3.0; 9]));
     let data = Data { kind: "constant", structured: true, values: vec![1.0; 36], nrow: 4, ncol: 9, symmetric: false };
     with_problem(&data, |problem| {
         let plan = |kept| Plan { kept, refine: true, count: Count::AtMost(3), ..Plan::of(0) };
@@ -69,7 +73,7 @@ fn a_null_factor_is_not_added_to_factors_that_are_kept() {
 }
 
 /// λ and σ by moments of what factors leave.
-fn by_moments(data: &Data, factors: &[Factor]) -> Noise {
+fn by_moments(data: &Data, factors: &[Factor]) -> ResidualParams {
     let low_rank = |index: usize| -> f64 {
         let (row, column) = (index % data.nrow, index / data.nrow);
         factors.iter().map(|factor| factor.d * factor.u[row] * factor.v()[column]).sum()
@@ -77,34 +81,34 @@ fn by_moments(data: &Data, factors: &[Factor]) -> Noise {
     let rest: Vec<f64> = data.values.iter().enumerate().map(|(index, value)| value - low_rank(index)).collect();
     let mean = rest.iter().sum::<f64>() / rest.len() as f64;
     let variance = rest.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / rest.len() as f64;
-    Noise { lambda: 1.0 / mean, sigma: (variance - mean * mean).sqrt() }
+    ResidualParams { lambda: 1.0 / mean, sigma: (variance - mean * mean).sqrt() }
 }
 
 #[test]
 fn lambda_and_sigma_of_given_factors_are_by_the_rule() {
     // A remainder of mean 1, and noise of twice that.
-    let noise = [2.0, -2.0, 2.0, -2.0];
-    let values = (0..40).map(|index| 1.0 + noise[index % 4] + 0.1 * f64::from(index as u8 % 7)).collect();
+    let params = [2.0, -2.0, 2.0, -2.0];
+    let values = (0..40).map(|index| 1.0 + params[index % 4] + 0.1 * f64::from(index as u8 % 7)).collect();
     let data = Data { kind: "noise", structured: false, values, nrow: 8, ncol: 5, symmetric: false };
-    let factor = Factor { d: 0.3, u: vec![8f64.sqrt().recip(); 8], v: Some(vec![5f64.sqrt().recip(); 5]) };
-    let near = |found: Noise, factors: &[Factor]| {
+    let factor = Factor::new(0.3, &[8f64.sqrt().recip(); 8], Some(&[5f64.sqrt().recip(); 5]));
+    let near = |found: ResidualParams, factors: &[Factor]| {
         let expected = by_moments(&data, factors);
         let apart = (found.lambda / expected.lambda - 1.0).abs().max((found.sigma / expected.sigma - 1.0).abs());
         assert!(apart <= 1e-7, "{found:?} {expected:?}");
     };
-    let climb = climb(Rule::Alternate(&Moments, SHARES));
-    let observer = &mut |_| ControlFlow::Continue(());
+    let climb = climb(NoiseRule::Alternate(&Moments, SHARES));
+    let on_progress = &mut |_| ControlFlow::Continue(());
     with_problem(&data, |problem| {
         let view = problem.view(&[]);
-        let model = climb.settle(&view, vec![factor.clone()], Threads::new(1), observer);
+        let model = climb.estimate_noise(&view, vec![factor.clone()], Threads::new(1), on_progress);
         assert_eq!((model.status, model.factors.len()), (Status::Converged, 1));
-        near(model.noise, &model.factors);
+        near(model.params, &model.factors);
         assert!(model.bounds.is_some());
 
         // Weights are those under such λ and σ, which the turns come near to.
-        let weighed = climb.weights(&view, vec![factor], Threads::new(1), observer);
-        let rule = Rule::Fixed(by_moments(&data, &weighed));
-        let fixed = self::climb(rule).weights(&view, weighed.clone(), Threads::new(1), observer);
+        let weighed = climb.weights(&view, vec![factor], Threads::new(1), on_progress);
+        let rule = NoiseRule::Fixed(by_moments(&data, &weighed));
+        let fixed = self::climb(rule).weights(&view, weighed.clone(), Threads::new(1), on_progress);
         assert!((fixed[0].d - weighed[0].d).abs() <= 0.05 * weighed[0].d, "{} {}", fixed[0].d, weighed[0].d);
     });
 }

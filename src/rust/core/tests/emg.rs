@@ -1,7 +1,7 @@
 //! The tails and quantiles of the EMG against values computed with 50 digits (`data-raw/reference_values.py`).
 
-use nmu_core::emg::{log_density, log_probability, quantile, Side};
-use nmu_core::noise::Noise;
+use nmu_core::distributions::emg::{log_density, log_probability, quantile, Side};
+use nmu_core::noise::ResidualParams;
 
 /// Rows of `x, λ, σ, log density, log F, log S`.
 fn references() -> Vec<[f64; 6]> {
@@ -26,10 +26,10 @@ fn both_tails_keep_their_digits() {
     let references = references();
     assert!(references.len() > 100);
     for [x, lambda, sigma, _, log_cdf, log_sf] in references {
-        let noise = Noise { lambda, sigma };
-        let lower = error(log_probability(x, noise, Side::Lower), log_cdf);
-        let upper = error(log_probability(x, noise, Side::Upper), log_sf);
-        assert!(lower < 2e-14 && upper < 2e-14, "{lower:e} and {upper:e} at {x}, {noise:?}");
+        let params = ResidualParams { lambda, sigma };
+        let lower = error(log_probability(x, params, Side::Lower), log_cdf);
+        let upper = error(log_probability(x, params, Side::Upper), log_sf);
+        assert!(lower < 2e-14 && upper < 2e-14, "{lower:e} and {upper:e} at {x}, {params:?}");
     }
 }
 
@@ -45,14 +45,14 @@ fn grid() -> impl Iterator<Item = (f64, f64)> {
 #[test]
 fn the_tails_are_complementary_and_their_slope_is_the_density() {
     for (t, k) in grid().filter(|&(_, k)| k < 1e3) {
-        let noise = Noise { lambda: k, sigma: 1.0 };
-        let log = |t: f64, side: Side| log_probability(t, noise, side);
+        let params = ResidualParams { lambda: k, sigma: 1.0 };
+        let log = |t: f64, side: Side| log_probability(t, params, side);
         let total = log(t, Side::Lower).exp() + log(t, Side::Upper).exp();
         assert!((total - 1.0).abs() < 1e-15, "{total} at {t}, {k}");
         let side = if log(t, Side::Lower) < log(t, Side::Upper) { Side::Lower } else { Side::Upper };
         let step = 1e-4;
         let change = (log(t + step, side) - log(t - step, side)).abs() / (2.0 * step);
-        let slope = (log_density(t, noise) - log(t, side)).exp();
+        let slope = (log_density(t, params) - log(t, side)).exp();
         assert!((change - slope).abs() < 1e-6 * (1.0 + slope), "{change} for {slope} at {t}, {k}");
     }
 }
@@ -60,9 +60,9 @@ fn the_tails_are_complementary_and_their_slope_is_the_density() {
 #[test]
 fn a_change_of_formula_makes_no_step() {
     for (t, k) in grid() {
-        let noise = Noise { lambda: k, sigma: 1.0 };
+        let params = ResidualParams { lambda: k, sigma: 1.0 };
         for side in [Side::Lower, Side::Upper] {
-            let near = |t: f64| log_probability(t, noise, side);
+            let near = |t: f64| log_probability(t, params, side);
             let (before, here, after) = (near(t.next_down()), near(t), near(t.next_up()));
             let allowed = 1e-12 * here.abs() + f64::MIN_POSITIVE;
             assert!((before - here).abs() <= allowed && (after - here).abs() <= allowed, "{here:e} at {t}, {k}");
@@ -76,9 +76,9 @@ fn quantiles_undo_probabilities() {
         for log_p in [-1e150, -1e100, -1e5, -700.0, -30.0, -2.0, -0.7, -0.69, -0.1, -1e-9, -1e-30, -1e-300] {
             for side in [Side::Lower, Side::Upper] {
                 for sigma in [1.0, 1e-3] {
-                    let noise = Noise { lambda: k / sigma, sigma };
-                    let x = quantile(log_p, noise, side);
-                    let found = log_probability(x, noise, side);
+                    let params = ResidualParams { lambda: k / sigma, sigma };
+                    let x = quantile(log_p, params, side);
+                    let found = log_probability(x, params, side);
                     assert!(error(found, log_p) < 2e-13, "{found:e} for {log_p:e}, {side:?}, x = {x:e}, k = {k}");
                 }
             }
@@ -88,13 +88,13 @@ fn quantiles_undo_probabilities() {
 
 #[test]
 fn the_ends_of_the_line_have_their_limits() {
-    let noise = Noise { lambda: 2.0, sigma: 0.5 };
+    let params = ResidualParams { lambda: 2.0, sigma: 0.5 };
     for (side, end) in [(Side::Lower, f64::NEG_INFINITY), (Side::Upper, f64::INFINITY)] {
-        assert_eq!(log_probability(end, noise, side), f64::NEG_INFINITY);
-        assert_eq!(log_probability(-end, noise, side), 0.0);
-        assert_eq!(quantile(f64::NEG_INFINITY, noise, side), end);
-        assert_eq!(quantile(0.0, noise, side), -end);
-        assert!(quantile(0.1, noise, side).is_nan());
-        assert!(quantile(f64::NAN, noise, side).is_nan());
+        assert_eq!(log_probability(end, params, side), f64::NEG_INFINITY);
+        assert_eq!(log_probability(-end, params, side), 0.0);
+        assert_eq!(quantile(f64::NEG_INFINITY, params, side), end);
+        assert_eq!(quantile(0.0, params, side), -end);
+        assert!(quantile(0.1, params, side).is_nan());
+        assert!(quantile(f64::NAN, params, side).is_nan());
     }
 }

@@ -3,34 +3,40 @@
 
 use crate::common::laws::{laws, plain, Plain};
 use crate::common::{close, generator, matrix, uniform};
-use nmu_core::estimate::likelihood::Slopes;
-use nmu_core::estimate::Means;
-use nmu_core::noise::{Law, Noise, Scales};
-use nmu_core::parallel::Threads;
-use nmu_core::pass::{sweep, Depth, Model, Question, Sweep};
+use nmu_core::factor::Factor;
+use nmu_core::mle::remainder_update::ComponentMeans;
+use nmu_core::noise::NoiseScales;
+use nmu_core::noise::ResidualParams;
+use nmu_core::noise_derivatives::NoiseDerivatives;
+use nmu_core::pass::{sweep, Model, PassLevel, PassOutput, PassSpec};
+use nmu_core::remainder_prior::RemainderPrior;
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::{Dense, Masked, Storage};
-use nmu_core::view::{Factor, View};
 
-const NOISES: [Noise; 3] =
-    [Noise { lambda: 30.0, sigma: 1.0 }, Noise { lambda: 1.0, sigma: 0.7 }, Noise { lambda: 0.3, sigma: 0.01 }];
+const NOISES: [ResidualParams; 3] = [
+    ResidualParams { lambda: 30.0, sigma: 1.0 },
+    ResidualParams { lambda: 1.0, sigma: 0.7 },
+    ResidualParams { lambda: 0.3, sigma: 0.01 },
+];
 
-fn view<'a>(storage: &'a dyn Storage, symmetric: bool, law: &Law) -> View<'a> {
-    View::new(storage, &[], symmetric).under(*law)
+fn view<'a>(storage: &'a dyn Storage, symmetric: bool, law: &RemainderPrior) -> ResidualView<'a> {
+    ResidualView::new(storage, &[], symmetric).with_remainder_prior(*law)
 }
 
-fn ask(view: &View, factor: &Factor, noise: Noise, depth: Depth, threads: usize) -> Sweep {
-    let question = Question { row_weights: &factor.u, column_weights: factor.v(), shift: 0.3, depth };
-    sweep(view, Model { factor, noise }, &question, Threads::new(threads))
+fn ask(view: &ResidualView, factor: &Factor, params: ResidualParams, depth: PassLevel, threads: usize) -> PassOutput {
+    let question = PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift: 0.3, depth };
+    sweep(view, Model { factor, params }, &question, Threads::new(threads))
 }
 
 fn factor(nrow: usize, ncol: usize, symmetric: bool) -> Factor {
     let random = &mut generator(2);
     let u = uniform(random, nrow, 0.0, 1.0);
-    Factor { d: 0.6, u, v: (!symmetric).then(|| uniform(random, ncol, 0.0, 1.0)) }
+    Factor::new(0.6, &u, (!symmetric).then(|| uniform(random, ncol, 0.0, 1.0)).as_deref())
 }
 
 /// Holds a sweep to `expected`, sums to within `tolerance` and products to within ten times that.
-fn agrees(found: &Sweep, expected: &Plain, noise: Noise, symmetric: bool, tolerance: f64, at: &str) {
+fn agrees(found: &PassOutput, expected: &Plain, params: ResidualParams, symmetric: bool, tolerance: f64, at: &str) {
     let products = 10.0 * tolerance;
     assert!(close(&found.products.rows, &expected.rows, products), "products at {at}");
     assert!(close(&found.curvatures.rows, &expected.row_curvatures, 10.0 * products), "curvatures at {at}");
@@ -43,7 +49,7 @@ fn agrees(found: &Sweep, expected: &Plain, noise: Noise, symmetric: bool, tolera
     }
     let sums = &found.sums;
     assert!(close(&[sums.mean_b], &[expected.mean], tolerance), "mean of b at {at}");
-    let (value, likelihood) = (sums.log_likelihood(noise), expected.log_likelihood);
+    let (value, likelihood) = (sums.log_likelihood(params), expected.log_likelihood);
     assert!(close(&[value], &[likelihood], products), "likelihood at {at}: {value}, {likelihood}");
 }
 
@@ -63,15 +69,15 @@ fn problems(seed: u64) -> Vec<(Vec<f64>, Factor, bool)> {
 #[test]
 fn a_sweep_under_a_mixture_is_the_sum_over_its_entries() {
     for (values, factor, symmetric) in problems(1) {
-        let dense = Dense::from_columns(&values, factor.u.len(), factor.v().len()).expect("lengths agree");
+        let dense = Dense::from_columns(&values, factor.u.nrows(), factor.v().len()).expect("lengths agree");
         let masked = Masked::new(dense);
-        for (law, noise) in laws().iter().flat_map(|law| NOISES.map(|noise| (law, noise))) {
+        for (law, params) in laws().iter().flat_map(|law| NOISES.map(|params| (law, params))) {
             let view = view(&masked, symmetric, law);
-            let found = ask(&view, &factor, noise, Depth::Curvature, 1);
-            let at = format!("{} entries, {symmetric}, {noise:?}, {law:?}", values.len());
-            agrees(&found, &plain(&values, &factor, law, noise, None), noise, symmetric, 1e-13, &at);
-            let shallow = ask(&view, &factor, noise, Depth::Likelihood, 1).sums;
-            assert_eq!(shallow.log_likelihood(noise), found.sums.log_likelihood(noise), "depths differ at {at}");
+            let found = ask(&view, &factor, params, PassLevel::Curvature, 1);
+            let at = format!("{} entries, {symmetric}, {params:?}, {law:?}", values.len());
+            agrees(&found, &plain(&values, &factor, law, params, None), params, symmetric, 1e-13, &at);
+            let shallow = ask(&view, &factor, params, PassLevel::Likelihood, 1).sums;
+            assert_eq!(shallow.log_likelihood(params), found.sums.log_likelihood(params), "depths differ at {at}");
             assert_eq!(shallow.mean_b, found.sums.mean_b, "depths differ at {at}");
         }
     }
@@ -84,11 +90,13 @@ fn slopes_in_lambda_and_sigma_are_differences_of_the_value() {
     let factor = factor(30, 20, false);
     for law in laws() {
         let view = view(&dense, false, &law);
-        for noise in [NOISES[1], Noise { lambda: 3.0, sigma: 0.2 }, Noise { lambda: 2.0, sigma: 1.5 }] {
+        for params in
+            [NOISES[1], ResidualParams { lambda: 3.0, sigma: 0.2 }, ResidualParams { lambda: 2.0, sigma: 1.5 }]
+        {
             let at = |l: f64, s: f64| {
-                let noise = Noise { lambda: noise.lambda * l.exp(), sigma: noise.sigma * s.exp() };
-                let sums = ask(&view, &factor, noise, Depth::Curvature, 1).sums;
-                (sums.log_likelihood(noise), Slopes::new(&sums, noise))
+                let params = ResidualParams { lambda: params.lambda * l.exp(), sigma: params.sigma * s.exp() };
+                let sums = ask(&view, &factor, params, PassLevel::Curvature, 1).sums;
+                (sums.log_likelihood(params), NoiseDerivatives::new(&sums, params))
             };
             const STEP: f64 = 1e-4;
             let here = at(0.0, 0.0).1;
@@ -108,15 +116,15 @@ fn slopes_in_lambda_and_sigma_are_differences_of_the_value() {
             ];
             let scale = here.hessian[2].abs() + 600.0;
             for (found, difference) in pairs {
-                assert!((found - difference).abs() <= 1e-6 * scale, "{found}, {difference} at {noise:?}, {law:?}");
+                assert!((found - difference).abs() <= 1e-6 * scale, "{found}, {difference} at {params:?}, {law:?}");
             }
         }
     }
 }
 
 /// Two exponentials that are the same are one.
-fn twice() -> Law {
-    Law::new([(0.4, 1.0), (0.6, 1.0)]).expect("a law")
+fn twice() -> RemainderPrior {
+    RemainderPrior::new([(0.4, 1.0), (0.6, 1.0)]).expect("a law")
 }
 
 #[test]
@@ -126,15 +134,16 @@ fn one_exponential_in_two_parts_is_the_exponential() {
         let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
         let factor = factor(nrow, ncol, symmetric);
         assert!(!twice().is_exponential());
-        for noise in NOISES {
-            let one = ask(&view(&dense, symmetric, &Law::EXPONENTIAL), &factor, noise, Depth::Curvature, 1);
-            let two = ask(&view(&dense, symmetric, &twice()), &factor, noise, Depth::Curvature, 1);
-            assert!(close(&two.products.rows, &one.products.rows, 1e-13), "{noise:?}");
-            assert!(close(&two.curvatures.rows, &one.curvatures.rows, 1e-13), "{noise:?}");
-            assert!(close(&[two.sums.mean_b], &[one.sums.mean_b], 1e-14), "{noise:?}");
-            let [expected, found] = [one.sums, two.sums].map(|sums| sums.log_likelihood(noise));
-            assert!(close(&[found], &[expected], 1e-13), "{found}, {expected}, {noise:?}");
-            let [expected, found] = [one.sums, two.sums].map(|sums| Slopes::new(&sums, noise));
+        for params in NOISES {
+            let one =
+                ask(&view(&dense, symmetric, &RemainderPrior::EXPONENTIAL), &factor, params, PassLevel::Curvature, 1);
+            let two = ask(&view(&dense, symmetric, &twice()), &factor, params, PassLevel::Curvature, 1);
+            assert!(close(&two.products.rows, &one.products.rows, 1e-13), "{params:?}");
+            assert!(close(&two.curvatures.rows, &one.curvatures.rows, 1e-13), "{params:?}");
+            assert!(close(&[two.sums.mean_b], &[one.sums.mean_b], 1e-14), "{params:?}");
+            let [expected, found] = [one.sums, two.sums].map(|sums| sums.log_likelihood(params));
+            assert!(close(&[found], &[expected], 1e-13), "{found}, {expected}, {params:?}");
+            let [expected, found] = [one.sums, two.sums].map(|sums| NoiseDerivatives::new(&sums, params));
             assert!(close(&found.gradient, &expected.gradient, 1e-11), "{found:?}, {expected:?}");
             assert!(close(&found.hessian, &expected.hessian, 1e-11), "{found:?}, {expected:?}");
         }
@@ -148,9 +157,9 @@ fn the_bits_under_a_mixture_do_not_depend_on_the_number_of_threads() {
     let factor = factor(301, 301, true);
     for law in laws() {
         let view = view(&dense, true, &law);
-        let alone = ask(&view, &factor, NOISES[1], Depth::Curvature, 1);
+        let alone = ask(&view, &factor, NOISES[1], PassLevel::Curvature, 1);
         for threads in [2, 5] {
-            assert_eq!(alone, ask(&view, &factor, NOISES[1], Depth::Curvature, threads));
+            assert_eq!(alone, ask(&view, &factor, NOISES[1], PassLevel::Curvature, threads));
         }
     }
 }
@@ -160,16 +169,17 @@ fn nothing_is_infinite_however_far_out() {
     let sizes = [0.0, 1e-300, 1e-8, 1.0, 40.0, 1e3, 1e6, 1e10];
     let values: Vec<f64> = sizes.iter().flat_map(|x| [*x, -x]).collect();
     let dense = Dense::from_columns(&values, 16, 1).expect("lengths agree");
-    let nothing = Factor { d: 0.0, u: vec![1.0; 16], v: Some(vec![1.0]) };
+    let nothing = Factor::new(0.0, &[1.0; 16], Some(&[1.0]));
     for law in laws() {
-        for noise in [(1e-3, 1e-3), (1.0, 1.0), (1e3, 1e-3), (1e-3, 1e3)].map(|(lambda, sigma)| Noise { lambda, sigma })
+        for params in
+            [(1e-3, 1e-3), (1.0, 1.0), (1e3, 1e-3), (1e-3, 1e3)].map(|(lambda, sigma)| ResidualParams { lambda, sigma })
         {
-            let found = ask(&view(&dense, false, &law), &nothing, noise, Depth::Curvature, 1);
-            let at = format!("{noise:?}, {law:?}");
+            let found = ask(&view(&dense, false, &law), &nothing, params, PassLevel::Curvature, 1);
+            let at = format!("{params:?}, {law:?}");
             let all = found.products.rows.iter().chain(&found.curvatures.rows);
             assert!(all.copied().all(f64::is_finite), "{at}: {found:?}");
-            assert!(found.sums.log_likelihood(noise).is_finite(), "{at}");
-            let slopes = Slopes::new(&found.sums, noise);
+            assert!(found.sums.log_likelihood(params).is_finite(), "{at}");
+            let slopes = NoiseDerivatives::new(&found.sums, params);
             assert!(slopes.gradient.iter().chain(&slopes.hessian).copied().all(f64::is_finite), "{at}: {slopes:?}");
         }
     }
@@ -186,26 +196,26 @@ fn laws_have_mean_one() {
             (sum(&|weight, mean| 2.0 * weight * mean * mean) - 1.0 - law.variance()).abs() < 1e-12 * law.variance()
         );
     }
-    assert!(Law::new([(1.0, 2.0)]).expect("a law").is_exponential());
+    assert!(RemainderPrior::new([(1.0, 2.0)]).expect("a law").is_exponential());
     for bad in [vec![], vec![(1.0, 0.0)], vec![(-1.0, 1.0), (3.0, 1.0)], vec![(1.0, f64::NAN)], vec![(1.0, 1.0); 13]] {
-        assert!(Law::new(bad).is_err());
+        assert!(RemainderPrior::new(bad).is_err());
     }
 }
 
 /// Beyond, `κ²` of the slopes would take the digits of the rest.
 #[test]
 fn means_far_below_that_of_the_remainder_are_refused() {
-    assert!(Law::new([(0.5, 2.0), (0.5, 2e-4), (1.0, 0.0)]).is_ok());
-    assert!(Means::new(&[3.0, 1e-4, 0.0]).is_ok());
+    assert!(RemainderPrior::new([(0.5, 2.0), (0.5, 2e-4), (1.0, 0.0)]).is_ok());
+    assert!(ComponentMeans::new(&[3.0, 1e-4, 0.0]).is_ok());
     // In units of their own: the mean of both is 0.5.
     for least in [2e-5, 1e-160, f64::MIN_POSITIVE] {
-        assert!(Law::new([(1.0, 1.0), (1.0, least)]).is_err());
-        assert!(Means::new(&[3.0, least, 0.0]).is_err());
+        assert!(RemainderPrior::new([(1.0, 1.0), (1.0, least)]).is_err());
+        assert!(ComponentMeans::new(&[3.0, least, 0.0]).is_err());
     }
 }
 
-/// Scales of each kind for a matrix of this size, and what each is of an entry.
-fn scales(nrow: usize, ncol: usize, symmetric: bool) -> Vec<Scales> {
+/// NoiseScales of each kind for a matrix of this size, and what each is of an entry.
+fn scales(nrow: usize, ncol: usize, symmetric: bool) -> Vec<NoiseScales> {
     let random = &mut generator(6);
     let rows = uniform(random, nrow, 0.2, 3.0);
     let columns = if symmetric { rows.clone() } else { uniform(random, ncol, 0.2, 3.0) };
@@ -217,27 +227,28 @@ fn scales(nrow: usize, ncol: usize, symmetric: bool) -> Vec<Scales> {
             }
         }
     }
-    vec![Scales::outer(rows, columns).expect("positive"), Scales::entries(entries).expect("positive")]
+    vec![NoiseScales::outer(rows, columns).expect("positive"), NoiseScales::entries(entries).expect("positive")]
 }
 
 #[test]
 fn noise_that_differs_is_that_of_each_entry() {
     for (values, factor, symmetric) in problems(7) {
-        let (nrow, ncol) = (factor.u.len(), factor.v().len());
+        let (nrow, ncol) = (factor.u.nrows(), factor.v().len());
         let storage = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
-        for (scales, law) in
-            scales(nrow, ncol, symmetric).iter().flat_map(|s| [(s, Law::EXPONENTIAL), (s, laws()[0]), (s, laws()[1])])
+        for (scales, law) in scales(nrow, ncol, symmetric)
+            .iter()
+            .flat_map(|s| [(s, RemainderPrior::EXPONENTIAL), (s, laws()[0]), (s, laws()[1])])
         {
-            for noise in NOISES {
+            for params in NOISES {
                 let view = view(&storage, symmetric, &law);
-                let view = view.scattered(Some(scales));
-                let found = ask(&view, &factor, noise, Depth::Curvature, 2);
-                let margin = ask(&view, &factor, noise, Depth::Deviation, 2);
-                let at = format!("{nrow} x {ncol}, {symmetric}, {noise:?}, {law:?}");
-                let expected = plain(&values, &factor, &law, noise, Some(scales));
-                agrees(&found, &expected, noise, symmetric, 1e-12, &at);
+                let view = view.with_noise_scales(Some(scales));
+                let found = ask(&view, &factor, params, PassLevel::Curvature, 2);
+                let margin = ask(&view, &factor, params, PassLevel::NoiseScale, 2);
+                let at = format!("{nrow} x {ncol}, {symmetric}, {params:?}, {law:?}");
+                let expected = plain(&values, &factor, &law, params, Some(scales));
+                agrees(&found, &expected, params, symmetric, 1e-12, &at);
                 assert!(close(&margin.products.rows, &expected.deviations, 1e-11), "deviations at {at}");
-                let slope = Slopes::new(&found.sums, noise).gradient[1];
+                let slope = NoiseDerivatives::new(&found.sums, params).gradient[1];
                 let size = found.sums.count + expected.slope.abs();
                 assert!((slope - expected.slope).abs() <= 1e-9 * size, "slope at {at}: {slope}, {}", expected.slope);
             }
@@ -250,14 +261,14 @@ fn scales_of_one_are_none() {
     let values = matrix(&mut generator(8), 70, 30, false);
     let dense = Dense::from_columns(&values, 70, 30).expect("lengths agree");
     let factor = factor(70, 30, false);
-    let ones = Scales::outer(vec![1.0; 70], vec![1.0; 30]).expect("positive");
-    for noise in NOISES {
-        let plain = view(&dense, false, &Law::EXPONENTIAL);
-        let one = ask(&plain, &factor, noise, Depth::Curvature, 1);
-        let two = ask(&plain.scattered(Some(&ones)), &factor, noise, Depth::Curvature, 1);
-        assert!(close(&two.products.rows, &one.products.rows, 1e-13), "{noise:?}");
-        assert!(close(&two.curvatures.rows, &one.curvatures.rows, 1e-13), "{noise:?}");
-        let [expected, found] = [one.sums, two.sums].map(|sums| sums.log_likelihood(noise));
-        assert!(close(&[found], &[expected], 1e-13), "{found}, {expected}, {noise:?}");
+    let ones = NoiseScales::outer(vec![1.0; 70], vec![1.0; 30]).expect("positive");
+    for params in NOISES {
+        let plain = view(&dense, false, &RemainderPrior::EXPONENTIAL);
+        let one = ask(&plain, &factor, params, PassLevel::Curvature, 1);
+        let two = ask(&plain.with_noise_scales(Some(&ones)), &factor, params, PassLevel::Curvature, 1);
+        assert!(close(&two.products.rows, &one.products.rows, 1e-13), "{params:?}");
+        assert!(close(&two.curvatures.rows, &one.curvatures.rows, 1e-13), "{params:?}");
+        let [expected, found] = [one.sums, two.sums].map(|sums| sums.log_likelihood(params));
+        assert!(close(&[found], &[expected], 1e-13), "{found}, {expected}, {params:?}");
     }
 }

@@ -3,23 +3,27 @@
 use crate::common::brute::{highest, Axis};
 use crate::common::generator;
 use crate::common::problems::{problem, KINDS};
-use nmu_core::climb::{Climb, Rule};
-use nmu_core::estimate::{LawFamily, Means};
-use nmu_core::fit::{FactorFit, Method, Refit, Status};
-use nmu_core::noise::{Law, Noise, Scatter, Shares};
-use nmu_core::parallel::Threads;
+use nmu_core::factor::Factor;
+use nmu_core::fit::{FactorFit, FactorFitter, Refit};
+use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::mle::remainder_update::{ComponentMeans, RemainderPriorFamily};
+use nmu_core::noise::NoiseStructure;
+use nmu_core::noise::{BoundSpec, ResidualParams};
 use nmu_core::prior::remainder;
+use nmu_core::remainder_prior::RemainderPrior;
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
-use nmu_core::view::{Factor, View};
+use nmu_core::trace::Status;
 use rand::Rng;
 use rand_distr::{Exp1, StandardNormal};
 use std::ops::ControlFlow;
 
-const SHARES: Shares = Shares { floor: 0.01, cap: 3.0 };
+const SHARES: BoundSpec = BoundSpec { floor: 0.01, cap: 3.0 };
 
-fn climb(family: LawFamily, ladder: &[f64], tolerance: f64) -> Climb<'static> {
-    let (rule, schedule) = (Rule::Likelihood(SHARES, ladder.to_vec()), Vec::new());
-    Climb { rule, schedule, family, scatter: Scatter::Even, tolerance, iterations: 2000 }
+fn climb(family: RemainderPriorFamily, ratio_floors: &[f64], tolerance: f64) -> ModelFitter<'static> {
+    let (rule, schedule) = (NoiseRule::Likelihood(SHARES, ratio_floors.to_vec()), Vec::new());
+    ModelFitter { rule, schedule, family, scatter: NoiseStructure::Homoscedastic, tolerance, iterations: 2000 }
 }
 
 /// `b + e` with `b` from a mixture of parts, weights and means.
@@ -37,44 +41,46 @@ fn residuals(seed: u64, count: usize, parts: &[(f64, f64)], sigma: f64) -> Vec<f
     (0..count).map(draw).collect()
 }
 
-fn settle(values: &[f64], nrow: usize, climb: &Climb) -> Refit {
+fn estimate_noise(values: &[f64], nrow: usize, climb: &ModelFitter) -> Refit {
     let storage = Dense::from_columns(values, nrow, values.len() / nrow).expect("lengths agree");
-    let view = View::new(&storage, &[], false);
-    climb.settle(&view, Vec::new(), Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    let view = ResidualView::new(&storage, &[], false);
+    climb.estimate_noise(&view, Vec::new(), Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
-fn log_likelihood(values: &[f64], law: &Law, noise: Noise) -> f64 {
-    let prior = remainder(law, noise);
-    values.iter().map(|x| prior.posterior(*x, noise.sigma).log_marginal).sum()
+fn log_likelihood(values: &[f64], law: &RemainderPrior, params: ResidualParams) -> f64 {
+    let prior = remainder(law, params);
+    values.iter().map(|x| prior.posterior(*x, params.sigma).log_marginal).sum()
 }
 
 #[test]
 fn the_law_lambda_and_sigma_are_the_best_by_brute_force() {
     let values = residuals(1, 600, &[(0.6, 0.0), (0.4, 2.0)], 0.3);
-    let noise = |point: &[f64]| Noise { lambda: point[0], sigma: point[1] };
+    let params = |point: &[f64]| ResidualParams { lambda: point[0], sigma: point[1] };
     let axes = [Axis::log(0.3, 6.0, 12), Axis::log(0.05, 1.5, 12), Axis::linear(0.02, 0.999, 12)];
-    let point_exponential = |weight: f64| Law::new([(1.0 - weight, 0.0), (weight, 1.0)]).expect("a law");
+    let point_exponential = |weight: f64| RemainderPrior::new([(1.0 - weight, 0.0), (weight, 1.0)]).expect("a law");
     let mixture = |middle: f64| {
         // What is left at 0.2 and 5 such that the mean stays 1.
         let rest = 1.0 - middle;
         let far = rest * (1.0 - 0.2) / (5.0 - 0.2);
-        Law::new([(rest - far, 0.2), (middle, 1.0), (far, 5.0)]).expect("a law")
+        RemainderPrior::new([(rest - far, 0.2), (middle, 1.0), (far, 5.0)]).expect("a law")
     };
-    let means = Means::new(&[0.2, 1.0, 5.0]).expect("means");
-    let cases: [(LawFamily, &dyn Fn(f64) -> Law); 2] =
-        [(LawFamily::PointExponential, &point_exponential), (LawFamily::Mixture(means), &mixture)];
+    let means = ComponentMeans::new(&[0.2, 1.0, 5.0]).expect("means");
+    let cases: [(RemainderPriorFamily, &dyn Fn(f64) -> RemainderPrior); 2] = [
+        (RemainderPriorFamily::PointExponential, &point_exponential),
+        (RemainderPriorFamily::Mixture(means), &mixture),
+    ];
     for (family, law) in cases {
-        let (best, value) = highest(&axes, |point| log_likelihood(&values, &law(point[2]), noise(point)));
-        let fit = settle(&values, 30, &climb(family.clone(), &[], 1e-10));
+        let (best, value) = highest(&axes, |point| log_likelihood(&values, &law(point[2]), params(point)));
+        let fit = estimate_noise(&values, 30, &climb(family.clone(), &[], 1e-10));
         assert_eq!(fit.status, Status::Converged);
-        let own = log_likelihood(&values, &fit.law, fit.noise);
+        let own = log_likelihood(&values, &fit.law, fit.params);
         assert!((own - fit.log_likelihood).abs() <= 1e-10 * own.abs(), "{own}, {}", fit.log_likelihood);
         // A search along the axes ends a little below the top.
         let gain = fit.log_likelihood - value;
         assert!(
             (-1e-6..1e-3).contains(&gain),
             "{family:?}: {gain} over {best:?}, {:?} {:?}",
-            fit.noise,
+            fit.params,
             fit.law.parts()
         );
     }
@@ -84,43 +90,43 @@ fn the_law_lambda_and_sigma_are_the_best_by_brute_force() {
 fn a_law_that_was_simulated_is_recovered() {
     for seed in 0..5 {
         let values = residuals(seed, 40_000, &[(0.7, 0.0), (0.3, 2.0)], 0.3);
-        let fit = settle(&values, 200, &climb(LawFamily::PointExponential, &[], 1e-8));
+        let fit = estimate_noise(&values, 200, &climb(RemainderPriorFamily::PointExponential, &[], 1e-8));
         assert!((fit.law.atom() - 0.7).abs() < 0.02, "{:?}", fit.law.parts());
-        assert!((fit.noise.lambda * 0.6).ln().abs() < 0.03, "{:?}", fit.noise);
-        assert!((fit.noise.sigma / 0.3).ln().abs() < 0.03, "{:?}", fit.noise);
+        assert!((fit.params.lambda * 0.6).ln().abs() < 0.03, "{:?}", fit.params);
+        assert!((fit.params.sigma / 0.3).ln().abs() < 0.03, "{:?}", fit.params);
     }
     // A mixture whose means are on the grid: of its second moment, and of the share of what is small.
     let truth = [(0.8, 0.5), (0.2, 3.0)];
     let values = residuals(9, 90_000, &truth, 0.1);
-    let means = Means::new(&[0.0, 0.5, 1.0, 3.0]).expect("means");
-    let fit = settle(&values, 300, &climb(LawFamily::Mixture(means), &[], 1e-9));
+    let means = ComponentMeans::new(&[0.0, 0.5, 1.0, 3.0]).expect("means");
+    let fit = estimate_noise(&values, 300, &climb(RemainderPriorFamily::Mixture(means), &[], 1e-9));
     let weight =
         |mean: f64| fit.law.parts().iter().filter(|part| (part.1 - mean).abs() < 1e-9).map(|part| part.0).sum::<f64>();
     assert!((weight(0.5) - 0.8).abs() < 0.05 && (weight(3.0) - 0.2).abs() < 0.05, "{:?}", fit.law.parts());
-    assert!(fit.noise.lambda.ln().abs() < 0.02, "{:?}", fit.noise);
+    assert!(fit.params.lambda.ln().abs() < 0.02, "{:?}", fit.params);
 }
 
 #[test]
 fn an_exponential_is_no_more_likely_under_a_point_exponential() {
     let values = residuals(3, 10_000, &[(1.0, 1.0)], 0.2);
-    let [one, free] = [LawFamily::default(), LawFamily::PointExponential]
-        .map(|family| settle(&values, 100, &climb(family, &[], 1e-8)));
+    let [one, free] = [RemainderPriorFamily::default(), RemainderPriorFamily::PointExponential]
+        .map(|family| estimate_noise(&values, 100, &climb(family, &[], 1e-8)));
     // One more parameter, at its bound.
     assert!((free.log_likelihood - one.log_likelihood).abs() < 4.0, "{} {}", free.log_likelihood, one.log_likelihood);
     assert!(free.law.atom() < 0.03, "{:?}", free.law.parts());
 }
 
-fn fit(index: usize, law: LawFamily, ladder: &[f64]) -> FactorFit {
+fn fit(index: usize, law: RemainderPriorFamily, ratio_floors: &[f64]) -> FactorFit {
     let data = problem(index);
     let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
-    let view = View::new(&storage, &[], data.symmetric);
-    climb(law, ladder, 1e-8).fit(&view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    let view = ResidualView::new(&storage, &[], data.symmetric);
+    climb(law, ratio_floors, 1e-8).fit(&view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
 #[test]
 fn no_climb_steps_down_under_laws_that_are_not_log_concave() {
-    let means = Means::new(&[0.0, 0.1, 0.5, 1.0, 4.0, 16.0]).expect("means");
-    for family in [LawFamily::PointExponential, LawFamily::Mixture(means)] {
+    let means = ComponentMeans::new(&[0.0, 0.1, 0.5, 1.0, 4.0, 16.0]).expect("means");
+    for family in [RemainderPriorFamily::PointExponential, RemainderPriorFamily::Mixture(means)] {
         let (mut below, mut unsettled) = (0, 0);
         for index in 0..4 * KINDS {
             let found = fit(index, family.clone(), &[0.5, 1.0, 2.0]);
@@ -133,11 +139,12 @@ fn no_climb_steps_down_under_laws_that_are_not_log_concave() {
             let Factor { d, u, .. } = &found.factor;
             assert!(d.is_finite() && u.iter().all(|loading| loading.is_finite() && *loading >= 0.0), "{at}");
             let bounds = found.bounds.expect("free noise has bounds");
-            assert!(found.noise.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
-            assert!(found.noise.lambda * found.noise.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
+            assert!(found.params.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
+            assert!(found.params.lambda * found.params.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
             unsettled += u32::from(!matches!(found.status, Status::Converged | Status::Null));
             // The ladder asks for shape and not for likelihood, so that is compared without one.
-            let [free, one] = [family.clone(), LawFamily::default()].map(|law| fit(index, law, &[]).log_likelihood);
+            let [free, one] =
+                [family.clone(), RemainderPriorFamily::default()].map(|law| fit(index, law, &[]).log_likelihood);
             below += u32::from(free < one - 1e-3 * found.count);
         }
         println!("{family:?}: {below} below the exponential, {unsettled} not settled");
@@ -158,9 +165,12 @@ fn the_noise_of_rows_is_recovered_and_no_step_goes_down() {
         *value = random.sample::<f64, _>(Exp1) + truth[index % ROWS] * e;
     }
     let transposed: Vec<f64> = (0..ROWS * COLUMNS).map(|i| values[(i % COLUMNS) * ROWS + i / COLUMNS]).collect();
-    let by = |scatter: Scatter| Climb { scatter, ..climb(LawFamily::default(), &[], 1e-8) };
-    let (even, rows) = (settle(&values, ROWS, &by(Scatter::Even)), settle(&values, ROWS, &by(Scatter::Rows)));
-    let columns = settle(&transposed, COLUMNS, &by(Scatter::Columns));
+    let by = |scatter: NoiseStructure| ModelFitter { scatter, ..climb(RemainderPriorFamily::default(), &[], 1e-8) };
+    let (even, rows) = (
+        estimate_noise(&values, ROWS, &by(NoiseStructure::Homoscedastic)),
+        estimate_noise(&values, ROWS, &by(NoiseStructure::ByRow)),
+    );
+    let columns = estimate_noise(&transposed, COLUMNS, &by(NoiseStructure::ByColumn));
     assert!(rows.log_likelihood > even.log_likelihood + 100.0);
     assert!((columns.log_likelihood - rows.log_likelihood).abs() <= 1e-6 * rows.log_likelihood.abs());
     for fit in [rows, columns] {
@@ -169,8 +179,8 @@ fn the_noise_of_rows_is_recovered_and_no_step_goes_down() {
         let mean = found.iter().map(|s| s * s).sum::<f64>() / ROWS as f64;
         assert!((mean - 1.0).abs() < 1e-9, "{mean}");
         for (found, truth) in found.iter().zip(&truth) {
-            let error = (found * fit.noise.sigma / truth).ln();
-            assert!(error.abs() < 0.35, "{} for {truth}", found * fit.noise.sigma);
+            let error = (found * fit.params.sigma / truth).ln();
+            assert!(error.abs() < 0.35, "{} for {truth}", found * fit.params.sigma);
         }
         for pair in fit.trace.windows(2).filter(|pair| pair[0].stage == pair[1].stage) {
             assert!(

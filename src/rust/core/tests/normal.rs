@@ -1,6 +1,6 @@
 //! The standard normal against values computed with 50 digits (`data-raw/reference_values.py`).
 
-use nmu_core::normal::truncated;
+use nmu_core::distributions::mills::truncated;
 
 struct Reference {
     z: f64,

@@ -1,11 +1,12 @@
 //! The fused pass against the same sums written out entry by entry.
 
 use crate::common::{close, generator, matrix, plain, uniform};
-use nmu_core::noise::Noise;
-use nmu_core::parallel::Threads;
-use nmu_core::pass::{product, sweep, Depth, Model, Question};
+use nmu_core::factor::Factor;
+use nmu_core::noise::ResidualParams;
+use nmu_core::pass::{product, sweep, Model, PassLevel, PassSpec};
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
-use nmu_core::view::{Factor, View};
 
 /// Shapes that fill registers and leave remainders, one tile and many.
 const SHAPES: [(usize, usize, bool); 8] = [
@@ -20,14 +21,17 @@ const SHAPES: [(usize, usize, bool); 8] = [
 ];
 
 /// λ and σ that put most entries to the left of zero, around it, and to the right.
-const NOISES: [Noise; 3] =
-    [Noise { lambda: 30.0, sigma: 1.0 }, Noise { lambda: 1.0, sigma: 0.7 }, Noise { lambda: 0.3, sigma: 0.01 }];
+const NOISES: [ResidualParams; 3] = [
+    ResidualParams { lambda: 30.0, sigma: 1.0 },
+    ResidualParams { lambda: 1.0, sigma: 0.7 },
+    ResidualParams { lambda: 0.3, sigma: 0.01 },
+];
 
 fn factor(seed: u64, nrow: usize, ncol: usize, symmetric: bool) -> Factor {
     let mut generator = generator(seed);
     let u = uniform(&mut generator, nrow, 0.0, 1.0);
     let v = (!symmetric).then(|| uniform(&mut generator, ncol, 0.0, 1.0));
-    Factor { d: 0.6, u, v }
+    Factor::new(0.6, &u, v.as_deref())
 }
 
 #[test]
@@ -35,18 +39,18 @@ fn a_sweep_is_the_sum_over_its_entries() {
     for (nrow, ncol, symmetric) in SHAPES {
         let values = matrix(&mut generator(1), nrow, ncol, symmetric);
         let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
-        let view = View::new(&storage, &[], symmetric);
+        let view = ResidualView::new(&storage, &[], symmetric);
         let factor = factor(2, nrow, ncol, symmetric);
         let p = uniform(&mut generator(3), nrow, 0.0, 1.0);
         let q = if symmetric { p.clone() } else { uniform(&mut generator(4), ncol, 0.0, 1.0) };
-        for noise in NOISES {
-            for depth in [Depth::Expectation, Depth::Likelihood, Depth::Curvature] {
-                let model = Model { factor: &factor, noise };
-                let slopes = depth == Depth::Curvature;
+        for params in NOISES {
+            for depth in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
+                let model = Model { factor: &factor, params };
+                let slopes = depth == PassLevel::Curvature;
                 let expected = plain(&values, nrow, model, &p, &q, slopes);
-                let question = Question { row_weights: &p, column_weights: &q, shift: 0.3, depth };
+                let question = PassSpec { row_weights: &p, column_weights: &q, shift: 0.3, depth };
                 let found = sweep(&view, model, &question, Threads::new(1));
-                let at = format!("{nrow} x {ncol}, {symmetric}, {noise:?}, {depth:?}");
+                let at = format!("{nrow} x {ncol}, {symmetric}, {params:?}, {depth:?}");
                 // Of a symmetric matrix the sums count each pair once and the diagonal half.
                 let share = if symmetric { 0.5 } else { 1.0 };
                 assert!(close(&found.products.rows, &expected.rows, 1e-13), "products at {at}");
@@ -64,8 +68,8 @@ fn a_sweep_is_the_sum_over_its_entries() {
                 assert!(close(&[sums.residual_mean()], &[expected.mean], 1e-13), "mean at {at}");
                 assert!((sums.residual_variance() - expected.variance).abs() < 1e-13, "variance at {at}");
                 assert!((sums.maximum - expected.maximum).abs() < 1e-14, "maximum at {at}");
-                if depth != Depth::Expectation {
-                    let likelihood = sums.log_likelihood(noise);
+                if depth != PassLevel::Expectation {
+                    let likelihood = sums.log_likelihood(params);
                     assert!(close(&[likelihood], &[share * expected.log_likelihood], 1e-12), "likelihood at {at}");
                 }
                 if slopes {
@@ -96,8 +100,8 @@ fn a_view_is_the_matrix_minus_its_factors() {
         let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
         let copy = Dense::from_columns(&deflated, nrow, ncol).expect("lengths agree");
         let (p, q) = (vec![1.0; nrow], vec![1.0; ncol]);
-        let found = product(&View::new(&storage, &factors, symmetric), &p, &q, Threads::new(1));
-        let expected = product(&View::new(&copy, &[], symmetric), &p, &q, Threads::new(1));
+        let found = product(&ResidualView::new(&storage, &factors, symmetric), &p, &q, Threads::new(1));
+        let expected = product(&ResidualView::new(&copy, &[], symmetric), &p, &q, Threads::new(1));
         assert!(close(&found.rows, &expected.rows, 1e-13));
         assert!(close(&found.columns, &expected.columns, 1e-13));
     }
@@ -108,11 +112,11 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
     for (nrow, ncol, symmetric) in SHAPES {
         let values = matrix(&mut generator(8), nrow, ncol, symmetric);
         let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
-        let view = View::new(&storage, &[], symmetric);
+        let view = ResidualView::new(&storage, &[], symmetric);
         let factor = factor(9, nrow, ncol, symmetric);
-        let model = Model { factor: &factor, noise: NOISES[1] };
+        let model = Model { factor: &factor, params: NOISES[1] };
         let question =
-            Question { row_weights: &factor.u, column_weights: factor.v(), shift: 0.5, depth: Depth::Curvature };
+            PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift: 0.5, depth: PassLevel::Curvature };
         let alone = sweep(&view, model, &question, Threads::new(1));
         for threads in [2, 3, 8] {
             assert_eq!(alone, sweep(&view, model, &question, Threads::new(threads)));

@@ -1,16 +1,18 @@
 //! What a fit says of `b`, of itself and of new rows: draws, standard errors, projections.
 
 use crate::common::{close, generator, matrix, uniform};
-use nmu_core::emg::log_density;
-use nmu_core::fit::Status;
-use nmu_core::noise::{Law, Noise};
-use nmu_core::normal::truncated;
-use nmu_core::parallel::Threads;
-use nmu_core::project::{project, Patience, Rows};
+use nmu_core::distributions::emg::log_density;
+use nmu_core::distributions::mills::truncated;
+use nmu_core::distributions::truncated_normal::{draws, moments};
+use nmu_core::factor::Factor;
+use nmu_core::noise::ResidualParams;
+use nmu_core::predict::{predict, Rows, StopRule};
+use nmu_core::remainder_prior::RemainderPrior;
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::standard_errors::standard_errors;
 use nmu_core::storage::{Dense, Masked, Storage};
-use nmu_core::truncated::{draws, moments};
-use nmu_core::uncertainty::standard_errors;
-use nmu_core::view::{Factor, View};
+use nmu_core::trace::Status;
 use std::ops::ControlFlow;
 
 const COUNT: usize = 20_000;
@@ -59,7 +61,7 @@ fn draws_come_round_by_round_and_follow_the_seed() {
     assert!(draws(&[f64::NAN], 1, 1).all(f64::is_nan));
 }
 
-const NOISE: Noise = Noise { lambda: 0.8, sigma: 0.5 };
+const NOISE: ResidualParams = ResidualParams { lambda: 0.8, sigma: 0.5 };
 
 /// The log-likelihood with one loading or weight moved: `side` 0 is the weight, 1 and 2 the rows and columns.
 fn moved(view: (&dyn Storage, bool), factors: &[Factor], which: (usize, usize, usize), step: f64) -> f64 {
@@ -99,11 +101,11 @@ fn errors_are_curvatures(storage: &dyn Storage, symmetric: bool, factors: &[Fact
         assert!((found / known - 1.0).abs() < 1e-4, "{found}, not {known}, at {which:?}, symmetric: {symmetric}");
     };
     for scale in [1.0, 4.0] {
-        let view = View::new(storage, &[], symmetric).in_units(scale);
+        let view = ResidualView::new(storage, &[], symmetric).scaled_by(scale);
         let scaled: Vec<Factor> =
             factors.iter().map(|factor| Factor { d: scale * factor.d, ..factor.clone() }).collect();
-        let noise = Noise { lambda: NOISE.lambda / scale, sigma: NOISE.sigma * scale };
-        let errors = standard_errors(&view, &scaled, noise, Threads::new(2));
+        let params = ResidualParams { lambda: NOISE.lambda / scale, sigma: NOISE.sigma * scale };
+        let errors = standard_errors(&view, &scaled, params, Threads::new(2));
         for (index, errors) in errors.iter().enumerate() {
             close(errors.d / scale, (0, index, 0));
             errors.u.iter().enumerate().for_each(|(at, &error)| close(error, (1, index, at)));
@@ -118,7 +120,7 @@ fn standard_errors_are_those_of_the_curvature() {
     for (nrow, ncol, symmetric) in [(9, 9, true), (40, 40, true), (7, 12, false), (9, 9, false)] {
         let mut values = matrix(&mut generator, nrow, ncol, symmetric);
         let mut loadings = |length| uniform(&mut generator, length, 0.2, 0.9);
-        let mut factor = |d| Factor { d, u: loadings(nrow), v: (!symmetric).then(|| loadings(ncol)) };
+        let mut factor = |d| Factor::new(d, &loadings(nrow), (!symmetric).then(|| loadings(ncol)).as_deref());
         let factors = [factor(1.5), factor(0.7)];
         let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
         errors_are_curvatures(&dense, symmetric, &factors);
@@ -139,11 +141,11 @@ fn what_is_at_its_bound_or_not_observed_has_no_standard_error() {
     let mut generator = generator(4);
     let mut values = matrix(&mut generator, 6, 5, false);
     values.iter_mut().skip(2).step_by(6).for_each(|entry| *entry = f64::NAN);
-    let mut factor = |d| Factor { d, u: uniform(&mut generator, 6, 0.1, 0.9), v: Some(vec![0.4; 5]) };
+    let mut factor = |d| Factor::new(d, &uniform(&mut generator, 6, 0.1, 0.9), Some(&[0.4; 5]));
     let mut factors = [factor(1.0), factor(0.0), factor(-1.0)];
     factors[0].u[4] = 0.0;
     let storage = Masked::new(Dense::from_columns(&values, 6, 5).expect("lengths agree"));
-    let view = View::new(&storage, &[], false);
+    let view = ResidualView::new(&storage, &[], false);
     let errors = standard_errors(&view, &factors, NOISE, Threads::new(1));
     let known: Vec<usize> = (0..6).filter(|&row| !errors[0].u[row].is_nan()).collect();
     assert_eq!(known, [0, 1, 3, 5]);
@@ -154,11 +156,12 @@ fn what_is_at_its_bound_or_not_observed_has_no_standard_error() {
 }
 
 fn projected(values: &[f64], columns: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> {
-    let noise = Noise { lambda: NOISE.lambda / scale, sigma: NOISE.sigma * scale };
-    let patience = Patience { tolerance: 1e-8, iterations: 1000 };
-    let found = project(Rows { values, scale, law: Law::EXPONENTIAL }, columns, noise, patience, &mut |_| {
-        ControlFlow::Continue(())
-    });
+    let params = ResidualParams { lambda: NOISE.lambda / scale, sigma: NOISE.sigma * scale };
+    let patience = StopRule { tolerance: 1e-8, iterations: 1000 };
+    let found =
+        predict(Rows { values, scale, law: RemainderPrior::EXPONENTIAL }, columns, params, patience, &mut |_| {
+            ControlFlow::Continue(())
+        });
     let rows = found.expect("lengths agree");
     assert!(rows.iter().all(|row| row.status == Status::Converged));
     rows.iter().map(|row| row.loadings.iter().map(|loading| loading / scale).collect()).collect()
@@ -203,15 +206,16 @@ fn projected_rows_are_as_likely_as_can_be() {
 
 #[test]
 fn projection_ends_when_told_to() {
-    let patience = Patience { tolerance: 1e-8, iterations: 1 };
+    let patience = StopRule { tolerance: 1e-8, iterations: 1 };
     let columns = [vec![0.6, 0.8], vec![0.8, 0.6]];
-    let rows = Rows { values: &[1.0, 2.0, 3.0, 1.0], scale: 1.0, law: Law::EXPONENTIAL };
-    let found = |patience, observer: &mut _| project(rows, &columns, NOISE, patience, observer).expect("lengths agree");
+    let rows = Rows { values: &[1.0, 2.0, 3.0, 1.0], scale: 1.0, law: RemainderPrior::EXPONENTIAL };
+    let found =
+        |patience, on_progress: &mut _| predict(rows, &columns, NOISE, patience, on_progress).expect("lengths agree");
     let short = found(patience, &mut |_| ControlFlow::Continue(()));
     assert!(short.iter().all(|row| row.status == Status::Maxiter));
-    let interrupted = found(Patience { iterations: 100, ..patience }, &mut |_| ControlFlow::Break(()));
+    let interrupted = found(StopRule { iterations: 100, ..patience }, &mut |_| ControlFlow::Break(()));
     assert_eq!(interrupted.len(), 1);
     assert_eq!(interrupted[0].status, Status::Interrupted);
-    let ragged = Rows { values: &[1.0; 3], scale: 1.0, law: Law::EXPONENTIAL };
-    assert!(project(ragged, &columns, NOISE, patience, &mut |_| ControlFlow::Continue(())).is_err());
+    let ragged = Rows { values: &[1.0; 3], scale: 1.0, law: RemainderPrior::EXPONENTIAL };
+    assert!(predict(ragged, &columns, NOISE, patience, &mut |_| ControlFlow::Continue(())).is_err());
 }

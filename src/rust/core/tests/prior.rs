@@ -1,9 +1,11 @@
 //! Posteriors under every family, against numerical integration.
 
-use crate::common::quadrature::{posterior, Part};
-use nmu_core::normal::HALF_LOG_TAU;
+use crate::common::quadrature::{posterior, FreeFactor};
+use nmu_core::distributions::mills::HALF_LOG_TAU;
 use nmu_core::prior::component::Component;
-use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, Observations, PointExponential, Prior, Shape};
+use nmu_core::prior::{
+    Exponential, Family, Flat, GeneralizedBinary, Mixture, Observations, PointExponential, Prior, Shape,
+};
 
 /// The prior of a family whose hyperparameters are all given.
 fn given(family: impl Family) -> Box<dyn Prior> {
@@ -11,34 +13,34 @@ fn given(family: impl Family) -> Box<dyn Prior> {
 }
 
 /// A prior, and the same in parts.
-type InParts = (Box<dyn Prior>, Vec<(f64, Part)>);
+type InParts = (Box<dyn Prior>, Vec<(f64, FreeFactor)>);
 
 /// Every family at several hyperparameters, with the same prior in parts.
 fn priors() -> Vec<InParts> {
-    let mut priors: Vec<InParts> = vec![(Box::new(Flat), vec![(1.0, Part::Flat)])];
+    let mut priors: Vec<InParts> = vec![(Box::new(Flat), vec![(1.0, FreeFactor::Flat)])];
     for rate in [0.01, 0.3, 1.0, 8.0, 100.0] {
-        let part = Part::Exponential { rate };
+        let part = FreeFactor::Exponential { rate };
         priors.push((given(Exponential::new(Some(rate)).expect("a rate")), vec![(1.0, part)]));
         for weight in [1e-6, 0.3, 0.999] {
             let family = PointExponential::new(Some(weight), Some(rate)).expect("in range");
-            priors.push((given(family), vec![(1.0 - weight, Part::Zero), (weight, part)]));
+            priors.push((given(family), vec![(1.0 - weight, FreeFactor::Zero), (weight, part)]));
         }
     }
     for mean in [0.1, 1.0, 5.0, 35.0] {
         for ratio in [1e-3, 0.02, 0.5, 3.0] {
             for weight in [1e-3, 0.5, 1.0] {
-                let family = Binary::new(Some(weight), Some(mean), Some(ratio)).expect("in range");
-                let part = Part::Normal { mean, sd: ratio * mean };
-                priors.push((given(family), vec![(1.0 - weight, Part::Zero), (weight, part)]));
+                let family = GeneralizedBinary::new(Some(weight), Some(mean), Some(ratio)).expect("in range");
+                let part = FreeFactor::Normal { mean, sd: ratio * mean };
+                priors.push((given(family), vec![(1.0 - weight, FreeFactor::Zero), (weight, part)]));
             }
         }
     }
     let (scales, weights) = ([0.0, 0.03, 1.0, 2.0, 60.0], [0.4, 0.2, 0.1, 0.25, 0.05]);
     for shape in [Shape::HalfNormal, Shape::Exponential] {
         let part = |scale: f64| match shape {
-            _ if scale == 0.0 => Part::Zero,
-            Shape::HalfNormal => Part::Normal { mean: 0.0, sd: scale },
-            Shape::Exponential => Part::Exponential { rate: 1.0 / scale },
+            _ if scale == 0.0 => FreeFactor::Zero,
+            Shape::HalfNormal => FreeFactor::Normal { mean: 0.0, sd: scale },
+            Shape::Exponential => FreeFactor::Exponential { rate: 1.0 / scale },
         };
         for from in [0, 1] {
             let (scales, weights) = (&scales[from..], &weights[from..]);
@@ -81,18 +83,21 @@ fn posteriors_are_what_integration_finds() {
 fn the_divergence_is_that_of_posterior_and_prior() {
     for (prior, parts) in priors() {
         for x in POINTS {
-            let found = prior.posterior(x, 1.0).divergence(x, 1.0);
+            let found = prior.posterior(x, 1.0).kl(x, 1.0);
             let exact = posterior(&parts, x, 1.0);
             let expected = -0.5 * ((x - exact.mean).powi(2) + exact.variance) - HALF_LOG_TAU;
             assert!((found - (expected - exact.log_marginal)).abs() < 1e-11 * (1.0 + x * x), "{x}, {parts:?}");
             // That of proper priors is never negative.
-            assert!(matches!(parts[0].1, Part::Flat) || found > -1e-12 * (1.0 + x * x), "{found:e} at {x}, {parts:?}");
+            assert!(
+                matches!(parts[0].1, FreeFactor::Flat) || found > -1e-12 * (1.0 + x * x),
+                "{found:e} at {x}, {parts:?}"
+            );
         }
     }
 }
 
 /// All of a posterior in units of `unit`.
-fn in_units(found: nmu_core::prior::Posterior, unit: f64) -> [f64; 5] {
+fn scaled_by(found: nmu_core::prior::Posterior, unit: f64) -> [f64; 5] {
     let marginal = found.log_marginal + unit.ln();
     [found.mean / unit, found.second / unit / unit, found.variance / unit / unit, found.zero, marginal]
 }
@@ -106,8 +111,8 @@ fn posteriors_have_the_units_of_the_data() {
                 Box::new(PointExponential::new(Some(0.3), Some(2.0 / unit)).expect("in range")),
             ),
             (
-                Box::new(Binary::new(Some(0.3), Some(2.0), Some(0.1)).expect("in range")),
-                Box::new(Binary::new(Some(0.3), Some(2.0 * unit), Some(0.1)).expect("in range")),
+                Box::new(GeneralizedBinary::new(Some(0.3), Some(2.0), Some(0.1)).expect("in range")),
+                Box::new(GeneralizedBinary::new(Some(0.3), Some(2.0 * unit), Some(0.1)).expect("in range")),
             ),
             (
                 Box::new(Mixture::new(Shape::HalfNormal, Some(vec![0.5, 2.0]), Some(vec![0.5; 2])).expect("in range")),
@@ -121,8 +126,8 @@ fn posteriors_have_the_units_of_the_data() {
         for (plain, scaled) in pairs {
             let (plain, scaled) = (plain.estimate(&one), scaled.estimate(&one));
             for x in POINTS {
-                let expected = in_units(plain.posterior(x, 1.3), 1.0);
-                let found = in_units(scaled.posterior(x * unit, 1.3 * unit), unit);
+                let expected = scaled_by(plain.posterior(x, 1.3), 1.0);
+                let found = scaled_by(scaled.posterior(x * unit, 1.3 * unit), unit);
                 for (found, expected) in found.iter().zip(expected) {
                     assert!((found - expected).abs() <= 1e-11 * expected.abs(), "{found:e}, {expected:e} at {x}");
                 }

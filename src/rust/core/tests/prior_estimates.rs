@@ -2,7 +2,7 @@
 
 use crate::common::brute::{highest, Axis};
 use crate::common::means::{data_sets, simulate};
-use nmu_core::prior::{Binary, Exponential, Family, Mixture, Observations, PointExponential, Prior, Shape};
+use nmu_core::prior::{Exponential, Family, GeneralizedBinary, Mixture, Observations, PointExponential, Prior, Shape};
 
 fn estimate(family: impl Family, data: &Observations) -> Box<dyn Prior> {
     family.estimate(data)
@@ -50,7 +50,7 @@ fn nearly_binary_priors_are_as_likely_as_can_be() {
     for (x, s) in data_sets() {
         let data = Observations::new(&x, &s).expect("lengths agree");
         let binary = |weight, location, ratio| -> Box<dyn Family> {
-            Box::new(Binary::new(weight, location, ratio).expect("in range"))
+            Box::new(GeneralizedBinary::new(weight, location, ratio).expect("in range"))
         };
         let shorts = [
             check(&data, &[weight, location], |at| binary(at.map(|at| at[0]), at.map(|at| at[1]), Some(0.02))),
@@ -71,7 +71,9 @@ fn those_of_many_observations_too() {
         let (x, s) = simulate(seed, 12_000, 0.3, weight, |_, normal| 2.0 + 0.04 * normal);
         let data = Observations::new(&x, &s).expect("lengths agree");
         check(&data, &[rate], |at| Box::new(PointExponential::new(None, at.map(|at| at[0])).expect("in range")));
-        check(&data, &[location], |at| Box::new(Binary::new(None, at.map(|at| at[0]), Some(0.02)).expect("in range")));
+        check(&data, &[location], |at| {
+            Box::new(GeneralizedBinary::new(None, at.map(|at| at[0]), Some(0.02)).expect("in range"))
+        });
     }
 }
 
@@ -83,7 +85,7 @@ fn three_hyperparameters_at_once() {
         let axes = [Axis::linear(0.0, 1.0, 6), Axis::log(1e-2, 10.0, 50), Axis::log(1e-3, 1.0, 9)];
         worst = worst.max(check(&data, &axes, |at| {
             let at = |index: usize| at.map(|at| at[index]);
-            Box::new(Binary::new(at(0), at(1), at(2)).expect("in range"))
+            Box::new(GeneralizedBinary::new(at(0), at(1), at(2)).expect("in range"))
         }));
     }
     println!("short of brute force by at most {worst:e} an observation");
@@ -141,7 +143,7 @@ fn planted_hyperparameters_are_found() {
 
         let (x, s) = simulate(seed + 20, COUNT, 0.2, 0.3, |_, normal| 1.0 + 0.1 * normal);
         let data = Observations::new(&x, &s).expect("lengths agree");
-        let prior = estimate(Binary::new(None, None, None).expect("a family"), &data);
+        let prior = estimate(GeneralizedBinary::new(None, None, None).expect("a family"), &data);
         near(value(&*prior, "weight"), 0.3, 0.5 / root);
         near(value(&*prior, "location"), 1.0, 0.6 / root);
         near(value(&*prior, "ratio"), 0.1, 0.6 / root);

@@ -1,7 +1,7 @@
 //! Estimates of hyperparameters in other units, from degenerate data and from nothing but noise; what is refused.
 
 use crate::common::means::data_sets;
-use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, Observations, PointExponential, Shape};
+use nmu_core::prior::{Exponential, Family, Flat, GeneralizedBinary, Mixture, Observations, PointExponential, Shape};
 
 /// Every family with nothing given.
 fn families() -> Vec<Box<dyn Family>> {
@@ -9,8 +9,8 @@ fn families() -> Vec<Box<dyn Family>> {
         Box::new(Flat),
         Box::new(Exponential::new(None).expect("a family")),
         Box::new(PointExponential::new(None, None).expect("a family")),
-        Box::new(Binary::new(None, None, Some(0.02)).expect("a family")),
-        Box::new(Binary::new(None, None, None).expect("a family")),
+        Box::new(GeneralizedBinary::new(None, None, Some(0.02)).expect("a family")),
+        Box::new(GeneralizedBinary::new(None, None, None).expect("a family")),
         Box::new(Mixture::new(Shape::HalfNormal, None, None).expect("a family")),
         Box::new(Mixture::new(Shape::Exponential, None, None).expect("a family")),
     ]
@@ -102,8 +102,11 @@ fn without_signal_all_is_zero() {
 fn what_is_out_of_range_is_refused() {
     assert!(Exponential::new(Some(0.0)).is_err() && Exponential::new(Some(f64::NAN)).is_err());
     assert!(PointExponential::new(Some(1.1), None).is_err() && PointExponential::new(None, Some(-1.0)).is_err());
-    assert!(Binary::new(Some(-0.1), None, None).is_err() && Binary::new(None, Some(0.0), None).is_err());
-    assert!(Binary::new(None, None, Some(f64::INFINITY)).is_err());
+    assert!(
+        GeneralizedBinary::new(Some(-0.1), None, None).is_err()
+            && GeneralizedBinary::new(None, Some(0.0), None).is_err()
+    );
+    assert!(GeneralizedBinary::new(None, None, Some(f64::INFINITY)).is_err());
     let mixture = |scales: Option<&[f64]>, weights: Option<&[f64]>| {
         Mixture::new(Shape::HalfNormal, scales.map(<[f64]>::to_vec), weights.map(<[f64]>::to_vec))
     };

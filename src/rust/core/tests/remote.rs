@@ -1,16 +1,18 @@
 //! Matrices whose entries are elsewhere: fits are those of the same matrix here, to the bit, and what is lost is left out.
 
 use crate::common::{generator, matrix};
-use nmu_core::climb::{Climb, Rule};
-use nmu_core::deflate::{deflate, Deflation, Plan, Problem};
-use nmu_core::estimate::LawFamily;
-use nmu_core::fit::Trace;
-use nmu_core::noise::{Scales, Scatter, Shares};
-use nmu_core::parallel::Threads;
-use nmu_core::pass::answer;
+use nmu_core::deflation::{deflate, Deflation, Plan};
+use nmu_core::factor::Factor;
+use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::mle::remainder_update::RemainderPriorFamily;
+use nmu_core::noise::BoundSpec;
+use nmu_core::noise::{NoiseScales, NoiseStructure};
+use nmu_core::pass::serve_request;
+use nmu_core::residual::Problem;
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::standard_errors::standard_errors;
 use nmu_core::storage::{Dense, Masked, Remote, Storage};
-use nmu_core::uncertainty::standard_errors;
-use nmu_core::view::Factor;
+use nmu_core::trace::Trace;
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -65,19 +67,19 @@ impl Remote for Away<'_> {
         // All entries that count are those that the mask of the storage around this one leaves.
         let storage = Masked::new(self.entries);
         let answers: Vec<Vec<f64>> = (0..self.groups)
-            .flat_map(|group| answer(&storage, errand, cut(group)..cut(group + 1)).expect("a right errand"))
+            .flat_map(|group| serve_request(&storage, errand, cut(group)..cut(group + 1)).expect("a right errand"))
             .collect();
         assert!(answers.iter().map(Vec::len).eq(lengths.iter().copied()), "as many numbers as were announced");
         Some(answers)
     }
 }
 
-fn climb(family: LawFamily, scatter: Scatter) -> Climb<'static> {
-    let rule = Rule::Likelihood(Shares { floor: 0.01, cap: 3.0 }, vec![0.5, 1.0]);
-    Climb { rule, schedule: Vec::new(), family, scatter, tolerance: 1e-8, iterations: 60 }
+fn climb(family: RemainderPriorFamily, scatter: NoiseStructure) -> ModelFitter<'static> {
+    let rule = NoiseRule::Likelihood(BoundSpec { floor: 0.01, cap: 3.0 }, vec![0.5, 1.0]);
+    ModelFitter { rule, schedule: Vec::new(), family, scatter, tolerance: 1e-8, iterations: 60 }
 }
 
-fn fit(storage: &dyn Storage, symmetric: bool, climb: &Climb, count: usize) -> Deflation {
+fn fit(storage: &dyn Storage, symmetric: bool, climb: &ModelFitter, count: usize) -> Deflation {
     let problem = Problem { storage, symmetric, scale: 0.5 };
     let plan = Plan { refine: true, ..Plan::of(count) };
     deflate(&problem, plan, climb, Threads::new(1), &mut |_| ControlFlow::Continue(()))
@@ -87,18 +89,18 @@ fn fit(storage: &dyn Storage, symmetric: bool, climb: &Climb, count: usize) -> D
 fn told(found: &Deflation) -> String {
     let steps = |trace: &[Trace]| format!("{trace:?}");
     let fits: Vec<_> =
-        found.fits.iter().map(|fit| (&fit.factor, fit.noise, &fit.deviations, steps(&fit.trace))).collect();
-    let refit = found.refit.as_ref().map(|refit| (&refit.factors, refit.noise, steps(&refit.trace)));
+        found.fits.iter().map(|fit| (&fit.factor, fit.params, &fit.deviations, steps(&fit.trace))).collect();
+    let refit = found.refit.as_ref().map(|refit| (&refit.factors, refit.params, steps(&refit.trace)));
     format!("{fits:?} {refit:?}")
 }
 
 #[test]
 fn fits_are_those_of_the_same_matrix_here() {
-    let point = || LawFamily::PointExponential;
+    let point = || RemainderPriorFamily::PointExponential;
     let cases = [
-        (301, 301, true, climb(LawFamily::default(), Scatter::Even)),
-        (90, 600, false, climb(LawFamily::default(), Scatter::Rows)),
-        (60, 900, false, climb(point(), Scatter::Even)),
+        (301, 301, true, climb(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic)),
+        (90, 600, false, climb(RemainderPriorFamily::default(), NoiseStructure::ByRow)),
+        (60, 900, false, climb(point(), NoiseStructure::Homoscedastic)),
     ];
     for (nrow, ncol, symmetric, climb) in cases {
         let mut values = matrix(&mut generator(31), nrow, ncol, symmetric);
@@ -115,15 +117,15 @@ fn fits_are_those_of_the_same_matrix_here() {
 #[test]
 fn standard_errors_are_those_of_the_same_matrix_here() {
     let values = matrix(&mut generator(32), 70, 300, false);
-    let scales = Scales::entries(vec![1.5; values.len()]).expect("positive");
+    let scales = NoiseScales::entries(vec![1.5; values.len()]).expect("positive");
     let dense = Dense::from_columns(&values, 70, 300).expect("lengths agree");
-    let found = fit(&dense, false, &climb(LawFamily::default(), Scatter::Even), 2);
+    let found = fit(&dense, false, &climb(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic), 2);
     let factors: Vec<Factor> = found.fits.iter().map(|fit| fit.factor.clone()).collect();
-    let noise = found.fits[1].noise;
+    let params = found.fits[1].params;
     let errors = |storage: &dyn Storage| {
         let problem = Problem { storage, symmetric: false, scale: 0.5 };
         let view = problem.view(&[]);
-        format!("{:?}", standard_errors(&view.scattered(Some(&scales)), &factors, noise, Threads::new(1)))
+        format!("{:?}", standard_errors(&view.with_noise_scales(Some(&scales)), &factors, params, Threads::new(1)))
     };
     assert_eq!(errors(&Away::new(&values, 70, 4, usize::MAX)), errors(&dense));
 }
@@ -131,7 +133,7 @@ fn standard_errors_are_those_of_the_same_matrix_here() {
 #[test]
 fn what_was_found_before_entries_were_lost_is_kept_and_nothing_else() {
     let values = matrix(&mut generator(33), 301, 301, true);
-    let climb = climb(LawFamily::default(), Scatter::Even);
+    let climb = climb(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic);
     let whole = Away::new(&values, 301, 1, usize::MAX);
     let expected = fit(&whole, true, &climb, 2);
     let errands = whole.errands.load(Ordering::Relaxed);
@@ -163,7 +165,7 @@ fn scales_of_another_matrix_are_refused() {
     let dense = Dense::from_columns(&values, 20, 30).expect("lengths agree");
     let (rows, columns, entries) = ([1.0; 20], [2.0; 30], [1.5; 600]);
     for scales in [[&[][..], &[], &[]], [&rows, &columns, &[]], [&[], &[], &entries]] {
-        assert!(answer(&dense, &errand(20, 30, scales), 0..1).is_ok());
+        assert!(serve_request(&dense, &errand(20, 30, scales), 0..1).is_ok());
     }
     for scales in [
         [&rows[..], &[][..], &[][..]],
@@ -173,7 +175,7 @@ fn scales_of_another_matrix_are_refused() {
         [&[], &[], &entries[..599]],
         [&rows, &columns, &entries],
     ] {
-        assert!(answer(&dense, &errand(20, 30, scales), 0..1).is_err());
+        assert!(serve_request(&dense, &errand(20, 30, scales), 0..1).is_err());
     }
 }
 
@@ -182,6 +184,6 @@ fn an_errand_for_another_matrix_is_refused() {
     let values = matrix(&mut generator(34), 20, 20, false);
     let dense = Dense::from_columns(&values, 20, 20).expect("lengths agree");
     for errand in [&[][..], &[2.0, 1.0], &[2.0, 1.0, 0.0, 1.0, 5.0, 3.0, 1.0], &[f64::NAN; 40]] {
-        assert!(answer(&dense, errand, 0..1).is_err());
+        assert!(serve_request(&dense, errand, 0..1).is_err());
     }
 }

@@ -1,13 +1,13 @@
 //! The pass over a sparse matrix against that over the same matrix, dense.
 
 use crate::common::{close, generator, uniform};
-use nmu_core::certify::{certificate, Certificate};
-use nmu_core::deflate::Problem;
-use nmu_core::noise::Noise;
-use nmu_core::parallel::Threads;
-use nmu_core::pass::{product, sweep, Depth, Model, Question, Sweep};
+use nmu_core::factor::Factor;
+use nmu_core::noise::ResidualParams;
+use nmu_core::pass::{product, sweep, Model, PassLevel, PassOutput, PassSpec};
+use nmu_core::residual::{Problem, ResidualView};
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::{Dense, Masked, Sparse, Storage, TOLERANCE};
-use nmu_core::view::{Factor, View};
+use nmu_core::underapprox::{certificate, Certificate};
 use rand::Rng;
 
 /// A matrix by columns and its compressed columns.
@@ -86,10 +86,10 @@ fn loadings(length: usize, share: f64, seed: u64) -> Vec<f64> {
 }
 
 fn factor(nrow: usize, ncol: Option<usize>, share: f64, seed: u64) -> Factor {
-    Factor { d: 1.7, u: loadings(nrow, share, seed), v: ncol.map(|ncol| loadings(ncol, share, seed + 1)) }
+    Factor::new(1.7, &loadings(nrow, share, seed), ncol.map(|ncol| loadings(ncol, share, seed + 1)).as_deref())
 }
 
-fn same(found: &Sweep, expected: &Sweep, noise: Noise, what: &str) {
+fn same(found: &PassOutput, expected: &PassOutput, params: ResidualParams, what: &str) {
     const TOLERANCE: f64 = 1e-11;
     let pairs = [
         (&found.products.rows, &expected.products.rows),
@@ -101,9 +101,9 @@ fn same(found: &Sweep, expected: &Sweep, noise: Noise, what: &str) {
         assert!(close(found, expected, TOLERANCE), "{what}, margin {index}");
     }
     let count = expected.sums.count;
-    let sums = |sweep: &Sweep| {
+    let sums = |sweep: &PassOutput| {
         let sums = sweep.sums;
-        let slopes = nmu_core::estimate::likelihood::Slopes::new(&sums, noise);
+        let slopes = nmu_core::noise_derivatives::NoiseDerivatives::new(&sums, params);
         vec![
             sums.count,
             sums.mean_b,
@@ -112,7 +112,7 @@ fn same(found: &Sweep, expected: &Sweep, noise: Noise, what: &str) {
             sums.maximum,
             sums.residual_mean() * sums.count,
             sums.residual_variance() * sums.count,
-            sums.log_likelihood(noise),
+            sums.log_likelihood(params),
             slopes.gradient[0],
             slopes.gradient[1],
             slopes.hessian[0],
@@ -122,7 +122,7 @@ fn same(found: &Sweep, expected: &Sweep, noise: Noise, what: &str) {
     };
     for (index, (found, expected)) in sums(found).into_iter().zip(sums(expected)).enumerate() {
         // Derivatives are differences of sums that are about as large as the number of entries times (λσ)².
-        let scale = expected.abs().max(count * (noise.lambda * noise.sigma).powi(2).max(1.0));
+        let scale = expected.abs().max(count * (params.lambda * params.sigma).powi(2).max(1.0));
         assert!((found - expected).abs() <= 1e-12 * scale, "{what}, sum {index}: {found} {expected}");
     }
 }
@@ -135,24 +135,24 @@ fn powers_of_overlapping_loadings_tell_what_zeros_yield() {
         let both = Both::new(nrow, ncol, symmetric, 6);
         let (dense, sparse) = (both.dense(), both.sparse());
         let columns = (!symmetric).then_some(ncol);
-        for (taken, lambda, sigma) in [(1, 3.0, 2.0), (4, 0.4, 3.0), (6, 20.0, 1.5)] {
-            let noise = Noise { lambda, sigma };
-            let before: Vec<Factor> = (0..taken).map(|k| factor(nrow, columns, 0.9, 40 + k)).collect();
+        for (subtracted, lambda, sigma) in [(1, 3.0, 2.0), (4, 0.4, 3.0), (6, 20.0, 1.5)] {
+            let params = ResidualParams { lambda, sigma };
+            let before: Vec<Factor> = (0..subtracted).map(|k| factor(nrow, columns, 0.9, 40 + k)).collect();
             let model = factor(nrow, columns, 0.9, 50);
-            let depth = Depth::Curvature;
-            let question = Question { row_weights: &model.u, column_weights: model.v(), shift: 1.0 / lambda, depth };
+            let depth = PassLevel::Curvature;
+            let question = PassSpec { row_weights: model.u(), column_weights: model.v(), shift: 1.0 / lambda, depth };
             let of = |storage: &dyn Storage, threads| {
-                let view = View::new(storage, &before, symmetric);
-                sweep(&view, Model { factor: &model, noise }, &question, Threads::new(threads))
+                let view = ResidualView::new(storage, &before, symmetric);
+                sweep(&view, Model { factor: &model, params }, &question, Threads::new(threads))
             };
             let found = of(&sparse, 1);
-            same(&found, &of(&dense, 1), noise, &format!("symmetric {symmetric}, {taken} taken"));
+            same(&found, &of(&dense, 1), params, &format!("symmetric {symmetric}, {subtracted} taken"));
             assert_eq!(found, of(&sparse, 2));
         }
     }
 }
 
-const NOISE: Noise = Noise { lambda: 2.0, sigma: 0.3 };
+const NOISE: ResidualParams = ResidualParams { lambda: 2.0, sigma: 0.3 };
 
 #[test]
 fn a_sweep_is_that_of_the_dense_matrix() {
@@ -161,24 +161,24 @@ fn a_sweep_is_that_of_the_dense_matrix() {
         let both = Both::new(nrow, ncol, symmetric, 5);
         let (dense, sparse) = (both.dense(), both.sparse());
         let columns = (!symmetric).then_some(ncol);
-        for taken in 0..3 {
+        for subtracted in 0..3 {
             for share in [1.0, 0.3, 0.0] {
-                let before: Vec<Factor> = (0..taken).map(|k| factor(nrow, columns, share, 20 + k)).collect();
+                let before: Vec<Factor> = (0..subtracted).map(|k| factor(nrow, columns, share, 20 + k)).collect();
                 let model = factor(nrow, columns, share, 10);
                 let (p, q) = (loadings(nrow, 0.8, 30), loadings(ncol, 0.8, 31));
                 let q = if symmetric { &p } else { &q };
-                for depth in [Depth::Expectation, Depth::Likelihood, Depth::Curvature] {
-                    let question = Question { row_weights: &p, column_weights: q, shift: 0.4, depth };
+                for depth in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
+                    let question = PassSpec { row_weights: &p, column_weights: q, shift: 0.4, depth };
                     let of = |storage: &dyn Storage, threads| {
-                        let view = View::new(storage, &before, symmetric).in_units(0.5);
-                        sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(threads))
+                        let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
+                        sweep(&view, Model { factor: &model, params: NOISE }, &question, Threads::new(threads))
                     };
-                    let what = format!("symmetric {symmetric}, {taken} taken, share {share}, {depth:?}");
+                    let what = format!("symmetric {symmetric}, {subtracted} taken, share {share}, {depth:?}");
                     let found = of(&sparse, 1);
                     same(&found, &of(&dense, 1), NOISE, &what);
                     assert_eq!(found, of(&sparse, 3), "{what}");
                 }
-                let view = |storage| View::new(storage, &before, symmetric).in_units(0.5);
+                let view = |storage| ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
                 let of = |storage| product(&view(storage), &p, q, Threads::new(2));
                 let (found, expected) = (of(&sparse), of(&dense));
                 assert!(close(&found.rows, &expected.rows, 1e-12));
@@ -217,22 +217,23 @@ fn missing_entries_and_a_missing_diagonal_do_not_count() {
             }
             let sparse = if hollow { both.sparse().without_diagonal() } else { both.sparse() };
             let dense = if hollow { Masked::without_diagonal(both.dense()) } else { Masked::new(both.dense()) };
-            for taken in 0..3 {
-                let before: Vec<Factor> = (0..taken).map(|k| factor(nrow, columns, 0.5, 20 + k)).collect();
+            for subtracted in 0..3 {
+                let before: Vec<Factor> = (0..subtracted).map(|k| factor(nrow, columns, 0.5, 20 + k)).collect();
                 let model = factor(nrow, columns, 0.5, 10);
                 let (p, q) = (loadings(nrow, 0.8, 30), loadings(ncol, 0.8, 31));
                 let q = if symmetric { &p } else { &q };
-                let what = format!("symmetric {symmetric}, {taken} taken, hollow {hollow}");
-                for depth in [Depth::Expectation, Depth::Likelihood, Depth::Curvature] {
-                    let question = Question { row_weights: &p, column_weights: q, shift: 0.4, depth };
+                let what = format!("symmetric {symmetric}, {subtracted} taken, hollow {hollow}");
+                for depth in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
+                    let question = PassSpec { row_weights: &p, column_weights: q, shift: 0.4, depth };
                     let of = |storage: &dyn Storage| {
-                        let view = View::new(storage, &before, symmetric).in_units(0.5);
-                        sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(2))
+                        let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
+                        sweep(&view, Model { factor: &model, params: NOISE }, &question, Threads::new(2))
                     };
                     same(&of(&sparse), &of(&dense), NOISE, &format!("{what}, {depth:?}"));
                 }
-                let of =
-                    |storage| product(&View::new(storage, &before, symmetric).in_units(0.5), &p, q, Threads::new(2));
+                let of = |storage| {
+                    product(&ResidualView::new(storage, &before, symmetric).scaled_by(0.5), &p, q, Threads::new(2))
+                };
                 let (found, expected) = (of(&sparse), of(&dense));
                 assert!(close(&found.rows, &expected.rows, 1e-12), "{what}: products");
                 assert!(close(&found.columns, &expected.columns, 1e-12), "{what}: products");
@@ -249,7 +250,7 @@ fn missing_entries_and_a_missing_diagonal_do_not_count() {
 }
 
 /// The margins and sums of a sweep, and what each is to be compared with.
-fn sizes(sweep: &Sweep) -> Vec<(f64, f64)> {
+fn sizes(sweep: &PassOutput) -> Vec<(f64, f64)> {
     let margins = [&sweep.products.rows, &sweep.products.columns, &sweep.curvatures.rows, &sweep.curvatures.columns];
     let largest = |values: &[f64]| values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     let margins = margins.into_iter().flat_map(|values| values.iter().map(move |value| (*value, largest(values))));
@@ -257,7 +258,7 @@ fn sizes(sweep: &Sweep) -> Vec<(f64, f64)> {
     margins.chain(sums.map(|sum| (sum, sum.abs()))).collect()
 }
 
-fn largest_difference(found: &Sweep, expected: &Sweep) -> f64 {
+fn largest_difference(found: &PassOutput, expected: &PassOutput) -> f64 {
     let pairs = sizes(found).into_iter().zip(sizes(expected));
     pairs.map(|((found, _), (expected, size))| (found - expected).abs() / size).fold(0.0, f64::max)
 }
@@ -266,22 +267,22 @@ fn largest_difference(found: &Sweep, expected: &Sweep) -> f64 {
 fn interpolation_keeps_to_its_tolerance_however_far_factors_reach() {
     let (nrow, ncol) = (1500, 1200);
     let both = Both::new(nrow, ncol, false, 8);
-    for taken in 0..2 {
+    for subtracted in 0..2 {
         for reach in [1.0, 10.0, 100.0, 1000.0] {
             // The largest entry of a factor, in units of σ.
-            let random = &mut generator(taken + 50);
+            let random = &mut generator(subtracted + 50);
             let mut part = |length| uniform(random, length, 0.0, 1.0);
-            let mut new = || Factor { d: reach * NOISE.sigma, u: part(nrow), v: Some(part(ncol)) };
-            let (model, before) = (new(), vec![new(); taken as usize]);
+            let mut new = || Factor::new(reach * NOISE.sigma, &part(nrow), Some(&part(ncol)));
+            let (model, before) = (new(), vec![new(); subtracted as usize]);
             let question =
-                Question { row_weights: &model.u, column_weights: model.v(), shift: 0.4, depth: Depth::Curvature };
+                PassSpec { row_weights: model.u(), column_weights: model.v(), shift: 0.4, depth: PassLevel::Curvature };
             let of = |storage: &dyn Storage| {
-                let view = View::new(storage, &before, false);
-                sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(2))
+                let view = ResidualView::new(storage, &before, false);
+                sweep(&view, Model { factor: &model, params: NOISE }, &question, Threads::new(2))
             };
             let expected = of(&Tiles(both.sparse()));
-            let what = format!("{taken} taken, reach {reach}");
-            // Sums over all zeros lose some digits more to rounding than to interpolation.
+            let what = format!("{subtracted} taken, reach {reach}");
+            // PassStats over all zeros lose some digits more to rounding than to interpolation.
             let found = of(&both.sparse());
             let off = largest_difference(&found, &expected);
             assert!(off <= 20.0 * TOLERANCE, "{what}: {off:e}");
@@ -309,10 +310,10 @@ fn with_as_many_patterns_as_rows_all_entries_are_gone_over() {
         let columns = (!symmetric).then_some(ncol);
         let before: Vec<Factor> = (0..12).map(|k| factor(nrow, columns, 0.5, 60 + 2 * k)).collect();
         let model = factor(nrow, columns, 0.5, 90);
-        let question = Model { factor: &model, noise: NOISE }.question(Depth::Curvature);
+        let question = Model { factor: &model, params: NOISE }.question(PassLevel::Curvature);
         let of = |storage: &dyn Storage| {
-            let view = View::new(storage, &before, symmetric);
-            sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(1))
+            let view = ResidualView::new(storage, &before, symmetric);
+            sweep(&view, Model { factor: &model, params: NOISE }, &question, Threads::new(1))
         };
         assert_eq!(of(&both.sparse()), of(&Tiles(both.sparse())));
     }

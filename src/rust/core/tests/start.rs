@@ -1,18 +1,18 @@
 //! The leading singular pair, where it is easy and where it is not.
 
 use crate::common::{close, generator, matrix, uniform};
-use nmu_core::parallel::Threads;
-use nmu_core::start::leading_start;
+use nmu_core::init::leading_init;
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
-use nmu_core::view::View;
 use std::ops::ControlFlow;
 
 /// The start of a matrix given by columns.
 fn start(values: &[f64], nrow: usize, symmetric: bool) -> (Vec<f64>, Vec<f64>) {
     let storage = Dense::from_columns(values, nrow, values.len() / nrow).expect("lengths agree");
     let start =
-        leading_start(&View::new(&storage, &[], symmetric), Threads::new(1), &mut |_| ControlFlow::Continue(()));
-    (start.u, start.v)
+        leading_init(&ResidualView::new(&storage, &[], symmetric), Threads::new(1), &mut |_| ControlFlow::Continue(()));
+    (start.u().to_vec(), start.v().to_vec())
 }
 
 /// `Q diag(values) Qᵀ` with `Q` a Householder reflection, whose columns are known.

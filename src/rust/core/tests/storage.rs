@@ -1,17 +1,18 @@
 //! The contract of storages: each gives what the dense storage gives of the same entries, with NaN where they are missing.
 
 use crate::common::{close, generator, matrix, plain, uniform, Plain};
-use nmu_core::noise::Noise;
-use nmu_core::parallel::Threads;
-use nmu_core::pass::{sweep, Depth, Model, Question, Sweep};
+use nmu_core::factor::Factor;
+use nmu_core::noise::ResidualParams;
+use nmu_core::pass::{sweep, Model, PassLevel, PassOutput, PassSpec};
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::{Dense, Masked, Storage};
-use nmu_core::view::{Factor, View};
 
 /// Shapes of one tile and of many.
 const SHAPES: [(usize, usize, bool); 5] =
     [(1, 1, false), (9, 9, true), (40, 23, false), (301, 301, true), (90, 700, false)];
 
-const DEPTHS: [Depth; 3] = [Depth::Expectation, Depth::Likelihood, Depth::Curvature];
+const DEPTHS: [PassLevel; 3] = [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature];
 
 /// Every entry of a storage, column by column, read in pieces.
 fn entries(storage: &dyn Storage) -> Vec<f64> {
@@ -36,24 +37,24 @@ fn holds(storage: &dyn Storage, values: &[f64], symmetric: bool, name: &str) {
 
     let p = uniform(&mut generator(21), nrow, 0.0, 1.0);
     let q = if symmetric { p.clone() } else { uniform(&mut generator(22), ncol, 0.0, 1.0) };
-    let factor = Factor { d: 0.7, u: p.clone(), v: (!symmetric).then(|| q.clone()) };
-    let model = Model { factor: &factor, noise: Noise { lambda: 1.5, sigma: 0.4 } };
-    let view = View::new(storage, &[], symmetric);
+    let factor = Factor::new(0.7, &p, (!symmetric).then_some(&q[..]));
+    let model = Model { factor: &factor, params: ResidualParams { lambda: 1.5, sigma: 0.4 } };
+    let view = ResidualView::new(storage, &[], symmetric);
     for depth in DEPTHS {
-        let question = Question { row_weights: &p, column_weights: &q, shift: 0.2, depth };
+        let question = PassSpec { row_weights: &p, column_weights: &q, shift: 0.2, depth };
         let found = sweep(&view, model, &question, Threads::new(2));
-        let expected = plain(values, nrow, model, &p, &q, depth == Depth::Curvature);
+        let expected = plain(values, nrow, model, &p, &q, depth == PassLevel::Curvature);
         agrees(&found, &expected, symmetric, depth, name);
     }
 }
 
-fn agrees(found: &Sweep, expected: &Plain, symmetric: bool, depth: Depth, name: &str) {
+fn agrees(found: &PassOutput, expected: &Plain, symmetric: bool, depth: PassLevel, name: &str) {
     let share = if symmetric { 0.5 } else { 1.0 };
     assert!(close(&found.products.rows, &expected.rows, 1e-12), "{name}: products, {depth:?}");
     if !symmetric {
         assert!(close(&found.products.columns, &expected.columns, 1e-12), "{name}: column products, {depth:?}");
     }
-    if depth == Depth::Curvature {
+    if depth == PassLevel::Curvature {
         assert!(close(&found.curvatures.rows, &expected.row_curvatures, 1e-12), "{name}: curvatures");
     }
     let sums = &found.sums;

@@ -2,17 +2,19 @@
 //! half is what its file in `src/prior/` would hold; the second holds it to what every prior is held to.
 
 use crate::common::problems::problem;
-use crate::common::quadrature::{posterior, Part};
-use nmu_core::bayes::Stage;
-use nmu_core::climb::{Climb, Rule};
-use nmu_core::deflate::{deflate, Plan, Problem};
+use crate::common::quadrature::{posterior, FreeFactor};
+use nmu_core::deflation::{deflate, Plan};
 use nmu_core::error::Error;
-use nmu_core::estimate::LawFamily;
-use nmu_core::noise::{Scatter, Shares};
-use nmu_core::parallel::Threads;
+use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::mle::remainder_update::RemainderPriorFamily;
+use nmu_core::noise::BoundSpec;
+use nmu_core::noise::NoiseStructure;
 use nmu_core::prior::component::Component;
 use nmu_core::prior::{Family, Hyperparameter, Observations, Posterior, Prior};
+use nmu_core::residual::Problem;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
+use nmu_core::variational::PriorStage;
 use std::ops::ControlFlow;
 
 /// `g = N₊(0, sd²)`.
@@ -35,7 +37,7 @@ impl HalfNormal {
 
 impl Family for HalfNormal {
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
-        Box::new(Known { sd: self.sd.unwrap_or_else(|| likeliest(observations)) })
+        Box::new(Known { sd: self.sd.unwrap_or_else(|| fit_mle(observations)) })
     }
 }
 
@@ -66,7 +68,7 @@ impl Prior for Known {
 
 /// The `sd` at which `Σ ℓ(x_i, s_i)` is largest: the best of a grid, whose ends have the unit of the data, and then a search by
 /// thirds between its neighbours.
-fn likeliest(observations: &Observations) -> f64 {
+fn fit_mle(observations: &Observations) -> f64 {
     const STEP: f64 = 0.25;
     let value = |log_sd: f64| Known { sd: log_sd.exp() }.log_likelihood(observations);
     let least = observations.iter().fold(f64::INFINITY, |least, (_, s)| least.min(s));
@@ -92,7 +94,8 @@ fn posteriors_are_what_integration_finds() {
         let one = Observations::new(&[1.0], &[1.0]).expect("one observation");
         let prior = HalfNormal::new(Some(sd)).expect("a scale").estimate(&one);
         for x in [-12.0, -2.0, 0.0, 0.4, 5.0, 40.0] {
-            let (found, exact) = (prior.posterior(x, 1.3), posterior(&[(1.0, Part::Normal { mean: 0.0, sd })], x, 1.3));
+            let (found, exact) =
+                (prior.posterior(x, 1.3), posterior(&[(1.0, FreeFactor::Normal { mean: 0.0, sd })], x, 1.3));
             let pairs = [
                 (found.mean, exact.mean),
                 (found.second, exact.second),
@@ -128,11 +131,11 @@ fn fits_take_it() {
     let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
     let problem = Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 };
     let family = HalfNormal::new(None).expect("nothing given");
-    let climb = Climb {
-        rule: Rule::Likelihood(Shares { floor: 0.01, cap: 3.0 }, vec![1.0]),
-        schedule: vec![Stage { rows: &family, columns: &family }],
-        family: LawFamily::default(),
-        scatter: Scatter::Even,
+    let climb = ModelFitter {
+        rule: NoiseRule::Likelihood(BoundSpec { floor: 0.01, cap: 3.0 }, vec![1.0]),
+        schedule: vec![PriorStage { rows: &family, columns: &family }],
+        family: RemainderPriorFamily::default(),
+        scatter: NoiseStructure::Homoscedastic,
         tolerance: 1e-8,
         iterations: 1000,
     };

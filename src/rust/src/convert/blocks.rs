@@ -132,7 +132,7 @@ impl Remote for Blocks {
 
 fn answers(errand: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
     let send = eval_string("nmu:::block_answers").ok()?.as_function()?;
-    let found = List::try_from(send.call(pairlist!(errand = errand, tiles = lengths.len() as i32)).ok()?).ok()?;
+    let found = List::try_from(send.call(pairlist!(request = errand, tiles = lengths.len() as i32)).ok()?).ok()?;
     let found: Vec<Vec<f64>> = found.values().filter_map(|answer| answer.as_real_vector()).collect();
     found.iter().map(Vec::len).eq(lengths.iter().copied()).then_some(found)
 }

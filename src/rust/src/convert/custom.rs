@@ -54,13 +54,13 @@ impl fmt::Debug for CustomFamily {
 }
 
 /// `x` and `s` in the units of R.
-fn in_units(observations: &Observations, unit: f64) -> (Vec<f64>, Vec<f64>) {
+fn scaled_by(observations: &Observations, unit: f64) -> (Vec<f64>, Vec<f64>) {
     observations.iter().map(|(x, s)| (x / unit, s / unit)).unzip()
 }
 
 impl Family for CustomFamily {
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
-        let (x, s) = in_units(observations, self.unit);
+        let (x, s) = scaled_by(observations, self.unit);
         match self.failure.call(&self.estimate, pairlist!(x = x, s = s)) {
             Some(found) => Box::new(CustomPrior {
                 found,
@@ -94,7 +94,7 @@ impl CustomPrior {
     }
 
     fn ask(&self, observations: &Observations) -> Result<Vec<Posterior>, String> {
-        let (x, s) = in_units(observations, self.unit);
+        let (x, s) = scaled_by(observations, self.unit);
         let count = x.len();
         // A call would evaluate a `g` that is an expression; the list around it stays as it is.
         let arguments = pairlist!(x = x, s = s, found = self.found.clone());
@@ -109,7 +109,7 @@ impl CustomPrior {
             }
         };
         let (means, variances) = (column("mean")?, column("var")?);
-        let (zeros, log_marginals) = (column("zero")?, column("log_marginal")?);
+        let (zeros, log_marginals) = (column("lfsr")?, column("log_marginal")?);
         let posterior = |index: usize| {
             let (mean, variance) = (self.unit * means[index], self.unit * self.unit * variances[index]);
             Posterior {

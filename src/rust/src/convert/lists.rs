@@ -1,21 +1,24 @@
 //! What R is told.
 
-use super::prior::beliefs_list;
+use super::prior::posteriors_list;
 use extendr_api::prelude::*;
-use nmu_core::certify::Certificate;
-use nmu_core::choose::Candidate;
-use nmu_core::climb::Underapproximation;
-use nmu_core::deflate::Deflation;
+use nmu_core::deflation::Deflation;
 use nmu_core::em::Fit;
-use nmu_core::fit::{FactorFit, Refit, Status, Trace};
-use nmu_core::noise::{Bounds, Law, Noise};
-use nmu_core::project::Projection;
-use nmu_core::scan::Scan;
-use nmu_core::uncertainty::StandardErrors;
-use nmu_core::view::Factor;
+use nmu_core::factor::Factor;
+use nmu_core::fit::{FactorFit, Refit};
+use nmu_core::fitter::Underapproximation;
+use nmu_core::noise::{Bounds, ResidualParams};
+use nmu_core::predict::RowPrediction;
+use nmu_core::remainder_prior::RemainderPrior;
+use nmu_core::selection::Candidate;
+use nmu_core::standard_errors::StandardErrors;
+use nmu_core::storage::summary::Summary;
+use nmu_core::trace::{Status, Trace};
+use nmu_core::underapprox::Certificate;
+use nmu_core::vector::Contiguous;
 
-/// What [`nmu_core::scan`] found.
-pub(crate) fn scan_list(scan: &Scan) -> List {
+/// What [`nmu_core::storage::summary`] found.
+pub(crate) fn scan_list(scan: &Summary) -> List {
     list!(
         missing = scan.missing as f64,
         nan = scan.nan as f64,
@@ -33,9 +36,9 @@ fn status_name(status: Status) -> &'static str {
         Status::Converged => "converged",
         Status::Maxiter => "maxiter",
         Status::Stalled => "stalled",
-        Status::Refused => "refused",
+        Status::Refused => "rejected",
         Status::Null => "null",
-        Status::Noise => "lambda",
+        Status::NoEstimate => "lambda",
         Status::Interrupted => "interrupted",
     }
 }
@@ -56,14 +59,14 @@ fn status_unless(interrupted: bool, status: Status) -> &'static str {
 
 /// A fit of one factor.
 pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool, interrupted: bool) -> List {
-    let Fit { factor: Factor { d, u, v }, noise, trace: rows, status, .. } = fit;
+    let Fit { factor, params, trace: rows, status, .. } = fit;
     list!(
-        u = u,
-        v = or_null(v),
-        d = d,
+        u = factor.u(),
+        v = or_null(factor.v.as_ref().map(Contiguous::as_slice)),
+        d = factor.d,
         b = b,
-        lambda = noise.lambda,
-        sigma = noise.sigma,
+        lambda = params.lambda,
+        sigma = params.sigma,
         loglik = log_likelihoods(&rows, trace),
         iterations = rows.len() as i32,
         converged = status == Status::Converged && !interrupted,
@@ -72,10 +75,10 @@ pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool, interrupte
 }
 
 /// Which bound λ or σ ended at.
-fn bound_name(bounds: Option<Bounds>, noise: Noise) -> &'static str {
+fn bound_name(bounds: Option<Bounds>, params: ResidualParams) -> &'static str {
     match bounds {
-        Some(bounds) if bounds.lambda_active(noise) => "lambda",
-        Some(bounds) if bounds.sigma_active(noise) => "sigma",
+        Some(bounds) if bounds.lambda_active(params) => "lambda",
+        Some(bounds) if bounds.sigma_active(params) => "sigma",
         _ => "none",
     }
 }
@@ -97,23 +100,23 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64, interrupted: bool) -
     list!(
         fixed = factor_list(&fixed, scale),
         new = factor_list(&new, scale),
-        beliefs = beliefs_list(&fits.iter().map(|fit| fit.beliefs.as_ref()).collect::<Vec<_>>(), scale),
+        posteriors = posteriors_list(&fits.iter().map(|fit| fit.beliefs.as_ref()).collect::<Vec<_>>(), scale),
         nobs = count,
         path = list!(
             d = of_fits(&|fit| fit.factor.d / scale),
-            lambda = of_fits(&|fit| fit.noise.lambda * scale),
-            sigma = of_fits(&|fit| fit.noise.sigma / scale),
+            lambda = of_fits(&|fit| fit.params.lambda * scale),
+            sigma = of_fits(&|fit| fit.params.sigma / scale),
             loglik = of_fits(&|fit| fit.log_likelihood + fit.count * unit),
             elbo = found.elbos().iter().map(|elbo| elbo + count * unit).collect::<Vec<_>>(),
             iterations = fits.iter().map(|fit| fit.trace.len() as i32).collect::<Vec<_>>(),
             status = names(|fit| status_name(fit.status)),
-            bound = names(|fit| bound_name(fit.bounds, fit.noise)),
-            rung = of_fits(&|fit| fit.rung.unwrap_or(f64::NAN)),
+            bound = names(|fit| bound_name(fit.bounds, fit.params)),
+            ratio_floor = of_fits(&|fit| fit.ratio_floor.unwrap_or(f64::NAN)),
             se_log_lambda = errors(0),
             se_log_sigma = errors(1)
         ),
-        deviations = List::from_values(fits.iter().map(|fit| or_null(fit.deviations.clone()))),
-        laws = List::from_values(fits.iter().map(|fit| law_list(&fit.law, fit.noise, scale))),
+        noise_sd = List::from_values(fits.iter().map(|fit| or_null(fit.deviations.clone()))),
+        b_priors = List::from_values(fits.iter().map(|fit| law_list(&fit.law, fit.params, scale))),
         trace = list!(
             factor = rows.iter().map(|(factor, _)| *factor as i32 + 1).collect::<Vec<_>>(),
             trace = trace_list(rows.iter().map(|(_, row)| *row), count, scale)
@@ -130,9 +133,9 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64, interrupted: bool) -
 }
 
 /// The law of the remainder: weights, and means in the units of the matrix.
-fn law_list(law: &Law, noise: Noise, scale: f64) -> List {
+fn law_list(law: &RemainderPrior, params: ResidualParams, scale: f64) -> List {
     let (weights, means): (Vec<f64>, Vec<f64>) = law.parts().into_iter().unzip();
-    list!(weight = weights, mean = means.iter().map(|mean| mean / (noise.lambda * scale)).collect::<Vec<_>>())
+    list!(weight = weights, mean = means.iter().map(|mean| mean / (params.lambda * scale)).collect::<Vec<_>>())
 }
 
 /// All factors, refitted.
@@ -141,16 +144,16 @@ fn refit_list(refit: &Refit, scale: f64) -> List {
     let [se_log_lambda, se_log_sigma] = refit.slopes.standard_errors();
     list!(
         factors = factor_list(&factors, scale),
-        lambda = refit.noise.lambda * scale,
-        sigma = refit.noise.sigma / scale,
-        law = law_list(&refit.law, refit.noise, scale),
-        deviations = or_null(refit.deviations.clone()),
+        lambda = refit.params.lambda * scale,
+        sigma = refit.params.sigma / scale,
+        b_prior = law_list(&refit.law, refit.params, scale),
+        noise_sd = or_null(refit.deviations.clone()),
         loglik = refit.log_likelihood + refit.count * scale.ln(),
         elbo = refit.elbo + refit.count * scale.ln(),
-        beliefs = beliefs_list(&refit.beliefs.iter().map(Some).collect::<Vec<_>>(), scale),
+        posteriors = posteriors_list(&refit.beliefs.iter().map(Some).collect::<Vec<_>>(), scale),
         status = status_name(refit.status),
-        settled = refit.settled,
-        bound = bound_name(refit.bounds, refit.noise),
+        accepted = refit.accepted,
+        bound = bound_name(refit.bounds, refit.params),
         se_log_lambda = se_log_lambda,
         se_log_sigma = se_log_sigma,
         trace = trace_list(refit.trace.iter(), refit.count, scale)
@@ -188,8 +191,8 @@ pub(crate) fn certificate_list(certificate: &Certificate) -> List {
 fn factor_list(factors: &[&Factor], scale: f64) -> List {
     list!(
         d = factors.iter().map(|factor| factor.d / scale).collect::<Vec<_>>(),
-        u = loadings(factors, |factor| Some(&factor.u)),
-        v = loadings(factors, |factor| factor.v.as_deref())
+        u = loadings(factors, |factor| Some(factor.u())),
+        v = loadings(factors, |factor| factor.v.as_ref().map(Contiguous::as_slice))
     )
 }
 
@@ -200,13 +203,13 @@ fn trace_list<'a>(rows: impl Iterator<Item = &'a Trace>, count: f64, scale: f64)
         stage = rows.iter().map(|row| row.stage as i32).collect::<Vec<_>>(),
         loglik = of_rows(&|row| row.log_likelihood + count * scale.ln()),
         elbo = of_rows(&|row| row.elbo + count * scale.ln()),
-        lambda = of_rows(&|row| row.noise.lambda * scale),
-        sigma = of_rows(&|row| row.noise.sigma / scale)
+        lambda = of_rows(&|row| row.params.lambda * scale),
+        sigma = of_rows(&|row| row.params.sigma / scale)
     )
 }
 
 /// Loadings of new rows, each a column, in the units of the matrix, whose entries the core saw multiplied by `scale`.
-pub(crate) fn projection_list(rows: &[Projection], scale: f64, interrupted: bool) -> List {
+pub(crate) fn prediction_list(rows: &[RowPrediction], scale: f64, interrupted: bool) -> List {
     let unscaled: Vec<Vec<f64>> = rows.iter().map(|row| row.loadings.iter().map(|x| x / scale).collect()).collect();
     list!(
         loadings = loadings(&unscaled, |row| Some(row)),

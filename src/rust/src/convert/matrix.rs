@@ -3,9 +3,9 @@
 use super::blocks::Blocks;
 use super::{extent, Options};
 use extendr_api::prelude::*;
-use nmu_core::estimate::Notebook;
-use nmu_core::parallel::Threads;
-use nmu_core::scan::{scan, scan_sparse, Scan};
+use nmu_core::noise_estimators::Notebook;
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::storage::summary::{scan, summarize_sparse, Summary};
 use nmu_core::storage::{Dense, Masked, Sparse, Storage};
 
 /// A matrix of doubles that R holds: a plain one, one of class `dgCMatrix`, or one that it reads block by block.
@@ -29,7 +29,8 @@ impl Matrix {
     pub(crate) fn new(object: Robj) -> Result<Self, String> {
         if object.inherits("nmu_blocks") {
             let list = Options::from_object(object, "what reads the matrix")?;
-            let held = Held::Blocks(list.count_of("room")?, list.count_of("step")?, list.flag("spread")?);
+            let held =
+                Held::Blocks(list.count_of("block_length")?, list.count_of("chunk_ncol")?, list.flag("distributed")?);
             return Ok(Self { held, nrow: list.count_of("nrow")?, ncol: list.count_of("ncol")? });
         }
         let integers = |values: Robj| values.as_integer_vector().unwrap_or_default();
@@ -63,10 +64,10 @@ impl Matrix {
     }
 
     /// What is said of the matrix before a fit.
-    pub(crate) fn scan(&self) -> Result<Scan, String> {
+    pub(crate) fn scan(&self) -> Result<Summary, String> {
         Ok(match &self.held {
             Held::Dense(_) => scan(self.values()?, self.nrow),
-            Held::Sparse(slots) => scan_sparse(&self.sparse(slots)?),
+            Held::Sparse(slots) => summarize_sparse(&self.sparse(slots)?),
             Held::Blocks(..) => return Err("blocks are scanned one by one".to_string()),
         })
     }

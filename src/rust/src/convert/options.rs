@@ -2,19 +2,20 @@
 
 use super::Priors;
 use extendr_api::prelude::*;
-use nmu_core::bayes::Stage;
-use nmu_core::certify;
-use nmu_core::climb::{Climb, Rule};
-use nmu_core::deflate::{Count, Plan, Problem};
+use nmu_core::deflation::{Count, Plan};
 use nmu_core::em::Settings;
-use nmu_core::estimate::{Moments, Notebook};
-use nmu_core::noise::{Noise, Shares};
-use nmu_core::parallel::Threads;
-use nmu_core::project::Patience;
-use nmu_core::scan::power_of_two_near;
-use nmu_core::start::Start;
+use nmu_core::factor::Factor;
+use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::init::InitialLoadings;
+use nmu_core::noise::{BoundSpec, ResidualParams};
+use nmu_core::noise_estimators::{Moments, Notebook};
+use nmu_core::predict::StopRule;
+use nmu_core::residual::{Problem, ResidualView};
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::storage::summary::power_of_two_near;
 use nmu_core::storage::Storage;
-use nmu_core::view::{Factor, View};
+use nmu_core::underapprox;
+use nmu_core::variational::PriorStage;
 
 /// The list of options that R sends, read by name.
 pub(crate) struct Options(List);
@@ -71,14 +72,14 @@ impl Options {
     }
 
     /// The settings of a climb of the likelihood, in units in which entries are multiplied by `scale`.
-    pub(crate) fn climb<'a>(&self, scale: f64, schedule: Vec<Stage<'a>>) -> Result<Climb<'a>, String> {
+    pub(crate) fn climb<'a>(&self, scale: f64, schedule: Vec<PriorStage<'a>>) -> Result<ModelFitter<'a>, String> {
         let rule = match self.text("rule")?.as_str() {
-            "mle" => Rule::Likelihood(self.shares()?, self.get("ladder")?),
-            "moments" => Rule::Alternate(&Moments, self.shares()?),
-            "fixed" => Rule::Fixed(self.noise(scale)?),
+            "mle" => NoiseRule::Likelihood(self.shares()?, self.get("ratio_floors")?),
+            "moments" => NoiseRule::Alternate(&Moments, self.shares()?),
+            "fixed" => NoiseRule::Fixed(self.noise(scale)?),
             other => return Err(format!("there is no rule {other}")),
         };
-        Ok(Climb {
+        Ok(ModelFitter {
             rule,
             schedule,
             family: self.family()?,
@@ -89,8 +90,8 @@ impl Options {
     }
 
     /// How long a climb goes on.
-    pub(crate) fn patience(&self) -> Result<Patience, String> {
-        Ok(Patience { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+    pub(crate) fn patience(&self) -> Result<StopRule, String> {
+        Ok(StopRule { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
     }
 
     /// What the quantities that a prior is for are multiplied by.
@@ -103,8 +104,8 @@ impl Options {
         Priors::new(&self.get::<List>(name)?, unit)
     }
 
-    fn shares(&self) -> Result<Shares, String> {
-        Ok(Shares { floor: self.get("floor")?, cap: self.get("cap")? })
+    fn shares(&self) -> Result<BoundSpec, String> {
+        Ok(BoundSpec { floor: self.get("floor")?, cap: self.get("cap")? })
     }
 
     pub(crate) fn threads(&self) -> Result<Threads, String> {
@@ -117,9 +118,9 @@ impl Options {
     }
 
     /// The settings of a certified underapproximation.
-    pub(crate) fn certify(&self) -> Result<certify::Settings, String> {
-        let settings = certify::Settings::new(self.count_of("K")?);
-        Ok(if self.flag("refine")? { settings } else { certify::Settings { rounds: 0, exchanges: 0, ..settings } })
+    pub(crate) fn certify(&self) -> Result<underapprox::Settings, String> {
+        let settings = underapprox::Settings::new(self.count_of("K")?);
+        Ok(if self.flag("refine")? { settings } else { underapprox::Settings { rounds: 0, exchanges: 0, ..settings } })
     }
 
     /// The matrix in `storage`, in units in which its entries are multiplied by `scale`.
@@ -132,33 +133,33 @@ impl Options {
         &self,
         problem: &Problem,
         factors: &[Factor],
-        ask: impl FnOnce(&View, Noise) -> T,
+        ask: impl FnOnce(&ResidualView, ResidualParams) -> T,
     ) -> Result<T, String> {
-        let (law, scales, noise) = (self.law()?, self.scales()?, self.noise(problem.scale)?);
-        let view = problem.view(factors).under(law);
-        Ok(ask(&view.scattered(scales.as_ref()), noise))
+        let (law, scales, params) = (self.law()?, self.scales()?, self.noise(problem.scale)?);
+        let view = problem.view(factors).with_remainder_prior(law);
+        Ok(ask(&view.with_noise_scales(scales.as_ref()), params))
     }
 
     /// What to look for and what is known, in units in which entries are multiplied by `scale`.
     pub(crate) fn plan(&self, scale: f64) -> Result<Plan, String> {
         let count = self.count_of("K")?;
-        let starts = self.factors("starts", scale)?;
+        let starts = self.factors("init", scale)?;
         Ok(Plan {
             fixed: self.factors("fixed", scale)?,
             kept: self.factors("kept", scale)?,
-            kept_noise: self.kept_noise(scale)?,
-            starts: starts.iter().map(|start| Start::new(&start.u, start.v())).collect(),
+            kept_params: self.kept_params(scale)?,
+            starts: starts.iter().map(|start| InitialLoadings::new(start.u(), start.v())).collect(),
             count: if self.flag("choose")? { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: self.flag("refine")?,
         })
     }
 
     /// The user's start; `None` where there is none.
-    pub(crate) fn start(&self) -> Result<Option<Start>, String> {
+    pub(crate) fn start(&self) -> Result<Option<InitialLoadings>, String> {
         let (u, v): (Option<Vec<f64>>, Option<Vec<f64>>) = (self.get("u")?, self.get("v")?);
         Ok(match (u, v) {
-            (Some(u), Some(v)) => Some(Start::new(&u, &v)),
-            (Some(u), None) => Some(Start::new(&u, &u)),
+            (Some(u), Some(v)) => Some(InitialLoadings::new(&u, &v)),
+            (Some(u), None) => Some(InitialLoadings::new(&u, &u)),
             _ => None,
         })
     }
@@ -167,7 +168,7 @@ impl Options {
     pub(crate) fn settings<'a>(&self, estimator: &'a Notebook) -> Result<Settings<'a>, String> {
         let rounds = self.count_of("rounds")?;
         Ok(Settings {
-            noise: Noise { lambda: self.get("lambda")?, sigma: self.get("sigma")? },
+            params: ResidualParams { lambda: self.get("lambda")?, sigma: self.get("sigma")? },
             estimator: (rounds > 0).then_some(estimator),
             rounds: rounds.max(1),
             iterations: self.count_of("maxiter")?,

@@ -3,11 +3,12 @@
 use super::custom::{CustomFamily, Failure};
 use super::{Columns, Options};
 use extendr_api::prelude::*;
-use nmu_core::bayes::{Belief, Beliefs, Stage};
-use nmu_core::cancel::check;
+use nmu_core::posterior::{FactorPosterior, LoadingPosterior};
 use nmu_core::prior::{
-    Binary, Exponential, Family, Flat, Maximum, Mixture, Observations, PointExponential, Prior, Shape,
+    Exponential, Family, Flat, GeneralizedBinary, Maximum, Mixture, Observations, PointExponential, Prior, Shape,
 };
+use nmu_core::runtime::cancel::check;
+use nmu_core::variational::PriorStage;
 
 /// The priors of a schedule. R's errors cannot pass through the core: where one of its functions failed, what the core
 /// found is of no use, and [`Priors::check`] says why.
@@ -26,9 +27,9 @@ impl Priors {
     }
 
     /// The stages of a schedule, of which these are the priors of the rows.
-    pub(crate) fn with<'a>(&'a self, columns: &'a Self) -> Vec<Stage<'a>> {
+    pub(crate) fn with<'a>(&'a self, columns: &'a Self) -> Vec<PriorStage<'a>> {
         let pairs = self.families.iter().zip(&columns.families);
-        pairs.map(|(rows, columns)| Stage { rows: rows.as_ref(), columns: columns.as_ref() }).collect()
+        pairs.map(|(rows, columns)| PriorStage { rows: rows.as_ref(), columns: columns.as_ref() }).collect()
     }
 
     /// Whether a function of R failed.
@@ -53,7 +54,7 @@ fn family(options: &Options, unit: f64, failure: &Failure) -> Result<Box<dyn Fam
         "maximum" => Box::new(Maximum),
         "exponential" => Box::new(Exponential::new(rate()?).map_err(told)?),
         "point_exponential" => Box::new(PointExponential::new(number("weight")?, rate()?).map_err(told)?),
-        "binary" => Box::new(Binary::new(number("weight")?, location()?, number("ratio")?).map_err(told)?),
+        "binary" => Box::new(GeneralizedBinary::new(number("weight")?, location()?, number("ratio")?).map_err(told)?),
         "mixture" => {
             let scales: Option<Vec<f64>> = options.get("scales")?;
             let scales = scales.map(|scales| scales.iter().map(|scale| scale * unit).collect());
@@ -91,7 +92,7 @@ pub(crate) fn hyperparameter_list(prior: &dyn Prior, unit: f64) -> List {
 }
 
 /// The observations of which the posteriors are held at a time.
-const MOST_HELD: usize = 1 << 16;
+const MAX_HELD: usize = 1 << 16;
 
 /// Writes what a prior says of each observation, in the units of the core: mean, second moment, variance, the probability
 /// of zero, and the log of the marginal density.
@@ -102,7 +103,7 @@ pub(crate) fn write_posteriors(
     columns: &mut Columns<5>,
 ) -> Result<(), String> {
     let mut slots = columns.slots();
-    for (x, s) in x.chunks(MOST_HELD).zip(s.chunks(MOST_HELD)) {
+    for (x, s) in x.chunks(MAX_HELD).zip(s.chunks(MAX_HELD)) {
         check();
         let observations = Observations::new(x, s).map_err(|error| error.to_string())?;
         for of in prior.posteriors(&observations) {
@@ -118,22 +119,22 @@ pub(crate) fn normal_means_list(prior: &dyn Prior, columns: Columns<5>, unit: f6
     list!(
         hyperparameters = hyperparameter_list(prior, unit),
         mean = mean,
-        second = second,
+        second_moment = second,
         var = var,
-        zero = zero,
+        lfsr = zero,
         log_marginal = log_marginal
     )
 }
 
 /// What is believed of the loadings of each factor, in units of the norm of their means, in which R has them.
-pub(crate) fn beliefs_list(beliefs: &[Option<&Beliefs>], scale: f64) -> Robj {
+pub(crate) fn posteriors_list(beliefs: &[Option<&FactorPosterior>], scale: f64) -> Robj {
     if beliefs.iter().all(Option::is_none) {
         return ().into();
     }
-    let side = |of: fn(&Beliefs) -> Option<&Belief>| {
-        let factor = |beliefs: &Option<&Beliefs>| -> Robj {
+    let side = |of: fn(&FactorPosterior) -> Option<&LoadingPosterior>| {
+        let factor = |beliefs: &Option<&FactorPosterior>| -> Robj {
             beliefs
-                .and_then(|beliefs| of(beliefs).map(|belief| belief_list(belief, beliefs, scale).into()))
+                .and_then(|beliefs| of(beliefs).map(|belief| posterior_list(belief, beliefs, scale).into()))
                 .unwrap_or_default()
         };
         List::from_values(beliefs.iter().map(factor))
@@ -141,15 +142,15 @@ pub(crate) fn beliefs_list(beliefs: &[Option<&Beliefs>], scale: f64) -> Robj {
     list!(rows = side(|beliefs| Some(&beliefs.rows)), columns = side(|beliefs| beliefs.columns.as_ref())).into()
 }
 
-fn belief_list(belief: &Belief, beliefs: &Beliefs, scale: f64) -> List {
+fn posterior_list(belief: &LoadingPosterior, beliefs: &FactorPosterior, scale: f64) -> List {
     let norm = belief.norm();
     let deviation = |variance: &f64| if norm > 0.0 { variance.sqrt() / norm } else { 0.0 };
     let even = beliefs.even_norm();
     let unit = if even > 0.0 { scale.sqrt() * norm / even } else { scale.sqrt() };
     list!(
         sd = belief.variance.iter().map(deviation).collect::<Vec<f64>>(),
-        zero = belief.zero.clone(),
+        lfsr = belief.zero.clone(),
         hyperparameters = hyperparameter_list(belief.prior(), unit),
-        divergence = belief.divergence
+        kl = belief.kl
     )
 }

@@ -6,7 +6,7 @@
 //! zero           ℓ = log N₀
 //!
 //! Exp(rate)      κ = rate s,  z = t − κ           posterior N(x − κs, s²) truncated
-//!                ℓ = log rate + κ²/2 − κt + log Φ(z), the EMG density of crate::emg
+//!                ℓ = log rate + κ²/2 − κt + log Φ(z), the EMG density of crate::distributions::emg
 //!                ∂ℓ/∂ log scale = κB − 1 = tB − E[(w/s)²]
 //!
 //! N₊(m, τ²)      r² = s² + τ²,  p = s/r,  q = τ/r,  d = (x − m)/r
@@ -22,9 +22,9 @@
 //! that tells components apart. Each is computed by itself, since `−½d² − ½z² = −½t² − ½(m/τ)²` exactly (and
 //! `κ²/2 − κt = ½z² − ½t²`).
 
-use crate::emg;
-use crate::noise::Noise;
-use crate::normal::{truncated, Truncated, HALF_LOG_TAU};
+use crate::distributions::emg;
+use crate::distributions::mills::{truncated, TruncatedMoments, HALF_LOG_TAU};
+use crate::noise::ResidualParams;
 
 /// One component of a prior.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +45,7 @@ pub enum Component {
 pub struct TruncatedNormal {
     mean: f64,
     sd: f64,
-    above: Truncated,
+    above: TruncatedMoments,
 }
 
 /// What one component makes of one observation.
@@ -126,7 +126,7 @@ fn explain_exponential(t: f64, s: f64, kappa: f64) -> Explained {
         mean: s * unit.mean,
         second: s * s * unit.second,
         variance: s * s * unit.variance,
-        log_marginal: emg::log_density(t, Noise { lambda: kappa, sigma: 1.0 }),
+        log_marginal: emg::log_density(t, ResidualParams { lambda: kappa, sigma: 1.0 }),
         log_ratio,
         scale_slope: if z < 0.0 { t * unit.mean - unit.second } else { kappa * unit.mean - 1.0 },
         width_slope: 0.0,

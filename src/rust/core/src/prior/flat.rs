@@ -1,7 +1,7 @@
 //! No preference among the nonnegative: the improper uniform prior.
 
-use super::{Family, Hyperparameter, Observations, Posterior, Prior};
-use crate::normal::truncated;
+use crate::distributions::mills::truncated;
+use crate::prior::{Family, Hyperparameter, Observations, Posterior, Prior};
 
 /// `g(w) = 1` for `w ≥ 0`.
 ///

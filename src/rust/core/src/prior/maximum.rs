@@ -1,7 +1,7 @@
 //! No prior: each `w ≥ 0` where its likelihood is largest.
 
-use super::{Family, Hyperparameter, Observations, Posterior, Prior};
-use crate::normal::HALF_LOG_TAU;
+use crate::distributions::mills::HALF_LOG_TAU;
+use crate::prior::{Family, Hyperparameter, Observations, Posterior, Prior};
 
 /// The point `max(x, 0)`, certain, at no cost: a fit with it maximises the likelihood.
 ///

@@ -1,10 +1,10 @@
 //! Half-normals or exponentials on a grid of scales: any prior that falls from 0, near enough.
 
-use super::component::Component;
-use super::estimated::{relative_marginals, Estimated};
-use super::weights::best_weights;
-use super::{Family, Hyperparameter, Observations, Prior};
 use crate::error::Error;
+use crate::optim::mixture_weights::best_weights;
+use crate::prior::component::Component;
+use crate::prior::component_mixture::{relative_marginals, ComponentMixture};
+use crate::prior::{Family, Hyperparameter, Observations, Prior};
 use std::f64::consts::SQRT_2;
 
 /// What is mixed.
@@ -83,7 +83,7 @@ impl Family for Mixture {
             weights.iter().copied().zip(scales.iter().map(|&scale| self.shape.component(scale))).collect();
         let hyperparameters =
             vec![Hyperparameter::new("scales", scales, 1), Hyperparameter::new("weights", weights, 0)];
-        Box::new(Estimated::new(parts, hyperparameters))
+        Box::new(ComponentMixture::new(parts, hyperparameters))
     }
 }
 
@@ -94,7 +94,7 @@ const LEAST: f64 = 0.1;
 const SHORT: f64 = 8.0;
 
 /// What a grid may have beside 0; beyond, it is coarser.
-const MOST_SCALES: f64 = 48.0;
+const MAX_SCALES: f64 = 48.0;
 
 /// The grid of Stephens (2017): 0, and from a tenth of the least `s` to `2 √(x² − s²)` at the largest in steps of `√2`.
 fn grid(observations: &Observations) -> Vec<f64> {
@@ -102,7 +102,7 @@ fn grid(observations: &Observations) -> Vec<f64> {
     let excess = |(x, s): (f64, f64)| if x > s { 2.0 * (x - s).sqrt() * (x + s).sqrt() } else { 0.0 };
     let most = observations.iter().map(excess).fold(0.0, f64::max).max(SHORT * least);
     let span = (most / least).ln();
-    let steps = (span / SQRT_2.ln()).ceil().clamp(1.0, MOST_SCALES - 1.0);
+    let steps = (span / SQRT_2.ln()).ceil().clamp(1.0, MAX_SCALES - 1.0);
     let scale = |index: usize| least * (span * index as f64 / steps).exp();
     std::iter::once(0.0).chain((0..=steps as usize).map(scale)).collect()
 }

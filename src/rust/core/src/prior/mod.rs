@@ -19,38 +19,36 @@
 //! | [`Maximum`] | none: `w` is where the likelihood is largest | none |
 //! | [`Exponential`] | `Exp(rate)` | rate |
 //! | [`PointExponential`] | `(1 − π) δ₀ + π Exp(rate)` | `π`, rate |
-//! | [`Binary`] | `(1 − π) δ₀ + π N₊(μ, (ρμ)²)` | `π`, `μ`, `ρ` |
+//! | [`GeneralizedBinary`] | `(1 − π) δ₀ + π N₊(μ, (ρμ)²)` | `π`, `μ`, `ρ` |
 //! | [`Mixture`] | `Σ π_k g_k`, half-normals or exponentials | scales, `π_k` |
 //!
 //! `N₊` is truncated to `[0, ∞)`. All but the first two are mixtures of the components in [`component`], put together in
 //! `estimated`. To add a family, implement [`Family`] in a file of its own; a prior that is no such mixture implements
 //! [`Prior`], too.
 
-mod binary;
 pub mod component;
-mod estimated;
-mod exponential;
-mod flat;
-mod maximum;
-mod mixture;
-mod observations;
-mod point_exponential;
-mod remainder;
-mod search;
-mod slab;
-mod weights;
+pub(crate) mod component_mixture;
+pub(crate) mod exponential;
+pub(crate) mod flat;
+pub(crate) mod generalized_binary;
+pub(crate) mod maximum;
+pub(crate) mod mixture;
+pub(crate) mod observations;
+pub(crate) mod point_exponential;
+pub(crate) mod profile_likelihood;
+pub(crate) mod remainder;
 
-pub use binary::Binary;
 pub use exponential::Exponential;
 pub use flat::Flat;
+pub use generalized_binary::GeneralizedBinary;
 pub use maximum::Maximum;
 pub use mixture::{Mixture, Shape};
 pub use observations::Observations;
 pub use point_exponential::PointExponential;
 pub use remainder::remainder;
 
+use crate::distributions::mills::HALF_LOG_TAU;
 use crate::error::Error;
-use crate::normal::HALF_LOG_TAU;
 use std::borrow::Cow;
 use std::fmt::Debug;
 
@@ -73,7 +71,7 @@ impl Posterior {
     /// `KL(q ‖ g) = E_q[log N(x | w, s²)] − ℓ`, where `E_q[log N] = −½ log(2πs²) − ((x − E[w])² + Var[w])/(2s²)`.
     ///
     /// Its absolute error is that of `ℓ`; of an improper prior it may be negative.
-    pub fn divergence(&self, x: f64, s: f64) -> f64 {
+    pub fn kl(&self, x: f64, s: f64) -> f64 {
         let (off, spread) = ((x - self.mean) / s, self.variance.sqrt() / s);
         -HALF_LOG_TAU - s.ln() - 0.5 * (off * off + spread * spread) - self.log_marginal
     }

@@ -1,7 +1,7 @@
 //! What is seen of the quantities that a prior is for.
 
 use crate::error::Error;
-use crate::parallel::Threads;
+use crate::runtime::parallel::Threads;
 use std::ops::Range;
 
 /// The pairs that a thread takes at a time.
@@ -43,24 +43,24 @@ impl<'a> Observations<'a> {
         self.x.iter().copied().zip(self.s.iter().copied())
     }
 
-    pub(super) fn threads(&self) -> Threads {
+    pub(crate) fn threads(&self) -> Threads {
         self.threads
     }
 
     /// `work` of each pair, in their order.
-    pub(super) fn map<T: Send>(&self, work: impl Fn(f64, f64) -> T + Sync) -> Vec<T> {
+    pub(crate) fn map<T: Send>(&self, work: impl Fn(f64, f64) -> T + Sync) -> Vec<T> {
         let run = |pairs: Range<usize>| pairs.map(|index| work(self.x[index], self.s[index])).collect::<Vec<_>>();
         self.pieces(run).into_iter().flatten().collect()
     }
 
     /// `work` of runs of pairs, in their order.
-    pub(super) fn pieces<T: Send>(&self, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    pub(crate) fn pieces<T: Send>(&self, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
         let count = self.x.len();
         self.threads.map(count.div_ceil(PIECE), |piece| work(piece * PIECE..((piece + 1) * PIECE).min(count)))
     }
 
     /// `work(0), …, work(jobs − 1)`, side by side, each of which goes over all the pairs that it is handed by itself.
-    pub(super) fn repeatedly<T: Send>(&self, jobs: usize, work: impl Fn(usize, Self) -> T + Sync) -> Vec<T> {
+    pub(crate) fn repeatedly<T: Send>(&self, jobs: usize, work: impl Fn(usize, Self) -> T + Sync) -> Vec<T> {
         let alone = self.on(Threads::new(1));
         let at_a_time = PIECE.div_ceil(self.x.len());
         let run = |turn: usize| {
@@ -72,29 +72,29 @@ impl<'a> Observations<'a> {
 
     /// At most `most` of the pairs, at even steps through all in the order of their `x`; `None` where there are no more
     /// than that. The largest and the least are among them.
-    pub(super) fn sample(&self, most: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+    pub(crate) fn sample(&self, most: usize) -> Option<(Vec<f64>, Vec<f64>)> {
         let count = self.x.len();
         if count <= most {
             return None;
         }
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by(|&one, &other| self.x[one].total_cmp(&self.x[other]));
-        let chosen = (0..most).map(|index| order[index * (count - 1) / (most - 1)]);
-        Some(chosen.map(|index| (self.x[index], self.s[index])).unzip())
+        let best_count = (0..most).map(|index| order[index * (count - 1) / (most - 1)]);
+        Some(best_count.map(|index| (self.x[index], self.s[index])).unzip())
     }
 
     /// The largest `x`.
-    pub(super) fn largest(&self) -> f64 {
+    pub(crate) fn largest(&self) -> f64 {
         self.x.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// The least `s`.
-    pub(super) fn least_deviation(&self) -> f64 {
+    pub(crate) fn least_deviation(&self) -> f64 {
         self.s.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
     /// The least of `s_i² / max(|x_i|, s_i)`: a prior whose scale is far below it is a point mass at 0 to all of them.
-    pub(super) fn least_scale(&self) -> f64 {
+    pub(crate) fn least_scale(&self) -> f64 {
         self.iter().map(|(x, s)| s / (x / s).abs().max(1.0)).fold(f64::INFINITY, f64::min)
     }
 }

@@ -1,12 +1,12 @@
 //! A point mass at 0 and an exponential: sparse loadings.
 
-use super::component::Component;
-use super::estimated::Estimated;
-use super::search::Point;
-use super::slab::{knots, Best, Slab};
-use super::{check_positive, check_probability, Family, Hyperparameter, Observations, Prior};
+use crate::distributions::mills::truncated;
 use crate::error::Error;
-use crate::normal::truncated;
+use crate::optim::scalar::Point;
+use crate::prior::component::Component;
+use crate::prior::component_mixture::ComponentMixture;
+use crate::prior::profile_likelihood::{knots, Best, SpikeSlab};
+use crate::prior::{check_positive, check_probability, Family, Hyperparameter, Observations, Prior};
 use std::f64::consts::LN_2;
 
 /// `g = (1 − weight) δ₀ + weight Exp(rate)`.
@@ -27,7 +27,7 @@ impl PointExponential {
 
 impl Family for PointExponential {
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
-        let slab = Slab { observations, weight: self.weight };
+        let slab = SpikeSlab { observations, weight: self.weight };
         let best = match self.rate {
             Some(rate) => slab.best_scale(Component::Exponential { rate }, &[0.0]),
             None => best_log_mean(slab),
@@ -36,7 +36,7 @@ impl Family for PointExponential {
         let rate = self.rate.unwrap_or_else(|| (-best.at).exp());
         let hyperparameters =
             vec![Hyperparameter::new("weight", vec![weight], 0), Hyperparameter::new("rate", vec![rate], -1)];
-        Box::new(Estimated::with_zero(weight, Component::Exponential { rate }, hyperparameters))
+        Box::new(ComponentMixture::with_zero(weight, Component::Exponential { rate }, hyperparameters))
     }
 }
 
@@ -45,7 +45,7 @@ impl Family for PointExponential {
 /// The best mean is `Σ γ_i E[w_i]/Σ γ_i`, an average of posterior means under the exponential. None of them exceeds
 /// that under the flat prior, so neither does the best mean. The likelihood changes slowly with its log, so knots a
 /// factor of 2 apart tell its hills from each other.
-pub(super) fn best_log_mean(slab: Slab) -> Point<Best> {
+pub(crate) fn best_log_mean(slab: SpikeSlab) -> Point<Best> {
     let flat = slab.observations.iter().map(|(x, s)| s * truncated(x / s).mean);
     let knots = knots(slab.observations, flat.fold(0.0, f64::max), |_| LN_2);
     slab.best_scale(Component::Exponential { rate: 1.0 }, &knots)

@@ -1,7 +1,7 @@
 //! A dense matrix in column-major order, as R holds it.
 
-use super::Storage;
 use crate::error::Error;
+use crate::storage::Storage;
 use std::ops::Range;
 
 /// A view of a dense matrix; nothing is copied.

@@ -1,6 +1,6 @@
 //! A matrix of which some entries do not count.
 
-use super::{Remote, Storage};
+use crate::storage::{Remote, Storage};
 use std::ops::Range;
 
 /// Another storage whose NaN entries are missing and, where asked, its diagonal as well, as covariance and kinship

@@ -7,6 +7,7 @@ mod dense;
 mod masked;
 mod remote;
 mod sparse;
+pub mod summary;
 
 pub use dense::Dense;
 pub use masked::Masked;

@@ -2,10 +2,10 @@
 //!
 //! Stored entries that are NaN are missing, and where asked the diagonal is, stored or not.
 
-use super::Storage;
-use crate::cancel;
 use crate::error::Error;
-use crate::scan::agree;
+use crate::runtime::cancel;
+use crate::storage::Storage;
+use crate::vector::agree;
 use std::ops::Range;
 
 /// Compressed sparse columns over slices that somebody else holds: R's own vectors, whose indices are `i32`.

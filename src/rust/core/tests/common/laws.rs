@@ -1,11 +1,13 @@
 //! Laws of the remainder, and the pass under them written out entry by entry.
 
-use nmu_core::noise::{Law, Noise, Scales};
+use nmu_core::factor::Factor;
+use nmu_core::noise::NoiseScales;
+use nmu_core::noise::ResidualParams;
 use nmu_core::prior::{Family, Mixture, Observations, Prior, Shape};
-use nmu_core::view::Factor;
+use nmu_core::remainder_prior::RemainderPrior;
 
 /// A point mass and one exponential, three of them, four far apart, and as many as there may be.
-pub(crate) fn laws() -> Vec<Law> {
+pub(crate) fn laws() -> Vec<RemainderPrior> {
     let parts: [&[(f64, f64)]; 4] = [
         &[(0.7, 0.0), (0.3, 1.0)],
         &[(0.5, 0.1), (0.3, 1.0), (0.2, 5.0)],
@@ -26,13 +28,13 @@ pub(crate) fn laws() -> Vec<Law> {
             (0.01, 200.0),
         ],
     ];
-    parts.iter().map(|parts| Law::new(parts.iter().copied()).expect("a law")).collect()
+    parts.iter().map(|parts| RemainderPrior::new(parts.iter().copied()).expect("a law")).collect()
 }
 
 /// The law as a prior of `b`.
-pub(crate) fn prior(law: &Law, noise: Noise) -> Box<dyn Prior> {
+pub(crate) fn prior(law: &RemainderPrior, params: ResidualParams) -> Box<dyn Prior> {
     let (weights, means): (Vec<f64>, Vec<f64>) = law.parts().into_iter().unzip();
-    let scales = means.iter().map(|mean| mean / noise.lambda).collect();
+    let scales = means.iter().map(|mean| mean / params.lambda).collect();
     let family = Mixture::new(Shape::Exponential, Some(scales), Some(weights)).expect("scales and weights");
     family.estimate(&Observations::new(&[1.0], &[1.0]).expect("one observation"))
 }
@@ -51,8 +53,14 @@ pub(crate) struct Plain {
 }
 
 /// That of a matrix by columns, NaN where an entry is missing.
-pub(crate) fn plain(values: &[f64], factor: &Factor, law: &Law, noise: Noise, scales: Option<&Scales>) -> Plain {
-    let (nrow, ncol) = (factor.u.len(), factor.v().len());
+pub(crate) fn plain(
+    values: &[f64],
+    factor: &Factor,
+    law: &RemainderPrior,
+    params: ResidualParams,
+    scales: Option<&NoiseScales>,
+) -> Plain {
+    let (nrow, ncol) = (factor.u.nrows(), factor.v().len());
     let mut sum = Plain {
         rows: vec![0.0; nrow],
         columns: vec![0.0; ncol],
@@ -61,7 +69,7 @@ pub(crate) fn plain(values: &[f64], factor: &Factor, law: &Law, noise: Noise, sc
         deviations: vec![0.0; nrow],
         ..Plain::default()
     };
-    let prior = prior(law, noise);
+    let prior = prior(law, params);
     for column in 0..ncol {
         for row in 0..nrow {
             let (p, q) = (factor.u[row], factor.v()[column]);
@@ -71,10 +79,10 @@ pub(crate) fn plain(values: &[f64], factor: &Factor, law: &Law, noise: Noise, sc
             }
             let s = match scales {
                 None => 1.0,
-                Some(Scales::Outer { rows, columns }) => rows[row] * columns[column],
-                Some(Scales::Entries(values)) => values[column * nrow + row],
+                Some(NoiseScales::Outer { rows, columns }) => rows[row] * columns[column],
+                Some(NoiseScales::Entries(values)) => values[column * nrow + row],
             };
-            let sigma = noise.sigma * s;
+            let sigma = params.sigma * s;
             let b = prior.posterior(x, sigma);
             let m = 1.0 - b.variance / (sigma * sigma);
             let square = ((x - b.mean).powi(2) + b.variance) / (sigma * sigma);

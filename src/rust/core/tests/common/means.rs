@@ -8,13 +8,13 @@ use rand_distr::{Exp1, StandardNormal};
 pub(crate) fn simulate(
     seed: u64,
     count: usize,
-    noise: f64,
+    params: f64,
     weight: f64,
     draw: impl Fn(f64, f64) -> f64,
 ) -> (Vec<f64>, Vec<f64>) {
     let mut generator = generator(seed);
     let one = |_| {
-        let s = noise * generator.random_range(0.5..2.0);
+        let s = params * generator.random_range(0.5..2.0);
         let on = generator.random_range(0.0..1.0) < weight;
         let w = draw(generator.sample(Exp1), generator.sample(StandardNormal));
         let e: f64 = generator.sample(StandardNormal);
@@ -27,9 +27,9 @@ pub(crate) fn simulate(
 pub(crate) fn data_sets() -> Vec<(Vec<f64>, Vec<f64>)> {
     let mut sets = Vec::new();
     for seed in 0..2 {
-        for (count, noise, weight) in [(50, 0.3, 0.3), (120, 1.0, 0.5), (200, 0.02, 0.9), (80, 3.0, 1.0)] {
-            sets.push(simulate(seed, count, noise, weight, |exponential, _| exponential));
-            sets.push(simulate(seed + 100, count, noise, weight, |_, normal| 2.0 + 0.04 * normal));
+        for (count, params, weight) in [(50, 0.3, 0.3), (120, 1.0, 0.5), (200, 0.02, 0.9), (80, 3.0, 1.0)] {
+            sets.push(simulate(seed, count, params, weight, |exponential, _| exponential));
+            sets.push(simulate(seed + 100, count, params, weight, |_, normal| 2.0 + 0.04 * normal));
         }
         sets.push(simulate(seed + 200, 60, 0.5, 0.0, |exponential, _| exponential));
     }

@@ -7,7 +7,7 @@ pub(crate) mod means;
 pub(crate) mod problems;
 pub(crate) mod quadrature;
 
-use nmu_core::normal::truncated;
+use nmu_core::distributions::mills::truncated;
 use nmu_core::pass::Model;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -54,7 +54,7 @@ pub(crate) struct Plain {
 /// The sweep over a matrix given by columns, NaN where an entry is missing; `slopes` asks for products of `x − b̄` in the place of `a − b̄`.
 pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
     let ncol = q.len();
-    let (lambda, sigma) = (model.noise.lambda, model.noise.sigma);
+    let (lambda, sigma) = (model.params.lambda, model.params.sigma);
     let mut found = Plain {
         rows: vec![0.0; nrow],
         columns: vec![0.0; ncol],

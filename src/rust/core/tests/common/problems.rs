@@ -1,7 +1,7 @@
 //! Problems of many kinds, each a function of its index.
 
 use super::generator;
-use nmu_core::noise::Noise;
+use nmu_core::noise::ResidualParams;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp1, StandardNormal};
@@ -19,11 +19,11 @@ pub(crate) struct Data {
 
 impl Data {
     /// λ = 1/mean and σ a share of the standard deviation, of the entries.
-    pub(crate) fn noise(&self, share: f64) -> Noise {
+    pub(crate) fn noise(&self, share: f64) -> ResidualParams {
         let count = self.values.len() as f64;
         let mean = self.values.iter().sum::<f64>() / count;
         let sd = (self.values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
-        Noise { lambda: 1.0 / mean.max(0.1 * sd), sigma: share * sd }
+        ResidualParams { lambda: 1.0 / mean.max(0.1 * sd), sigma: share * sd }
     }
 }
 
@@ -78,7 +78,8 @@ fn covariance(kind: &'static str, random: &mut ChaCha8Rng, loadings: &[Vec<f64>]
     let mut values = vec![0.0; n * n];
     for _ in 0..FEATURES {
         let scores: Vec<f64> = loadings.iter().map(|_| sd * random.sample::<f64, _>(StandardNormal)).collect();
-        let draw = |row: usize, noise: f64| noise + loadings.iter().zip(&scores).map(|(l, f)| l[row] * f).sum::<f64>();
+        let draw =
+            |row: usize, params: f64| params + loadings.iter().zip(&scores).map(|(l, f)| l[row] * f).sum::<f64>();
         let feature: Vec<f64> = (0..n).map(|row| draw(row, random.sample(StandardNormal))).collect();
         for column in 0..n {
             for row in 0..n {

@@ -1,10 +1,10 @@
 //! Posteriors of a normal mean by numerical integration of likelihood times prior.
 
-use nmu_core::normal::{truncated, HALF_LOG_TAU};
+use nmu_core::distributions::mills::{truncated, HALF_LOG_TAU};
 
 /// A component of a prior by its log-density, or the point mass at 0.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Part {
+pub(crate) enum FreeFactor {
     Zero,
     Flat,
     Exponential { rate: f64 },
@@ -21,7 +21,7 @@ pub(crate) struct Moments {
     pub(crate) log_marginal: f64,
 }
 
-impl Part {
+impl FreeFactor {
     fn log_density(&self, w: f64) -> f64 {
         match *self {
             Self::Zero | Self::Flat => 0.0,
@@ -56,7 +56,7 @@ impl Part {
 }
 
 /// The posterior under a mixture of weighted parts.
-pub(crate) fn posterior(parts: &[(f64, Part)], x: f64, s: f64) -> Moments {
+pub(crate) fn posterior(parts: &[(f64, FreeFactor)], x: f64, s: f64) -> Moments {
     let moments: Vec<(f64, Moments)> = parts
         .iter()
         .filter(|(weight, _)| *weight > 0.0)
@@ -78,7 +78,7 @@ pub(crate) fn posterior(parts: &[(f64, Part)], x: f64, s: f64) -> Moments {
     }
 }
 
-/// Panels over which a log-concave function on `[0, ∞)` falls slowly, as far as it matters.
+/// FactorSums over which a log-concave function on `[0, ∞)` falls slowly, as far as it matters.
 fn panels(log: &dyn Fn(f64) -> f64, scale: f64) -> Vec<(f64, f64)> {
     let mut end = 1e-6 * scale;
     while log(2.0 * end) > log(end) {

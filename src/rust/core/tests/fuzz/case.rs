@@ -4,16 +4,17 @@ use super::check::{check, factor_is_legal, hold};
 use super::likelihood::{blur, log_likelihood, Residual};
 use super::matrix::Matrix;
 use super::settings::{prior, Settings, MOMENTS};
-use nmu_core::bayes::Stage;
-use nmu_core::certify;
-use nmu_core::climb::Climb;
-use nmu_core::deflate::{deflate, Count, Deflation, Plan, Problem};
+use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::error::Error;
-use nmu_core::noise::Law;
-use nmu_core::observe::Progress;
-use nmu_core::parallel::Threads;
+use nmu_core::factor::Factor;
+use nmu_core::fitter::ModelFitter;
 use nmu_core::prior::Family;
-use nmu_core::view::Factor;
+use nmu_core::remainder_prior::RemainderPrior;
+use nmu_core::residual::Problem;
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::Progress;
+use nmu_core::underapprox;
+use nmu_core::variational::PriorStage;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
@@ -51,8 +52,12 @@ impl Case {
         let found = self.fit(&problem, settings.threads)?;
         // Moments take turns with a climb under priors, and maximise nothing.
         let climbs = settings.rule != MOMENTS || settings.priors.is_empty();
-        check(&found, climbs, |noise, deviations| {
-            blur(matrix, scale, &Residual { noise, law: &Law::EXPONENTIAL, scatter: &settings.scatter, deviations })
+        check(&found, climbs, |params, deviations| {
+            blur(
+                matrix,
+                scale,
+                &Residual { params, law: &RemainderPrior::EXPONENTIAL, scatter: &settings.scatter, deviations },
+            )
         })?;
         self.has_its_likelihood(&found, scale)?;
         if !settings.twice {
@@ -65,11 +70,11 @@ impl Case {
 
     fn underapproximate(&self, problem: &Problem) -> Result<(), String> {
         let threads = Threads::new(self.settings.threads);
-        let settings = certify::Settings::new(self.settings.factors);
-        let found = certify::underapproximate(problem, &settings, threads, &mut patient()).map_err(told)?;
+        let settings = underapprox::Settings::new(self.settings.factors);
+        let found = underapprox::underapproximate(problem, &settings, threads, &mut patient()).map_err(told)?;
         let factors: Vec<Factor> = found.iter().map(|certified| certified.factor.clone()).collect();
         factors.iter().try_for_each(factor_is_legal)?;
-        let certificate = certify::certificate(problem, &factors, threads);
+        let certificate = underapprox::certificate(problem, &factors, threads);
         hold(certificate.violated == 0.0, || format!("exceeds {} entries", certificate.violated))?;
         hold(certificate.error.is_finite(), || "error not finite".to_string())
     }
@@ -81,9 +86,9 @@ impl Case {
         };
         let (rows, columns) = (families(0)?, families(1)?);
         let pairs = rows.iter().zip(&columns);
-        let climb = Climb {
+        let climb = ModelFitter {
             rule: settings.rule(),
-            schedule: pairs.map(|(u, v)| Stage { rows: u.as_ref(), columns: v.as_ref() }).collect(),
+            schedule: pairs.map(|(u, v)| PriorStage { rows: u.as_ref(), columns: v.as_ref() }).collect(),
             family: settings.law.clone(),
             scatter: settings.scatter.clone(),
             tolerance: 1e-8,
@@ -93,7 +98,7 @@ impl Case {
         let plan = Plan {
             fixed: settings.fixed.clone(),
             kept: settings.kept.clone(),
-            kept_noise: None,
+            kept_params: None,
             starts: settings.starts.clone(),
             count: if settings.choose { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: settings.refine,
@@ -105,17 +110,17 @@ impl Case {
     fn has_its_likelihood(&self, found: &Deflation, scale: f64) -> Result<(), String> {
         let Self { matrix, settings } = self;
         let Some(last) = found.fits.last() else { return Ok(()) };
-        let (factors, noise, law, deviations, said): (Vec<&Factor>, _, _, _, _) = match &found.refit {
+        let (factors, params, law, deviations, said): (Vec<&Factor>, _, _, _, _) = match &found.refit {
             Some(refit) => {
-                (refit.factors.iter().collect(), refit.noise, &refit.law, &refit.deviations, refit.log_likelihood)
+                (refit.factors.iter().collect(), refit.params, &refit.law, &refit.deviations, refit.log_likelihood)
             }
             None => {
                 let new = found.fits.iter().map(|fit| &fit.factor);
                 let factors = found.fixed.iter().chain(&settings.kept).chain(new).collect();
-                (factors, last.noise, &last.law, &last.deviations, last.log_likelihood)
+                (factors, last.params, &last.law, &last.deviations, last.log_likelihood)
             }
         };
-        let residual = Residual { noise, law, scatter: &settings.scatter, deviations: deviations.as_deref() };
+        let residual = Residual { params, law, scatter: &settings.scatter, deviations: deviations.as_deref() };
         let expected = log_likelihood(matrix, scale, settings.ignore_diagonal, &factors, &residual);
         let near = (said - expected.value).abs() <= expected.rounding;
         hold(near, || {
@@ -141,8 +146,9 @@ fn patient() -> impl FnMut(Progress) -> ControlFlow<()> {
 fn numbers(found: &Deflation) -> impl Iterator<Item = f64> + '_ {
     let refitted = found.refit.iter().flat_map(|refit| &refit.factors);
     let factors = found.fixed.iter().chain(found.fits.iter().map(|fit| &fit.factor)).chain(refitted);
-    let loadings = factors.flat_map(|factor| [factor.d].into_iter().chain(factor.u.clone()).chain(factor.v().to_vec()));
-    loadings.chain(found.fits.iter().flat_map(|fit| [fit.noise.lambda, fit.noise.sigma, fit.log_likelihood]))
+    let loadings =
+        factors.flat_map(|factor| [factor.d].into_iter().chain(factor.u().to_vec()).chain(factor.v().to_vec()));
+    loadings.chain(found.fits.iter().flat_map(|fit| [fit.params.lambda, fit.params.sigma, fit.log_likelihood]))
 }
 
 impl fmt::Display for Case {

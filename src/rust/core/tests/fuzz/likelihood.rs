@@ -1,9 +1,11 @@
 //! The log-likelihood of a model, entry by entry from the densities.
 
 use super::matrix::Matrix;
-use nmu_core::noise::{Law, Noise, Scales, Scatter};
-use nmu_core::normal::truncated;
-use nmu_core::view::Factor;
+use nmu_core::distributions::mills::truncated;
+use nmu_core::factor::Factor;
+use nmu_core::noise::ResidualParams;
+use nmu_core::noise::{NoiseScales, NoiseStructure};
+use nmu_core::remainder_prior::RemainderPrior;
 
 const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
 /// The rounding of a residual, relative to what it is the difference of.
@@ -11,9 +13,9 @@ const RESIDUAL: f64 = 4.0 * f64::EPSILON;
 
 /// What a fit says of the residual.
 pub(crate) struct Residual<'a> {
-    pub(crate) noise: Noise,
-    pub(crate) law: &'a Law,
-    pub(crate) scatter: &'a Scatter,
+    pub(crate) params: ResidualParams,
+    pub(crate) law: &'a RemainderPrior,
+    pub(crate) scatter: &'a NoiseStructure,
     pub(crate) deviations: Option<&'a [f64]>,
 }
 
@@ -42,12 +44,12 @@ pub(crate) fn log_likelihood(
         let terms = factors.iter().map(|factor| factor.d * factor.u[row] * factor.v()[column]);
         let low_rank: f64 = terms.sum();
         let x = value * scale - low_rank;
-        let sigma = residual.noise.sigma * residual.deviation(matrix, row, column);
+        let sigma = residual.params.sigma * residual.deviation(matrix, row, column);
         let log_density = residual.log_density(x, sigma);
         // how far a residual is off, in units of its noise
         let off = RESIDUAL * (value.abs() * scale + low_rank) / sigma;
         // |λσ − h(z)| is at most this, since h(z) ≤ 1 + |z|
-        let steepest = 1.0 + x.abs() / sigma + residual.noise.lambda * sigma * residual.largest_rate();
+        let steepest = 1.0 + x.abs() / sigma + residual.params.lambda * sigma * residual.largest_rate();
         sum.value += log_density;
         sum.rounding += 1e-11 * log_density.abs() + 1e-14 + off * (off + 10.0 * steepest);
         if matrix.sparse.is_some() {
@@ -60,13 +62,13 @@ pub(crate) fn log_likelihood(
 
 /// What the rounding of residuals may do to the log-likelihood where their noise differs, and so may be below it.
 pub(crate) fn blur(matrix: &Matrix, scale: f64, residual: &Residual) -> f64 {
-    if *residual.scatter == Scatter::Even {
+    if *residual.scatter == NoiseStructure::Homoscedastic {
         return 0.0;
     }
     let largest = matrix.values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs())) * scale;
     let entry = |index: usize| {
         let deviation = residual.deviation(matrix, index % matrix.nrow, index / matrix.nrow);
-        let off = RESIDUAL * largest / (residual.noise.sigma * deviation);
+        let off = RESIDUAL * largest / (residual.params.sigma * deviation);
         off + off * off
     };
     (0..matrix.values.len()).map(entry).sum()
@@ -75,11 +77,11 @@ pub(crate) fn blur(matrix: &Matrix, scale: f64, residual: &Residual) -> f64 {
 impl Residual<'_> {
     fn deviation(&self, matrix: &Matrix, row: usize, column: usize) -> f64 {
         match (self.scatter, self.deviations) {
-            (Scatter::Known(Scales::Outer { rows, columns }), _) => rows[row] * columns[column],
-            (Scatter::Known(Scales::Entries(values)), _) => values[column * matrix.nrow + row],
+            (NoiseStructure::Known(NoiseScales::Outer { rows, columns }), _) => rows[row] * columns[column],
+            (NoiseStructure::Known(NoiseScales::Entries(values)), _) => values[column * matrix.nrow + row],
             (_, Some(found)) if matrix.symmetric => (found[row] * found[column]).sqrt(),
-            (Scatter::Rows, Some(found)) => found[row],
-            (Scatter::Columns, Some(found)) => found[column],
+            (NoiseStructure::ByRow, Some(found)) => found[row],
+            (NoiseStructure::ByColumn, Some(found)) => found[column],
             _ => 1.0,
         }
     }
@@ -94,7 +96,7 @@ impl Residual<'_> {
         let normal = -HALF_LOG_TAU - sigma.ln() - 0.5 * t * t;
         let atom = (self.law.atom() > 0.0).then(|| self.law.atom().ln() + normal);
         let exponential = |(weight, rate): (f64, f64)| {
-            let lambda = self.noise.lambda * rate;
+            let lambda = self.params.lambda * rate;
             let z = t - lambda * sigma;
             let b = truncated(z);
             // Each form where it does not cancel.

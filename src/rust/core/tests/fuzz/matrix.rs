@@ -1,7 +1,7 @@
 //! One random matrix, and how it is held.
 
 use nmu_core::error::Error;
-use nmu_core::scan::{power_of_two_near, scan, scan_sparse, Scan};
+use nmu_core::storage::summary::{power_of_two_near, scan, summarize_sparse, Summary};
 use nmu_core::storage::{Dense, Masked, Sparse, Storage};
 use rand::seq::IndexedRandom;
 use rand::Rng;
@@ -83,9 +83,9 @@ impl Matrix {
         self.nrow == self.ncol && self.nrow > 1
     }
 
-    fn scan(&self) -> Result<Scan, Error> {
+    fn scan(&self) -> Result<Summary, Error> {
         match &self.sparse {
-            Some(columns) => Ok(scan_sparse(&columns.view(self.nrow)?)),
+            Some(columns) => Ok(summarize_sparse(&columns.view(self.nrow)?)),
             None => Ok(scan(&self.values, self.nrow)),
         }
     }

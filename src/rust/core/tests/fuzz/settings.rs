@@ -1,13 +1,16 @@
 //! The settings of one random fit, within what R lets through.
 
 use super::matrix::Matrix;
-use nmu_core::climb::Rule;
 use nmu_core::error::Error;
-use nmu_core::estimate::{LawFamily, Means, Moments};
-use nmu_core::noise::{Law, Noise, Scales, Scatter, Shares};
-use nmu_core::prior::{Binary, Exponential, Family, Maximum, Mixture, PointExponential, Shape};
-use nmu_core::start::Start;
-use nmu_core::view::Factor;
+use nmu_core::factor::Factor;
+use nmu_core::fitter::NoiseRule;
+use nmu_core::init::InitialLoadings;
+use nmu_core::mle::remainder_update::{ComponentMeans, RemainderPriorFamily};
+use nmu_core::noise::{BoundSpec, ResidualParams};
+use nmu_core::noise::{NoiseScales, NoiseStructure};
+use nmu_core::noise_estimators::Moments;
+use nmu_core::prior::{Exponential, Family, GeneralizedBinary, Maximum, Mixture, PointExponential, Shape};
+use nmu_core::remainder_prior::RemainderPrior;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -27,11 +30,11 @@ pub(crate) struct Settings {
     pub(crate) rule: usize,
     /// Numbers of the priors of rows and columns, a pair a stage.
     pub(crate) priors: Vec<[usize; 2]>,
-    pub(crate) law: LawFamily,
-    pub(crate) scatter: Scatter,
+    pub(crate) law: RemainderPriorFamily,
+    pub(crate) scatter: NoiseStructure,
     pub(crate) fixed: Vec<Factor>,
     pub(crate) kept: Vec<Factor>,
-    pub(crate) starts: Vec<Start>,
+    pub(crate) starts: Vec<InitialLoadings>,
     pub(crate) threads: usize,
     /// Whether it is fitted again with another number of threads.
     pub(crate) twice: bool,
@@ -42,8 +45,13 @@ impl Settings {
         let factors = random.random_range(1..=4.min(matrix.values.len()));
         let underapproximate = random.random_bool(0.15);
         let rule = random.random_range(0..7);
-        let law = if rule != MOMENTS && random.random_bool(0.4) { law(random)? } else { LawFamily::default() };
-        let scatter = if rule < MOMENTS && random.random_bool(0.4) { scatter(matrix, random)? } else { Scatter::Even };
+        let law =
+            if rule != MOMENTS && random.random_bool(0.4) { law(random)? } else { RemainderPriorFamily::default() };
+        let scatter = if rule < MOMENTS && random.random_bool(0.4) {
+            scatter(matrix, random)?
+        } else {
+            NoiseStructure::Homoscedastic
+        };
         let stages = if random.random_bool(0.4) { random.random_range(1..3) } else { 0 };
         let mut pair = || {
             let rows = random.random_range(0..PRIORS);
@@ -67,7 +75,7 @@ impl Settings {
             scatter,
             fixed: fixed.into_iter().map(|factor| Factor { d: 0.0, ..factor }).collect(),
             kept,
-            starts: starts.iter().map(|factor| Start::new(&factor.u, factor.v())).collect(),
+            starts: starts.iter().map(|factor| InitialLoadings::new(factor.u(), factor.v())).collect(),
             threads: random.random_range(1..=3),
             twice: random.random_bool(0.1),
         };
@@ -79,16 +87,16 @@ impl Settings {
     }
 
     /// λ and σ are given in the units of the core, in which entries are near 1.
-    pub(crate) fn rule(&self) -> Rule<'static> {
-        let shares = |floor, cap| Shares { floor, cap };
+    pub(crate) fn rule(&self) -> NoiseRule<'static> {
+        let shares = |floor, cap| BoundSpec { floor, cap };
         match self.rule {
-            0 => Rule::Likelihood(shares(0.01, 3.0), vec![0.5, 1.0, 2.0]),
-            1 => Rule::Likelihood(shares(0.0, 1000.0), Vec::new()),
-            2 => Rule::Likelihood(shares(0.1, 1.0), vec![4.0, 8.0]),
-            MOMENTS => Rule::Alternate(&Moments, shares(0.01, 3.0)),
-            FIXED => Rule::Fixed(Noise { lambda: 1.0, sigma: 0.1 }),
-            5 => Rule::Fixed(Noise { lambda: 1e-4, sigma: 1e4 }),
-            _ => Rule::Fixed(Noise { lambda: 1e4, sigma: 1e-4 }),
+            0 => NoiseRule::Likelihood(shares(0.01, 3.0), vec![0.5, 1.0, 2.0]),
+            1 => NoiseRule::Likelihood(shares(0.0, 1000.0), Vec::new()),
+            2 => NoiseRule::Likelihood(shares(0.1, 1.0), vec![4.0, 8.0]),
+            MOMENTS => NoiseRule::Alternate(&Moments, shares(0.01, 3.0)),
+            FIXED => NoiseRule::Fixed(ResidualParams { lambda: 1.0, sigma: 0.1 }),
+            5 => NoiseRule::Fixed(ResidualParams { lambda: 1e-4, sigma: 1e4 }),
+            _ => NoiseRule::Fixed(ResidualParams { lambda: 1e4, sigma: 1e-4 }),
         }
     }
 }
@@ -102,8 +110,8 @@ pub(crate) fn prior(number: usize) -> Result<Box<dyn Family>, Error> {
         2 => Box::new(PointExponential::new(None, None)?),
         3 => Box::new(PointExponential::new(Some(1.0), None)?),
         4 => Box::new(PointExponential::new(Some(0.0), Some(1e-3))?),
-        5 => Box::new(Binary::new(None, None, Some(0.02))?),
-        6 => Box::new(Binary::new(Some(0.3), Some(1.0), None)?),
+        5 => Box::new(GeneralizedBinary::new(None, None, Some(0.02))?),
+        6 => Box::new(GeneralizedBinary::new(Some(0.3), Some(1.0), None)?),
         7 => Box::new(Mixture::new(Shape::HalfNormal, None, None)?),
         8 => Box::new(Mixture::new(Shape::Exponential, scales, None)?),
         9 => Box::new(Mixture::new(Shape::HalfNormal, scales, Some(vec![0.5, 0.3, 0.2]))?),
@@ -111,17 +119,17 @@ pub(crate) fn prior(number: usize) -> Result<Box<dyn Family>, Error> {
     })
 }
 
-fn law(random: &mut ChaCha8Rng) -> Result<LawFamily, Error> {
+fn law(random: &mut ChaCha8Rng) -> Result<RemainderPriorFamily, Error> {
     Ok(match random.random_range(0..5) {
-        0 => LawFamily::Known(Law::new([(0.5, 0.0), (0.5, 1.0)])?),
-        1 => LawFamily::Known(Law::new([(0.1, 0.0), (0.3, 0.01), (0.6, 10.0)])?),
-        2 => LawFamily::PointExponential,
-        3 => LawFamily::Mixture(Means::new(&[0.0, 0.1, 0.3, 1.0, 3.0, 9.0])?),
-        _ => LawFamily::Mixture(Means::new(&[0.5, 2.0])?),
+        0 => RemainderPriorFamily::Known(RemainderPrior::new([(0.5, 0.0), (0.5, 1.0)])?),
+        1 => RemainderPriorFamily::Known(RemainderPrior::new([(0.1, 0.0), (0.3, 0.01), (0.6, 10.0)])?),
+        2 => RemainderPriorFamily::PointExponential,
+        3 => RemainderPriorFamily::Mixture(ComponentMeans::new(&[0.0, 0.1, 0.3, 1.0, 3.0, 9.0])?),
+        _ => RemainderPriorFamily::Mixture(ComponentMeans::new(&[0.5, 2.0])?),
     })
 }
 
-fn scatter(matrix: &Matrix, random: &mut ChaCha8Rng) -> Result<Scatter, Error> {
+fn scatter(matrix: &Matrix, random: &mut ChaCha8Rng) -> Result<NoiseStructure, Error> {
     let decades = *[0.3, 3.0, 5.0].get(random.random_range(0..5)).unwrap_or(&1.0);
     let mut deviations = |count: usize| -> Vec<f64> {
         let drawn: Vec<f64> = (0..count).map(|_| 10f64.powf(random.random_range(-decades..decades))).collect();
@@ -136,10 +144,13 @@ fn scatter(matrix: &Matrix, random: &mut ChaCha8Rng) -> Result<Scatter, Error> {
         (0..ncol).for_each(|j| (0..j).for_each(|i| entries[i * nrow + j] = entries[j * nrow + i]));
     }
     Ok(match random.random_range(0..4) {
-        0 => Scatter::Rows,
-        1 => Scatter::Columns,
-        2 => Scatter::Known(Scales::outer(rows.clone(), if matrix.symmetric { rows } else { vec![1.0; ncol] })?),
-        _ => Scatter::Known(Scales::entries(entries)?),
+        0 => NoiseStructure::ByRow,
+        1 => NoiseStructure::ByColumn,
+        2 => NoiseStructure::Known(NoiseScales::outer(
+            rows.clone(),
+            if matrix.symmetric { rows } else { vec![1.0; ncol] },
+        )?),
+        _ => NoiseStructure::Known(NoiseScales::entries(entries)?),
     })
 }
 
@@ -155,5 +166,5 @@ fn factor(matrix: &Matrix, random: &mut ChaCha8Rng) -> Factor {
         loadings.iter().map(|loading| loading / norm).collect()
     };
     let (u, v) = (side(matrix.nrow), (!matrix.symmetric).then(|| side(matrix.ncol)));
-    Factor { d: random.random_range(0.0..3.0), u, v }
+    Factor::new(random.random_range(0.0..3.0), &u, v.as_deref())
 }

@@ -1,0 +1,211 @@
+//! The functions of [`crate::distributions::mills`] over the lanes of a vector register, for whichever instruction set
+//! [`pulp`] found at run time: one division and one exponential an entry, no branch, no table.
+//!
+//! With `T = aQ + P` and `N = aT + Q` from the tail `f = P/Q` at `a = min(|z|, 1e28)`, the two sides of zero share their division:
+//!
+//! | | `z < 0` | `z ≥ 0` |
+//! |---|---|---|
+//! | denominator `D` | `T` | `N − φT` |
+//! | `b̄/σ` | `Q/D` | `z + φN/D` |
+//! | `h` | `a + Q/D` | `φN/D` |
+//! | `1/Φ(z)` | `√(2π) e^{z²/2} N/D` | `N/D` |
+
+use crate::distributions::mills::{DENSITY, P, Q, SQRT_TAU};
+use pulp::bytemuck::{cast, cast_slice};
+use pulp::Simd;
+
+/// Beyond this `|z|` the tail is taken at the limit: `b̄/σ < 1e-28` to the left, where it is lost in `x − b̄` anyway; and `h`
+/// with it, so that `h (z + h)` is 1.
+const LIMIT: f64 = 1e28;
+
+/// Beyond this `|z|` the density stays at its value there, 1.5e-196.
+pub(crate) const DENSITY_LIMIT: f64 = 30.0;
+
+/// What the E-step needs of every lane, in units of σ. What a caller does not read is not computed: all is inlined.
+#[derive(Clone, Copy)]
+pub(crate) struct Posterior<S: Simd> {
+    /// `b̄/σ = z + h`.
+    pub(crate) mean: S::f64s,
+    /// `h = φ/Φ`.
+    pub(crate) hazard: S::f64s,
+    /// `1/Φ(z)` without the factor `e^{z²/2}` where `z < 0`: at least 1, at most about 1e29.
+    pub(crate) inverse_mass: S::f64s,
+}
+
+/// The posterior of `b` at every lane of `z`.
+#[inline(always)]
+pub(crate) fn posterior<S: Simd>(simd: S, z: S::f64s) -> Posterior<S> {
+    let zero = simd.splat_f64s(0.0);
+    let one = simd.splat_f64s(1.0);
+    let a = simd.min_f64s(simd.abs_f64s(z), simd.splat_f64s(LIMIT));
+    let powers = Powers::new(simd, a);
+    let p = powers.polynomial(simd, &P);
+    let q = powers.polynomial(simd, &Q);
+    let t = mul_add(simd, a, q, p);
+    let n = mul_add(simd, a, t, q);
+    let phi = density(simd, a);
+    let left = simd.less_than_f64s(z, zero);
+    let denominator = simd.select_f64s(left, t, mul_add(simd, simd.neg_f64s(phi), t, n));
+    let inverse = simd.div_f64s(one, denominator);
+    let ratio = simd.mul_f64s(n, inverse);
+    let part = simd.select_f64s(left, simd.mul_f64s(q, inverse), simd.mul_f64s(phi, ratio));
+    let mean = simd.add_f64s(part, simd.max_f64s(z, zero));
+    let hazard = simd.add_f64s(part, simd.select_f64s(left, a, zero));
+    let scale = simd.select_f64s(left, simd.splat_f64s(SQRT_TAU), one);
+    let inverse_mass = simd.mul_f64s(ratio, scale);
+    Posterior { mean, hazard, inverse_mass }
+}
+
+/// A value where it is kept, and `otherwise` elsewhere; without a mask all is kept.
+#[inline(always)]
+pub(crate) fn kept<S: Simd>(simd: S, keep: Option<S::m64s>, value: S::f64s, otherwise: S::f64s) -> S::f64s {
+    match keep {
+        Some(mask) => simd.select_f64s(mask, value, otherwise),
+        None => value,
+    }
+}
+
+/// `a b + c`, fused where the machine can: without the instruction a fused form would be a library call.
+#[inline(always)]
+pub(crate) fn mul_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
+    if S::IS_SCALAR {
+        simd.add_f64s(simd.mul_f64s(a, b), c)
+    } else {
+        simd.mul_add_e_f64s(a, b, c)
+    }
+}
+
+/// The powers of a number that Estrin's scheme is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Powers<S: Simd> {
+    first: S::f64s,
+    second: S::f64s,
+    fourth: S::f64s,
+    eighth: S::f64s,
+}
+
+impl<S: Simd> Powers<S> {
+    #[inline(always)]
+    pub(crate) fn new(simd: S, x: S::f64s) -> Self {
+        let second = simd.mul_f64s(x, x);
+        let fourth = simd.mul_f64s(second, second);
+        Self { first: x, second, fourth, eighth: simd.mul_f64s(fourth, fourth) }
+    }
+
+    /// A polynomial with twelve coefficients in ascending order: fewer steps one after another than Horner's rule has,
+    /// and fewer roundings.
+    #[inline(always)]
+    pub(crate) fn polynomial(&self, simd: S, c: &[f64; 12]) -> S::f64s {
+        let c = |index: usize| simd.splat_f64s(c[index]);
+        let pair = |index: usize| mul_add(simd, self.first, c(index + 1), c(index));
+        let four = |index: usize| mul_add(simd, self.second, pair(index + 2), pair(index));
+        let eight = mul_add(simd, self.fourth, four(4), four(0));
+        mul_add(simd, self.eighth, four(8), eight)
+    }
+}
+
+/// `φ(a)` for `a ≥ 0`: `φ = 2^{-k} e^{-r/2}/√(2π)` with `a² = 2k log 2 + r`. The first part of `2 log 2` has room for `k`,
+/// and a fused step never rounds `a²`. Not beyond [`DENSITY_LIMIT`].
+#[inline(always)]
+pub(crate) fn density<S: Simd>(simd: S, a: S::f64s) -> S::f64s {
+    let a = simd.min_f64s(a, simd.splat_f64s(DENSITY_LIMIT));
+    let round = simd.splat_f64s(ROUND);
+    let square = simd.mul_f64s(a, a);
+    let k = mul_add(simd, square, simd.splat_f64s(INVERSE_TWO_LN_2), round);
+    let k = simd.sub_f64s(k, round);
+    let head = simd.mul_f64s(k, simd.splat_f64s(-TWO_LN_2_HIGH));
+    let r = if S::IS_SCALAR {
+        // Without a fused step: the square of the leading 26 bits is exact, and so is its distance from `head`.
+        let grid = simd.splat_f64s(GRID);
+        let leading = simd.sub_f64s(simd.add_f64s(a, grid), grid);
+        let rest = simd.mul_f64s(simd.sub_f64s(a, leading), simd.add_f64s(a, leading));
+        simd.add_f64s(simd.add_f64s(simd.mul_f64s(leading, leading), head), rest)
+    } else {
+        mul_add(simd, a, a, head)
+    };
+    let r = mul_add(simd, k, simd.splat_f64s(-TWO_LN_2_LOW), r);
+    halve(simd, Powers::new(simd, r).polynomial(simd, &DENSITY), k)
+}
+
+/// `e^{−y/2}/√(2π)` for `y ≥ 0`, at most [`DENSITY_LIMIT`]²: [`density`] at `√y`.
+#[inline(always)]
+pub(crate) fn falling<S: Simd>(simd: S, square: S::f64s) -> S::f64s {
+    let square = simd.min_f64s(square, simd.splat_f64s(DENSITY_LIMIT * DENSITY_LIMIT));
+    let round = simd.splat_f64s(ROUND);
+    let k = simd.sub_f64s(mul_add(simd, square, simd.splat_f64s(INVERSE_TWO_LN_2), round), round);
+    let r = mul_add(simd, k, simd.splat_f64s(-TWO_LN_2_HIGH), square);
+    let r = mul_add(simd, k, simd.splat_f64s(-TWO_LN_2_LOW), r);
+    halve(simd, Powers::new(simd, r).polynomial(simd, &DENSITY), k)
+}
+
+/// `1.5 · 2^52`: adding it rounds to a whole number, which then stands in the low bits.
+const ROUND: f64 = 6_755_399_441_055_744.0;
+/// `1.5 · 2^31`: adding it rounds to a multiple of `2^{-21}`.
+const GRID: f64 = 3_221_225_472.0;
+/// `1/(2 log 2)`.
+const INVERSE_TWO_LN_2: f64 = 0.721_347_520_444_481_7;
+/// The leading 41 bits of `2 log 2`.
+const TWO_LN_2_HIGH: f64 = 1.386_294_361_119_326;
+/// `2 log 2` minus [`TWO_LN_2_HIGH`].
+const TWO_LN_2_LOW: f64 = 5.647_058_112_606_315e-13;
+
+/// `value · 2^{-k}` for whole `k` from 0 to 1000 and values near 1, by subtracting from the exponent's bits.
+#[inline(always)]
+fn halve<S: Simd>(simd: S, value: S::f64s, k: S::f64s) -> S::f64s {
+    if S::IS_SCALAR {
+        let (value, k): (f64, f64) = (cast(value), cast(k));
+        return cast(f64::from_bits(value.to_bits() - ((k as u64) << 52)));
+    }
+    // k · 2^32 added to 1.5 · 2^52 stands in the upper half words, 20 places below the exponent; the lower ones are zero.
+    let seated = mul_add(simd, k, simd.splat_f64s(4_294_967_296.0), simd.splat_f64s(ROUND));
+    let shifted = simd.wrapping_dyn_shl_u32s(cast(seated), simd.splat_u32s(20));
+    cast(simd.sub_u32s(cast(value), shifted))
+}
+
+/// A product of many positive numbers, a lane each, kept in range by moving its exponent aside: the logarithm of the
+/// whole costs one `log` a lane.
+#[derive(Clone, Copy)]
+pub(crate) struct LogProduct<S: Simd> {
+    mantissa: S::f64s,
+    exponent: S::u32s,
+}
+
+impl<S: Simd> LogProduct<S> {
+    /// The empty product.
+    #[inline(always)]
+    pub(crate) fn new(simd: S) -> Self {
+        Self { mantissa: simd.splat_f64s(1.0), exponent: simd.splat_u32s(0) }
+    }
+
+    /// Multiplies by `factor`, at least `2^-1022` and below `2^1022`.
+    #[inline(always)]
+    pub(crate) fn multiply(&mut self, simd: S, factor: S::f64s) {
+        let bits: S::u64s = simd.transmute_u64s_f64s(simd.mul_f64s(self.mantissa, factor));
+        let upper: S::u32s = if S::IS_SCALAR {
+            let bits: u64 = cast(bits);
+            cast((bits >> 32) as u32)
+        } else {
+            cast(bits)
+        };
+        let exponent = simd.wrapping_dyn_shr_u32s(upper, simd.splat_u32s(20));
+        let excess = simd.sub_u32s(exponent, simd.splat_u32s(1023));
+        self.exponent = simd.add_u32s(self.exponent, excess);
+        let fraction = simd.and_u64s(bits, simd.splat_u64s((1 << 52) - 1));
+        self.mantissa = simd.transmute_f64s_u64s(simd.or_u64s(fraction, simd.splat_u64s(1023 << 52)));
+    }
+
+    /// The logarithm of the product over all lanes.
+    #[inline(always)]
+    pub(crate) fn log(&self) -> f64 {
+        let mantissas: &[f64] = cast_slice(std::slice::from_ref(&self.mantissa));
+        let exponents: &[u32] = cast_slice(std::slice::from_ref(&self.exponent));
+        // In a vector the exponents stand in the upper half words.
+        let upper = exponents.iter().skip(usize::from(!S::IS_SCALAR)).step_by(2);
+        let whole: f64 = upper.map(|&exponent| f64::from(exponent as i32)).sum();
+        mantissas.iter().map(|mantissa| mantissa.ln()).sum::<f64>() + whole * std::f64::consts::LN_2
+    }
+}
+
+#[cfg(test)]
+#[path = "simd_tests.rs"]
+mod tests;

@@ -1,0 +1,5 @@
+//! Optimizers that know no model.
+
+pub(crate) mod lbfgs;
+pub(crate) mod mixture_weights;
+pub(crate) mod scalar;

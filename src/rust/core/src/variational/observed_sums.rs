@@ -1,0 +1,178 @@
+//! PassStats over the entries of each row, and of each column, that are observed.
+
+use crate::pass::{product, RowColSums};
+use crate::residual::ResidualView;
+use crate::runtime::cancel::checked;
+use crate::runtime::parallel::Threads;
+use crate::storage::{Sparse, Storage};
+use std::ops::Range;
+
+/// `Σ_j q_j/s_ij²` over the observed entries of each row, and `Σ_i p_i/s_ij²` over those of each column.
+pub(crate) fn observed_sums(view: &ResidualView, threads: Threads, p: &[f64], q: &[f64]) -> RowColSums {
+    let symmetric = view.is_symmetric();
+    if !view.is_homoscedastic() {
+        return over_precisions(view, threads, p, q);
+    }
+    if !view.has_missing() {
+        let columns = if symmetric { Vec::new() } else { vec![p.iter().sum(); q.len()] };
+        return RowColSums { rows: vec![q.iter().sum(); p.len()], columns };
+    }
+    match view.sparse() {
+        Some((stored, _)) => between_missing(stored, symmetric, p, q),
+        None => over_precisions(view, threads, p, q),
+    }
+}
+
+fn over_precisions(view: &ResidualView, threads: Threads, p: &[f64], q: &[f64]) -> RowColSums {
+    let precisions = Precisions(view);
+    product(&ResidualView::new(&precisions, &[], view.is_symmetric()), p, q, threads)
+}
+
+/// The sums over all that is not stored as missing, in a time that grows with what is stored.
+///
+/// They are put together from the runs between the missing entries. Totals less what is missing would lose the digits of
+/// a row of which little is seen, whose variance is large.
+fn between_missing(stored: &Sparse, symmetric: bool, p: &[f64], q: &[f64]) -> RowColSums {
+    let (along_rows, along_columns) = (Runs::new(q), Runs::new(p));
+    // Columns come in their order, and so do the missing entries of each row.
+    let mut rows = vec![Open::default(); p.len()];
+    let column = |column: usize| {
+        let missing = stored.entries(column).filter(|(_, value)| value.is_nan()).map(|(row, _)| row);
+        let mut missing: Vec<usize> = missing.collect();
+        // A diagonal that is missing without being stored comes last.
+        missing.sort_unstable();
+        missing.iter().for_each(|row| rows[*row].pass(column, &along_rows));
+        if symmetric {
+            return None;
+        }
+        let mut sum = Open::default();
+        missing.iter().for_each(|row| sum.pass(*row, &along_columns));
+        Some(sum.close(&along_columns))
+    };
+    let columns = checked(0..q.len()).filter_map(column).collect();
+    RowColSums { rows: rows.into_iter().map(|row| row.close(&along_rows)).collect(), columns }
+}
+
+/// A sum over a line up to its last missing entry.
+#[derive(Clone, Default)]
+struct Open {
+    sum: f64,
+    next: usize,
+}
+
+impl Open {
+    /// Adds what is between the last missing entry and this one.
+    fn pass(&mut self, missing: usize, runs: &Runs) {
+        self.sum += runs.sum(self.next..missing);
+        self.next = missing + 1;
+    }
+
+    /// The sum over the whole line.
+    fn close(self, runs: &Runs) -> f64 {
+        self.sum + runs.sum(self.next..runs.length())
+    }
+}
+
+/// PassStats of numbers that are not negative over any range, to all their digits: a tree, each of whose nodes has the sum of two.
+struct Runs(Vec<f64>);
+
+impl Runs {
+    fn new(values: &[f64]) -> Self {
+        let length = values.len();
+        let mut nodes = vec![0.0; length];
+        nodes.extend(values);
+        for index in (1..length).rev() {
+            nodes[index] = nodes[2 * index] + nodes[2 * index + 1];
+        }
+        Self(nodes)
+    }
+
+    fn length(&self) -> usize {
+        self.0.len() / 2
+    }
+
+    fn sum(&self, range: Range<usize>) -> f64 {
+        let (mut first, mut end) = (range.start + self.length(), range.end + self.length());
+        let mut sum = 0.0;
+        while first < end {
+            if first % 2 == 1 {
+                sum += self.0[first];
+                first += 1;
+            }
+            if end % 2 == 1 {
+                end -= 1;
+                sum += self.0[end];
+            }
+            first /= 2;
+            end /= 2;
+        }
+        sum
+    }
+}
+
+/// `1/s²` where an entry is observed.
+struct Precisions<'a>(&'a ResidualView<'a>);
+
+impl Storage for Precisions<'_> {
+    fn nrow(&self) -> usize {
+        self.0.nrow()
+    }
+
+    fn ncol(&self) -> usize {
+        self.0.ncol()
+    }
+
+    fn has_missing(&self) -> bool {
+        true
+    }
+
+    fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
+        self.0.precisions(column, rows, buffer);
+        buffer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used)]
+
+    use crate::residual::ResidualView;
+    use crate::runtime::parallel::Threads;
+    use crate::storage::{Sparse, Storage};
+    use crate::variational::observed_sums::{between_missing, over_precisions};
+
+    /// Squares of loadings of very different sizes, all but one of which are small.
+    fn squares(count: usize) -> Vec<f64> {
+        (0..count)
+            .map(|index| ((index as f64 + 0.3) * 12.9898).sin().abs() * 1e-20f64.powi(i32::from(index != 2)))
+            .collect()
+    }
+
+    #[test]
+    fn sparse_sums_are_those_of_all_entries() {
+        // Rows 2 and 4 are not seen at all; entries that are stored and observed do not matter.
+        let holes = |row: usize, column: usize| row == 2 || row == 4 || column == 2 || column == 4 || row + column == 9;
+        for (nrow, ncol, symmetric, hollow) in
+            [(7, 7, true, true), (7, 7, true, false), (6, 11, false, false), (1, 5, false, true)]
+        {
+            let (mut starts, mut rows, mut values) = (vec![0], Vec::new(), Vec::new());
+            for column in 0..ncol {
+                for row in (0..nrow).filter(|row| holes(*row, column) || (row * column) % 3 == 1) {
+                    rows.push(row as i32);
+                    values.push(if holes(row, column) { f64::NAN } else { 1.0 });
+                }
+                starts.push(rows.len() as i32);
+            }
+            let stored = Sparse::new(nrow, &starts, &rows, &values).expect("compressed columns");
+            let stored = if hollow { stored.without_diagonal() } else { stored };
+            let (p, q) = (squares(nrow), squares(ncol));
+            let found = between_missing(&stored, symmetric, &p, &q);
+            let expected = over_precisions(&ResidualView::new(&stored, &[], symmetric), Threads::new(1), &p, &q);
+            assert_eq!(found.columns.len(), if symmetric { 0 } else { stored.ncol() });
+            let pairs = found.rows.iter().zip(&expected.rows).chain(found.columns.iter().zip(&expected.columns));
+            for (found, expected) in pairs {
+                assert!((found - expected).abs() <= 1e-12 * expected, "{found} {expected}");
+            }
+        }
+    }
+}
