@@ -2,7 +2,8 @@
 # Installs missing programs and R packages that nmu needs, on Debian or Ubuntu. If nothing is missing,
 # it changes nothing, works on any system and takes a second.
 #
-#   tools/setup.sh [run|test|bench|site]    run by default; bench and site include test, test includes run
+#   tools/setup.sh [run|test|bench|site]    run by default; test includes run, and
+#                                           bench and site include test
 set -eu
 
 group=${1:-run}
