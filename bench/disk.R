@@ -6,8 +6,8 @@
 #
 # n = 20,000 takes 3.2 GB. An existing file is used as it is, and kept. --quick replaces the maximum
 # likelihood fit of some hundred passes by the notebook's five rounds of two iterations, started
-# from constant loadings; each pass reads the same blocks. Peak memory is VmHWM of the process, which
-# Linux reports and allows to be reset.
+# from constant loadings; each pass reads the same blocks. Peak memory is VmHWM of the process,
+# which Linux reports and allows to be reset.
 
 suppressPackageStartupMessages({
   library(nmu)
