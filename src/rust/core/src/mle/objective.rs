@@ -201,3 +201,107 @@ fn inverse_curvatures(curvatures: &[f64], min_curvature: f64, scale: f64) -> Vec
     };
     curvatures.iter().map(inverse).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::Objective;
+    use crate::factor::{Factor, Free, FreeFactor};
+    use crate::noise::{Bounds, ResidualParams};
+    use crate::residual::ResidualView;
+    use crate::runtime::parallel::Threads;
+    use crate::storage::{Dense, Masked, Storage};
+
+    const BOUNDS: Bounds = Bounds { least_sigma: 0.01, least_ratio: 1e-3, largest_ratio: 10.0 };
+
+    /// Numbers between 0 and 1 that look random enough.
+    fn numbers(count: usize, seed: f64) -> Vec<f64> {
+        (0..count).map(|index| ((index as f64 + seed) * 12.9898).sin().abs()).collect()
+    }
+
+    /// Factors of which the part `free[k]` of the `k`th may move.
+    fn free_factors(free: &[Free], nrow: usize, ncol: Option<usize>) -> Vec<FreeFactor> {
+        let factor = |k: usize| {
+            let v = ncol.map(|ncol| numbers(ncol, 0.5 + k as f64));
+            Factor::new(0.5 + k as f64, &numbers(nrow, k as f64), v.as_deref())
+        };
+        free.iter().enumerate().map(|(k, &free)| FreeFactor { factor: factor(k), free }).collect()
+    }
+
+    fn objective<'a>(
+        view: &'a ResidualView<'a>,
+        factors: &'a [FreeFactor],
+        params: ResidualParams,
+        bounds: Option<Bounds>,
+    ) -> Objective<'a> {
+        let (max_loading, low_rank_variance, threads) = (f64::INFINITY, 0.0, Threads::new(1));
+        Objective { view, factors, params, bounds, max_loading, low_rank_variance, threads }
+    }
+
+    fn gradient_matches_differences(storage: &dyn Storage, symmetric: bool, free: &[Free]) {
+        let view = ResidualView::new(storage, &[], symmetric);
+        let factors = free_factors(free, storage.nrow(), (!symmetric).then(|| storage.ncol()));
+        let params = ResidualParams { lambda: 1.3, sigma: 0.4 };
+        let objective = objective(&view, &factors, params, Some(BOUNDS));
+        let theta = objective.start();
+        let evaluation = objective.evaluate(&theta);
+        for index in 0..theta.len() {
+            const STEP: f64 = 1e-5;
+            let at = |step: f64| {
+                let mut moved = theta.clone();
+                moved[index] += step;
+                objective.evaluate(&moved).value
+            };
+            let difference = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+            let slope = evaluation.gradient[index];
+            let error = (difference - slope).abs();
+            assert!(error <= 1e-5 * (1.0 + difference.abs()), "{free:?}, {index}: {difference} {slope}");
+        }
+    }
+
+    #[test]
+    fn gradient_matches_finite_differences() {
+        for (nrow, ncol, symmetric) in [(9, 9, true), (40, 40, true), (7, 12, false)] {
+            let mut values: Vec<f64> = numbers(nrow * ncol, 0.1).iter().map(|x| 4.0 * x - 0.5).collect();
+            if symmetric {
+                for column in 0..ncol {
+                    for row in 0..column {
+                        values[row * nrow + column] = values[column * nrow + row];
+                    }
+                }
+            }
+            let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+            let cases: [&[Free]; 5] = [
+                &[],
+                &[Free::Loadings],
+                &[Free::Weight],
+                &[Free::Loadings; 3],
+                &[Free::Weight, Free::Weight, Free::Loadings],
+            ];
+            for free in cases {
+                gradient_matches_differences(&dense, symmetric, free);
+                if nrow == ncol {
+                    gradient_matches_differences(&Masked::without_diagonal(dense), symmetric, free);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn joint_objective_agrees_with_that_of_one_factor_after_subtraction() {
+        let values: Vec<f64> = numbers(600, 0.3).iter().map(|x| 3.0 * x).collect();
+        let dense = Dense::from_columns(&values, 30, 20).expect("lengths agree");
+        let all = free_factors(&[Free::Loadings; 3], 30, Some(20));
+        let params = ResidualParams { lambda: 2.0, sigma: 0.3 };
+        let evaluate = |factors: &[FreeFactor], subtracted: &[FreeFactor]| {
+            let subtracted: Vec<Factor> = subtracted.iter().map(|free| free.factor.clone()).collect();
+            let view = ResidualView::new(&dense, &subtracted, false);
+            let objective = Objective { threads: Threads::new(2), ..objective(&view, factors, params, None) };
+            objective.evaluate(&objective.start())
+        };
+        let (joint, single) = (evaluate(&all, &[]), evaluate(&all[..1], &all[1..]));
+        assert!((joint.value - single.value).abs() <= 1e-10 * single.value.abs());
+        let error = single.gradient.iter().zip(&joint.gradient).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(error <= 1e-9, "gradients differ by {error}");
+    }
+}

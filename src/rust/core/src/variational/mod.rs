@@ -30,7 +30,4 @@ pub(crate) mod fit;
 pub(crate) mod observed_sums;
 pub mod optimize;
 
-#[cfg(test)]
-mod tests;
-
 pub use optimize::{maximize_elbo, VariationalFit, VariationalInit, VariationalOptions};
