@@ -19,7 +19,7 @@ use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::Status;
 use crate::underapprox;
-use crate::underapprox::Certified;
+use crate::underapprox::{CertifiedFactor, UnderapproxOptions};
 use crate::variational::PriorStage;
 
 /// How λ and σ are found.
@@ -140,7 +140,7 @@ impl ModelFitter<'_> {
 /// A certified underapproximation, and λ and σ of what it leaves.
 pub struct Underapproximation {
     /// The factors.
-    pub factors: Vec<Certified>,
+    pub factors: Vec<CertifiedFactor>,
     /// λ and σ by the rule, with these factors; `None` where there was no time for them.
     pub model: Option<Refit>,
     /// The number of observed entries, as in the sums of a pass; NaN where there was no time to count them.
@@ -155,7 +155,7 @@ impl ModelFitter<'_> {
     pub fn underapproximate(
         &self,
         problem: &Problem,
-        settings: &underapprox::Settings,
+        settings: &UnderapproxOptions,
         threads: Threads,
         on_progress: &mut ProgressCallback,
     ) -> Result<Underapproximation, Error> {

@@ -26,7 +26,7 @@
 //! | several factors | [`deflate`] (factor after factor, and all refitted), [`choose`] (their number), [`fit`] (what is returned) |
 //! | one factor | [`em`] (the notebook's iteration), [`climb`] and [`maximize`] (maximum likelihood of a `hill` by `ascent`) |
 //! | where a factor starts, and what it is like | [`start`] (leading singular pair), `flatness` (how near it is to a group) |
-//! | other aims | [`bayes`] (priors on the loadings, a variational bound), [`certify`] (strict underapproximation) |
+//! | other aims | [`bayes`] (priors on the loadings, a variational bound), [`underapprox`] (strict underapproximation) |
 //! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
 //! | what the sums of a sweep say | [`estimate`] (λ, σ, free weights of the law of `b`) |
 //! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
