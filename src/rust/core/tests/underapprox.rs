@@ -115,7 +115,8 @@ fn error(fits: &[CertifiedFactor]) -> f64 {
     fits.last().map_or(1.0, |last| last.error)
 }
 
-/// The covariance of a balanced tree with `leaves · 2^levels` tips: the length of the path that two tips share from the root.
+/// The covariance of a balanced tree with `leaves · 2^levels` tips: the length of the path from the root that two tips
+/// share.
 fn tree(levels: u32, leaves: usize) -> Example {
     let order = leaves << levels;
     let shared = |i: usize, j: usize| -> f64 {

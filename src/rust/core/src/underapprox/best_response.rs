@@ -78,13 +78,14 @@ impl RowProblem {
     }
 }
 
-/// The number of columns whose limits are stored at a time. Those of all columns would take as much memory as the matrix.
+/// The number of columns whose limits are stored at a time. Those of all columns would take as much memory as the
+/// matrix.
 const CHUNK_NCOL: usize = 32;
 
 /// The row limits `min R_ij/v_j` over the columns of the support that a pass has not visited yet.
 ///
-/// Limits are minima over suffixes of the support. They are computed backwards: once for every [`CHUNK_NCOL`] columns at
-/// the start, and for every column of a chunk when the pass enters it.
+/// Limits are minima over suffixes of the support. They are computed backwards: once for every [`CHUNK_NCOL`] columns
+/// at the start, and for every column of a chunk when the pass enters it.
 pub(super) struct PendingLimits<'a> {
     matrix: &'a Mat<f64>,
     /// The columns with `v_j > 0`, and their elements.

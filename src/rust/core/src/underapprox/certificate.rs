@@ -90,8 +90,8 @@ const STRIP_NCOL: usize = 16;
 
 /// Calls `visit` for the columns of the matrix, in strips, and returns one result per strip.
 ///
-/// `visit` gets the number of factors that are summed, the entries of a column, and the sums. It is called for every column
-/// with no factor, with the first, with the first two, and so on.
+/// `visit` gets the number of factors that are summed, the entries of a column, and the sums. It is called for every
+/// column with no factor, with the first, with the first two, and so on.
 fn map_strips<T: Default + Send>(
     problem: &Problem,
     factors: &[Factor],
@@ -177,8 +177,8 @@ fn positive_sums(stored: &Sparse, factors: &[Factor]) -> f64 {
 
 /// Returns the maximum of `best` and of `W_ij` over the zeros of the matrix.
 ///
-/// The sum of the maxima of all factors in a column is an upper bound for its entries. Columns are visited by decreasing
-/// upper bound until it is not above the current maximum.
+/// The sum of the maxima of all factors in a column is an upper bound for its entries. Columns are visited by
+/// decreasing upper bound until it is not above the current maximum.
 fn largest_at_zero(stored: &Sparse, factors: &[Factor], mut best: f64) -> f64 {
     let largest: Vec<f64> = factors.iter().map(|f| f.d * f.u.iter().copied().fold(0.0, f64::max)).collect();
     let bound = |column: usize| factors.iter().zip(&largest).map(|(f, largest)| largest * f.v()[column]).sum::<f64>();

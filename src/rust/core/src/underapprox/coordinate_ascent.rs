@@ -6,10 +6,10 @@
 //! u_i = min(c_i, s_i/q),    ‖R‖² − ‖R − u vᵀ‖² = Σ_i u_i (2 s_i − u_i q)
 //! ```
 //!
-//! (sums over observed entries, so `q` may differ from row to row). The gain is therefore a function of `v` alone and is
-//! invariant to the scale of `v`. Each element of `v` in turn moves to the candidate value with the largest gain. If a
-//! column enters the support of `v`, the rows with a zero in it leave the support of `u`; they return when it leaves. The
-//! supports are thus part of the search.
+//! (sums over observed entries, so `q` may differ from row to row). The gain is therefore a function of `v` alone and
+//! is invariant to the scale of `v`. Each element of `v` in turn moves to the candidate value with the largest gain. If
+//! a column enters the support of `v`, the rows with a zero in it leave the support of `u`; they return when it leaves.
+//! The supports are thus part of the search.
 
 use crate::runtime::cancel;
 use crate::runtime::parallel::StopCheck;
@@ -51,8 +51,8 @@ impl PairState {
         state
     }
 
-    /// Moves every element of `v` and then every element of `u`. The gain does not decrease except by rounding. If `stop`
-    /// returns true between two elements, the remaining ones stay unchanged.
+    /// Moves every element of `v` and then every element of `u`. The gain does not decrease except by rounding. If
+    /// `stop` returns true between two elements, the remaining ones stay unchanged.
     pub(super) fn step(&mut self, residual: &WorkingCopy, stop: &mut StopCheck) {
         if stop() {
             return;

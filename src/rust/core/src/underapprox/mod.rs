@@ -4,10 +4,10 @@
 //! min ‖A − W‖   over   W = Σ_k d_k u_k v_kᵀ,   u, v ≥ 0,   W_ij ≤ A_ij wherever A_ij ≥ 0 is observed
 //! ```
 //!
-//! The inequality holds for the numbers that are returned, for every order of evaluation of `W_ij` in double arithmetic:
-//! the factors are fitted to `(1 − m) A` with a margin `m` of some `K` roundings, no factor has positive loadings on both
-//! sides where `A_ij = 0`, and the sum of all factors is checked at the end. Where `A_ij < 0`, every factor is zero too,
-//! since zero is the best nonnegative value. A missing entry sets no bound.
+//! The inequality holds for the numbers that are returned, for every order of evaluation of `W_ij` in double
+//! arithmetic: the factors are fitted to `(1 − m) A` with a margin `m` of some `K` roundings, no factor has positive
+//! loadings on both sides where `A_ij = 0`, and the sum of all factors is checked at the end. Where `A_ij < 0`, every
+//! factor is zero too, since zero is the best nonnegative value. A missing entry sets no bound.
 //!
 //! | step | module |
 //! |---|---|
@@ -49,9 +49,11 @@ use working_copy::{Pair, Residual, WorkingCopy};
 pub struct UnderapproxOptions {
     /// The maximum number of factors.
     pub max_factors: usize,
-    /// The maximum number of coordinate ascent steps per factor. A step is a pass over the columns and one over the rows.
+    /// The maximum number of coordinate ascent steps per factor. A step is a pass over the columns and one over the
+    /// rows.
     pub max_iterations: usize,
-    /// The relative gain of a step, or the relative decrease of the squared error in a round, below which iterations end.
+    /// The relative gain of a step, or the relative decrease of the squared error in a round, below which iterations
+    /// end.
     pub tolerance: f64,
     /// The number of single rows or columns from which the search for a factor starts.
     pub starts: usize,
@@ -90,8 +92,8 @@ struct SearchSummary {
 
 /// Finds up to `options.max_factors` factors whose sum exceeds no entry of the matrix.
 ///
-/// After an interrupt there are fewer factors, which satisfy the bounds as well; if the final check itself is cancelled,
-/// they do so only up to rounding.
+/// After an interrupt there are fewer factors, which satisfy the bounds as well; if the final check itself is
+/// cancelled, they do so only up to rounding.
 ///
 /// # Errors
 /// [`Error::Memory`] if the working copies cannot be allocated: two for a symmetric matrix, otherwise four.

@@ -119,7 +119,8 @@ impl Refinement<'_, '_, '_> {
         ControlFlow::Continue(())
     }
 
-    /// Replaces each factor in turn by the result of a new search if that lowers the error. Returns whether any was replaced.
+    /// Replaces each factor in turn by the result of a new search if that lowers the error. Returns whether any was
+    /// replaced.
     fn exchange_all(&mut self, pairs: &mut Vec<Pair>) -> ControlFlow<(), bool> {
         let mut error = self.squared_error(pairs);
         let mut exchanged = false;
@@ -146,8 +147,8 @@ impl Refinement<'_, '_, '_> {
     }
 }
 
-/// Updates every row of `u` by its quadratic programme; `bounds` has the rows of the matrix as its columns. Rows that are
-/// not reached before `stop` returns true stay unchanged.
+/// Updates every row of `u` by its quadratic programme; `bounds` has the rows of the matrix as its columns. Rows that
+/// are not reached before `stop` returns true stay unchanged.
 fn update_rows(bounds: &Mat<f64>, pairs: &mut [Pair], threads: Threads, stop: &mut StopCheck) {
     // The penalty of the programme is the same for all factors, so `v` is scaled to unit norm.
     for pair in pairs.iter_mut() {

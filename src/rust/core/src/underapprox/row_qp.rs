@@ -4,10 +4,10 @@
 //! min ‖a − V x‖²   over   x ≥ 0,  V x ≤ a
 //! ```
 //!
-//! over the observed entries of the row `a`. Where `a_j = 0`, every `x_k` with `v_jk > 0` is zero and is removed from the
-//! programme. The rest is solved by Hildreth's method, coordinate ascent on the multipliers of the constraints, with a small
-//! `ρ‖x − x₀‖²` that makes it definite; `x₀` is the current row. The solution is scaled until it is feasible, and accepted
-//! if its error is smaller than that of `x₀`.
+//! over the observed entries of the row `a`. Where `a_j = 0`, every `x_k` with `v_jk > 0` is zero and is removed from
+//! the programme. The rest is solved by Hildreth's method, coordinate ascent on the multipliers of the constraints,
+//! with a small `ρ‖x − x₀‖²` that makes it definite; `x₀` is the current row. The solution is scaled until it is
+//! feasible, and accepted if its error is smaller than that of `x₀`.
 
 use crate::vector::add_scaled;
 use faer::linalg::solvers::DenseSolveCore;
@@ -22,8 +22,8 @@ const MAX_VIOLATION: f64 = 1e-4;
 /// Loadings of at most this multiple of the largest one of the row are set to zero: they only limit the others.
 const NEGLIGIBLE: f64 = 1e-6;
 
-/// Returns better loadings of the row whose entries are `bounds`, if any are found. `other` holds the loadings of the other
-/// side, one slice per factor.
+/// Returns better loadings of the row whose entries are `bounds`, if any are found. `other` holds the loadings of the
+/// other side, one slice per factor.
 pub(super) fn better_row(bounds: &[f64], other: &[&[f64]], current: &[f64]) -> Option<Vec<f64>> {
     let row = feasible_row(bounds, other, current)?;
     (squared_error(bounds, other, &row) < squared_error(bounds, other, current)).then_some(row)

@@ -57,8 +57,8 @@ pub(super) fn best_pair(
     SearchResult { pair: best.map(|best| best.pair), iterations, termination }
 }
 
-/// Reports progress and returns whether the callback requests a stop. Since iterations are long, it is also called within
-/// them.
+/// Reports progress and returns whether the callback requests a stop. Since iterations are long, it is also called
+/// within them.
 pub(super) fn stop_requested(on_progress: &mut ProgressCallback, iteration: usize) -> bool {
     on_progress(Progress::new(iteration)).is_break()
 }
@@ -122,8 +122,8 @@ fn starts(residual: &WorkingCopy, count: usize, threads: Threads, stop: &mut Sto
     threads.map_with_stop(ranking.len(), start, stop)
 }
 
-/// Runs coordinate ascent on all candidates, one step at a time, and drops the worse half after each step. The remaining
-/// candidates are sorted by decreasing gain. Returns the number of steps and the termination reason.
+/// Runs coordinate ascent on all candidates, one step at a time, and drops the worse half after each step. The
+/// remaining candidates are sorted by decreasing gain. Returns the number of steps and the termination reason.
 fn successive_halving(
     candidates: &mut Vec<PairState>,
     residual: &WorkingCopy,

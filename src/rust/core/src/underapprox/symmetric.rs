@@ -65,8 +65,8 @@ fn largest_entry(residual: &Mat<f64>, pair: &Pair) -> Col<f64> {
 
 /// Returns the best feasible value of one element, the others held fixed.
 ///
-/// Up to a constant the gain is `2 R_ii t² − t⁴ + 2 (2 p t − q t²)`, with `p = Σ R_ij w_j` and `q = Σ w_j²` over `j ≠ i`. Its
-/// derivative, `4 (p + (R_ii − q) t − t³)`, has one positive zero.
+/// Up to a constant the gain is `2 R_ii t² − t⁴ + 2 (2 p t − q t²)`, with `p = Σ R_ij w_j` and `q = Σ w_j²` over
+/// `j ≠ i`. Its derivative, `4 (p + (R_ii − q) t − t³)`, has one positive zero.
 fn best_element(entries: &[f64], w: &[f64], index: usize) -> f64 {
     let (mut product, mut square, mut limit) = (0.0, 0.0, f64::INFINITY);
     for (row, (&entry, &element)) in entries.iter().zip(w).enumerate() {

@@ -1,6 +1,7 @@
 //! Working copies of the matrix: the upper bounds of the fit, and the residual of the pairs found so far.
 //!
-//! Entries are in the units of the search, in which the largest one is near 1. A missing entry sets no bound and is NaN.
+//! Entries are in the units of the search, in which the largest one is near 1. A missing entry sets no bound and is
+//! NaN.
 
 use crate::error::Error;
 use crate::residual::{Buffer, ResidualView};
@@ -8,8 +9,8 @@ use crate::runtime::cancel;
 use crate::vector::{add_scaled, Contiguous};
 use faer::{Col, Mat};
 
-/// A residual entry of at most this multiple of its bound is set to zero. It is a rounding error, and rounding errors must
-/// not decide which rows and columns are in the support of a factor.
+/// A residual entry of at most this multiple of its bound is set to zero. It is a rounding error, and rounding errors
+/// must not decide which rows and columns are in the support of a factor.
 const RELATIVE_ZERO: f64 = 1e-12;
 /// Residual entries below this are set to zero, so that no product of loadings underflows.
 const MIN_RESIDUAL: f64 = 1e-100;
