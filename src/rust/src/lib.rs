@@ -111,7 +111,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
         let (threads, scale) = (a.threads(&options)?, options.scale()?);
         let problem = options.problem(storage.as_ref(), scale)?;
         let (settings, climb) = (options.certify()?, options.climb(scale, Vec::new())?);
-        ask_for(&problem.view(&[]), settings.count)?;
+        ask_for(&problem.view(&[]), settings.max_factors)?;
         let found = climb.underapproximate(&problem, &settings, threads, &mut interrupt::on_progress(scale));
         found.map(|found| certified_list(&found, scale, interrupt::was_heard())).map_err(|error| error.to_string())
     })

@@ -15,7 +15,7 @@ use crate::runtime::cancel::{cancel, catch_cancellation};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::Status;
-use crate::underapprox::{self, Certified};
+use crate::underapprox::{self, CertifiedFactor, UnderapproxOptions};
 use crate::variational::fit::{fit_with_priors, refit_with_priors};
 
 /// A method that fits factors. If it is interrupted before there is anything to return, it is cancelled (see
@@ -116,7 +116,7 @@ impl FactorFitter for ModelFitter<'_> {
 /// A certified underapproximation as a model.
 pub struct Underapproximation {
     /// The factors.
-    pub factors: Vec<Certified>,
+    pub factors: Vec<CertifiedFactor>,
     /// λ and σ with these factors; `None` if the fit was interrupted before.
     pub model: Option<ModelFit>,
     /// Number of observed entries, as a pass counts them; NaN if the fit was interrupted before they were counted.
@@ -131,11 +131,11 @@ impl ModelFitter<'_> {
     pub fn underapproximate(
         &self,
         problem: &Problem,
-        settings: &underapprox::Settings,
+        options: &UnderapproxOptions,
         threads: Threads,
         progress: &mut ProgressCallback,
     ) -> Result<Underapproximation, Error> {
-        let certified = underapprox::underapproximate(problem, settings, threads, progress)?;
+        let certified = underapprox::underapproximate(problem, options, threads, progress)?;
         let factors: Vec<Factor> = certified.iter().map(|certified| certified.factor.clone()).collect();
         let view = problem.view(&[]);
         let model = catch_cancellation(|| estimate_noise(&self.options, &view, factors, threads, progress));

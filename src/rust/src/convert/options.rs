@@ -14,7 +14,7 @@ use nmu_core::residual::{Problem, ResidualView};
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::summary::power_of_two_near;
 use nmu_core::storage::Storage;
-use nmu_core::underapprox;
+use nmu_core::underapprox::UnderapproxOptions;
 
 /// The list of options that R sends, read by name.
 pub(crate) struct Options(List);
@@ -111,9 +111,9 @@ impl Options {
     }
 
     /// The settings of a certified underapproximation.
-    pub(crate) fn certify(&self) -> Result<underapprox::Settings, String> {
-        let settings = underapprox::Settings::new(self.count_of("K")?);
-        Ok(if self.flag("refine")? { settings } else { underapprox::Settings { rounds: 0, exchanges: 0, ..settings } })
+    pub(crate) fn certify(&self) -> Result<UnderapproxOptions, String> {
+        let settings = UnderapproxOptions::new(self.count_of("K")?);
+        Ok(if self.flag("refine")? { settings } else { UnderapproxOptions { rounds: 0, exchanges: 0, ..settings } })
     }
 
     /// The matrix in `storage`, in units in which its entries are multiplied by `scale`.
