@@ -3,7 +3,8 @@
 use crate::factor::Factor;
 use crate::prior::{Maximum, Observations, Prior};
 use crate::runtime::parallel::Threads;
-use crate::vector::{norm, Contiguous};
+use crate::vector::{column, norm, Contiguous};
+use faer::Col;
 use std::rc::Rc;
 
 /// Posterior of the loadings `w` on one side of a factor.
@@ -14,11 +15,11 @@ pub struct LoadingPosterior {
     /// The normal-means problem whose posterior this is.
     pub(crate) problem: NormalMeans,
     /// `E[w]`.
-    pub mean: Vec<f64>,
+    pub mean: Col<f64>,
     /// `Var[w]`.
-    pub variance: Vec<f64>,
+    pub variance: Col<f64>,
     /// `P(w = 0)`: the local false sign rate, since no `w` is negative.
-    pub lfsr: Vec<f64>,
+    pub lfsr: Col<f64>,
     /// `Σ KL(q(w_i) ‖ g)`.
     pub kl: f64,
 }
@@ -51,9 +52,10 @@ impl LoadingPosterior {
 
     /// Loadings without uncertainty.
     pub(crate) fn certain(mean: Vec<f64>) -> Self {
-        let problem = NormalMeans { x: mean.clone(), s: vec![1.0; mean.len()] };
+        let count = mean.len();
+        let problem = NormalMeans { x: mean.clone(), s: vec![1.0; count] };
         let lfsr = mean.iter().map(|mean| if *mean > 0.0 { 0.0 } else { 1.0 }).collect();
-        Self { prior: Rc::new(Maximum), problem, variance: vec![0.0; mean.len()], mean, lfsr, kl: 0.0 }
+        Self { prior: Rc::new(Maximum), problem, variance: Col::zeros(count), mean: column(&mean), lfsr, kl: 0.0 }
     }
 
     /// The prior, its hyperparameters estimated.
@@ -63,7 +65,7 @@ impl LoadingPosterior {
 
     /// Norm of the posterior means.
     pub fn norm(&self) -> f64 {
-        norm(&self.mean)
+        norm(self.mean.as_slice())
     }
 }
 
@@ -87,7 +89,7 @@ impl FactorPosterior {
 
     /// The factor of the posterior means, its loadings of any norm.
     pub(crate) fn mean(&self) -> Factor {
-        Factor::new(1.0, &self.rows.mean, self.columns.as_ref().map(|columns| &columns.mean[..]))
+        Factor { d: 1.0, u: self.rows.mean.clone(), v: self.columns.as_ref().map(|columns| columns.mean.clone()) }
     }
 
     /// Norm of the means of each side if the weight is divided evenly: only the product of the two norms is identified.

@@ -20,6 +20,7 @@ use crate::prior::remainder;
 use crate::residual::{Buffer, ResidualView};
 use crate::runtime::parallel::Threads;
 use crate::vector::{dot, squares};
+use faer::Col;
 
 /// Standard errors of a factor. NaN for a loading that is zero, at its bound, and if the log-likelihood is not concave in the
 /// parameter; all are NaN if the weight is not positive.
@@ -28,9 +29,9 @@ pub struct StandardErrors {
     /// Standard error of the weight.
     pub d: f64,
     /// Standard errors of the loadings of the rows.
-    pub u: Vec<f64>,
+    pub u: Col<f64>,
     /// Standard errors of the loadings of the columns; `None` if the matrix is symmetric.
-    pub v: Option<Vec<f64>>,
+    pub v: Option<Col<f64>>,
 }
 
 /// Standard errors of the factors of `view`, in one pass.
@@ -53,7 +54,7 @@ pub fn standard_errors(
     let of_factor = |(index, factor): (usize, &Factor)| {
         let d = factor.d.max(0.0);
         let curvatures = output.curvatures.of(index);
-        let errors = |loadings: &[f64], curvatures: &[f64]| -> Vec<f64> {
+        let errors = |loadings: &[f64], curvatures: &[f64]| -> Col<f64> {
             loadings.iter().zip(curvatures).map(|(&loading, curvature)| error(loading, d * d * curvature)).collect()
         };
         let squares = squares(factor.u());

@@ -230,8 +230,8 @@ pub(crate) fn prediction_list(rows: &[RowPrediction], scale: f64, interrupted: b
 pub(crate) fn errors_list(errors: &[StandardErrors], scale: f64) -> List {
     list!(
         d = errors.iter().map(|errors| errors.d / scale).collect::<Vec<f64>>(),
-        u = loadings(errors, |errors| Some(&errors.u)),
-        v = loadings(errors, |errors| errors.v.as_deref())
+        u = loadings(errors, |errors| Some(errors.u.as_slice())),
+        v = loadings(errors, |errors| errors.v.as_ref().map(Contiguous::as_slice))
     )
 }
 

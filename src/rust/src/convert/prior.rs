@@ -9,6 +9,7 @@ use nmu_core::prior::{
     Exponential, Family, Flat, GeneralizedBinary, Maximum, Mixture, Observations, PointExponential, Prior, Shape,
 };
 use nmu_core::runtime::cancel::check;
+use nmu_core::vector::Contiguous;
 
 /// The priors of a schedule. R's errors cannot pass through the core: where one of its functions failed, what the core
 /// found is of no use, and [`Priors::check`] says why.
@@ -149,7 +150,7 @@ fn posterior_list(belief: &LoadingPosterior, beliefs: &FactorPosterior, scale: f
     let unit = if even > 0.0 { scale.sqrt() * norm / even } else { scale.sqrt() };
     list!(
         sd = belief.variance.iter().map(deviation).collect::<Vec<f64>>(),
-        lfsr = belief.lfsr.clone(),
+        lfsr = belief.lfsr.as_slice(),
         hyperparameters = hyperparameter_list(belief.prior(), unit),
         kl = belief.kl
     )

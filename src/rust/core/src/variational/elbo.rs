@@ -9,7 +9,7 @@ use crate::posterior::{FactorPosterior, LoadingPosterior, NormalMeans};
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::variational::observed_sums::observed_sums;
-use crate::vector::{dot, squares};
+use crate::vector::{dot, squares, Contiguous};
 
 /// The ELBO at given posteriors, and what the next step needs.
 #[derive(Clone)]
@@ -42,12 +42,14 @@ impl ElboState {
         for (posterior, (products, _)) in posteriors.iter().zip(&gradients) {
             let (rows, columns) = (&posterior.rows, posterior.columns.as_ref());
             let other = columns.unwrap_or(rows);
-            let square_sums = observed_sums(view, threads, &squares(&rows.mean), &squares(&other.mean));
-            let variance_sums = observed_sums(view, threads, &rows.variance, &other.variance);
+            let square_sums =
+                observed_sums(view, threads, &squares(rows.mean.as_slice()), &squares(other.mean.as_slice()));
+            let variance_sums = observed_sums(view, threads, rows.variance.as_slice(), other.variance.as_slice());
             let sum = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
             let second_moments = sum(&square_sums.rows, &variance_sums.rows);
             // Var[w y] = Var[w] E[y²] + E[w]² Var[y], a sum of positive terms.
-            low_rank_variance += dot(&rows.variance, &second_moments) + dot(&squares(&rows.mean), &variance_sums.rows);
+            low_rank_variance += dot(rows.variance.as_slice(), &second_moments)
+                + dot(&squares(rows.mean.as_slice()), &variance_sums.rows);
             problems.push((
                 normal_means(rows, &products.rows, &square_sums.rows, &second_moments, params.sigma),
                 columns.map(|columns| {
@@ -75,7 +77,7 @@ fn normal_means(
 ) -> NormalMeans {
     let largest = second_moments.iter().copied().fold(0.0, f64::max);
     let positive = |second_moment: f64| second_moment.max(largest / (UNOBSERVED * UNOBSERVED));
-    let x = products.iter().zip(&posterior.mean).zip(square_sums.iter().zip(second_moments));
+    let x = products.iter().zip(posterior.mean.iter()).zip(square_sums.iter().zip(second_moments));
     let x = x.map(|((product, mean), (square, second_moment))| (product + mean * square) / positive(*second_moment));
     NormalMeans {
         x: x.collect(),
@@ -208,8 +210,8 @@ mod tests {
         let view = ResidualView::new(&storage, &[], false);
         let (rows, columns) = (posterior(5, 0.0), posterior(7, 0.5));
         let mut expected = 0.0;
-        for (w, w_variance) in rows.mean.iter().zip(&rows.variance) {
-            for (y, y_variance) in columns.mean.iter().zip(&columns.variance) {
+        for (w, w_variance) in rows.mean.iter().zip(rows.variance.iter()) {
+            for (y, y_variance) in columns.mean.iter().zip(columns.variance.iter()) {
                 expected += (w_variance + w * w) * (y_variance + y * y) - (w * y).powi(2);
             }
         }
