@@ -1,17 +1,18 @@
-# The two ways to find factors, brought to one form: what the core returned, as the parts of a fit.
+# Conversion of the results of the core, from deflation or certified underapproximation, to the
+# elements of a fit.
 
-#' The model that deflation found
+#' Convert the result of deflation
 #'
-#' @param found What `core_deflate()` returned.
-#' @param given What `check_given()` returned.
-#' @param chosen Was the number of factors left to the core?
-#' @return A list with the parts of a fit that the core knows of, and the `labels` of the factors.
+#' @param found Result of `core_deflate()`.
+#' @param given Value of `check_given()`.
+#' @param chosen Was the number of factors chosen by the core?
+#' @return A list of the elements of a fit that the core provides, and the `labels` of the factors.
 #' @noRd
 deflated_model <- function(found, given, chosen) {
   known <- length(given$fixed$d) + length(given$kept$d)
   path <- data.frame(found$path)
   if (length(given$kept$d) > 0) {
-    # what the loadings of the kept factors cost in the bound is not known
+    # the ELBO needs the posteriors of the kept factors, which are not known to the core
     path$elbo <- rep(NaN, nrow(path))
   }
   fixed <- path[rep(NA_integer_, length(given$fixed$d)), ]
@@ -27,7 +28,7 @@ deflated_model <- function(found, given, chosen) {
   ), sep = "_")
   laws <- c(vector("list", nrow(fixed)), given$earlier$laws, lapply(found$laws, data.frame))
   scatter <- c(vector("list", nrow(fixed)), given$earlier$scatter, found$deviations)
-  # where nothing was added nor refitted, the model is the earlier one
+  # if no factor was added or refitted, the model is the earlier one
   refit <- found$refit %||% if (length(found$new$d) == 0) given$earlier$refit
   factors <- refit$factors %||% new
   size <- c(nrow(factors$u), nrow(factors$v))
@@ -36,7 +37,7 @@ deflated_model <- function(found, given, chosen) {
     fixed_count <- length(found$fixed$d)
     posterior_model(refit$beliefs, known + count - fixed_count, fixed_count, size)
   } else {
-    # a refit without priors leaves nothing of what was believed before it
+    # a refit without priors invalidates earlier posteriors
     earlier <- if (is.null(found$refit) || !is.null(found$beliefs)) given$earlier$posterior
     posterior_model(found$beliefs, count, known, size, earlier)
   }
@@ -71,10 +72,10 @@ deflated_model <- function(found, given, chosen) {
   )
 }
 
-#' The model that a certified underapproximation is
+#' Convert the result of a certified underapproximation
 #'
-#' @param found What `core_underapproximate()` returned.
-#' @return A list like that of `deflated_model()`.
+#' @param found Result of `core_underapproximate()`.
+#' @return A list in the form of that of `deflated_model()`.
 #' @noRd
 certified_model <- function(found) {
   factors <- found$factors
@@ -99,9 +100,9 @@ certified_model <- function(found) {
   )
 }
 
-#' What is said of lambda and sigma where the user interrupted the core before it knew them
+#' Placeholder for lambda and sigma if the user interrupted the core before they were estimated
 #'
-#' @return A list like that of a refit in the core's answers.
+#' @return A list in the form of a refit in the results of the core.
 #' @noRd
 unknown_noise <- function() {
   unknown <- list(loglik = NA_real_, elbo = NA_real_, lambda = NA_real_, sigma = NA_real_)
@@ -112,10 +113,10 @@ unknown_noise <- function() {
   ))
 }
 
-#' Labels of new factors: those that the user gave their starts, otherwise their numbers
+#' Labels of new factors: those of their starting loadings, otherwise their numbers
 #'
-#' @param count How many there are.
-#' @param given What `check_given()` returned.
+#' @param count Number of new factors.
+#' @param given Value of `check_given()`.
 #' @return Strings.
 #' @noRd
 new_labels <- function(count, given) {
@@ -125,7 +126,7 @@ new_labels <- function(count, given) {
   labels
 }
 
-#' Factors side by side
+#' Combine lists of factors
 #'
 #' @param ... Lists of `d`, `u` and `v`, or `NULL`.
 #' @return One such list.

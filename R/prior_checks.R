@@ -1,15 +1,14 @@
-#' The checks of a prior
+#' Checks of a prior
 #'
-#' Each returns the largest error that it finds.
+#' Each returns its largest error.
 #'
-#' @param posterior Function of `x` and `s` that returns the posterior under the prior that was
-#'   estimated.
-#' @param data A list of `x` and `s`, from which it was estimated.
-#' @param prior The prior as it was given.
-#' @param known The prior that was estimated.
-#' @param found What `solve_normal_means()` found.
+#' @param posterior Function of `x` and `s` that returns the posterior under the estimated prior.
+#' @param data A list of `x` and `s`, from which the prior was estimated.
+#' @param prior The prior as given.
+#' @param known The estimated prior.
+#' @param found Value of `solve_normal_means()`.
 #' @param solve Function of `x`, `s` and a prior that solves a normal-means problem.
-#' @param density What `prior_density()` returned.
+#' @param density Value of `prior_density()`.
 #' @return One number.
 #' @name prior_checks
 #' @noRd
@@ -33,7 +32,7 @@ check_moments <- function(known, found) {
   } else {
     found$posterior
   }
-  # Of a prior written in R, what it gave; the others follow from that.
+  # For a prior written in R, the moments that it returned; others are derived from these.
   sd <- answer[["sd"]]
   second <- answer[["second"]]
   var <- answer[["var"]] %||% if (!is.null(sd)) sd^2
@@ -60,13 +59,13 @@ check_variance <- function(posterior, data) {
   check_slope(posterior, data, "mean", function(x, s, answer) answer$sd^2 / s^2, function(s) s)
 }
 
-#' Check that one function of x is the slope of another
+#' Check the derivative of a column of the posterior
 #'
 #' @inheritParams prior_checks
-#' @param column The other: a column of the posterior.
-#' @param slope Function of `x`, `s` and the posterior.
+#' @param column Name of a column of the posterior.
+#' @param slope Its derivative in x: a function of `x`, `s` and the posterior.
 #' @param unit Function of `s`: the unit of the column.
-#' @return The largest difference between a change of the column and the integral of its slope.
+#' @return The largest difference between a change of the column and the integral of `slope`.
 #' @noRd
 check_slope <- function(posterior, data, column, slope, unit = function(s) 1) {
   errors <- vapply(unique(stats::quantile(data$s, c(0, 0.5, 1), type = 1)), function(s) {
@@ -82,7 +81,7 @@ check_slope <- function(posterior, data, column, slope, unit = function(s) 1) {
   max(errors)
 }
 
-#' Where a posterior is looked at
+#' Grid of x on which a posterior is evaluated
 #'
 #' @inheritParams prior_checks
 #' @param s A standard deviation.
@@ -120,7 +119,7 @@ check_estimate <- function(prior, found, solve) {
     return(NULL)
   }
   gains <- vapply(others, function(other) {
-    # a hyperparameter may have been moved out of its range
+    # the changed hyperparameter may be out of range
     tryCatch(
       suppressWarnings(solve(found$x, found$s, other)$loglik) - found$loglik,
       nmu_error = function(condition) -Inf
@@ -141,7 +140,7 @@ check_units <- function(prior, found, solve) {
   max(errors)
 }
 
-#' Is nothing known of a prior's scale?
+#' Is the scale of a prior estimated?
 #' @param prior An object of class `nmu_prior`.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
@@ -149,10 +148,10 @@ is_free <- function(prior) {
   all(vapply(c("rate", "location", "scales", "g"), function(name) is.null(prior[[name]]), TRUE))
 }
 
-#' Priors next to the one that was estimated
+#' Priors in the neighbourhood of the estimated one
 #'
 #' @inheritParams prior_checks
-#' @return A list of priors; in each, one number that was estimated is another.
+#' @return A list of priors; in each, one estimated number is changed.
 #' @noRd
 moved_priors <- function(prior, known) {
   if (known$family == "custom") {
@@ -163,7 +162,7 @@ moved_priors <- function(prior, known) {
   }
   free <- setdiff(names(Filter(is.null, unclass(prior))), "scales")
   settings <- unclass(known)[free]
-  # a weight and a ratio are sought up to 1, a ratio from 0.001
+  # weights are estimated up to 1, ratios from 0.001 to 1
   in_range <- function(settings) {
     weight <- settings[["weight"]]
     all(weight <= 1, settings$ratio <= 1, settings$ratio >= 0.001)
@@ -177,11 +176,11 @@ moved_priors <- function(prior, known) {
   })
 }
 
-#' Lists that differ from one in a number
+#' Copies of a list in which one number is changed
 #'
 #' @param values A named list or vector.
-#' @return A list of lists or vectors, a few for each number: moved by a factor, and by an absolute
-#'   amount where it is zero.
+#' @return A list of lists or vectors, a few for each number: multiplied by a factor, or increased
+#'   by an absolute amount if it is zero.
 #' @noRd
 moved_lists <- function(values) {
   moves <- c(0.9, 0.99, 0.999, 1.001, 1.01, 1.1)
@@ -197,10 +196,10 @@ moved_lists <- function(values) {
   unlist(unlist(moved, recursive = FALSE), recursive = FALSE)
 }
 
-#' The error relative to what is expected
+#' Largest relative error
 #'
 #' @param value,expected Nonnegative numbers.
-#' @param unit Their unit: what is far below it may be off by a share of it.
+#' @param unit Their unit: below 1e-6 of it, errors are relative to that.
 #' @return The largest relative error.
 #' @noRd
 relative_error <- function(value, expected, unit) {

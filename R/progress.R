@@ -1,22 +1,21 @@
-# How a long fit goes. The core's observer calls progress_tick() ten times a second, on R's
-# thread; the bar that it moves, if any, was asked for by the fitting function, through
-# local_progress().
+# Progress of a long fit. The core calls progress_tick() ten times a second, on R's thread. It
+# updates the bar, if the fitting function has requested one by local_progress().
 
-#' The fit that is going on, or nothing
+#' State of the running fit, if any
 #' @noRd
 running <- new.env()
 
-#' Show a progress bar for the rest of a function, once its work has taken two seconds
+#' Show a progress bar until a function exits, once its work has taken two seconds
 #'
-#' None is shown where `verbose = FALSE` or nobody is there to see it.
+#' None is shown with `verbose = FALSE` or in a session that is not interactive.
 #'
-#' @param total Number of factors, or `NA` where it is left to the data.
+#' @param total Number of factors, or `NA` if it is chosen from the data.
 #' @param control The settings.
-#' @param times What the core's log-likelihood is multiplied by.
-#' @param frame The function at whose end the bar goes.
-#' @return Nothing of use.
+#' @param times Factor by which the log-likelihood of the core is multiplied.
+#' @param frame The frame on whose exit the bar is removed.
+#' @return `NULL`, invisibly.
 #' @noRd
-local_progress <- function(total, control, times = 1, frame = parent.frame()) {
+local_progress <- function(total, control, times = 1, frame = caller_env()) {
   if (!control$verbose || !rlang::is_interactive()) {
     return(invisible())
   }
@@ -24,8 +23,7 @@ local_progress <- function(total, control, times = 1, frame = parent.frame()) {
   running$times <- times
   running$start <- proc.time()[["elapsed"]]
   running$bar <- NULL
-  do.call(on.exit, list(quote(end_progress()), add = TRUE), envir = frame)
-  invisible()
+  defer(end_progress(), frame)
 }
 
 #' Remove the progress bar
@@ -37,15 +35,15 @@ end_progress <- function() {
   rm(list = ls(running), envir = running)
 }
 
-#' Move the progress bar, if there is one
+#' Update the progress bar, if there is one
 #'
-#' Called by the core. An error here is none of the fit.
+#' Called by the core. An error here does not affect the fit.
 #'
 #' @param stage `"factor"`, `"refit"` (of all factors together) or `"noise"` (of lambda and sigma).
-#' @param factor Number of the factor, or of the last of those that are refitted.
-#' @param iteration The iterations done; 0 while a start is looked for.
+#' @param factor Number of the factor, or number of factors in a refit.
+#' @param iteration Number of completed iterations; 0 during the search for a start.
 #' @param loglik The log-likelihood, or `NA`.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
 progress_tick <- function(stage, factor, iteration, loglik) {
   if (!is.null(running$start)) {
@@ -71,10 +69,10 @@ show_progress <- function(stage, factor, iteration, loglik) {
   cli::cli_progress_update(id = running$bar, status = text, force = TRUE, .envir = running)
 }
 
-#' Where a fit stands, as text
+#' Format the progress of a fit
 #'
-#' The time left is what the factors so far took on average; the refit is not in it, and nothing is
-#' said before the first factor is done.
+#' The remaining time is estimated from the mean time of the factors so far, without the refit;
+#' there is no estimate before the first factor is complete.
 #'
 #' @inheritParams progress_tick
 #' @param elapsed Seconds so far.
@@ -96,7 +94,7 @@ progress_text <- function(stage, factor, iteration, loglik, elapsed) {
   paste(c(where, step, height, left), collapse = ", ")
 }
 
-#' A time as text
+#' Format a time
 #' @param seconds A number.
 #' @return One string, such as `"1h 5m"`, `"2m 3s"` or `"40s"`.
 #' @noRd

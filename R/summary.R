@@ -1,4 +1,4 @@
-# What print() and summary() tell of a fit. Their help is with the other methods, in methods.R.
+# print() and summary() of fits. Their help page is in methods.R.
 
 #' @rdname nmu_methods
 #' @method summary nmu_fit
@@ -7,13 +7,13 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
   structure(
     list(
       title = fit_title(object),
-      factors = factor_table(object, A, quote(summary(object))),
+      factors = factor_table(object, A),
       lambda = object$lambda,
       sigma = object$sigma,
       law = fit_law(object),
       sds = object$sds,
       loglik = if (inherits(object, "nmu") || !is.null(A) || !is.null(object$A)) {
-        as.numeric(logLik(object, A = A))
+        as.numeric(log_lik_of(object, A))
       } else {
         NA_real_
       },
@@ -28,19 +28,18 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
   )
 }
 
-#' The factors as a table
+#' Table of the factors
 #'
 #' @param fit A fit.
-#' @param A The data, or `NULL`: then those that the fit has kept, if any.
-#' @param call The user's call.
+#' @param A The data, or `NULL` to use those in the fit, if any.
 #' @return A data frame with a row for each factor.
 #' @noRd
-factor_table <- function(fit, A, call) {
+factor_table <- function(fit, A, call = caller_env()) {
   factors <- fit_factors(fit)
   share <- NA_real_
   if (!is.null(A) || !is.null(fit$A)) {
-    size <- frobenius_norm(fit_data(fit, A, call), call)
-    # of a matrix of zeros there is nothing to have a share of
+    size <- frobenius_norm(fit_data(fit, A, call = call), call = call)
+    # shares of a matrix of zeros are not defined
     share <- if (size > 0) (factors$d / size)^2 else NA_real_
   }
   data.frame(
@@ -69,15 +68,15 @@ print.summary.nmu_fit <- function(x, ...) {
   invisible(x)
 }
 
-#' Print lines, broken where the console is narrower than they are
+#' Print lines, wrapped to the width of the console
 #' @param lines Strings.
 #' @noRd
 cat_wrapped <- function(lines) {
   cli::cat_line(cli::ansi_strwrap(lines, width = cli::console_width() + 1, exdent = 2))
 }
 
-#' A certificate as text
-#' @param certificate That of a fit, or `NULL`.
+#' Format a certificate
+#' @param certificate The certificate of a fit, or `NULL`.
 #' @return One string, or `NULL`.
 #' @noRd
 certificate_text <- function(certificate) {
@@ -95,8 +94,8 @@ certificate_text <- function(certificate) {
   sprintf("relative error = %s, %s", signif_text(certificate$error), above)
 }
 
-#' How a joint refit went, as text
-#' @param refit A list of `settled` and `status`, or `NULL`.
+#' Format the outcome of a joint refit
+#' @param refit A list of `accepted` and `status`, or `NULL`.
 #' @return One string, or `NULL`.
 #' @noRd
 refit_text <- function(refit) {
@@ -108,7 +107,7 @@ refit_text <- function(refit) {
   } else if (refit$settled) {
     "factors refitted together"
   } else if (refit$status == "refused") {
-    "refit not taken: it lost a factor or its flatness"
+    "refit rejected: it lost a factor or flatness"
   } else {
     sprintf("factors not determined by the likelihood (refit: %s)", refit$status)
   }
@@ -149,7 +148,7 @@ format.nmu_fit <- function(x, ...) {
   )
 }
 
-#' First line about a fit
+#' Format the title of a fit
 #' @param fit A fit.
 #' @return One string.
 #' @noRd
@@ -162,7 +161,7 @@ fit_title <- function(fit) {
   )
 }
 
-#' Lambda and sigma as text
+#' Format lambda and sigma
 #' @param fit A fit, or its summary.
 #' @return One string.
 #' @noRd
@@ -174,7 +173,7 @@ noise_text <- function(fit) {
   paste0(text, differs)
 }
 
-#' The log-likelihood as text
+#' Format the log-likelihood
 #' @param fit A fit of class `nmu`, or a summary.
 #' @return One string.
 #' @noRd
@@ -183,22 +182,22 @@ log_lik_text <- function(fit) {
   paste("log-likelihood =", value)
 }
 
-#' The status as text
+#' Format the status
 #' @param status Status of a fit.
 #' @return One string.
 #' @noRd
 status_text <- function(status) {
   meaning <- c(
     converged = "converged",
-    maxiter = "all iterations allowed were run",
-    stalled = "stalled: no step gained more",
+    maxiter = "maximum number of iterations reached",
+    stalled = "stalled: no step increased the objective",
     lambda = "stopped: the residual gives no positive lambda and sigma",
     interrupted = "interrupted"
   )
   if (status %in% names(meaning)) meaning[[status]] else status
 }
 
-#' Numbers as text, with four digits
+#' Format numbers with four digits
 #' @param x Numbers.
 #' @return A character vector.
 #' @noRd

@@ -19,8 +19,7 @@ outcome <- function(name, arguments, arg) {
     tryInvokeRestart(if (inherits(condition, "warning")) "muffleWarning" else "muffleMessage")
   }
   work <- function() {
-    fun <- utils::getFromNamespace(name, "nmu")
-    utils::capture.output(do.call(fun, arguments, quote = TRUE))
+    utils::capture.output(do.call(name, arguments, quote = TRUE, envir = asNamespace("nmu")))
     "accepted"
   }
   result <- tryCatch(
@@ -29,7 +28,15 @@ outcome <- function(name, arguments, arg) {
       # where an argument has parts, the part is named
       named <- identical(sub("[$].*", "", error$arg), arg)
       told <- grepl(sprintf("`%s` must be", error$arg), conditionMessage(error), fixed = TRUE)
-      if (named && told) "refused" else paste("names another argument:", conditionMessage(error))
+      # the function that the user called, not one of those that check its arguments
+      called <- identical(conditionCall(error)[[1]], as.name(name))
+      if (!called) {
+        paste("names another function:", deparse(conditionCall(error)[[1]])[1])
+      } else if (named && told) {
+        "refused"
+      } else {
+        paste("names another argument:", conditionMessage(error))
+      }
     },
     error = function(error) paste("unclassed:", conditionMessage(error))
   )

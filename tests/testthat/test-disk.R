@@ -113,12 +113,12 @@ test_that("it is so for every size of block, every shape of chunk and every type
 test_that("what is said of a matrix on disk is what is said of the matrix", {
   local_block_room(700)
   for (A in list(square, general, replace(square, c(1, 7, 8), c(NA, NaN, -Inf)), square - 3)) {
-    found <- scan_matrix(on_disk(A), quote(f()))
+    found <- scan_matrix(on_disk(A))
     expected <- core_scan(A)$ok
     expect_equal(found[names(expected)], expected, tolerance = 1e-14)
   }
   crooked <- replace(square, 60 * 3 + 58, 7)
-  expect_false(scan_matrix(on_disk(crooked), quote(f()))$symmetric)
+  expect_false(scan_matrix(on_disk(crooked))$symmetric)
   expect_identical(unname(diagonal(on_disk(square))), unname(diag(square)))
   expect_refused(quietly(on_disk(replace(square, 3, Inf))), "A")
 })
@@ -136,10 +136,10 @@ test_that("methods work on a matrix on disk, or say what they can do", {
   expect_equal(residuals(fit, A = disk, rows = 3:4), residuals(fit, rows = 3:4))
   expect_identical(posterior_b(from_disk, 2:5, 1:3), posterior_b(fit, 2:5, 1:3))
   expect_equal(predict(fit, on_disk(square[1:3, ])), predict(fit, square[1:3, ]))
-  expect_identical(matrix_panels(from_disk, disk, NULL), matrix_panels(fit, square, NULL))
+  expect_identical(matrix_panels(from_disk, disk), matrix_panels(fit, square))
   expect_output(print(from_disk))
   large <- DelayedArray::DelayedArray(matrix(1, 1, 1))[rep(1, 4000), rep(1, 4000)]
-  expect_refused(dense_block(large, 1:4000, 1:4000, quote(f())), "A")
+  expect_refused(dense_block(large, 1:4000, 1:4000, arg = "A"), "A")
   expect_refused(nmu(disk, underapprox = TRUE), "underapprox")
   expect_refused(nmu_em(disk, keep_b = TRUE), "keep_b")
   expect_refused(nmu(DelayedArray::DelayedArray(matrix("a"))), "A")

@@ -52,7 +52,7 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
         let view = ResidualView::new(storage.as_ref(), &[], options.flag("symmetric")?);
         ask_for(&view, 1).map_err(message)?;
         let (threads, notebook) = (a.threads(&options)?, a.notebook());
-        let settings = options.em_settings(&notebook)?;
+        let settings = options.notebook_em(&notebook)?;
         let monitor = FitMonitor::new(Units::OF_R, options.progress()?).with_storage(storage.as_ref());
         let fit = em::iterate(&view, options.initial_loadings()?, &settings, threads, &mut monitor.callback());
         let write = |mut b: RMatrix<f64>| {
@@ -79,10 +79,10 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
         let columns = options.priors("prior_v", units.of_loadings())?;
         let fitter = options.fitter(units, &notebook, rows.stages_with(&columns)?)?;
         let plan = options.plan(units)?;
-        ask_for(&problem.view(&[]), plan.least_factors()).map_err(message)?;
+        ask_for(&problem.view(&[]), plan.min_factors()).map_err(message)?;
         let monitor =
             FitMonitor::new(units, options.progress()?).with_storage(storage.as_ref()).with_priors([&rows, &columns]);
-        let deflation = deflate(&problem, plan, fitter.as_factor_fitter(), threads, &mut monitor.callback());
+        let deflation = deflate(&problem, plan, fitter.as_ref(), threads, &mut monitor.callback());
         rows.check()?;
         columns.check()?;
         deflation_list(&deflation, units, was_interrupted())
@@ -112,11 +112,11 @@ fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
     let options = Options::new(options);
     call_core_keeping_partial(|| {
         let storage = a.storage(&options)?;
-        let (threads, units, notebook) = (a.threads(&options)?, options.units()?, a.notebook());
+        let (threads, units) = (a.threads(&options)?, options.units()?);
         let problem = options.problem(storage.as_ref(), units)?;
         let settings = options.underapprox_settings()?;
-        let fitter = options.fitter(units, &notebook, Vec::new())?.into_model()?;
-        ask_for(&problem.view(&[]), settings.count).map_err(message)?;
+        let fitter = options.model_fitter(units)?;
+        ask_for(&problem.view(&[]), settings.max_factors).map_err(message)?;
         let monitor = FitMonitor::new(units, options.progress()?).with_storage(storage.as_ref());
         let certified = fitter.underapproximate(&problem, &settings, threads, &mut monitor.callback());
         certified_list(&certified.map_err(message)?, units, was_interrupted())
@@ -145,7 +145,7 @@ fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
     let options = Options::new(options);
     call_core_keeping_partial(|| {
         let units = options.units()?;
-        let rows = Rows { values: a.values()?, scale: units.scale(), law: options.remainder_prior()? };
+        let rows = Rows { values: a.values()?, scale: units.scale(), remainder_prior: options.remainder_prior()? };
         let (columns, params) = (options.column_loadings(a.nrow)?, options.params(units)?);
         let monitor = FitMonitor::new(units, options.progress()?);
         let predictions = predict(rows, &columns, params, options.stop_rule()?, &mut monitor.callback());

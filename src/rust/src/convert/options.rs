@@ -5,52 +5,21 @@ use super::units::LoadingUnits;
 use super::Units;
 use extendr_api::prelude::*;
 use nmu_core::deflation::{Count, Plan};
-use nmu_core::em;
+use nmu_core::em::NotebookEm;
 use nmu_core::factor::Factor;
-use nmu_core::fit::FactorFitter;
-use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::fit::{FitOptions, PriorStage, StopRule};
+use nmu_core::fitter::{FactorFitter, ModelFitter};
 use nmu_core::init::InitialLoadings;
 use nmu_core::noise::{BoundSpec, ResidualParams};
-use nmu_core::noise_estimators::{Moments, Notebook};
-use nmu_core::predict::StopRule;
+use nmu_core::noise_estimators::{Fixed, MaximumLikelihood, Moments, NoiseEstimator, Notebook};
 use nmu_core::residual::{Problem, ResidualView};
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::summary::power_of_two_near;
 use nmu_core::storage::Storage;
-use nmu_core::underapprox;
-use nmu_core::variational::PriorStage;
+use nmu_core::underapprox::UnderapproxOptions;
 
 /// A list of options, read by name.
 pub(crate) struct Options(List);
-
-/// A method that fits factors, by the rule that estimates λ and σ.
-pub(crate) enum Fitter<'a> {
-    /// The notebook's iteration.
-    Notebook(em::Settings<'a>),
-    /// Maximum likelihood or variational inference.
-    Model(ModelFitter<'a>),
-}
-
-impl<'a> Fitter<'a> {
-    /// The fitter as the deflation takes it.
-    pub(crate) fn as_factor_fitter(&self) -> &(dyn FactorFitter + 'a) {
-        match self {
-            Self::Notebook(settings) => settings,
-            Self::Model(fitter) => fitter,
-        }
-    }
-
-    /// The fitter of the model.
-    ///
-    /// # Errors
-    /// An internal error for the notebook's iteration, which R refuses where this is called.
-    pub(crate) fn into_model(self) -> Result<ModelFitter<'a>, String> {
-        match self {
-            Self::Model(fitter) => Ok(fitter),
-            Self::Notebook(_) => Err("internal error: the notebook's iteration cannot do this".to_string()),
-        }
-    }
-}
 
 impl Options {
     pub(crate) fn new(list: List) -> Self {
@@ -94,7 +63,7 @@ impl Options {
         self.get(name)
     }
 
-    pub(crate) fn text(&self, name: &str) -> Result<String, String> {
+    pub(super) fn text(&self, name: &str) -> Result<String, String> {
         self.get(name)
     }
 
@@ -116,31 +85,59 @@ impl Options {
         self.get("unit").map(LoadingUnits::new)
     }
 
-    /// The method that fits factors. The only place that reads `rule`.
+    /// The method that fits factors: the notebook's iteration, or the model's.
     pub(crate) fn fitter<'a>(
         &self,
         units: Units,
         notebook: &'a Notebook,
         schedule: Vec<PriorStage<'a>>,
-    ) -> Result<Fitter<'a>, String> {
-        let rule = match self.text("rule")?.as_str() {
-            "notebook" => return self.em_settings(notebook).map(Fitter::Notebook),
-            "mle" => NoiseRule::Likelihood(self.bounds()?, self.get("ratio_floors")?),
-            "moments" => NoiseRule::Alternate(&Moments, self.bounds()?),
-            "fixed" => NoiseRule::Fixed(self.params(units)?),
+    ) -> Result<Box<dyn FactorFitter + 'a>, String> {
+        Ok(match self.estimator(units)? {
+            Some(estimator) => Box::new(self.model_fitter_with(estimator, schedule)?),
+            None => Box::new(self.notebook_em(notebook)?),
+        })
+    }
+
+    /// The model's method without priors of the loadings.
+    ///
+    /// # Errors
+    /// An internal error for the notebook's iteration, which R refuses before.
+    pub(crate) fn model_fitter(&self, units: Units) -> Result<ModelFitter<'static>, String> {
+        let estimator = self.estimator(units)?.ok_or("internal error: the notebook's iteration has no model")?;
+        self.model_fitter_with(estimator, Vec::new())
+    }
+
+    fn model_fitter_with<'a>(
+        &self,
+        estimator: Box<dyn NoiseEstimator>,
+        schedule: Vec<PriorStage<'a>>,
+    ) -> Result<ModelFitter<'a>, String> {
+        let (remainder, noise_structure) = (self.remainder_prior_family()?, self.noise_structure()?);
+        let options = FitOptions { estimator, schedule, remainder, noise_structure, stop: self.stop_rule()? };
+        Ok(ModelFitter { options })
+    }
+
+    /// The estimator of λ and σ in the model; `None` for the notebook's iteration, which has its own. The only place that
+    /// reads `rule`.
+    fn estimator(&self, units: Units) -> Result<Option<Box<dyn NoiseEstimator>>, String> {
+        Ok(match self.text("rule")?.as_str() {
+            "notebook" => None,
+            "mle" => {
+                let (bounds, ratio_floors) = (self.bounds()?, self.get("ratio_floors")?);
+                Some(Box::new(MaximumLikelihood { bounds, ratio_floors }))
+            }
+            "moments" => Some(Box::new(Moments { bounds: self.bounds()? })),
+            "fixed" => Some(Box::new(Fixed(self.params(units)?))),
             other => return Err(format!("there is no rule {other}")),
-        };
-        let StopRule { tolerance, iterations } = self.stop_rule()?;
-        let (family, scatter) = (self.remainder_prior_family()?, self.noise_structure()?);
-        Ok(Fitter::Model(ModelFitter { rule, schedule, family, scatter, tolerance, iterations }))
+        })
     }
 
     /// The settings of the notebook's iteration. No rounds of estimation mean one round with λ and σ fixed.
-    pub(crate) fn em_settings<'a>(&self, notebook: &'a Notebook) -> Result<em::Settings<'a>, String> {
+    pub(crate) fn notebook_em<'a>(&self, notebook: &'a Notebook) -> Result<NotebookEm<'a>, String> {
         let rounds = self.count_of("rounds")?;
-        Ok(em::Settings {
+        Ok(NotebookEm {
             params: self.params(Units::OF_R)?,
-            estimator: (rounds > 0).then_some(notebook),
+            estimator: (rounds > 0).then_some(notebook as &dyn NoiseEstimator),
             rounds: rounds.max(1),
             iterations: self.count_of("maxiter")?,
             tolerance: self.get("tol")?,
@@ -150,7 +147,7 @@ impl Options {
 
     /// When to stop the optimizer.
     pub(crate) fn stop_rule(&self) -> Result<StopRule, String> {
-        Ok(StopRule { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+        Ok(StopRule { tolerance: self.get("tol")?, max_iterations: self.count_of("maxiter")? })
     }
 
     /// The priors of a schedule.
@@ -173,9 +170,9 @@ impl Options {
     }
 
     /// The settings of a certified underapproximation.
-    pub(crate) fn underapprox_settings(&self) -> Result<underapprox::Settings, String> {
-        let settings = underapprox::Settings::new(self.count_of("K")?);
-        Ok(if self.flag("refine")? { settings } else { underapprox::Settings { rounds: 0, exchanges: 0, ..settings } })
+    pub(crate) fn underapprox_settings(&self) -> Result<UnderapproxOptions, String> {
+        let settings = UnderapproxOptions::new(self.count_of("K")?);
+        Ok(if self.flag("refine")? { settings } else { UnderapproxOptions { rounds: 0, exchanges: 0, ..settings } })
     }
 
     /// The matrix in `storage`, in the given units.
@@ -205,7 +202,7 @@ impl Options {
             fixed: self.factors("fixed", units)?,
             kept: self.factors("kept", units)?,
             kept_params: self.kept_params(units)?,
-            starts: inits.iter().map(|init| InitialLoadings::new(init.u(), init.v())).collect(),
+            init: inits.iter().map(|init| InitialLoadings::new(init.u(), init.v())).collect(),
             count: if self.flag("choose")? { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: self.flag("refine")?,
         })

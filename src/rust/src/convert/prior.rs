@@ -4,12 +4,13 @@ use super::custom_prior::{CustomFamily, Failure};
 use super::units::LoadingUnits;
 use super::{message, Columns, Options, Units};
 use extendr_api::prelude::*;
+use nmu_core::fit::PriorStage;
 use nmu_core::posterior::{FactorPosterior, LoadingPosterior};
 use nmu_core::prior::{
     Exponential, Family, Flat, GeneralizedBinary, Maximum, Mixture, Observations, PointExponential, Prior, Shape,
 };
 use nmu_core::runtime::cancel::check;
-use nmu_core::variational::PriorStage;
+use nmu_core::vector::Contiguous;
 
 /// The priors of one side of a schedule. If a function of R fails, the core's result must not be used, and
 /// [`Priors::check`] returns the error.
@@ -165,7 +166,7 @@ fn loading_posterior_list(side: &LoadingPosterior, factor: &FactorPosterior, uni
     let units = units.of_loadings().normalised(norm, factor.even_norm());
     Ok(list!(
         sd = side.variance.iter().map(sd).collect::<Vec<f64>>(),
-        lfsr = side.zero.clone(),
+        lfsr = side.lfsr.as_slice(),
         hyperparameters = hyperparameter_list(side.prior(), units)?,
         kl = side.kl
     ))

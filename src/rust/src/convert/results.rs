@@ -4,9 +4,9 @@ use super::prior::posteriors_list;
 use super::Units;
 use extendr_api::prelude::*;
 use nmu_core::deflation::Deflation;
-use nmu_core::em::Fit;
+use nmu_core::em::NotebookFit;
 use nmu_core::factor::Factor;
-use nmu_core::fit::{FactorFit, Refit};
+use nmu_core::fit::{FactorFit, JointRefit, ModelFit};
 use nmu_core::fitter::Underapproximation;
 use nmu_core::noise::{Bounds, ResidualParams};
 use nmu_core::predict::RowPrediction;
@@ -37,7 +37,7 @@ fn status_name(status: Status) -> &'static str {
         Status::Converged => "converged",
         Status::Maxiter => "maxiter",
         Status::Stalled => "stalled",
-        Status::Refused => "rejected",
+        Status::Rejected => "rejected",
         Status::Null => "null",
         Status::NoEstimate => "lambda",
         Status::Interrupted => "interrupted",
@@ -55,8 +55,8 @@ fn or_null<T: Into<Robj>>(value: Option<T>) -> Robj {
 }
 
 /// A fit by the notebook's iteration. The log-likelihoods are there if the trace is wanted.
-pub(crate) fn em_list(fit: Fit, b: Option<RMatrix<f64>>, trace: bool, interrupted: bool) -> List {
-    let Fit { factor, params, trace: rows, status, .. } = fit;
+pub(crate) fn em_list(fit: NotebookFit, b: Option<RMatrix<f64>>, trace: bool, interrupted: bool) -> List {
+    let NotebookFit { factor, params, trace: rows, status, .. } = fit;
     let logliks: Vec<f64> = rows.iter().filter(|_| trace).map(|row| row.log_likelihood).collect();
     list!(
         u = factor.u(),
@@ -85,9 +85,9 @@ fn bound_name(bounds: Option<Bounds>, params: ResidualParams) -> &'static str {
 pub(crate) fn deflation_list(deflation: &Deflation, units: Units, interrupted: bool) -> Result<List, String> {
     let fits = &deflation.fits;
     let fixed: Vec<&Factor> = deflation.fixed.iter().collect();
-    let new: Vec<&Factor> = fits.iter().map(|fit| &fit.factor).collect();
-    let posteriors: Vec<_> = fits.iter().map(|fit| fit.beliefs.as_ref()).collect();
-    let count = fits.last().map_or(0.0, |fit| fit.count);
+    let new: Vec<&Factor> = fits.iter().map(FactorFit::factor).collect();
+    let posteriors: Vec<_> = fits.iter().map(|fit| fit.model.posteriors.first()).collect();
+    let count = fits.last().map_or(0.0, |fit| fit.model.count);
     let refit = deflation.refit.as_ref().map(|refit| refit_list(refit, units)).transpose()?;
     Ok(list!(
         fixed = factor_list(&fixed, units),
@@ -95,8 +95,12 @@ pub(crate) fn deflation_list(deflation: &Deflation, units: Units, interrupted: b
         posteriors = posteriors_list(&posteriors, units)?,
         nobs = count,
         path = path_list(deflation, count, units),
-        noise_sd = List::from_values(fits.iter().map(|fit| or_null(fit.deviations.clone()))),
-        b_priors = List::from_values(fits.iter().map(|fit| remainder_prior_list(&fit.law, fit.params, units))),
+        noise_sd = List::from_values(fits.iter().map(|fit| or_null(fit.model.noise_sd.clone()))),
+        b_priors = List::from_values(fits.iter().map(|fit| remainder_prior_list(
+            &fit.model.remainder_prior,
+            fit.model.params,
+            units
+        ))),
         trace = path_trace_list(fits, count, units),
         refit = or_null(refit),
         interrupted = interrupted || deflation.interrupted,
@@ -109,17 +113,18 @@ fn path_list(deflation: &Deflation, count: f64, units: Units) -> List {
     let fits = &deflation.fits;
     let numbers = |value: &dyn Fn(&FactorFit) -> f64| fits.iter().map(value).collect::<Vec<f64>>();
     let names = |name: fn(&FactorFit) -> &'static str| fits.iter().map(name).collect::<Vec<_>>();
-    let standard_errors =
-        |index: usize| numbers(&|fit| fit.slopes.map_or(f64::NAN, |slopes| slopes.standard_errors()[index]));
+    let standard_errors = |index: usize| {
+        numbers(&|fit| fit.model.derivatives.map_or(f64::NAN, |derivatives| derivatives.standard_errors()[index]))
+    };
     list!(
-        d = numbers(&|fit| units.weight(fit.factor.d)),
-        lambda = numbers(&|fit| units.lambda(fit.params)),
-        sigma = numbers(&|fit| units.sigma(fit.params)),
-        loglik = numbers(&|fit| units.log_likelihood(fit.log_likelihood, fit.count)),
+        d = numbers(&|fit| units.weight(fit.factor().d)),
+        lambda = numbers(&|fit| units.lambda(fit.model.params)),
+        sigma = numbers(&|fit| units.sigma(fit.model.params)),
+        loglik = numbers(&|fit| units.log_likelihood(fit.model.log_likelihood, fit.model.count)),
         elbo = deflation.elbos().iter().map(|&elbo| units.log_likelihood(elbo, count)).collect::<Vec<_>>(),
-        iterations = fits.iter().map(|fit| fit.trace.len() as i32).collect::<Vec<_>>(),
-        status = names(|fit| status_name(fit.status)),
-        bound = names(|fit| bound_name(fit.bounds, fit.params)),
+        iterations = fits.iter().map(|fit| fit.model.trace.len() as i32).collect::<Vec<_>>(),
+        status = names(|fit| status_name(fit.model.status)),
+        bound = names(|fit| bound_name(fit.model.bounds, fit.model.params)),
         ratio_floor = numbers(&|fit| fit.ratio_floor.unwrap_or(f64::NAN)),
         se_log_lambda = standard_errors(0),
         se_log_sigma = standard_errors(1)
@@ -145,25 +150,31 @@ fn remainder_prior_list(prior: &RemainderPrior, params: ResidualParams, units: U
 }
 
 /// A joint refit of all factors.
-fn refit_list(refit: &Refit, units: Units) -> Result<List, String> {
-    let factors: Vec<&Factor> = refit.factors.iter().collect();
-    let posteriors: Vec<_> = refit.beliefs.iter().map(Some).collect();
-    let [se_log_lambda, se_log_sigma] = refit.slopes.standard_errors();
+fn refit_list(refit: &JointRefit, units: Units) -> Result<List, String> {
+    model_list(&refit.model, refit.accepted, units)
+}
+
+/// A model: its factors, parameters of the residual and objective. `accepted` tells whether it is the optimum of its refit.
+fn model_list(model: &ModelFit, accepted: bool, units: Units) -> Result<List, String> {
+    let factors: Vec<&Factor> = model.factors.iter().collect();
+    let posteriors: Vec<_> = model.posteriors.iter().map(Some).collect();
+    let [se_log_lambda, se_log_sigma] =
+        model.derivatives.map_or([f64::NAN; 2], |derivatives| derivatives.standard_errors());
     Ok(list!(
         factors = factor_list(&factors, units),
-        lambda = units.lambda(refit.params),
-        sigma = units.sigma(refit.params),
-        b_prior = remainder_prior_list(&refit.law, refit.params, units),
-        noise_sd = or_null(refit.deviations.clone()),
-        loglik = units.log_likelihood(refit.log_likelihood, refit.count),
-        elbo = units.log_likelihood(refit.elbo, refit.count),
+        lambda = units.lambda(model.params),
+        sigma = units.sigma(model.params),
+        b_prior = remainder_prior_list(&model.remainder_prior, model.params, units),
+        noise_sd = or_null(model.noise_sd.clone()),
+        loglik = units.log_likelihood(model.log_likelihood, model.count),
+        elbo = units.log_likelihood(model.elbo(), model.count),
         posteriors = posteriors_list(&posteriors, units)?,
-        status = status_name(refit.status),
-        accepted = refit.accepted,
-        bound = bound_name(refit.bounds, refit.params),
+        status = status_name(model.status),
+        accepted = accepted,
+        bound = bound_name(model.bounds, model.params),
         se_log_lambda = se_log_lambda,
         se_log_sigma = se_log_sigma,
-        trace = trace_list(refit.trace.iter(), refit.count, units)
+        trace = trace_list(model.trace.iter(), model.count, units)
     ))
 }
 
@@ -175,7 +186,7 @@ pub(crate) fn certified_list(
 ) -> Result<List, String> {
     let Underapproximation { factors: certified, model, count } = underapproximation;
     let factors: Vec<&Factor> = certified.iter().map(|certified| &certified.factor).collect();
-    let model = model.as_ref().map(|model| refit_list(model, units)).transpose()?;
+    let model = model.as_ref().map(|model| model_list(model, true, units)).transpose()?;
     Ok(list!(
         factors = factor_list(&factors, units),
         model = or_null(model),
@@ -210,10 +221,11 @@ fn factor_list(factors: &[&Factor], units: Units) -> List {
 
 /// The traces of all factors of a path, one after another.
 fn path_trace_list(fits: &[FactorFit], count: f64, units: Units) -> List {
-    let factors = fits.iter().enumerate().flat_map(|(index, fit)| fit.trace.iter().map(move |_| index as i32 + 1));
+    let factors =
+        fits.iter().enumerate().flat_map(|(index, fit)| fit.model.trace.iter().map(move |_| index as i32 + 1));
     list!(
         factor = factors.collect::<Vec<_>>(),
-        trace = trace_list(fits.iter().flat_map(|fit| &fit.trace), count, units)
+        trace = trace_list(fits.iter().flat_map(|fit| &fit.model.trace), count, units)
     )
 }
 
@@ -243,8 +255,8 @@ pub(crate) fn prediction_list(rows: &[RowPrediction], units: Units, interrupted:
 pub(crate) fn standard_errors_list(errors: &[StandardErrors], units: Units) -> List {
     list!(
         d = errors.iter().map(|errors| units.weight(errors.d)).collect::<Vec<f64>>(),
-        u = matrix_of(errors, |errors| Some(&errors.u)),
-        v = matrix_of(errors, |errors| errors.v.as_deref())
+        u = matrix_of(errors, |errors| Some(errors.u.as_slice())),
+        v = matrix_of(errors, |errors| errors.v.as_ref().map(Contiguous::as_slice))
     )
 }
 

@@ -111,9 +111,14 @@ test_that("errors name the function that was called, and the argument that was w
   fit <- nmu(USArrests, K = 1, control = nmu_control(keep_data = FALSE))
   em <- nmu_em(as.matrix(USArrests), 0.01, 10, 5, control = nmu_control(keep_data = FALSE))
   expect_identical(expect_refused(generics::augment(fit, data = diag(2)), "data")$call[[1]],
-    quote(augment)
+    quote(generics::augment)
   )
-  expect_identical(expect_refused(generics::tidy(fit, A = diag(2)), "A")$call[[1]], quote(tidy))
+  expect_identical(expect_refused(generics::tidy(fit, A = diag(2)), "A")$call[[1]],
+    quote(generics::tidy)
+  )
+  expect_identical(expect_refused(generics::glance(em, A = diag(2)), "A")$call[[1]],
+    quote(generics::glance)
+  )
   expect_identical(expect_refused(logLik(em), "A")$call[[1]], quote(logLik))
   expect_identical(expect_refused(plot(fit, type = "residuals"), "A")$call[[1]], quote(plot))
 })

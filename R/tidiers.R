@@ -1,36 +1,36 @@
-#' A fit as tables
+#' A fit as data frames
 #'
-#' A fit as data frames: its loadings, its factors, its parameters, its entries. `tidy()`,
+#' Loadings, factors, parameters and entries of a fit as data frames. `tidy()`,
 #' `glance()` and `augment()` are methods for the generics of the package generics, which broom
-#' exports, too; they work once one of these is attached.
+#' re-exports; attach one of these to use them.
 #'
 #' @param x A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
-#' @param matrix `"d"` (a row for each factor), `"u"` or `"v"` (a row for each loading). Case
-#'   matters.
-#' @param A,data The data, where the fit has not kept them (`keep_data = FALSE`). `augment()` needs
-#'   them; `tidy()` takes the share of a factor from them, and `glance()` the log-likelihood of
-#'   an `nmu_em` fit, which is `NA` without.
+#' @param matrix `"d"` (a row for each factor), `"u"` or `"v"` (a row for each loading).
+#'   Case-sensitive.
+#' @param A,data The data, if the fit does not contain them (`keep_data = FALSE`). `augment()`
+#'   requires them; `tidy()` uses them for the share of a factor, and `glance()` for the
+#'   log-likelihood of an `nmu_em` fit; both are `NA` without.
 #' @param row.names,optional As in [as.data.frame()].
 #' @param ... Not used.
 #'
 #' @return Plain data frames.
 #'
-#' * `as.data.frame()`: the loadings with names, one a row: `factor`, `side` (`"u"`, and `"v"` where
-#'   `A` is not symmetric), `feature` (a name, or a number where `A` has no names), `loading`
+#' * `as.data.frame()`: a row for each loading: `factor`, `side` (`"u"`, and `"v"` if
+#'   `A` is not symmetric), `feature` (a name, or a number if `A` has no names), `loading`
 #'   (\eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} as in [coef()][nmu_methods]).
 #' * `tidy()`: with `matrix = "d"` the table of [summary()][nmu_methods] and the `status` of each
-#'   factor; with `"u"` or `"v"` that side of `as.data.frame()`, of unit norm: `factor`, `feature`,
+#'   factor; with `"u"` or `"v"` the loadings of that side, of unit norm: `factor`, `feature`,
 #'   `loading`.
 #' * `glance()`: one row: `K`, `lambda`, `sigma`, `logLik`, `df`, `AIC`, `BIC`, `nobs`,
 #'   `relative_error` and `violated`, the share of the entries that the factors exceed (both `NA`
-#'   where the fit has no certificate), `status`, `converged`.
-#' * `augment()`: a row for each entry of `A`, column after column: `row`, `column` (names, or
+#'   if the fit has no certificate), `status`, `converged`.
+#' * `augment()`: a row for each entry of `A`, column by column: `row`, `column` (names, or
 #'   numbers), `value`, `.fitted`, `.resid` (`value - .fitted`), and the posterior mean and
 #'   standard deviation of the remainder, `.b` and `.b_sd`, as in [posterior_b()].
 #'
-#' @section Errors: Class `nmu_error_input` where `matrix` is not one of its choices, where the data
-#'   are needed and neither kept nor given, or given with another size, and where `augment()` is
-#'   asked for more than ten million entries of a matrix that is sparse or on disk.
+#' @section Errors: Class `nmu_error_input` if `matrix` is not one of its choices, if the data
+#'   are required and neither kept nor given, or given with another size, and if `augment()` is
+#'   called for more than ten million entries of a matrix that is sparse or on disk.
 #'
 #' @examples
 #' fit <- nmu(USArrests, K = 2)
@@ -59,7 +59,7 @@ as.data.frame.nmu_fit <- function(x, row.names = NULL, optional = FALSE, ...) { 
   table
 }
 
-#' Loadings, one a row
+#' Loadings in long format
 #'
 #' @param loadings A matrix with a named column for each factor.
 #' @return A data frame: `factor`, `feature`, `loading`.
@@ -72,7 +72,7 @@ loading_table <- function(loadings) {
   )
 }
 
-#' Names of the rows, or their numbers
+#' Row names, or row numbers if there are none
 #'
 #' @param x A matrix.
 #' @return A vector.
@@ -85,20 +85,19 @@ line_names <- function(x) {
 #' @exportS3Method generics::tidy
 tidy.nmu_fit <- function(x, matrix = c("d", "u", "v"), # nolint: object_name_linter.
                          A = NULL, ...) {
-  call <- quote(tidy(x))
-  matrix <- check_choice(matrix, "matrix", c("d", "u", "v"), call)
+  matrix <- check_choice(matrix, c("d", "u", "v"))
   if (matrix != "d") {
     return(loading_table(fit_factors(x)[[matrix]]))
   }
   status <- if (inherits(x, "nmu")) x$path$status else x$status
-  data.frame(factor_table(x, A, call), status = status)
+  data.frame(factor_table(x, A), status = status)
 }
 
 #' @rdname nmu_tables
 #' @exportS3Method generics::glance
 glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
   known <- inherits(x, "nmu") || !is.null(A) || !is.null(x$A)
-  value <- if (known) logLik(x, A = A) else new_log_lik(NA_real_, x, if (x$estimated) 2 else 0)
+  value <- if (known) log_lik_of(x, A) else new_log_lik(NA_real_, x, if (x$estimated) 2 else 0)
   data.frame(
     K = length(x$d),
     lambda = x$lambda,
@@ -118,12 +117,11 @@ glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
 #' @rdname nmu_tables
 #' @exportS3Method generics::augment
 augment.nmu_fit <- function(x, data = NULL, ...) { # nolint: object_name_linter.
-  call <- quote(augment(x))
-  A <- fit_data(x, data, call, "data")
+  A <- fit_data(x, data, arg = "data")
   rows <- seq_len(nrow(A))
   cols <- seq_len(ncol(A))
-  A <- dense_block(A, rows, cols, call, "data")
-  posterior <- posterior_block(x, A, rows, cols, 0, call)
+  A <- dense_block(A, rows, cols, arg = "data")
+  posterior <- posterior_block(x, A, rows, cols, 0)
   fitted <- fitted(x)
   names <- lapply(fit_factors(x)[c("u", "v")], line_names)
   value <- as.vector(A)

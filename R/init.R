@@ -1,43 +1,43 @@
-#' What the user knows of the factors before a fit
+#' Check the arguments init and fixed
 #'
 #' @param init `NULL`, a vector, a matrix, a list of `u` and `v`, or an earlier fit.
 #' @param fixed `NULL`, a vector, a matrix, or a list of `u` and `v`.
 #' @param A The matrix.
 #' @param symmetric Is it treated as symmetric?
 #' @param noise The estimator of lambda and sigma.
-#' @param call The user's call.
-#' @return A list of `fixed`, `kept` and `starts`, each `NULL` or a list of `d`, `u` and `v`, and of
-#'   `earlier`, what an earlier fit says of those of its factors that are kept, or `NULL`.
+#' @return A list of `fixed`, `kept` and `init`, each `NULL` or a list of `d`, `u` and `v`, and of
+#'   `earlier`, the elements of an earlier fit for the factors that are kept, or `NULL`.
 #' @noRd
-check_given <- function(init, fixed, A, symmetric, noise, call) {
+check_given <- function(init, fixed, A, symmetric, noise, call = caller_env()) {
   if (!is.null(fixed)) {
     if (noise$rule == "notebook") {
-      abort_input("fixed", "NULL with noise_notebook()", describe(fixed), call)
+      abort_input("fixed", "NULL with noise_notebook()", describe(fixed), call = call)
     }
     if (inherits(init, "nmu")) {
-      abort_input("fixed", "NULL where init is a fit, which has its own", describe(fixed), call)
+      expected <- "NULL where init is a fit, which has its own"
+      abort_input("fixed", expected, describe(fixed), call = call)
     }
-    fixed <- check_loadings(fixed, "fixed", A, symmetric, call)
+    fixed <- check_loadings(fixed, A, symmetric, call = call)
   }
   if (!inherits(init, "nmu")) {
-    starts <- if (!is.null(init)) check_loadings(init, "init", A, symmetric, call)
+    starts <- if (!is.null(init)) check_loadings(init, A, symmetric, call = call)
     return(list(fixed = fixed, kept = NULL, starts = starts, earlier = NULL))
   }
-  given_by_fit(init, A, symmetric, call)
+  given_by_fit(init, A, symmetric, call = call)
 }
 
-#' What an earlier fit tells of the factors before a fit
+#' Extract the factors of an earlier fit
 #'
 #' @param init The earlier fit, of class `nmu`.
 #' @inheritParams check_given
 #' @return A list like that of `check_given()`.
 #' @noRd
-given_by_fit <- function(init, A, symmetric, call) {
+given_by_fit <- function(init, A, symmetric, call = caller_env()) {
   if (nrow(init$u) != nrow(A) || nrow(init$v) != ncol(A) || init$symmetric != symmetric) {
     expected <- sprintf("a fit of a %d x %d matrix like A", nrow(A), ncol(A))
-    abort_input("init", expected, fit_title(init), call)
+    abort_input("init", expected, fit_title(init), call = call)
   }
-  # the factor at which the user interrupted the fit starts again from where it stood
+  # the factor that was interrupted is restarted from its last state
   cut <- identical(init$path$status[init$K], "interrupted") && is.null(init$refit)
   whole <- seq_len(init$K - cut)
   stay <- init$path$status[whole] == "fixed"
@@ -56,13 +56,14 @@ given_by_fit <- function(init, A, symmetric, call) {
   )
 }
 
-#' What an earlier fit says of factors that are kept
+#' Extract the elements of an earlier fit for the factors that are kept
 #'
 #' @param fit An object of class `nmu`.
-#' @param fixed,kept Which of its factors stay fixed and which are kept, as numbers.
+#' @param fixed,kept Numbers of its factors that are fixed, and of others that are kept.
 #' @param symmetric Is the matrix treated as symmetric?
-#' @return A list: `path`, `labels`, `laws` and `scatter` of the kept ones; `trace`, in which
-#'   factors have the numbers that they get, the fixed ones first; and what concerns the whole.
+#' @return A list: `path`, `labels`, `path_b_priors` and `path_noise_scales` of the kept ones;
+#'   `trace`, in which factors have their new numbers, the fixed ones first; and elements that
+#'   refer to the whole fit.
 #' @noRd
 earlier_model <- function(fit, fixed, kept, symmetric) {
   trace <- fit$trace
@@ -75,10 +76,10 @@ earlier_model <- function(fit, fixed, kept, symmetric) {
   )
 }
 
-#' The lambda and sigma of a fit once it had some of its factors
+#' Estimates of lambda and sigma after some factors of a fit
 #'
 #' @param fit An object of class `nmu`.
-#' @param count How many: all of them where it was refitted.
+#' @param count Number of factors: all of them if they were refitted.
 #' @return A list of `lambda` and `sigma`.
 #' @noRd
 noise_after <- function(fit, count) {
@@ -88,42 +89,43 @@ noise_after <- function(fit, count) {
   as.list(fit$path[count, c("lambda", "sigma")])
 }
 
-#' Bring loadings that the user gives to matrices with a column for each factor
+#' Convert loadings given by the user to matrices with a column for each factor
 #'
 #' @param x A vector or matrix (symmetric only), a list of `u` and `v`, or an `nmu_em` fit.
 #' @param arg Name of the argument.
 #' @param A The matrix.
 #' @param symmetric Is it treated as symmetric?
-#' @param call The user's call.
 #' @return A list of `d`, zeros, and `u` and `v`, matrices with columns of unit norm; `v` is `NULL`
-#'   where symmetric.
+#'   if symmetric.
 #' @noRd
-check_loadings <- function(x, arg, A, symmetric, call) {
+check_loadings <- function(x, A, symmetric, arg = caller_arg(x), call = caller_env()) {
+  force(arg)
   if (inherits(x, "nmu_em")) {
     x <- if (x$symmetric) list(u = x$u) else list(u = x$u, v = x$v)
   } else if (symmetric && is.numeric(x)) {
     x <- list(u = x)
   }
-  check_sides(x, arg, symmetric, call, c(
+  choices <- c(
     "NULL, a vector, a matrix with a column for each factor, or list(u = )",
     "NULL or list(u = , v = )"
-  ))
-  u <- check_side(x$u, paste0(arg, "$u"), nrow(A), call)
-  v <- if (!symmetric) check_side(x$v, paste0(arg, "$v"), ncol(A), call)
+  )
+  check_sides(x, symmetric, choices, arg = arg, call = call)
+  u <- check_side(x$u, nrow(A), arg = paste0(arg, "$u"), call = call)
+  v <- if (!symmetric) check_side(x$v, ncol(A), arg = paste0(arg, "$v"), call = call)
   if (!is.null(v) && ncol(v) != ncol(u)) {
     expected <- sprintf("loadings of %d factors, as %s$u has", ncol(u), arg)
-    abort_input(paste0(arg, "$v"), expected, sprintf("those of %d", ncol(v)), call)
+    abort_input(paste0(arg, "$v"), expected, sprintf("those of %d", ncol(v)), call = call)
   }
   list(d = rep(0, ncol(u)), u = u, v = v)
 }
 
-#' Refuse what is no list of the sides that a matrix has
+#' Check that an argument is a list of the sides of a matrix
 #'
 #' @inheritParams check_loadings
-#' @param choices What is accepted where A is symmetric, and where it is not.
-#' @return Nothing of use.
+#' @param choices The accepted values if A is symmetric, and if it is not.
+#' @return `NULL`, invisibly.
 #' @noRd
-check_sides <- function(x, arg, symmetric, call, choices) {
+check_sides <- function(x, symmetric, choices, arg = caller_arg(x), call = caller_env()) {
   needed <- if (symmetric) "u" else c("u", "v")
   if (is.list(x) && length(x) == length(needed) && setequal(names(x), needed)) {
     return(invisible())
@@ -138,37 +140,35 @@ check_sides <- function(x, arg, symmetric, call, choices) {
   } else {
     describe(x)
   }
-  abort_input(arg, expected, found, call)
+  abort_input(arg, expected, found, call = call)
 }
 
 #' Check the loadings of one side
 #'
 #' @inheritParams check_loadings
-#' @param size The rows that they must have.
+#' @param size The required number of rows.
 #' @return A double matrix whose columns have unit norm.
 #' @noRd
-check_side <- function(x, arg, size, call) {
+check_side <- function(x, size, arg = caller_arg(x), call = caller_env()) {
   if (!is.numeric(x) || is.object(x) || NROW(x) != size || length(dim(x)) > 2 || length(x) == 0) {
-    abort_input(arg, sprintf("a vector of length %d or a matrix of so many rows", size),
-      describe(x), call
-    )
+    expected <- sprintf("a vector of length %d or a matrix of so many rows", size)
+    abort_input(arg, expected, describe(x), call = call)
   }
   columns <- lapply(seq_len(NCOL(x)), function(k) {
-    column <- check_start(as.matrix(x)[, k], arg, size, call)
+    column <- check_start(as.matrix(x)[, k], size, arg = arg, call = call)
     column / sqrt(sum(column^2))
   })
   matrix(unlist(columns), size, dimnames = list(NULL, if (is.matrix(x)) colnames(x)))
 }
 
-#' Check the start given by the user
+#' Check the starting loadings of nmu_em()
 #'
 #' @param init `NULL`, a vector (symmetric only), a list of vectors, or an earlier fit.
 #' @param A The matrix.
 #' @param symmetric Is it treated as symmetric?
-#' @param call The user's call.
 #' @return A list of `u` and `v`, each a double vector or `NULL`, scaled to maximum 1.
 #' @noRd
-check_init <- function(init, A, symmetric, call) {
+check_init <- function(init, A, symmetric, call = caller_env()) {
   if (is.null(init)) {
     return(list(u = NULL, v = NULL))
   }
@@ -177,31 +177,32 @@ check_init <- function(init, A, symmetric, call) {
   } else if (symmetric && is.numeric(init)) {
     init <- list(u = init)
   }
-  check_sides(init, "init", symmetric, call,
-    c("NULL, a vector, list(u = ) or an earlier fit", "NULL, list(u = , v = ) or an earlier fit")
+  choices <- c(
+    "NULL, a vector, list(u = ) or an earlier fit", "NULL, list(u = , v = ) or an earlier fit"
   )
+  check_sides(init, symmetric, choices, arg = "init", call = call)
   list(
-    u = check_start(init$u, "init$u", nrow(A), call),
-    v = if (!symmetric) check_start(init$v, "init$v", ncol(A), call)
+    u = check_start(init$u, nrow(A), call = call),
+    v = if (!symmetric) check_start(init$v, ncol(A), call = call)
   )
 }
 
 #' Check one starting vector
 #'
 #' @inheritParams checks
-#' @param size The length it must have.
+#' @param size The required length.
 #' @return `x` as a double vector, divided by its maximum.
 #' @noRd
-check_start <- function(x, arg, size, call) {
+check_start <- function(x, size, arg = caller_arg(x), call = caller_env()) {
   if (!is.numeric(x) || is.object(x) || length(x) != size) {
-    abort_input(arg, sprintf("a numeric vector of length %d", size), describe(x), call)
+    abort_input(arg, sprintf("a numeric vector of length %d", size), describe(x), call = call)
   }
   if (!all(is.finite(x)) || any(x < 0)) {
     found <- sprintf("%d negative or not finite", sum(!is.finite(x) | x < 0))
-    abort_input(arg, "finite and nonnegative in every entry", found, call)
+    abort_input(arg, "finite and nonnegative in every entry", found, call = call)
   }
   if (max(x) <= 0) {
-    abort_input(arg, "positive in at least one entry", "zeros only", call)
+    abort_input(arg, "positive in at least one entry", "zeros only", call = call)
   }
   as.double(x) / max(x)
 }

@@ -2,75 +2,74 @@
 #'
 #' @param prior_b An object of class `nmu_prior`, or the name of a family.
 #' @param noise The estimator of lambda and sigma.
-#' @param call The user's call.
 #' @return An object of class `nmu_prior`, a mixture with the `scales` that the fit uses.
 #' @noRd
-check_prior_b <- function(prior_b, noise, call) {
-  prior <- check_single_prior(prior_b, "prior_b", call)
+check_prior_b <- function(prior_b, noise, call = caller_env()) {
+  prior <- check_single_prior(prior_b, call = call)
   family <- prior$family
   legal <- family %in% c("exponential", "point_exponential") ||
     (family == "mixture" && prior$shape == "exponential")
   if (!legal) {
     expected <-
       "prior_exponential(), prior_point_exponential() or prior_mixture(\"exponential\")"
-    abort_input("prior_b", expected, format(prior)[1], call)
+    abort_input("prior_b", expected, format(prior)[1], call = call)
   }
   if (!is.null(prior$rate)) {
     expected <- "a prior without a rate, which follows from lambda (to give it, see noise_fixed())"
-    abort_input("prior_b", expected, sprintf("a rate of %s", signif_text(prior$rate)), call)
+    abort_input("prior_b", expected, sprintf("a rate of %s", signif_text(prior$rate)), call = call)
   }
   if (isTRUE(prior$weight == 0)) {
-    abort_input("prior_b", "a prior with a positive weight", "a weight of 0", call)
+    abort_input("prior_b", "a prior with a positive weight", "a weight of 0", call = call)
   }
   if (family != "exponential" && !(noise$rule %in% c("mle", "fixed"))) {
     expected <- sprintf("prior_exponential() with noise_%s()", noise$rule)
-    abort_input("prior_b", expected, format(prior)[1], call)
+    abort_input("prior_b", expected, format(prior)[1], call = call)
   }
-  if (family == "mixture") check_mixture_b(prior, call) else prior
+  if (family == "mixture") check_mixture_b(prior, call = call) else prior
 }
 
-#' Check that the scales of a mixture can have mean 1
+#' Check that the scales of a mixture allow mean 1
 #'
 #' @param prior A mixture of exponentials.
 #' @inheritParams check_prior_b
-#' @return `prior`, its scales filled in.
+#' @return `prior`, with default scales if it has none.
 #' @noRd
-check_mixture_b <- function(prior, call) {
+check_mixture_b <- function(prior, call = caller_env()) {
   prior$scales <- prior$scales %||% c(0, 3^(-2:3))
   scales <- prior$scales
   if (sum(scales > 0) > 12) {
     expected <- "a mixture of at most 12 exponentials"
-    abort_input("prior_b", expected, sprintf("%d scales above 0", sum(scales > 0)), call)
+    abort_input("prior_b", expected, sprintf("%d scales above 0", sum(scales > 0)), call = call)
   }
   if (is.null(prior$weights)) {
     if (!(min(scales) < 1 && max(scales) > 1)) {
       expected <- "a mixture with scales below and above 1, which is the mean of b"
       found <- sprintf("scales from %s to %s", signif_text(min(scales)), signif_text(max(scales)))
-      abort_input("prior_b", expected, found, call)
+      abort_input("prior_b", expected, found, call = call)
     }
   } else if (sum(prior$weights * scales) <= 0) {
-    abort_input("prior_b", "a mixture with a positive mean", "all weight at 0", call)
+    abort_input("prior_b", "a mixture with a positive mean", "all weight at 0", call = call)
   }
-  # with one so small the likelihood of noise would have no digits left
+  # with a smaller one, the likelihood of noise would lose all digits
   weights <- prior$weights %||% rep(1, length(scales))
   mean <- if (is.null(prior$weights)) 1 else sum(weights * scales) / sum(weights)
   least <- min(scales[scales > 0 & weights > 0]) / mean
   if (least < least_scale) {
     expected <- sprintf("a mixture of scales that are 0 or at least %g of its mean", least_scale)
-    abort_input("prior_b", expected, sprintf("one of %s", signif_text(least)), call)
+    abort_input("prior_b", expected, sprintf("one of %s", signif_text(least)), call = call)
   }
   prior
 }
 
-#' The least scale of an exponential in the prior of the remainder, as a share of the mean of that
+#' Smallest scale of an exponential in the prior of the remainder, as a share of its mean
 #' @noRd
 least_scale <- 1e-4
 
-#' The prior of the remainder as the core takes it
+#' Convert the prior of b to the form that the core expects
 #'
-#' @param prior What `check_prior_b()` returned.
-#' @return A list of `means` and `weights`, in units of their own, of which `NULL` weights are to be
-#'   estimated; and `tied`: is it a point mass and one exponential, whatever the means?
+#' @param prior Value of `check_prior_b()`.
+#' @return A list of `means`, in arbitrary units, and `weights`, `NULL` if they are to be estimated;
+#'   and `point_exponential`: is it a point mass and one exponential with estimated weight?
 #' @noRd
 core_law <- function(prior) {
   switch(prior$family,
@@ -83,25 +82,25 @@ core_law <- function(prior) {
   )
 }
 
-#' The law of the remainder of a fit
+#' Fitted prior of b
 #'
 #' @param fit A fit.
-#' @return A data frame with a row for each part of a mixture: `weight`, and `mean`, in units of
-#'   `A`, 0 for a point mass and otherwise that of an exponential.
+#' @return A data frame with a row for each component: `weight`, and `mean` in units of `A`, 0 for a
+#'   point mass and otherwise that of an exponential.
 #' @noRd
 fit_law <- function(fit) {
   fit$law %||% data.frame(weight = 1, mean = 1 / fit$lambda)
 }
 
-#' Is a law one exponential?
-#' @param law What `fit_law()` returned.
+#' Is a fitted prior of b a single exponential?
+#' @param b_prior A data frame as in `b_prior_fitted` of a fit.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 is_exponential <- function(law) {
   nrow(law) == 1
 }
 
-#' The law of a fit, as the core takes it
+#' Fitted prior of b as the core expects it
 #' @param fit A fit.
 #' @return A list.
 #' @noRd
@@ -110,7 +109,7 @@ known_law <- function(fit) {
   list(means = law$mean, weights = law$weight, tied = FALSE)
 }
 
-#' Number of parameters of the law of the remainder that were estimated, but for its mean
+#' Number of estimated parameters of the prior of b, without its mean
 #' @param fit A fit.
 #' @return A whole number.
 #' @noRd
@@ -119,17 +118,17 @@ law_parameters <- function(fit) {
   if (!is.null(law$weights)) {
     return(0)
   }
-  # weights have a sum and a mean
+  # the sum and the mean of the weights are given
   if (law$tied) 1 else max(nrow(fit_law(fit)) - 2, 0)
 }
 
-#' The log-density of residuals under a fit, part by part
+#' Weighted log-densities of residuals under the components of a fit
 #'
 #' @param x Residuals.
 #' @param fit A fit.
-#' @param sigma The standard deviation of the noise of all, or of each.
-#' @return A matrix with a row for each residual and a column for each part of the law, with the
-#'   weights in it.
+#' @param sigma The standard deviation of the noise: one number, or one for each residual.
+#' @return A matrix with a row for each residual and a column for each component of the prior of b:
+#'   log weight plus log-density.
 #' @noRd
 log_terms <- function(x, fit, sigma = fit$sigma) {
   law <- fit_law(fit)
@@ -143,7 +142,7 @@ log_terms <- function(x, fit, sigma = fit$sigma) {
   matrix(unlist(Map(term, law$weight, law$mean)), length(x))
 }
 
-#' The density of residuals under a fit
+#' Density of residuals under a fit
 #' @inheritParams log_terms
 #' @return Numbers.
 #' @noRd
@@ -151,10 +150,10 @@ residual_density <- function(x, fit) {
   rowSums(exp(log_terms(x, fit)))
 }
 
-#' Draws of a remainder
+#' Draw remainders
 #'
-#' @param count How many.
-#' @param law What `fit_law()` returned.
+#' @param count Number of draws.
+#' @param b_prior A data frame as in `b_prior_fitted` of a fit.
 #' @return Numbers.
 #' @noRd
 draw_remainder <- function(count, law) {
@@ -162,11 +161,11 @@ draw_remainder <- function(count, law) {
   law$mean[part] * stats::rexp(count)
 }
 
-#' Draws of remainder and noise
+#' Draw sums of remainder and noise
 #'
-#' @param count How many.
+#' @param count Number of draws.
 #' @param fit A fit.
-#' @param sigma The standard deviation of the noise of all, or of each.
+#' @param sigma The standard deviation of the noise: one number, or one for each draw.
 #' @return Numbers.
 #' @noRd
 draw_residuals <- function(count, fit, sigma) {
@@ -177,9 +176,9 @@ draw_residuals <- function(count, fit, sigma) {
   draw_remainder(count, law) + stats::rnorm(count, sd = sigma)
 }
 
-#' The law of the remainder as text
+#' Format the fitted prior of b
 #' @param fit A fit, or its summary.
-#' @return One string, or `NULL` where it is one exponential.
+#' @return One string, or `NULL` for a single exponential.
 #' @noRd
 law_text <- function(fit) {
   law <- fit_law(fit)

@@ -1,35 +1,34 @@
 #' Check the priors of both sides of a factor
 #'
-#' @param prior,prior_v Lists of priors, as `check_priors()` returns them.
+#' @param prior,prior_v Lists of priors, from `check_priors()`.
 #' @param noise The estimator of lambda and sigma.
-#' @param underapprox Is a certified underapproximation asked for?
-#' @param call The user's call.
-#' @return A list of `prior` and `prior_v`, lists of equal length: where one is shorter, its last
-#'   prior stays. Both are empty where there is nothing but flat priors.
+#' @param underapprox Is a certified underapproximation requested?
+#' @return A list of `prior` and `prior_v`, lists of equal length: the shorter one is extended by
+#'   its last prior. Both are empty if all priors are flat.
 #' @noRd
-check_schedule <- function(prior, prior_v, noise, underapprox, call) {
+check_schedule <- function(prior, prior_v, noise, underapprox, call = caller_env()) {
   flat <- function(x) all(vapply(x, inherits, NA, "nmu_prior_flat"))
   for (side in list(list(arg = "prior", x = prior), list(arg = "prior_v", x = prior_v))) {
     reason <- if (underapprox) "with underapprox = TRUE" else "with noise_notebook()"
     if (!flat(side$x) && (underapprox || noise$rule == "notebook")) {
       found <- paste(vapply(side$x, `[[`, "", "family"), collapse = ", ")
-      abort_input(side$arg, paste("prior_flat()", reason), found, call)
+      abort_input(side$arg, paste("prior_flat()", reason), found, call = call)
     }
   }
   stages <- max(length(prior), length(prior_v))
   fill <- function(x) x[pmin(seq_len(stages), length(x))]
   schedule <- list(prior = fill(prior), prior_v = fill(prior_v))
-  # a fit begins without priors, so flat ones at the beginning are no stage
+  # a fit starts without priors, so flat ones at the beginning are no stage
   idle <- mapply(function(u, v) flat(list(u, v)), schedule$prior, schedule$prior_v)
   lapply(schedule, `[`, cumsum(!idle) > 0)
 }
 
-#' A schedule as the core takes it
+#' Convert a schedule to the form that the core expects
 #'
-#' In a fit a flat prior means that loadings are where the likelihood is largest.
+#' In a fit, a flat prior means maximum likelihood loadings.
 #'
-#' @param schedule What `check_schedule()` returned.
-#' @param record Where the failure of a user's function is noted.
+#' @param schedule Value of `check_schedule()`.
+#' @param record Environment that stores the failure of a user's function.
 #' @return A list of options.
 #' @noRd
 core_schedule <- function(schedule, record) {
@@ -40,15 +39,15 @@ core_schedule <- function(schedule, record) {
   })
 }
 
-#' What is believed of the loadings, as a fit has it
+#' Convert the posteriors of loadings to their form in a fit
 #'
-#' @param beliefs Lists that the core returned for some factors, or `NULL`.
+#' @param posteriors Posteriors of some factors from the core, or `NULL`.
 #' @param count The number of these factors.
 #' @param before The number of other factors before them.
 #' @param size The number of rows and of columns of the matrix.
-#' @param earlier What an earlier fit believed of those others, or `NULL`.
-#' @return A list of `sd` and `zero`, each a list of matrices `u` and `v`, and of
-#'   `hyperparameters`, a list with an element for each factor; `NULL` where there are no priors.
+#' @param earlier The posterior of those others in an earlier fit, or `NULL`.
+#' @return A list of `sd` and `lfsr`, each a list of matrices `u` and `v`, and of
+#'   `hyperparameters`, a list with an element for each factor; `NULL` without priors.
 #' @noRd
 posterior_model <- function(beliefs, count, before, size, earlier = NULL) {
   if (is.null(beliefs) && is.null(earlier)) {
@@ -78,12 +77,12 @@ posterior_model <- function(beliefs, count, before, size, earlier = NULL) {
   )
 }
 
-#' What was believed of some of the factors of a fit
+#' Select the posterior of some factors of a fit
 #'
-#' @param posterior That of the fit, or `NULL`.
-#' @param factors Which ones, as numbers.
-#' @param symmetric Is `A` symmetric, so that both sides are one?
-#' @return A list like that of `posterior_model()`, or `NULL`.
+#' @param posterior The posterior of the fit, or `NULL`.
+#' @param factors Numbers of the factors.
+#' @param symmetric Is `A` symmetric, so that both sides are the same?
+#' @return A list in the form of that of `posterior_model()`, or `NULL`.
 #' @noRd
 posterior_of <- function(posterior, factors, symmetric) {
   if (is.null(posterior)) {
@@ -97,10 +96,10 @@ posterior_of <- function(posterior, factors, symmetric) {
   posterior
 }
 
-#' Priors of a fit, and what became of their hyperparameters, as text
+#' Format the priors of a fit with their estimated hyperparameters
 #'
 #' @param fit A fit of class `nmu`.
-#' @return Strings, or `NULL` where there are no priors.
+#' @return Strings, or `NULL` without priors.
 #' @noRd
 schedule_text <- function(fit) {
   if (is.null(fit$posterior)) {
@@ -122,18 +121,18 @@ schedule_text <- function(fit) {
   c(paste0(priors, bound), factors, if (length(known) > length(shown)) "  ...")
 }
 
-#' Hyperparameters of a factor as text
+#' Format the hyperparameters of a factor
 #'
-#' @param name The factor.
+#' @param name The label of the factor.
 #' @param known Its hyperparameters, a list of `u` and `v`.
-#' @return A string for each side that has some.
+#' @return A string for each side that has hyperparameters.
 #' @noRd
 factor_text <- function(name, known) {
   sides <- Filter(function(side) length(known[[side]]) > 0, c("u", "v"))
   vapply(sides, function(side) {
     numbers <- known[[side]]
     if (identical(names(numbers), c("scales", "weights"))) {
-      # of the grid of a mixture, what has weight
+      # of the grid of a mixture, only components with weight
       numbers <- lapply(numbers, `[`, numbers$weights >= 0.005)
     }
     values <- vapply(numbers, hyperparameter_text, "")
@@ -142,9 +141,9 @@ factor_text <- function(name, known) {
   }, "", USE.NAMES = FALSE)
 }
 
-#' Name what is believed as the loadings are named
+#' Set the dimnames of the posterior to those of the loadings
 #'
-#' @param posterior What `posterior_model()` returned.
+#' @param posterior Value of `posterior_model()`.
 #' @param rows Names of the rows and of the columns of the matrix, `u` and `v`.
 #' @param factors Names of the factors.
 #' @return `posterior`.

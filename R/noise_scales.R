@@ -1,12 +1,11 @@
-#' How the noise differs, as the core takes it
+#' Convert the structure of the noise to the form that the core expects
 #'
 #' @param noise The estimator of lambda and sigma.
 #' @param A The matrix.
 #' @param symmetric Is it treated as symmetric?
-#' @param call The user's call.
-#' @return A word, or a list of scales in units of their root mean square.
+#' @return A string, or a list of scales in units of their root mean square.
 #' @noRd
-core_scatter <- function(noise, A, symmetric, call) {
+core_scatter <- function(noise, A, symmetric, call = caller_env()) {
   se <- noise$se
   if (is.null(se)) {
     return(noise$by %||% "constant")
@@ -14,15 +13,16 @@ core_scatter <- function(noise, A, symmetric, call) {
   legal <- if (is.matrix(se)) identical(dim(se), dim(A)) else length(se) == nrow(A)
   if (!legal) {
     expected <- sprintf("with an se of %d numbers, or a %d x %d matrix", nrow(A), nrow(A), ncol(A))
-    abort_input("noise", expected, describe(se), call)
+    abort_input("noise", expected, describe(se), call = call)
   }
   if (symmetric && is.matrix(se) && !isSymmetric(unname(se))) {
-    abort_input("noise", "with a symmetric se where A is symmetric", "an asymmetric se", call)
+    expected <- "with a symmetric se where A is symmetric"
+    abort_input("noise", expected, "an asymmetric se", call = call)
   }
   known_scales(se, ncol(A), symmetric)
 }
 
-#' Known standard errors in units of their root mean square
+#' Convert known standard errors to units of their root mean square
 #'
 #' @param se A vector or matrix.
 #' @param columns Number of columns.
@@ -41,10 +41,10 @@ known_scales <- function(se, columns, symmetric) {
   }
 }
 
-#' The scales of the noise of a fit
+#' Scales of the noise of a fit
 #'
 #' @param fit A fit.
-#' @return `NULL` where all are 1, or a list like that of `known_scales()`.
+#' @return `NULL` if all are 1, or a list in the form of that of `known_scales()`.
 #' @noRd
 fit_scales <- function(fit) {
   factors <- fit_factors(fit)
@@ -64,11 +64,11 @@ fit_scales <- function(fit) {
   }
 }
 
-#' The standard deviation of the noise of entries
+#' Standard deviation of the noise of entries
 #'
 #' @param fit A fit.
 #' @param rows,cols The block, as numbers.
-#' @return One number where it is the same for all, or a matrix of the size of the block.
+#' @return One number if it is the same for all, or a matrix of the size of the block.
 #' @noRd
 entry_sigma <- function(fit, rows = seq_len(NROW(fit$u)), cols = seq_len(NROW(fit$v))) {
   scales <- fit_scales(fit)
@@ -82,10 +82,10 @@ entry_sigma <- function(fit, rows = seq_len(NROW(fit$u)), cols = seq_len(NROW(fi
 }
 
 #' Standard deviations of the noise of rows or columns, with their names
-#' @param deviations What the core found, in units of sigma, or `NULL`.
-#' @param sigma That of the fit.
+#' @param noise_scales Standard deviations in units of sigma from the core, or `NULL`.
+#' @param sigma The sigma of the fit.
 #' @param by `"row"` or `"column"`.
-#' @param labels What `loading_names()` returned.
+#' @param labels Value of `loading_names()`.
 #' @return A named vector, or `NULL`.
 #' @noRd
 named_sds <- function(deviations, sigma, by, labels) {
