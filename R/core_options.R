@@ -5,15 +5,16 @@
 #'
 #' * The matrix: `symmetric`, `ignore_diag`, `missing` (may entries be `NA`?), `threads`,
 #'   `interpolation` (see `matrix_options()`); `rms`, a size of entries, sets the unit in which the
-#'   core works.
-#' * Estimation of lambda and sigma: `rule`, `floor`, `cap`, `ladder`, `rounds` (see
+#'   core works, and 0 means that of the matrix.
+#' * Estimation of lambda and sigma: `rule`, `floor`, `cap`, `ratio_floors`, `rounds` (see
 #'   `noise_options()`), `lambda`, `sigma`.
-#' * The remainder and the noise: `law`, from `core_law()`; `scatter`, from `core_scatter()`.
-#' * The loadings: `factors`, `fixed`, `kept`, `starts`, each `NULL` or a list of `d`, `u` and `v`;
+#' * The remainder and the noise: `b_prior`, from `core_b_prior()`; `noise_scales`, from
+#'   `core_noise_scales()`.
+#' * The loadings: `factors`, `fixed`, `kept`, `init`, each `NULL` or a list of `d`, `u` and `v`;
 #'   `u` and `v`, the first loadings of `nmu_em()`, or `v` those of the columns for `predict()`;
 #'   `prior` and `prior_v`, from `core_priors()`, with `unit`, the unit of what they are for.
 #' * The algorithm: `K`, `choose` (is `K` the largest number of factors?), `refine`, `maxiter`,
-#'   `tol`, `trace`, `keep_b`.
+#'   `tol`, `trace`, `keep_b`; `progress`, from `local_progress()`.
 #'
 #' @param ... Options by their names, or lists of these without a name.
 #' @return A list. A name that is unknown, or there twice, is an error of the package.
@@ -34,10 +35,11 @@ core_options <- function(...) {
 #' @noRd
 core_option_names <- c(
   "symmetric", "ignore_diag", "missing", "threads", "interpolation", "rms",
-  "rule", "floor", "cap", "ladder", "rounds", "lambda", "sigma",
-  "law", "scatter",
-  "factors", "fixed", "kept", "starts", "u", "v", "prior", "prior_v", "unit",
-  "K", "choose", "refine", "maxiter", "tol", "trace", "keep_b"
+  "rule", "floor", "cap", "ratio_floors", "rounds", "lambda", "sigma",
+  "b_prior", "noise_scales",
+  "factors", "fixed", "kept", "init", "u", "v", "prior", "prior_v", "unit",
+  "K", "choose", "refine", "maxiter", "tol", "trace", "keep_b",
+  "progress"
 )
 
 #' How the core reads a matrix

@@ -142,7 +142,7 @@ new_tree <- function(laminar, groups, d, loadings, lengths) {
         factor = names[placed], parent = names[parent[placed]], length = d[placed] / size,
         size = below
       ),
-      tips = data.frame(tip = as.character(line_names(loadings)), parent = names[owner]),
+      tips = data.frame(tip = as.character(row_labels(loadings)), parent = names[owner]),
       left_out = data.frame(factor = names[out], conflict = names[laminar$conflict[out]])
     ),
     class = "nmu_tree"

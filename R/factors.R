@@ -53,15 +53,16 @@
     list(x$lambda, x$sigma, NA_real_)
   }
   if (fitted_so) {
-    x$law <- x$laws[[last]]
+    x$b_prior_fitted <- x$path_b_priors[[last]]
     labels <- list(u = rownames(x$u), v = rownames(x$v))
-    x["sds"] <- list(named_sds(x$scatter[[last]], x$sigma, x$noise$by, labels))
+    noise_sd <- named_noise_sd(x$path_noise_scales[[last]], x$sigma, x$noise$by, labels)
+    x["noise_sd"] <- list(noise_sd)
   }
-  x$laws <- x$laws[kept]
+  x$path_b_priors <- x$path_b_priors[kept]
   bound <- if (fitted_so) x$path$elbo[last]
   x["elbo"] <- list(if (!is.null(bound) && !is.na(bound)) bound)
-  x["posterior"] <- list(posterior_of(x$posterior, kept, symmetric = FALSE))
-  x$scatter <- x$scatter[kept]
+  x["posterior"] <- list(subset_posterior(x$posterior, kept, symmetric = FALSE))
+  x$path_noise_scales <- x$path_noise_scales[kept]
   x$d <- x$d[kept]
   x$u <- x$u[, kept, drop = FALSE]
   x$v <- x$v[, kept, drop = FALSE]

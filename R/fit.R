@@ -77,7 +77,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise
   if (!symmetric) {
     dimnames(model$v) <- list(labels$v, model$labels)
   }
-  path <- known_values(model$path, c("rung", "elbo", "se_log_lambda", "se_log_sigma"))
+  path <- known_values(model$path, c("ratio_floor", "elbo", "se_log_lambda", "se_log_sigma"))
   final <- model$refit %||% path[K, ]
   status <- model_status(model)
   fit <- list(
@@ -86,16 +86,16 @@ new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise
     v = if (symmetric) model$u else model$v,
     lambda = final$lambda,
     sigma = final$sigma,
-    sds = named_sds(model$deviations, final$sigma, noise$by, labels),
-    law = model$law,
+    noise_sd = named_noise_sd(model$noise_scales, final$sigma, noise$by, labels),
+    b_prior_fitted = model$b_prior_fitted,
     loglik = final$loglik,
     elbo = if (is.finite(final$elbo)) final$elbo,
     posterior = name_posterior(model$posterior, labels, model$labels),
     path = path,
     trace = known_values(data.frame(model$trace, row.names = NULL), "elbo"),
     refit = refit_summary(model$refit),
-    laws = model$laws,
-    scatter = model$scatter,
+    path_b_priors = model$path_b_priors,
+    path_noise_scales = model$path_noise_scales,
     candidates = model$candidates,
     certificate = model$certificate,
     status = status,
@@ -172,6 +172,7 @@ path_status <- function(path) {
 #' @noRd
 validate_fit <- function(fit) {
   factors <- fit_factors(fit)
+  b <- fit[["b"]] # an element of nmu_em() only, which `$` would complete to another name
   stopifnot(
     "d must be finite" = all(is.finite(factors$d)),
     "u must be finite and nonnegative" = all(is.finite(factors$u)) && all(factors$u >= 0),
@@ -181,7 +182,7 @@ validate_fit <- function(fit) {
     "lambda and sigma must be finite" =
       fit$status == "interrupted" || all(is.finite(c(fit$lambda, fit$sigma))),
     "b must be finite and nonnegative" =
-      is.null(fit$b) || isTRUE(min(fit$b) >= 0 && max(fit$b) < Inf)
+      is.null(b) || isTRUE(min(b) >= 0 && max(b) < Inf)
   )
   fit
 }
@@ -215,7 +216,7 @@ low_rank <- function(factors) {
 #' @param A Its data.
 #' @return The value of `core_function`.
 #' @noRd
-ask_core <- function(core_function, fit, A, call = caller_env()) {
+evaluate_fit <- function(core_function, fit, A, call = caller_env()) {
   scan <- scan_matrix(A, symmetric = fit$symmetric, call = call)
   check_entries(scan, missing = TRUE, call = call)
   if (fit$symmetric && !scan$symmetric) {
@@ -223,8 +224,8 @@ ask_core <- function(core_function, fit, A, call = caller_env()) {
   }
   options <- core_options(
     fit_options(fit, scan$missing > 0),
-    lambda = fit$lambda, sigma = fit$sigma, law = known_law(fit),
-    scatter = fit_scales(fit), rms = fit$sigma
+    lambda = fit$lambda, sigma = fit$sigma, b_prior = known_b_prior(fit),
+    noise_scales = fitted_noise_scales(fit), rms = fit$sigma
   )
   blocks <- local_blocks(A, fit$control, options, call = call)
   found <- core_value(core_function(blocks$core, options), call = call)

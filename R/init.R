@@ -8,7 +8,7 @@
 #' @return A list of `fixed`, `kept` and `init`, each `NULL` or a list of `d`, `u` and `v`, and of
 #'   `earlier`, the elements of an earlier fit for the factors that are kept, or `NULL`.
 #' @noRd
-check_given <- function(init, fixed, A, symmetric, noise, call = caller_env()) {
+check_initial_factors <- function(init, fixed, A, symmetric, noise, call = caller_env()) {
   if (!is.null(fixed)) {
     if (noise$rule == "notebook") {
       abort_input("fixed", "NULL with noise_notebook()", describe(fixed), call = call)
@@ -20,19 +20,19 @@ check_given <- function(init, fixed, A, symmetric, noise, call = caller_env()) {
     fixed <- check_loadings(fixed, A, symmetric, call = call)
   }
   if (!inherits(init, "nmu")) {
-    starts <- if (!is.null(init)) check_loadings(init, A, symmetric, call = call)
-    return(list(fixed = fixed, kept = NULL, starts = starts, earlier = NULL))
+    init <- if (!is.null(init)) check_loadings(init, A, symmetric, call = call)
+    return(list(fixed = fixed, kept = NULL, init = init, earlier = NULL))
   }
-  given_by_fit(init, A, symmetric, call = call)
+  initial_factors_of_fit(init, A, symmetric, call = call)
 }
 
 #' Extract the factors of an earlier fit
 #'
 #' @param init The earlier fit, of class `nmu`.
-#' @inheritParams check_given
-#' @return A list like that of `check_given()`.
+#' @inheritParams check_initial_factors
+#' @return A list like that of `check_initial_factors()`.
 #' @noRd
-given_by_fit <- function(init, A, symmetric, call = caller_env()) {
+initial_factors_of_fit <- function(init, A, symmetric, call = caller_env()) {
   if (nrow(init$u) != nrow(A) || nrow(init$v) != ncol(A) || init$symmetric != symmetric) {
     expected <- sprintf("a fit of a %d x %d matrix like A", nrow(A), ncol(A))
     abort_input("init", expected, fit_title(init), call = call)
@@ -51,7 +51,7 @@ given_by_fit <- function(init, A, symmetric, call = caller_env()) {
   list(
     fixed = fixed,
     kept = if (!is.null(kept)) c(kept, noise_after(init, max(whole))),
-    starts = if (started) factors(init$K),
+    init = if (started) factors(init$K),
     earlier = if (length(whole) > 0) earlier_model(init, whole[stay], whole[!stay], symmetric)
   )
 }
@@ -71,8 +71,9 @@ earlier_model <- function(fit, fixed, kept, symmetric) {
   list(
     path = fit$path[kept, ], trace = trace[!is.na(trace$factor), ],
     labels = colnames(fit$u)[kept], nobs = fit$nobs, refit = fit$refit,
-    posterior = posterior_of(fit$posterior, c(fixed, kept), symmetric),
-    laws = fit$laws[kept], law = fit$law, scatter = fit$scatter[kept]
+    posterior = subset_posterior(fit$posterior, c(fixed, kept), symmetric),
+    path_b_priors = fit$path_b_priors[kept], b_prior_fitted = fit$b_prior_fitted,
+    path_noise_scales = fit$path_noise_scales[kept]
   )
 }
 
@@ -109,9 +110,9 @@ check_loadings <- function(x, A, symmetric, arg = caller_arg(x), call = caller_e
     "NULL, a vector, a matrix with a column for each factor, or list(u = )",
     "NULL or list(u = , v = )"
   )
-  check_sides(x, symmetric, choices, arg = arg, call = call)
-  u <- check_side(x$u, nrow(A), arg = paste0(arg, "$u"), call = call)
-  v <- if (!symmetric) check_side(x$v, ncol(A), arg = paste0(arg, "$v"), call = call)
+  check_loading_list(x, symmetric, choices, arg = arg, call = call)
+  u <- check_loading_matrix(x$u, nrow(A), arg = paste0(arg, "$u"), call = call)
+  v <- if (!symmetric) check_loading_matrix(x$v, ncol(A), arg = paste0(arg, "$v"), call = call)
   if (!is.null(v) && ncol(v) != ncol(u)) {
     expected <- sprintf("loadings of %d factors, as %s$u has", ncol(u), arg)
     abort_input(paste0(arg, "$v"), expected, sprintf("those of %d", ncol(v)), call = call)
@@ -125,7 +126,7 @@ check_loadings <- function(x, A, symmetric, arg = caller_arg(x), call = caller_e
 #' @param choices The accepted values if A is symmetric, and if it is not.
 #' @return `NULL`, invisibly.
 #' @noRd
-check_sides <- function(x, symmetric, choices, arg = caller_arg(x), call = caller_env()) {
+check_loading_list <- function(x, symmetric, choices, arg = caller_arg(x), call = caller_env()) {
   needed <- if (symmetric) "u" else c("u", "v")
   if (is.list(x) && length(x) == length(needed) && setequal(names(x), needed)) {
     return(invisible())
@@ -149,13 +150,13 @@ check_sides <- function(x, symmetric, choices, arg = caller_arg(x), call = calle
 #' @param size The required number of rows.
 #' @return A double matrix whose columns have unit norm.
 #' @noRd
-check_side <- function(x, size, arg = caller_arg(x), call = caller_env()) {
+check_loading_matrix <- function(x, size, arg = caller_arg(x), call = caller_env()) {
   if (!is.numeric(x) || is.object(x) || NROW(x) != size || length(dim(x)) > 2 || length(x) == 0) {
     expected <- sprintf("a vector of length %d or a matrix of so many rows", size)
     abort_input(arg, expected, describe(x), call = call)
   }
   columns <- lapply(seq_len(NCOL(x)), function(k) {
-    column <- check_start(as.matrix(x)[, k], size, arg = arg, call = call)
+    column <- check_loading_vector(as.matrix(x)[, k], size, arg = arg, call = call)
     column / sqrt(sum(column^2))
   })
   matrix(unlist(columns), size, dimnames = list(NULL, if (is.matrix(x)) colnames(x)))
@@ -168,7 +169,7 @@ check_side <- function(x, size, arg = caller_arg(x), call = caller_env()) {
 #' @param symmetric Is it treated as symmetric?
 #' @return A list of `u` and `v`, each a double vector or `NULL`, scaled to maximum 1.
 #' @noRd
-check_init <- function(init, A, symmetric, call = caller_env()) {
+check_em_init <- function(init, A, symmetric, call = caller_env()) {
   if (is.null(init)) {
     return(list(u = NULL, v = NULL))
   }
@@ -180,10 +181,10 @@ check_init <- function(init, A, symmetric, call = caller_env()) {
   choices <- c(
     "NULL, a vector, list(u = ) or an earlier fit", "NULL, list(u = , v = ) or an earlier fit"
   )
-  check_sides(init, symmetric, choices, arg = "init", call = call)
+  check_loading_list(init, symmetric, choices, arg = "init", call = call)
   list(
-    u = check_start(init$u, nrow(A), call = call),
-    v = if (!symmetric) check_start(init$v, ncol(A), call = call)
+    u = check_loading_vector(init$u, nrow(A), call = call),
+    v = if (!symmetric) check_loading_vector(init$v, ncol(A), call = call)
   )
 }
 
@@ -193,7 +194,7 @@ check_init <- function(init, A, symmetric, call = caller_env()) {
 #' @param size The required length.
 #' @return `x` as a double vector, divided by its maximum.
 #' @noRd
-check_start <- function(x, size, arg = caller_arg(x), call = caller_env()) {
+check_loading_vector <- function(x, size, arg = caller_arg(x), call = caller_env()) {
   if (!is.numeric(x) || is.object(x) || length(x) != size) {
     abort_input(arg, sprintf("a numeric vector of length %d", size), describe(x), call = call)
   }

@@ -86,8 +86,8 @@ residuals.nmu_fit <- function(object, A = NULL, rows = NULL, cols = NULL, ...) {
 residual_block <- function(fit, A, rows = NULL, cols = NULL, call = caller_env()) {
   factors <- fit_factors(fit)
   if (!is.matrix(A) || !is.null(rows) || !is.null(cols)) {
-    rows <- check_lines(rows, "row", factors$u, call = call)
-    cols <- check_lines(cols, "column", factors$v, call = call)
+    rows <- check_margin_selection(rows, "row", factors$u, call = call)
+    cols <- check_margin_selection(cols, "column", factors$v, call = call)
     A <- dense_block(A, rows, cols, call = call)
     factors$u <- factors$u[rows, , drop = FALSE]
     factors$v <- factors$v[cols, , drop = FALSE]
@@ -108,8 +108,8 @@ nobs.nmu_fit <- function(object, ...) {
 logLik.nmu <- function(object, ...) {
   noise <- if (object$noise$rule == "fixed") 0 else 2
   # the mean square of the standard deviations is that of sigma, so one of them is not free
-  differing <- max(length(object$sds) - 1, 0)
-  new_log_lik(object$loglik, object, estimated = noise + law_parameters(object) + differing)
+  differing <- max(length(object$noise_sd) - 1, 0)
+  new_log_lik(object$loglik, object, estimated = noise + b_prior_parameters(object) + differing)
 }
 
 #' @rdname nmu_methods
@@ -134,7 +134,7 @@ log_lik_of <- function(fit, A, call = caller_env()) {
 #' @noRd
 em_log_lik <- function(fit, A, call = caller_env()) {
   # the trace ends before the last update of d, lambda and sigma
-  value <- ask_core(core_log_likelihood, fit, fit_data(fit, A, call = call), call = call)
+  value <- evaluate_fit(core_log_likelihood, fit, fit_data(fit, A, call = call), call = call)
   # the core counts each pair of a symmetric matrix once, the notebook every entry
   value <- if (fit$symmetric) 2 * value else value
   new_log_lik(value, fit, estimated = if (fit$estimated) 2 else 0)

@@ -162,41 +162,44 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   ignore_diag <- check_flag(ignore_diag)
   refine <- check_flag(refine) && noise$rule != "notebook"
   underapprox <- check_flag(underapprox)
-  check_place(A, control, underapprox)
+  check_storage_support(A, control, underapprox)
   scan <- scan_matrix(A, symmetric)
   check_entries(scan, missing = noise$rule != "notebook")
   check_observed(A, scan, ignore_diag, noise)
   signal_data(scan, is.null(symmetric), control)
   symmetric <- check_symmetric(symmetric, scan, A)
   schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox)
-  given <- check_given(init, fixed, A, symmetric, noise)
+  initial <- check_initial_factors(init, fixed, A, symmetric, noise)
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
   control$maxiter <- control$maxiter %||% if (noise$rule == "notebook") 100L else 1000L
 
   options <- core_options(
-    matrix_options(control, symmetric, ignore_diag, scan$missing > 0), rms = scan$rms,
-    noise_options(noise), law = core_law(prior_b), scatter = core_scatter(noise, A, symmetric),
-    K, refine = refine, maxiter = control$maxiter, tol = control$tol, trace = TRUE
+    matrix_options(control, symmetric, ignore_diag, scan$missing > 0),
+    # the notebook's lambda and sigma are in the units of A
+    rms = if (noise$rule == "notebook") 0 else scan$rms,
+    noise_options(noise), b_prior = core_b_prior(prior_b),
+    noise_scales = core_noise_scales(noise, A, symmetric),
+    K, refine = refine, maxiter = control$maxiter, tol = control$tol, trace = TRUE,
+    progress = local_progress(if (K$choose) NA else K$K, control)
   )
   blocks <- local_blocks(A, control, options)
-  local_progress(if (K$choose) NA else K$K, control)
   model <- if (underapprox) {
-    check_underapprox(given, K, noise)
+    check_underapprox(initial, K, noise)
     certified_model(core_value(core_underapproximate(blocks$core, options)))
   } else {
-    options$K <- check_room(K, given, refine)
+    options$K <- count_new_factors(K, initial, refine)
     record <- new.env(parent = emptyenv())
     options <- core_options(
-      options, given[c("fixed", "kept", "starts")], core_schedule(schedule, record)
+      options, initial[c("fixed", "kept", "init")], core_schedule(schedule, record)
     )
-    found <- prior_value(core_deflate(blocks$core, options), record)
-    if (length(found$new$d) == 0 && is.null(given$kept)) {
+    result <- prior_value(core_deflate(blocks$core, options), record)
+    if (length(result$new$d) == 0 && is.null(initial$kept)) {
       signal_failure(blocks$failure)
-      if (found$interrupted) {
+      if (result$interrupted) {
         signal_interrupt()
       }
     }
-    deflated_model(found, given, chosen = K$choose)
+    deflated_model(result, initial, chosen = K$choose)
   }
   # no certificate after an interrupt: it costs a full pass
   if (model_status(model) != "interrupted") {
@@ -214,7 +217,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     signal_interrupt(fit)
   }
   signal_bounds(fit)
-  signal_number(fit)
+  signal_chosen_K(fit)
   fit
 }
 
@@ -237,18 +240,18 @@ check_number_of_factors <- function(K, A, noise, control, call = caller_env()) {
 #' Compute the number of factors that remain to be found
 #'
 #' @param K What `check_number_of_factors()` returned.
-#' @param given What `check_given()` returned.
+#' @param initial Value of `check_initial_factors()`.
 #' @param refine Are all factors refitted?
 #' @return A whole number.
 #' @noRd
-check_room <- function(K, given, refine, call = caller_env()) {
-  known <- length(given$kept$d)
-  if (K$K < known || length(given$starts$d) > K$K - known) {
-    least <- known + length(given$starts$d)
+count_new_factors <- function(K, initial, refine, call = caller_env()) {
+  known <- length(initial$kept$d)
+  if (K$K < known || length(initial$init$d) > K$K - known) {
+    least <- known + length(initial$init$d)
     expected <- sprintf("at least %d, the factors of init", least)
     abort_input("K", expected, describe(K$K), call = call)
   }
-  if (K$K == known && !refine && anyNA(given$kept[c("lambda", "sigma")])) {
+  if (K$K == known && !refine && anyNA(initial$kept[c("lambda", "sigma")])) {
     expected <- "TRUE where no factor is added and init does not tell lambda and sigma"
     abort_input("refine", expected, "FALSE", call = call)
   }
@@ -257,16 +260,16 @@ check_room <- function(K, given, refine, call = caller_env()) {
 
 #' Check the arguments that a certified underapproximation does not support
 #'
-#' @inheritParams check_room
+#' @inheritParams count_new_factors
 #' @param noise The estimator of lambda and sigma.
 #' @return `NULL`, invisibly.
 #' @noRd
-check_underapprox <- function(given, K, noise, call = caller_env()) {
+check_underapprox <- function(initial, K, noise, call = caller_env()) {
   reason <- if (noise$rule == "notebook") {
     "with noise_notebook()"
   } else if (K$choose) {
     "with K = NULL"
-  } else if (any(lengths(given) > 0)) {
+  } else if (any(lengths(initial) > 0)) {
     "with init or fixed"
   }
   if (!is.null(reason)) {

@@ -133,19 +133,19 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, matched_call, call
   if (keep_b && is_delayed(A)) {
     abort_input("keep_b", "FALSE where A is not in memory", "TRUE", call = call)
   }
-  check_place(A, control, call = call)
+  check_storage_support(A, control, call = call)
   scan <- scan_matrix(A, extras$symmetric, call = call)
   check_entries(scan, call = call)
   signal_data(scan, is.null(extras$symmetric), control)
   symmetric <- check_symmetric(extras$symmetric, scan, A, call = call)
-  start <- check_init(extras$init, A, symmetric, call = call)
+  start <- check_em_init(extras$init, A, symmetric, call = call)
 
   options <- core_options(
     matrix_options(control, symmetric), lambda = lambda, sigma = sigma, rounds = rounds,
-    u = start$u, v = start$v, maxiter = maxiter, tol = tol, keep_b = keep_b, trace = trace
+    u = start$u, v = start$v, maxiter = maxiter, tol = tol, keep_b = keep_b, trace = trace,
+    progress = local_progress(1, control, times = if (symmetric) 2 else 1)
   )
   blocks <- local_blocks(A, control, options, call = call)
-  local_progress(1, control, times = if (symmetric) 2 else 1)
   core <- core_value(core_em(blocks$core, options), call = call)
   signal_failure(blocks$failure, call = call)
   control$tol <- tol

@@ -83,10 +83,10 @@ NULL
 
 #' @rdname noise
 #' @export
-noise_mle <- function(floor = 0.01, cap = 3, ladder = c(0.5, 1, 2),
+noise_mle <- function(floor = 0.01, cap = 3, ratio_floors = c(0.5, 1, 2),
                       by = c("constant", "row", "column"), se = NULL) {
   by <- check_choice(by, c("constant", "row", "column"))
-  settings <- c(bounds(floor, cap), list(ladder = check_ladder(ladder)))
+  settings <- c(bounds(floor, cap), list(ratio_floors = check_ratio_floors(ratio_floors)))
   if (!is.null(se)) {
     if (by != "constant") {
       abort_input("se", sprintf("NULL with by = \"%s\"", by), describe(se))
@@ -147,17 +147,18 @@ bounds <- function(floor, cap, call = caller_env()) {
 #' @inheritParams noise_mle
 #' @return `ratio_floors` as a double vector.
 #' @noRd
-check_ladder <- function(ladder, call = caller_env()) {
-  if (!is.null(ladder) && (!is.numeric(ladder) || is.object(ladder))) {
-    abort_input("ladder", "NULL or increasing positive numbers", describe(ladder), call = call)
+check_ratio_floors <- function(ratio_floors, call = caller_env()) {
+  if (!is.null(ratio_floors) && (!is.numeric(ratio_floors) || is.object(ratio_floors))) {
+    expected <- "NULL or increasing positive numbers"
+    abort_input("ratio_floors", expected, describe(ratio_floors), call = call)
   }
-  ladder <- as.double(ladder)
-  in_range <- all(is.finite(ladder)) && all(ladder >= 0.001 & ladder <= 1000)
-  if (!in_range || is.unsorted(ladder, strictly = TRUE)) {
-    found <- paste(format(utils::head(ladder, 5), digits = 4), collapse = ", ")
-    abort_input("ladder", "increasing numbers from 0.001 to 1000", found, call = call)
+  ratio_floors <- as.double(ratio_floors)
+  in_range <- all(is.finite(ratio_floors)) && all(ratio_floors >= 0.001 & ratio_floors <= 1000)
+  if (!in_range || is.unsorted(ratio_floors, strictly = TRUE)) {
+    found <- paste(format(utils::head(ratio_floors, 5), digits = 4), collapse = ", ")
+    abort_input("ratio_floors", "increasing numbers from 0.001 to 1000", found, call = call)
   }
-  ladder
+  ratio_floors
 }
 
 #' Check standard errors

@@ -5,7 +5,7 @@
 #' @param symmetric Is it treated as symmetric?
 #' @return A string, or a list of scales in units of their root mean square.
 #' @noRd
-core_scatter <- function(noise, A, symmetric, call = caller_env()) {
+core_noise_scales <- function(noise, A, symmetric, call = caller_env()) {
   se <- noise$se
   if (is.null(se)) {
     return(noise$by %||% "constant")
@@ -19,7 +19,7 @@ core_scatter <- function(noise, A, symmetric, call = caller_env()) {
     expected <- "with a symmetric se where A is symmetric"
     abort_input("noise", expected, "an asymmetric se", call = call)
   }
-  known_scales(se, ncol(A), symmetric)
+  known_noise_scales(se, ncol(A), symmetric)
 }
 
 #' Convert known standard errors to units of their root mean square
@@ -29,7 +29,7 @@ core_scatter <- function(noise, A, symmetric, call = caller_env()) {
 #' @param symmetric Is the matrix treated as symmetric?
 #' @return A list of `rows` and `columns`, or of `entries`.
 #' @noRd
-known_scales <- function(se, columns, symmetric) {
+known_noise_scales <- function(se, columns, symmetric) {
   se <- se / max(se)
   if (is.matrix(se)) {
     list(entries = as.vector(se / sqrt(mean(se^2))))
@@ -44,17 +44,17 @@ known_scales <- function(se, columns, symmetric) {
 #' Scales of the noise of a fit
 #'
 #' @param fit A fit.
-#' @return `NULL` if all are 1, or a list in the form of that of `known_scales()`.
+#' @return `NULL` if all are 1, or a list in the form of that of `known_noise_scales()`.
 #' @noRd
-fit_scales <- function(fit) {
+fitted_noise_scales <- function(fit) {
   factors <- fit_factors(fit)
   if (!is.null(fit$noise$se)) {
-    return(known_scales(fit$noise$se, nrow(factors$v), fit$symmetric))
+    return(known_noise_scales(fit$noise$se, nrow(factors$v), fit$symmetric))
   }
-  if (is.null(fit$sds)) {
+  if (is.null(fit$noise_sd)) {
     return(NULL)
   }
-  s <- unname(fit$sds) / fit$sigma
+  s <- unname(fit$noise_sd) / fit$sigma
   if (fit$symmetric) {
     list(rows = sqrt(s), columns = sqrt(s), entries = NULL)
   } else if (fit$noise$by == "row") {
@@ -71,7 +71,7 @@ fit_scales <- function(fit) {
 #' @return One number if it is the same for all, or a matrix of the size of the block.
 #' @noRd
 entry_sigma <- function(fit, rows = seq_len(NROW(fit$u)), cols = seq_len(NROW(fit$v))) {
-  scales <- fit_scales(fit)
+  scales <- fitted_noise_scales(fit)
   if (is.null(scales)) {
     fit$sigma
   } else if (is.null(scales$entries)) {
@@ -88,8 +88,8 @@ entry_sigma <- function(fit, rows = seq_len(NROW(fit$u)), cols = seq_len(NROW(fi
 #' @param labels Value of `loading_names()`.
 #' @return A named vector, or `NULL`.
 #' @noRd
-named_sds <- function(deviations, sigma, by, labels) {
-  if (!is.null(deviations)) {
-    stats::setNames(sigma * deviations, if (by == "row") labels$u else labels$v)
+named_noise_sd <- function(noise_scales, sigma, by, labels) {
+  if (!is.null(noise_scales)) {
+    stats::setNames(sigma * noise_scales, if (by == "row") labels$u else labels$v)
   }
 }

@@ -102,8 +102,8 @@ new_normal_means <- function(found, prior, g, x, s) {
     prior[names(found$hyperparameters)] <- found$hyperparameters
   }
   posterior <- data.frame(
-    mean = found$mean, sd = sqrt(found$var), second = found$second, zero = found$zero,
-    log_marginal = found$log_marginal, row.names = unique_names(x)
+    mean = found$mean, sd = sqrt(found$var), second_moment = found$second_moment,
+    lfsr = found$lfsr, log_marginal = found$log_marginal, row.names = unique_names(x)
   )
   structure(
     list(prior = prior, posterior = posterior, loglik = sum(posterior$log_marginal), x = x, s = s),
@@ -132,7 +132,7 @@ print.nmu_normal_means <- function(x, ...) {
   cli::cat_line(sprintf(
     "posterior mean %s, sd %s; %d probably zero",
     paste(signif_text(range(posterior$mean)), collapse = " to "),
-    paste(signif_text(range(posterior$sd)), collapse = " to "), sum(posterior$zero > 0.5)
+    paste(signif_text(range(posterior$sd)), collapse = " to "), sum(posterior$lfsr > 0.5)
   ))
   cli::cat_line(sprintf("log-likelihood %s", signif_text(x$loglik)))
   invisible(x)

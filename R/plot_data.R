@@ -70,7 +70,7 @@ loading_panels <- function(fit, side, shown, by) {
   names <- colnames(values)[shown]
   list(
     values = values[order, shown, drop = FALSE],
-    labels = strtrim(line_names(values), 18)[order],
+    labels = strtrim(row_labels(values), 18)[order],
     group = if (is.factor(by)) by[order],
     titles = sprintf("%s%s: d = %s", if (fit$symmetric) "" else paste0(side, " of "), names,
       signif_text(factors$d[shown])

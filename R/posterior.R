@@ -54,8 +54,8 @@
 posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
   check_fit(fit)
   factors <- fit_factors(fit)
-  rows <- check_lines(rows, "row", factors$u)
-  cols <- check_lines(cols, "column", factors$v)
+  rows <- check_margin_selection(rows, "row", factors$u)
+  cols <- check_margin_selection(cols, "column", factors$v)
   draws <- check_count(draws, least = 0)
   posterior_block(fit, fit_data(fit, A), rows, cols, draws)
 }
@@ -80,7 +80,7 @@ posterior_block <- function(fit, A, rows, cols, draws, call = caller_env()) {
   sigma <- entry_sigma(fit, rows, cols)
   z <- (block - fitted) / sigma - fit$lambda * sigma
   dimnames(z) <- dimnames(fitted)
-  if (is_exponential(fit_law(fit))) {
+  if (is_exponential(fitted_b_prior(fit))) {
     return(new_posterior(z, fit$lambda, sigma, draws, call = call))
   }
   mixed_posterior(replace(z, TRUE, block - fitted), fit, sigma, draws, call = call)
@@ -92,7 +92,7 @@ posterior_block <- function(fit, A, rows, cols, draws, call = caller_env()) {
 #' @param loadings The loadings of all of them.
 #' @return Whole numbers.
 #' @noRd
-check_lines <- function(x, noun, loadings, arg = caller_arg(x), call = caller_env()) {
+check_margin_selection <- function(x, noun, loadings, arg = caller_arg(x), call = caller_env()) {
   if (is.null(x)) {
     return(seq_len(nrow(loadings)))
   }
@@ -151,15 +151,15 @@ drawn_array <- function(values, like) {
 #' @return An object of class `nmu_posterior`.
 #' @noRd
 mixed_posterior <- function(x, fit, sigma, draws, call = caller_env()) {
-  law <- fit_law(fit)
+  b_prior <- fitted_b_prior(fit)
   observed <- !is.na(x)
   s <- if (is.matrix(sigma)) sigma[observed] else rep(sigma, sum(observed))
   prior <- new_prior("mixture", list(
-    shape = "exponential", scales = law$mean, weights = law$weight
+    shape = "exponential", scales = b_prior$mean, weights = b_prior$weight
   ))
   posterior <- list(
     mean = replace(x, TRUE, 1 / fit$lambda),
-    sd = replace(x, TRUE, sqrt(2 * sum(law$weight * law$mean^2) - 1 / fit$lambda^2))
+    sd = replace(x, TRUE, sqrt(2 * sum(b_prior$weight * b_prior$mean^2) - 1 / fit$lambda^2))
   )
   if (any(observed)) {
     known <- solve_normal_means(x[observed], s, prior, call = call)$posterior
@@ -171,7 +171,7 @@ mixed_posterior <- function(x, fit, sigma, draws, call = caller_env()) {
     if (any(observed)) {
       values[observed, ] <- mixed_draws(x[observed], s, fit, draws, call = call)
     }
-    values[!observed, ] <- draw_remainder(sum(!observed) * draws, law)
+    values[!observed, ] <- draw_remainder(sum(!observed) * draws, b_prior)
     posterior$draws <- drawn_array(values, x)
   }
   structure(posterior, class = "nmu_posterior")
@@ -185,17 +185,17 @@ mixed_posterior <- function(x, fit, sigma, draws, call = caller_env()) {
 #' @return A matrix with a row for each of `x` and a column for each draw.
 #' @noRd
 mixed_draws <- function(x, sigma, fit, draws, call = caller_env()) {
-  law <- fit_law(fit)
+  b_prior <- fitted_b_prior(fit)
   terms <- log_terms(x, fit, sigma)
   shares <- exp(terms - do.call(pmax, as.data.frame(terms)))
   upper <- t(apply(shares / rowSums(shares), 1, cumsum))
   place <- matrix(stats::runif(length(x) * draws), length(x))
   part <- matrix(1L, length(x), draws)
-  for (k in seq_len(nrow(law) - 1)) {
+  for (k in seq_len(nrow(b_prior) - 1)) {
     part <- part + (place > upper[, k])
   }
   seed <- floor(stats::runif(2) * 2^32)
-  mean <- law$mean[part]
+  mean <- b_prior$mean[part]
   z <- ifelse(mean > 0, x / sigma - sigma / mean, 0)
   values <- sigma * core_value(core_truncnorm_draws(z, 1L, seed[1], seed[2]), call = call)
   matrix(ifelse(mean > 0, values, 0), length(x))

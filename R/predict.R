@@ -48,7 +48,7 @@ predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted
   if (is.null(newdata)) {
     return(if (type == "loadings") coef(object, side = "u") else fitted(object))
   }
-  if (!is.null(fit_scales(object))) {
+  if (!is.null(fitted_noise_scales(object))) {
     expected <- "NULL, since the noise of new rows is not known where it differs between entries"
     abort_input("newdata", expected, describe(newdata))
   }
@@ -113,12 +113,12 @@ new_loadings <- function(fit, newdata, scan, maxiter = 1000L, call = caller_env(
   if (any(active)) {
     options <- core_options(
       v = factors$v[, active, drop = FALSE], lambda = fit$lambda, sigma = fit$sigma,
-      law = known_law(fit),
+      b_prior = known_b_prior(fit),
       rms = fit$sigma, # the unit in which the core works: not one of the other rows
-      tol = 1e-8, maxiter = maxiter
+      tol = 1e-8, maxiter = maxiter, progress = NULL
     )
-    core <- core_value(core_project(t(newdata), options), call = call)
-    signal_projection(core$status, call = call)
+    core <- core_value(core_predict(t(newdata), options), call = call)
+    signal_prediction(core$status, call = call)
     # the core returns d u, not sqrt(d) u
     loadings[, active] <- t(core$loadings / sqrt(factors$d[active]))
   }
@@ -133,7 +133,7 @@ new_loadings <- function(fit, newdata, scan, maxiter = 1000L, call = caller_env(
 #' @param status The status of each row.
 #' @return Nothing of use.
 #' @noRd
-signal_projection <- function(status, call = caller_env()) {
+signal_prediction <- function(status, call = caller_env()) {
   if ("interrupted" %in% status) {
     signal_interrupt(call = call)
   }

@@ -18,7 +18,7 @@ check_range <- function(posterior, data) {
   broken <- vapply(range(data$s), function(s) {
     answer <- posterior(s * z, rep(s, length(z)))
     legal <- Reduce(`&`, lapply(answer, is.finite)) & answer$mean >= 0 & answer$sd >= 0 &
-      answer$zero >= 0 & answer$zero <= 1
+      answer$lfsr >= 0 & answer$lfsr <= 1
     sum(!legal)
   }, 0)
   as.double(sum(broken))
@@ -34,7 +34,7 @@ check_moments <- function(known, found) {
   }
   # For a prior written in R, the moments that it returned; others are derived from these.
   sd <- answer[["sd"]]
-  second <- answer[["second"]]
+  second <- answer[["second_moment"]]
   var <- answer[["var"]] %||% if (!is.null(sd)) sd^2
   if (is.null(var) || is.null(second)) {
     return(0)
@@ -105,7 +105,7 @@ check_quadrature <- function(posterior, data, density) {
       abs(answer$log_marginal - expected$log_marginal) / pmax(abs(expected$log_marginal), 1),
       relative_error(answer$mean, expected$mean, s),
       relative_error(answer$sd^2, expected$var, s^2),
-      abs(answer$zero - expected$zero)
+      abs(answer$lfsr - expected$lfsr)
     )
   }, 0)
   max(errors)
@@ -114,7 +114,7 @@ check_quadrature <- function(posterior, data, density) {
 #' @rdname prior_checks
 #' @noRd
 check_estimate <- function(prior, found, solve) {
-  others <- moved_priors(prior, found$prior)
+  others <- perturbed_priors(prior, found$prior)
   if (length(others) == 0) {
     return(NULL)
   }
@@ -153,12 +153,12 @@ is_free <- function(prior) {
 #' @inheritParams prior_checks
 #' @return A list of priors; in each, one estimated number is changed.
 #' @noRd
-moved_priors <- function(prior, known) {
+perturbed_priors <- function(prior, known) {
   if (known$family == "custom") {
     if (!is.null(prior$g)) {
       return(list())
     }
-    return(lapply(moved_lists(known$g), function(g) replace(known, "g", list(g))))
+    return(lapply(perturbed_lists(known$g), function(g) replace(known, "g", list(g))))
   }
   free <- setdiff(names(Filter(is.null, unclass(prior))), "scales")
   settings <- unclass(known)[free]
@@ -167,7 +167,7 @@ moved_priors <- function(prior, known) {
     weight <- settings[["weight"]]
     all(weight <= 1, settings$ratio <= 1, settings$ratio >= 0.001)
   }
-  lapply(Filter(in_range, moved_lists(settings)), function(settings) {
+  lapply(Filter(in_range, perturbed_lists(settings)), function(settings) {
     if (!is.null(settings$weights)) {
       settings$weights <- settings$weights / sum(settings$weights)
     }
@@ -182,7 +182,7 @@ moved_priors <- function(prior, known) {
 #' @return A list of lists or vectors, a few for each number: multiplied by a factor, or increased
 #'   by an absolute amount if it is zero.
 #' @noRd
-moved_lists <- function(values) {
+perturbed_lists <- function(values) {
   moves <- c(0.9, 0.99, 0.999, 1.001, 1.01, 1.1)
   moved <- lapply(names(hyperparameters_of(values)), function(name) {
     lapply(seq_along(values[[name]]), function(index) {

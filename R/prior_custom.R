@@ -17,9 +17,9 @@
 #' @param posterior Function of `x`, `s` and `g` that returns a data frame or a list with these
 #'   numeric vectors, of the length of `x`:
 #'   * `mean`: the posterior mean of each \eqn{w_i}, zero or larger;
-#'   * one of `var`, `sd` and `second`: the posterior variance, the standard deviation, or
+#'   * one of `var`, `sd` and `second_moment`: the posterior variance, the standard deviation, or
 #'     the mean of \eqn{w_i^2}. If the standard deviation is small compared with the mean,
-#'     `second` loses the digits of the variance;
+#'     `second_moment` loses the digits of the variance;
 #'   * `log_marginal`: the log of the density of each \eqn{x_i} with \eqn{w_i} integrated out;
 #'   * `lfsr` (optional, default zeros): the posterior probability that \eqn{w_i = 0}.
 #' @param density `NULL`, or a function of `w`, a vector, and `g`, that returns the density of the
@@ -133,11 +133,11 @@ guard <- function(record, name, work) {
     }
     tryInvokeRestart("muffleWarning")
   }
-  refused <- list(ok = NULL, err = "another function of a prior failed before")
+  not_called <- list(ok = NULL, err = "another function of a prior failed before")
   function(...) {
     # the core calls the prior of the other side once more before it handles a failure
     if (!is.null(record$name)) {
-      return(refused)
+      return(not_called)
     }
     # remains set if the function exits other than by an error, such as by the restart "abort"
     record$name <- name
@@ -219,16 +219,16 @@ posterior_columns <- function(answer, count) {
     as.double(values)
   }
   mean <- column("mean", least = 0)
-  spread <- Filter(function(name) !is.null(answer[[name]]), c("var", "sd", "second"))
-  var <- switch(c(spread, "none")[1],
+  measure <- Filter(function(name) !is.null(answer[[name]]), c("var", "sd", "second_moment"))
+  var <- switch(c(measure, "none")[1],
     var = column("var", least = 0),
     sd = column("sd", least = 0)^2,
-    second = second_to_var(column("second", least = 0), mean, fail),
-    none = fail("posterior() must return one of \"var\", \"sd\" and \"second\".")
+    second_moment = second_to_var(column("second_moment", least = 0), mean, fail),
+    none = fail("posterior() must return one of \"var\", \"sd\" and \"second_moment\".")
   )
   list(
     mean = mean, var = var,
-    zero = if (is.null(answer[["zero"]])) double(count) else column("zero", least = 0, most = 1),
+    lfsr = if (is.null(answer[["lfsr"]])) double(count) else column("lfsr", least = 0, most = 1),
     log_marginal = column("log_marginal")
   )
 }
@@ -243,7 +243,10 @@ second_to_var <- function(second, mean, fail) {
   bad <- second < mean^2 * (1 - 1e-12)
   if (any(bad)) {
     fail(
-      "posterior() must return numbers in \"second\" that are at least mean^2; number %d is not.",
+      paste(
+        "posterior() must return numbers in \"second_moment\" that are at least mean^2;",
+        "number %d is not."
+      ),
       which(bad)[1]
     )
   }

@@ -81,7 +81,7 @@ quadrature_posterior <- function(x, s, mean, sd, density) {
   shares <- shares / total
   mean <- sum(shares * w)
   c(
-    mean = mean, var = sum(shares * (w - mean)^2), zero = shares[1],
+    mean = mean, var = sum(shares * (w - mean)^2), lfsr = shares[1],
     log_marginal = top + log(total)
   )
 }

@@ -19,8 +19,8 @@ check_schedule <- function(prior, prior_v, noise, underapprox, call = caller_env
   fill <- function(x) x[pmin(seq_len(stages), length(x))]
   schedule <- list(prior = fill(prior), prior_v = fill(prior_v))
   # a fit starts without priors, so flat ones at the beginning are no stage
-  idle <- mapply(function(u, v) flat(list(u, v)), schedule$prior, schedule$prior_v)
-  lapply(schedule, `[`, cumsum(!idle) > 0)
+  empty <- mapply(function(u, v) flat(list(u, v)), schedule$prior, schedule$prior_v)
+  lapply(schedule, `[`, cumsum(!empty) > 0)
 }
 
 #' Convert a schedule to the form that the core expects
@@ -49,11 +49,11 @@ core_schedule <- function(schedule, record) {
 #' @return A list of `sd` and `lfsr`, each a list of matrices `u` and `v`, and of
 #'   `hyperparameters`, a list with an element for each factor; `NULL` without priors.
 #' @noRd
-posterior_model <- function(beliefs, count, before, size, earlier = NULL) {
-  if (is.null(beliefs) && is.null(earlier)) {
+posterior_model <- function(posteriors, count, before, size, earlier = NULL) {
+  if (is.null(posteriors) && is.null(earlier)) {
     return(NULL)
   }
-  beliefs <- beliefs %||% list(rows = vector("list", count), columns = vector("list", count))
+  posteriors <- posteriors %||% list(rows = vector("list", count), columns = vector("list", count))
   side <- function(factors, rows, what, known) {
     if (is.null(known) && all(vapply(factors, is.null, NA))) {
       return(NULL)
@@ -63,16 +63,16 @@ posterior_model <- function(beliefs, count, before, size, earlier = NULL) {
   }
   both <- function(what) {
     list(
-      u = side(beliefs$rows, size[1], what, earlier[[what]]$u),
-      v = side(beliefs$columns, size[2], what, earlier[[what]]$v)
+      u = side(posteriors$rows, size[1], what, earlier[[what]]$u),
+      v = side(posteriors$columns, size[2], what, earlier[[what]]$v)
     )
   }
   hyperparameters <- Map(
     function(u, v) list(u = u$hyperparameters, v = v$hyperparameters),
-    beliefs$rows, beliefs$columns
+    posteriors$rows, posteriors$columns
   )
   list(
-    sd = both("sd"), zero = both("zero"),
+    sd = both("sd"), lfsr = both("lfsr"),
     hyperparameters = c(earlier$hyperparameters %||% vector("list", before), hyperparameters)
   )
 }
@@ -84,14 +84,14 @@ posterior_model <- function(beliefs, count, before, size, earlier = NULL) {
 #' @param symmetric Is `A` symmetric, so that both sides are the same?
 #' @return A list in the form of that of `posterior_model()`, or `NULL`.
 #' @noRd
-posterior_of <- function(posterior, factors, symmetric) {
+subset_posterior <- function(posterior, factors, symmetric) {
   if (is.null(posterior)) {
     return(NULL)
   }
   columns <- function(sides) {
     list(u = sides$u[, factors, drop = FALSE], v = if (!symmetric) sides$v[, factors, drop = FALSE])
   }
-  posterior[c("sd", "zero")] <- lapply(posterior[c("sd", "zero")], columns)
+  posterior[c("sd", "lfsr")] <- lapply(posterior[c("sd", "lfsr")], columns)
   posterior$hyperparameters <- posterior$hyperparameters[factors]
   posterior
 }
@@ -161,7 +161,7 @@ name_posterior <- function(posterior, rows, factors) {
     sides$v <- sides$v %||% sides$u
     sides
   }
-  posterior[c("sd", "zero")] <- lapply(posterior[c("sd", "zero")], name)
+  posterior[c("sd", "lfsr")] <- lapply(posterior[c("sd", "lfsr")], name)
   names(posterior$hyperparameters) <- factors
   posterior
 }

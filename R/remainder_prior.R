@@ -71,14 +71,14 @@ least_scale <- 1e-4
 #' @return A list of `means`, in arbitrary units, and `weights`, `NULL` if they are to be estimated;
 #'   and `point_exponential`: is it a point mass and one exponential with estimated weight?
 #' @noRd
-core_law <- function(prior) {
+core_b_prior <- function(prior) {
   switch(prior$family,
-    exponential = list(means = 1, weights = 1, tied = FALSE),
+    exponential = list(means = 1, weights = 1, point_exponential = FALSE),
     point_exponential = list(
       means = c(0, 1), weights = if (!is.null(prior$weight)) c(1 - prior$weight, prior$weight),
-      tied = is.null(prior$weight)
+      point_exponential = is.null(prior$weight)
     ),
-    mixture = list(means = prior$scales, weights = prior$weights, tied = FALSE)
+    mixture = list(means = prior$scales, weights = prior$weights, point_exponential = FALSE)
   )
 }
 
@@ -88,38 +88,38 @@ core_law <- function(prior) {
 #' @return A data frame with a row for each component: `weight`, and `mean` in units of `A`, 0 for a
 #'   point mass and otherwise that of an exponential.
 #' @noRd
-fit_law <- function(fit) {
-  fit$law %||% data.frame(weight = 1, mean = 1 / fit$lambda)
+fitted_b_prior <- function(fit) {
+  fit$b_prior_fitted %||% data.frame(weight = 1, mean = 1 / fit$lambda)
 }
 
 #' Is a fitted prior of b a single exponential?
 #' @param b_prior A data frame as in `b_prior_fitted` of a fit.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
-is_exponential <- function(law) {
-  nrow(law) == 1
+is_exponential <- function(b_prior) {
+  nrow(b_prior) == 1
 }
 
 #' Fitted prior of b as the core expects it
 #' @param fit A fit.
 #' @return A list.
 #' @noRd
-known_law <- function(fit) {
-  law <- fit_law(fit)
-  list(means = law$mean, weights = law$weight, tied = FALSE)
+known_b_prior <- function(fit) {
+  b_prior <- fitted_b_prior(fit)
+  list(means = b_prior$mean, weights = b_prior$weight, point_exponential = FALSE)
 }
 
 #' Number of estimated parameters of the prior of b, without its mean
 #' @param fit A fit.
 #' @return A whole number.
 #' @noRd
-law_parameters <- function(fit) {
-  law <- core_law(fit$prior_b %||% prior_exponential())
-  if (!is.null(law$weights)) {
+b_prior_parameters <- function(fit) {
+  b_prior <- core_b_prior(fit$prior_b %||% prior_exponential())
+  if (!is.null(b_prior$weights)) {
     return(0)
   }
   # the sum and the mean of the weights are given
-  if (law$tied) 1 else max(nrow(fit_law(fit)) - 2, 0)
+  if (b_prior$point_exponential) 1 else max(nrow(fitted_b_prior(fit)) - 2, 0)
 }
 
 #' Weighted log-densities of residuals under the components of a fit
@@ -131,7 +131,7 @@ law_parameters <- function(fit) {
 #'   log weight plus log-density.
 #' @noRd
 log_terms <- function(x, fit, sigma = fit$sigma) {
-  law <- fit_law(fit)
+  b_prior <- fitted_b_prior(fit)
   term <- function(weight, mean) {
     log(weight) + if (mean == 0) {
       stats::dnorm(x, sd = sigma, log = TRUE)
@@ -139,7 +139,7 @@ log_terms <- function(x, fit, sigma = fit$sigma) {
       demg(x, 1 / mean, sigma, log = TRUE)
     }
   }
-  matrix(unlist(Map(term, law$weight, law$mean)), length(x))
+  matrix(unlist(Map(term, b_prior$weight, b_prior$mean)), length(x))
 }
 
 #' Density of residuals under a fit
@@ -156,9 +156,9 @@ residual_density <- function(x, fit) {
 #' @param b_prior A data frame as in `b_prior_fitted` of a fit.
 #' @return Numbers.
 #' @noRd
-draw_remainder <- function(count, law) {
-  part <- sample.int(nrow(law), count, replace = TRUE, prob = law$weight)
-  law$mean[part] * stats::rexp(count)
+draw_remainder <- function(count, b_prior) {
+  part <- sample.int(nrow(b_prior), count, replace = TRUE, prob = b_prior$weight)
+  b_prior$mean[part] * stats::rexp(count)
 }
 
 #' Draw sums of remainder and noise
@@ -169,23 +169,23 @@ draw_remainder <- function(count, law) {
 #' @return Numbers.
 #' @noRd
 draw_residuals <- function(count, fit, sigma) {
-  law <- fit_law(fit)
-  if (is_exponential(law)) {
+  b_prior <- fitted_b_prior(fit)
+  if (is_exponential(b_prior)) {
     return(remg(count, fit$lambda, sigma))
   }
-  draw_remainder(count, law) + stats::rnorm(count, sd = sigma)
+  draw_remainder(count, b_prior) + stats::rnorm(count, sd = sigma)
 }
 
 #' Format the fitted prior of b
 #' @param fit A fit, or its summary.
 #' @return One string, or `NULL` for a single exponential.
 #' @noRd
-law_text <- function(fit) {
-  law <- fit_law(fit)
-  if (is_exponential(law)) {
+b_prior_text <- function(fit) {
+  b_prior <- fitted_b_prior(fit)
+  if (is_exponential(b_prior)) {
     return(NULL)
   }
-  shown <- law[law$weight >= 5e-4, ]
+  shown <- b_prior[b_prior$weight >= 5e-4, ]
   part <- function(weight, mean) {
     sprintf(if (mean == "0") "%s at %s" else "%s of mean %s", weight, mean)
   }

@@ -30,8 +30,8 @@ scan_matrix <- function(A, symmetric = NULL, call = caller_env()) {
 #' @return The elements of `core_scan()` except `symmetric`.
 #' @noRd
 scan_columns <- function(A, call = caller_env()) {
-  width <- max(block_room() %/% nrow(A), 1)
-  parts <- lapply(block_ranges(ncol(A), width, block_step(A)), function(columns) {
+  width <- max(default_block_length() %/% nrow(A), 1)
+  parts <- lapply(block_ranges(ncol(A), width, chunk_ncol(A)), function(columns) {
     block <- read_block(A, c(1, nrow(A)), columns)
     part <- core_value(core_scan(block), call = call)
     part$finite <- length(block) - part$missing - part$nan - part$infinite
@@ -74,7 +74,7 @@ is_symmetric <- function(A, scan) {
   }
   slack <- 100 * .Machine$double.eps * scan$max_abs
   # a block and its mirror image together have the number of entries read at a time
-  ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room() / 2)), 1), block_step(A))
+  ranges <- block_ranges(nrow(A), max(floor(sqrt(default_block_length() / 2)), 1), chunk_ncol(A))
   for (column in seq_along(ranges)) {
     for (row in seq_len(column)) {
       upper <- read_block(A, ranges[[row]], ranges[[column]])
@@ -98,6 +98,6 @@ diagonal <- function(A) {
   if (!is_delayed(A)) {
     return(Matrix::diag(A))
   }
-  ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room())), 1), block_step(A))
+  ranges <- block_ranges(nrow(A), max(floor(sqrt(default_block_length())), 1), chunk_ncol(A))
   unlist(lapply(ranges, function(range) diag(read_block(A, range, range))))
 }

@@ -58,7 +58,7 @@
 standard_errors <- function(fit, A = NULL) {
   check_fit(fit)
   factors <- fit_factors(fit)
-  found <- ask_core(core_standard_errors, fit, fit_data(fit, A))
+  found <- evaluate_fit(core_standard_errors, fit, fit_data(fit, A))
   errors <- lapply(found, function(values) {
     replace(values, is.nan(values), NA)
   })

@@ -67,7 +67,7 @@ as.data.frame.nmu_fit <- function(x, row.names = NULL, optional = FALSE, ...) { 
 loading_table <- function(loadings) {
   data.frame(
     factor = rep(colnames(loadings), each = nrow(loadings)),
-    feature = rep(as.character(line_names(loadings)), ncol(loadings)),
+    feature = rep(as.character(row_labels(loadings)), ncol(loadings)),
     loading = as.vector(loadings)
   )
 }
@@ -77,7 +77,7 @@ loading_table <- function(loadings) {
 #' @param x A matrix.
 #' @return A vector.
 #' @noRd
-line_names <- function(x) {
+row_labels <- function(x) {
   rownames(x) %||% seq_len(nrow(x))
 }
 
@@ -123,7 +123,7 @@ augment.nmu_fit <- function(x, data = NULL, ...) { # nolint: object_name_linter.
   A <- dense_block(A, rows, cols, arg = "data")
   posterior <- posterior_block(x, A, rows, cols, 0)
   fitted <- fitted(x)
-  names <- lapply(fit_factors(x)[c("u", "v")], line_names)
+  names <- lapply(fit_factors(x)[c("u", "v")], row_labels)
   value <- as.vector(A)
   data.frame(
     row = rep(names$u, length(names$v)),

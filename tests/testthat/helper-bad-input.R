@@ -94,7 +94,7 @@ calls_that_work <- function() {
     noise_fixed = row_of(list(lambda = 1, sigma = 1), lambda = "positive", sigma = "positive"),
     noise_mle = row_of(
       list(),
-      floor = "share", cap = "positive", ladder = "null empty positive", by = "nothing",
+      floor = "share", cap = "positive", ratio_floors = "null empty positive", by = "nothing",
       # a number is a vector of one
       se = "null half more two"
     ),

@@ -73,7 +73,7 @@ fuzz_settings <- function(A) {
     noise = function() {
       one_of(
         "mle", "moments", "notebook", noise_fixed(10^stats::runif(1, -2, 2) / unit, unit * 0.1),
-        noise_mle(floor = 0), noise_mle(cap = 0.5, ladder = NULL), noise_mle(by = "row"),
+        noise_mle(floor = 0), noise_mle(cap = 0.5, ratio_floors = NULL), noise_mle(by = "row"),
         noise_mle(by = "column"), noise_mle(se = stats::rexp(nrow(A)) + 0.1)
       )
     },
@@ -125,13 +125,13 @@ fuzz_loglik <- function(fit, A) {
   x <- A - fit$u %*% (fit$d * t(fit$v))
   if (fit$ignore_diag) diag(x) <- NA
   s <- matrix(fit$sigma, nrow(A), ncol(A))
-  if (!is.null(fit$sds)) {
+  if (!is.null(fit$noise_sd)) {
     s[] <- if (fit$symmetric) {
-      sqrt(outer(fit$sds, fit$sds))
+      sqrt(outer(fit$noise_sd, fit$noise_sd))
     } else if (fit$noise$by == "row") {
-      rep(fit$sds, ncol(A))
+      rep(fit$noise_sd, ncol(A))
     } else {
-      rep(fit$sds, each = nrow(A))
+      rep(fit$noise_sd, each = nrow(A))
     }
   }
   if (!is.null(fit$noise$se)) {
@@ -139,9 +139,9 @@ fuzz_loglik <- function(fit, A) {
     scale <- if (fit$symmetric) sqrt(outer(se, se)) else matrix(se, nrow(A), ncol(A))
     s <- fit$sigma * scale / sqrt(mean(scale^2))
   }
-  terms <- vapply(seq_len(nrow(fit$law)), FUN.VALUE = x, FUN = function(k) {
-    mean <- fit$law$mean[k]
-    log(fit$law$weight[k]) + if (mean > 0) {
+  terms <- vapply(seq_len(nrow(fit$b_prior_fitted)), FUN.VALUE = x, FUN = function(k) {
+    mean <- fit$b_prior_fitted$mean[k]
+    log(fit$b_prior_fitted$weight[k]) + if (mean > 0) {
       z <- x / s - s / mean
       (s / mean)^2 / 2 - x / mean - log(mean) + stats::pnorm(z, log.p = TRUE)
     } else {
@@ -186,7 +186,7 @@ fuzz_uses <- function(fit, A) {
 # Evaluates a call. Returns its value, or NULL where it was refused as bad input is; complains, by
 # an error, where a condition is not of our classes.
 fuzz_call <- function(what, call) {
-  tell <- function(condition) {
+  record <- function(condition) {
     if (!inherits(condition, c("nmu_warning", "nmu_message"))) {
       stop(what, ": unclassed: ", conditionMessage(condition), call. = FALSE)
     }
@@ -199,7 +199,7 @@ fuzz_call <- function(what, call) {
     NULL
   }
   tryCatch(
-    withCallingHandlers(call(), warning = tell, message = tell),
+    withCallingHandlers(call(), warning = record, message = record),
     nmu_error_input = refused
   )
 }

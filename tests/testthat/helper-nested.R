@@ -19,7 +19,7 @@ fit_of <- function(d, groups, labels = NULL) {
         loglik = 10 * factor - 5 / iteration
       ),
       refit = list(
-        loglik = 60, settled = TRUE, status = "converged",
+        loglik = 60, accepted = TRUE, status = "converged",
         trace = data.frame(stage = 1, loglik = 60 - 10 / 1:8)
       ),
       candidates = data.frame(

@@ -56,8 +56,8 @@ reference_posterior <- function(x, s, prior) {
   data.frame(
     mean = mean,
     sd = sqrt((moment(function(w) (w - mean)^2) + at_zero * mean^2) / total),
-    second = moment(function(w) w^2) / total,
-    zero = at_zero / total,
+    second_moment = moment(function(w) w^2) / total,
+    lfsr = at_zero / total,
     log_marginal = log(total) + top
   )
 }

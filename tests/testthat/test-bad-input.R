@@ -12,7 +12,7 @@ test_that("every argument of every exported function is in the table", {
 # What became of a call: "accepted", "refused", or what is wrong with its conditions.
 outcome <- function(name, arguments, arg) {
   problem <- NULL
-  tell <- function(condition) {
+  record <- function(condition) {
     if (!inherits(condition, c("nmu_warning", "nmu_message"))) {
       problem <<- paste("unclassed:", conditionMessage(condition))
     }
@@ -23,7 +23,7 @@ outcome <- function(name, arguments, arg) {
     "accepted"
   }
   result <- tryCatch(
-    withCallingHandlers(work(), warning = tell, message = tell),
+    withCallingHandlers(work(), warning = record, message = record),
     nmu_error_input = function(error) {
       # where an argument has parts, the part is named
       named <- identical(sub("[$].*", "", error$arg), arg)

@@ -57,7 +57,7 @@ test_that("broken priors are caught, each by the checks that it breaks", {
     failed(changed("log_marginal", function(value) 1.0001 * value)),
     c("mean", "quadrature", "units")
   )
-  expect_identical(failed(changed("zero", function(zero) 0.1)), "quadrature")
+  expect_identical(failed(changed("lfsr", function(lfsr) 0.1)), "quadrature")
 })
 
 test_that("estimates that are not the best, or do not scale, are caught", {
@@ -85,7 +85,7 @@ test_that("a function that fails or answers nonsense is a check that is not pass
   expect_identical(checks$check[!checks$passed], "range")
   expect_match(checks$note[1], "NaN")
   moments <- changed()
-  moments$posterior <- function(x, s, g) cbind(right(x, s, g), second = 1)
+  moments$posterior <- function(x, s, g) cbind(right(x, s, g), second_moment = 1)
   expect_true("moments" %in% failed(moments))
   density <- changed()
   density$density <- function(w, g) stop("no density")

@@ -9,7 +9,8 @@ quietly <- function(..., control = quick) suppressMessages(nmu(..., control = co
 
 expect_same_fit <- function(found, expected) {
   parts <- c(
-    "d", "u", "v", "lambda", "sigma", "loglik", "law", "path", "trace", "refit", "laws", "scatter",
+    "d", "u", "v", "lambda", "sigma", "loglik", "b_prior_fitted", "path", "trace", "refit",
+    "path_b_priors", "path_noise_scales",
     "certificate", "nobs", "status", "converged", "K"
   )
   expect_equal(unclass(found)[parts], unclass(expected)[parts], tolerance = 1e-9)
@@ -77,22 +78,20 @@ test_that("a certified fit is a start like any other", {
   expect_identical(again$K, 3L)
 })
 
-# The first interrupt that a fit hears of comes once it has told `ticks` times where it stands.
-interrupted_fit <- function(A, ticks, ...) {
-  told <- 0
-  tick <- progress_tick
-  utils::assignInNamespace("progress_tick", ns = "nmu", value = function(...) {
-    told <<- told + 1
-    if (told == ticks) rlang::interrupt()
+# A fit that is interrupted at the progress report of that number.
+interrupted_fit <- function(A, number, ...) {
+  count <- 0
+  local_progress_report(function(...) {
+    count <<- count + 1
+    if (count == number) rlang::interrupt()
   })
-  on.exit(utils::assignInNamespace("progress_tick", tick, ns = "nmu"))
   tryCatch(suppressMessages(nmu(A, ...)), nmu_error_interrupted = function(condition) condition$fit)
 }
 
 test_that("a fit that was interrupted within a factor goes on from the loadings of that", {
   skip_on_cran()
   set.seed(42)
-  # large enough for the fit to be looked at, which is ten times a second
+  # large enough for a fit of several progress reports, which come ten times a second
   A <- random_matrix(1200, symmetric = TRUE)
   stopped <- interrupted_fit(A, 1, K = 4, refine = FALSE)
   expect_identical(stopped$status, "interrupted")

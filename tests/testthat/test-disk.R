@@ -5,7 +5,7 @@ skip_if_not_installed("HDF5Array")
 skip_if_not_installed("BiocParallel")
 
 # Blocks of so many entries for the rest of a test.
-local_block_room <- function(entries, frame = parent.frame()) {
+local_block_length <- function(entries, frame = parent.frame()) {
   set <- function(bytes) {
     utils::capture.output(DelayedArray::setAutoBlockSize(bytes), type = "message")
   }
@@ -39,7 +39,8 @@ after_reads <- function(limit, work, file = tempfile()) {
 
 numbers_of <- function(fit) {
   parts <- c(
-    "d", "u", "v", "lambda", "sigma", "loglik", "elbo", "law", "sds", "path", "trace", "refit",
+    "d", "u", "v", "lambda", "sigma", "loglik", "elbo", "b_prior_fitted", "noise_sd", "path",
+    "trace", "refit",
     "candidates", "certificate", "posterior", "nobs", "status", "symmetric"
   )
   unclass(fit)[intersect(parts, names(fit))]
@@ -62,20 +63,21 @@ expect_same_numbers <- function(found, expected) {
 }
 
 test_that("a fit of a matrix on disk is that of the matrix", {
-  local_block_room(60 * 40)
+  local_block_length(60 * 40)
   disk <- on_disk(square)
   expect_same(square, disk, K = 3, control = quick)
   for (noise in list(noise_moments(), noise_fixed(2, 0.5), noise_notebook())) {
     expect_same(square, disk, K = 2, noise = noise, refine = FALSE, control = quick)
   }
-  once <- noise_mle(ladder = 1)
+  once <- noise_mle(ratio_floors = 1)
   expect_same(square, disk, prior = "binary", noise = once, control = quick)
   expect_same(square, disk,
     ignore_diag = TRUE, prior_b = "point_exponential", noise = once, refine = FALSE, control = quick
   )
-  local_block_room(30 * 50)
+  local_block_length(30 * 50)
   disk <- on_disk(general)
-  expect_same(general, disk, K = 2, noise = noise_mle(by = "row", ladder = 1), control = quick)
+  by_row <- noise_mle(by = "row", ratio_floors = 1)
+  expect_same(general, disk, K = 2, noise = by_row, control = quick)
   few <- nmu_control(maxiter = 6, K_max = 2)
   expect_same(general, disk, K = NULL, refine = FALSE, control = few)
   expect_same(general, disk,
@@ -94,14 +96,14 @@ test_that("it is so for every size of block, every shape of chunk and every type
   expect_same <- function(A, disk) expect_identical(numbers_of(fit(disk)), numbers_of(fit(A)))
   for (columns in c(1, 16, 60)) {
     for (room in c(100, 1000, 60^2)) {
-      local_block_room(room)
+      local_block_length(room)
       expect_same(square, on_disk(square, columns))
     }
   }
   # a column at a time
-  local_block_room(1)
+  local_block_length(1)
   expect_same(square[1:5, 1:5], on_disk(square[1:5, 1:5]))
-  local_block_room(2000)
+  local_block_length(2000)
   whole <- round(general)
   storage.mode(whole) <- "integer"
   expect_same(whole, on_disk(whole))
@@ -111,7 +113,7 @@ test_that("it is so for every size of block, every shape of chunk and every type
 })
 
 test_that("what is said of a matrix on disk is what is said of the matrix", {
-  local_block_room(700)
+  local_block_length(700)
   for (A in list(square, general, replace(square, c(1, 7, 8), c(NA, NaN, -Inf)), square - 3)) {
     found <- scan_matrix(on_disk(A))
     expected <- core_scan(A)$ok
@@ -124,7 +126,7 @@ test_that("what is said of a matrix on disk is what is said of the matrix", {
 })
 
 test_that("methods work on a matrix on disk, or say what they can do", {
-  local_block_room(3000)
+  local_block_length(3000)
   disk <- on_disk(square)
   fit <- quietly(square, K = 2, refine = FALSE, control = quick)
   from_disk <- quietly(disk, K = 2, refine = FALSE, control = quick)
@@ -154,7 +156,7 @@ test_that("a fit is the same whoever goes over the blocks", {
   skip_on_cran()
   # of more than one tile
   square <- random_matrix(300, symmetric = TRUE)
-  local_block_room(300 * 100)
+  local_block_length(300 * 100)
   disk <- on_disk(square)
   set.seed(32)
   seed <- .Random.seed
@@ -162,7 +164,7 @@ test_that("a fit is the same whoever goes over the blocks", {
   fit <- function(A, backend = NULL) {
     control <- nmu_control(maxiter = 1, BPPARAM = backend)
     numbers_of(quietly(A,
-      K = 2, init = matrix(1, 300, 2), noise = noise_mle(by = "row", ladder = numeric()),
+      K = 2, init = matrix(1, 300, 2), noise = noise_mle(by = "row", ratio_floors = numeric()),
       refine = FALSE, control = control
     ))
   }
@@ -194,7 +196,7 @@ test_that("the jobs of a cluster's scheduler find the same", {
   skip_on_os("windows")
   skip_if_not_installed("batchtools")
   square <- random_matrix(300, symmetric = TRUE)
-  local_block_room(300 * 100)
+  local_block_length(300 * 100)
   backend <- BiocParallel::BatchtoolsParam(2,
     cluster = "multicore",
     registryargs = BiocParallel::batchtoolsRegistryargs(file.dir = tempfile())
@@ -208,10 +210,10 @@ test_that("the jobs of a cluster's scheduler find the same", {
 })
 
 test_that("where entries cannot be read, the error has the factors so far, and a fit goes on", {
-  local_block_room(30 * 30)
+  local_block_length(30 * 30)
   disk <- on_disk(general)
   fit <- function(A, ...) {
-    quietly(A, K = 2, noise = noise_mle(ladder = 1), refine = FALSE, control = quick, ...)
+    quietly(A, K = 2, noise = noise_mle(ratio_floors = 1), refine = FALSE, control = quick, ...)
   }
   expected <- fit(general)
   counted <- tempfile()
@@ -239,7 +241,7 @@ test_that("where entries cannot be read, the error has the factors so far, and a
 test_that("a worker that dies, or stops, is an error of the fit", {
   skip_on_os("windows")
   skip_on_cran()
-  local_block_room(30 * 30)
+  local_block_length(30 * 30)
   disk <- on_disk(general)
   die <- function() tools::pskill(Sys.getpid(), tools::SIGKILL)
   # a death leaves connections that cannot be closed, which is nothing for this session

@@ -42,7 +42,8 @@ test_that("the shape of a fit", {
   expect_identical(fit$A, A)
   expect_identical(
     names(fit$path), c(
-      "factor", "d", "lambda", "sigma", "loglik", "elbo", "iterations", "status", "bound", "rung",
+      "factor", "d", "lambda", "sigma", "loglik", "elbo", "iterations", "status", "bound",
+      "ratio_floor",
       "se_log_lambda", "se_log_sigma"
     )
   )

@@ -1,71 +1,71 @@
 # a factor, an exponential remainder, and noise of the standard deviations given
-scattered_matrix <- function(sds, rows, columns) {
+heteroscedastic_matrix <- function(noise_sd, rows, columns) {
   u <- rexp(rows)
   v <- rexp(columns)
   count <- rows * columns
   structure(
-    outer(u, v) + matrix(rexp(count) + rnorm(count, sd = sds), rows),
+    outer(u, v) + matrix(rexp(count) + rnorm(count, sd = noise_sd), rows),
     u = u / sqrt(sum(u^2))
   )
 }
 
 # log-likelihood of residuals with a standard deviation each
-scattered_loglik <- function(x, lambda, sigma) {
+heteroscedastic_loglik <- function(x, lambda, sigma) {
   log_mass <- pnorm(x / sigma - lambda * sigma, log.p = TRUE)
   sum(log(lambda) + (lambda * sigma)^2 / 2 - lambda * x + log_mass)
 }
 
 test_that("noise that differs by row or column is estimated", {
   set.seed(1)
-  sds <- 0.3 * 10^seq(0, 1, length.out = 30)
-  A <- scattered_matrix(sds, 30, 400)
+  noise_sd <- 0.3 * 10^seq(0, 1, length.out = 30)
+  A <- heteroscedastic_matrix(noise_sd, 30, 400)
   attr(A, "u") <- NULL
   dimnames(A) <- list(paste0("r", 1:30), NULL)
   A[5, 7] <- NA
   even <- nmu(A)
   fit <- nmu(A, noise = noise_mle(by = "row"))
   # but for a Heywood case: a row that the loadings of the columns are fitted to
-  expect_lte(sum(abs(log(fit$sds / sds)) > 0.2), 2)
-  expect_named(fit$sds, rownames(A))
+  expect_lte(sum(abs(log(fit$noise_sd / noise_sd)) > 0.2), 2)
+  expect_named(fit$noise_sd, rownames(A))
   expect_gt(fit$loglik, even$loglik + 100)
   x <- residuals(fit)
   seen <- !is.na(x)
-  sigma <- matrix(fit$sds, 30, 400)
-  expect_close(fit$loglik, scattered_loglik(x[seen], fit$lambda, sigma[seen]), 1e-9)
+  sigma <- matrix(fit$noise_sd, 30, 400)
+  expect_close(fit$loglik, heteroscedastic_loglik(x[seen], fit$lambda, sigma[seen]), 1e-9)
   expect_rising(fit$trace, fit$loglik)
   expect_rising(fit$refit$trace, fit$loglik)
   # the columns of the transpose are the rows
   turned <- nmu(t(A), noise = noise_mle(by = "column"))
-  expect_close(turned$sds, fit$sds, 1e-3)
+  expect_close(turned$noise_sd, fit$noise_sd, 1e-3)
   expect_close(turned$loglik, fit$loglik, 1e-6)
   # neither the scale nor the number of threads matters
   scaled <- nmu(1024 * A, noise = noise_mle(by = "row"), control = nmu_control(threads = 2))
   expect_identical(scaled$u, fit$u)
-  expect_close(scaled$sds, 1024 * fit$sds, 1e-12)
+  expect_close(scaled$noise_sd, 1024 * fit$noise_sd, 1e-12)
   # no row's standard deviation could be better
   for (i in c(1, 30)) {
     for (change in c(0.97, 1.03)) {
       other <- sigma
       other[i, ] <- change * other[i, ]
-      expect_lt(scattered_loglik(x[seen], fit$lambda, other[seen]), fit$loglik)
+      expect_lt(heteroscedastic_loglik(x[seen], fit$lambda, other[seen]), fit$loglik)
     }
   }
 })
 
 test_that("known standard errors help where they differ", {
   set.seed(2)
-  sds <- rep(c(0.3, 3), 20)
-  A <- scattered_matrix(sds, 40, 100)
+  noise_sd <- rep(c(0.3, 3), 20)
+  A <- heteroscedastic_matrix(noise_sd, 40, 100)
   cosine <- function(fit) sum(fit$u * attr(A, "u"))
   even <- nmu(A)
-  known <- nmu(A, noise = noise_mle(se = 7 * sds))
+  known <- nmu(A, noise = noise_mle(se = 7 * noise_sd))
   expect_lt(1 - cosine(known), 0.5 * (1 - cosine(even)))
   expect_gt(known$loglik, even$loglik + 100)
-  expect_close(known$sigma / sqrt(mean(sds^2)), 1, 0.1)
-  sigma <- known$sigma * matrix(sds / sqrt(mean(sds^2)), 40, 100)
-  expect_close(known$loglik, scattered_loglik(residuals(known), known$lambda, sigma), 1e-9)
+  expect_close(known$sigma / sqrt(mean(noise_sd^2)), 1, 0.1)
+  sigma <- known$sigma * matrix(noise_sd / sqrt(mean(noise_sd^2)), 40, 100)
+  expect_close(known$loglik, heteroscedastic_loglik(residuals(known), known$lambda, sigma), 1e-9)
   # the same as a matrix
-  full <- nmu(A, noise = noise_mle(se = matrix(sds, 40, 100)))
+  full <- nmu(A, noise = noise_mle(se = matrix(noise_sd, 40, 100)))
   expect_close(full$u, known$u, 1e-8)
   expect_close(full$loglik, known$loglik, 1e-9)
 })
@@ -94,14 +94,14 @@ test_that("the noise of a symmetric matrix stays symmetric", {
   A[lower.tri(A)] <- t(A)[lower.tri(A)]
   fit <- nmu(A, noise = noise_mle(by = "row"))
   expect_true(fit$symmetric)
-  expect_gt(cor(log(fit$sds), log(s)), 0.8)
-  sigma <- sqrt(outer(fit$sds, fit$sds))
-  terms <- 0.5 * scattered_loglik(residuals(fit), fit$lambda, sigma)
+  expect_gt(cor(log(fit$noise_sd), log(s)), 0.8)
+  sigma <- sqrt(outer(fit$noise_sd, fit$noise_sd))
+  terms <- 0.5 * heteroscedastic_loglik(residuals(fit), fit$lambda, sigma)
   expect_close(fit$loglik, terms, 1e-9)
-  expect_identical(nmu(A, noise = noise_mle(by = "column"))$sds, fit$sds)
+  expect_identical(nmu(A, noise = noise_mle(by = "column"))$noise_sd, fit$noise_sd)
   expect_rising(fit$trace, fit$loglik)
   known <- nmu(A, noise = noise_mle(se = s))
-  expect_close(known$loglik, 0.5 * scattered_loglik(
+  expect_close(known$loglik, 0.5 * heteroscedastic_loglik(
     residuals(known), known$lambda, known$sigma * sqrt(outer(s, s)) / mean(s)
   ), 1e-9)
   refused <- matrix(runif(n^2, 1, 2), n)
@@ -110,16 +110,17 @@ test_that("the noise of a symmetric matrix stays symmetric", {
 
 test_that("what is done with a fit follows its noise", {
   set.seed(5)
-  sds <- 0.2 * 5^seq(0, 1, length.out = 15)
-  A <- scattered_matrix(sds, 15, 40)
+  noise_sd <- 0.2 * 5^seq(0, 1, length.out = 15)
+  A <- heteroscedastic_matrix(noise_sd, 15, 40)
   fit <- nmu(A, noise = noise_mle(by = "row"))
   x <- residuals(fit)
   posterior <- posterior_b(fit, rows = c(15, 2), cols = 3:1, draws = 3)
-  sigma <- fit$sds[c(15, 2)]
+  sigma <- fit$noise_sd[c(15, 2)]
   expected <- reference_mean(x[c(15, 2), 3:1] - fit$lambda * sigma^2, sigma)
   expect_close(posterior$mean, expected, 1e-9)
   value <- function(d) {
-    scattered_loglik(A - d * outer(drop(fit$u), drop(fit$v)), fit$lambda, matrix(fit$sds, 15, 40))
+    residual <- A - d * outer(drop(fit$u), drop(fit$v))
+    heteroscedastic_loglik(residual, fit$lambda, matrix(fit$noise_sd, 15, 40))
   }
   step <- 1e-4 * fit$d
   curvature <- (2 * value(fit$d) - value(fit$d + step) - value(fit$d - step)) / step^2
@@ -127,7 +128,7 @@ test_that("what is done with a fit follows its noise", {
   drawn <- vapply(simulate(fit, 1000, seed = 1), function(drawn) {
     apply(drawn - fitted(fit), 1, var)
   }, numeric(15))
-  expect_close(rowMeans(drawn) / (1 / fit$lambda^2 + fit$sds^2), rep(1, 15), 0.06)
+  expect_close(rowMeans(drawn) / (1 / fit$lambda^2 + fit$noise_sd^2), rep(1, 15), 0.06)
   expect_output(print(fit), "sigma = [0-9.]+ \\(from")
   expect_output(print(fit$noise), "by = row")
   grDevices::pdf(NULL)
@@ -135,8 +136,8 @@ test_that("what is done with a fit follows its noise", {
   grDevices::dev.off()
   expect_refused(predict(fit, A[1:2, ]), "newdata")
   path <- nmu(A, K = 2, noise = noise_mle(by = "row"), refine = FALSE)
-  expect_close(path[1]$loglik, scattered_loglik(
-    residuals(path[1]), path[1]$lambda, matrix(path[1]$sds, 15, 40)
+  expect_close(path[1]$loglik, heteroscedastic_loglik(
+    residuals(path[1]), path[1]$lambda, matrix(path[1]$noise_sd, 15, 40)
   ), 1e-9)
   # together with another prior of the remainder
   both <- nmu(A, noise = noise_mle(by = "row"), prior_b = "point_exponential")
@@ -154,9 +155,9 @@ test_that("the posterior of b and what simulates know the noise of every entry",
   fit <- function(A, ...) suppressMessages(nmu(A, noise = noise_mle(...)))
   # how the standard deviation of each entry follows from what a fit says
   cases <- list(
-    list(fit = fit(A, by = "column"), sigma = function(f) rep(f$sds, each = 8)),
-    list(fit = fit(A, by = "row"), sigma = function(f) rep(f$sds, 6)),
-    list(fit = fit(S, by = "row"), sigma = function(f) sqrt(outer(f$sds, f$sds))),
+    list(fit = fit(A, by = "column"), sigma = function(f) rep(f$noise_sd, each = 8)),
+    list(fit = fit(A, by = "row"), sigma = function(f) rep(f$noise_sd, 6)),
+    list(fit = fit(S, by = "row"), sigma = function(f) sqrt(outer(f$noise_sd, f$noise_sd))),
     list(fit = fit(A, se = s), sigma = function(f) rep(f$sigma * even(s), 6)),
     list(fit = fit(A, se = entries), sigma = function(f) f$sigma * even(entries)),
     list(fit = fit(S, se = s), sigma = function(f) f$sigma * sqrt(outer(s, s)) / mean(s))

@@ -17,10 +17,10 @@ test_that("posteriors are those of quadrature", {
     for (s in c(0.3, 1, 2.5)) {
       found <- normal_means(x, s, prior)$posterior
       expected <- do.call(rbind, lapply(x, reference_posterior, s = s, prior = prior))
-      for (column in c("mean", "sd", "second")) {
+      for (column in c("mean", "sd", "second_moment")) {
         expect_lt(max(abs(found[[column]] / expected[[column]] - 1)), 1e-10)
       }
-      expect_lt(max(abs(found$zero - expected$zero)), 1e-10)
+      expect_lt(max(abs(found$lfsr - expected$lfsr)), 1e-10)
       # of the flat prior, too: log Phi(x / s) is the integral of the density of x over w
       size <- pmax(abs(expected$log_marginal), 1)
       expect_lt(max(abs(found$log_marginal - expected$log_marginal) / size), 1e-10)
@@ -100,7 +100,7 @@ test_that("planted hyperparameters are found, and shrinkage pays", {
   error <- function(estimate) mean((estimate - w)^2)
   expect_lt(error(found$posterior$mean), 0.7 * error(pmax(x, 0)))
   # zero says how often zero is right
-  expect_lt(abs(mean(found$posterior$zero) - mean(w == 0)), 0.03)
+  expect_lt(abs(mean(found$posterior$lfsr) - mean(w == 0)), 0.03)
 
   x <- rnorm(count, member * rnorm(count, 5, 0.5))
   found <- normal_means(x, 1, prior_binary(ratio = NULL))$prior
@@ -117,7 +117,7 @@ test_that("the answer has the shape described, and its prior gives it again", {
     found <- normal_means(x, data$s, prior)
     expect_s3_class(found, "nmu_normal_means")
     expect_named(found, c("prior", "posterior", "loglik", "x", "s"))
-    expect_named(found$posterior, c("mean", "sd", "second", "zero", "log_marginal"))
+    expect_named(found$posterior, c("mean", "sd", "second_moment", "lfsr", "log_marginal"))
     expect_identical(rownames(found$posterior), letters[1:9])
     expect_identical(class(found$prior), class(prior))
     expect_false(any(vapply(found$prior, is.null, TRUE)))
@@ -129,7 +129,7 @@ test_that("the answer has the shape described, and its prior gives it again", {
   )
   # a single observation, and nothing but noise
   expect_true(is.finite(normal_means(2, 1, "binary")$loglik))
-  expect_equal(normal_means(-1:-5, 1, "point_exponential")$posterior$zero, rep(1, 5))
+  expect_equal(normal_means(-1:-5, 1, "point_exponential")$posterior$lfsr, rep(1, 5))
 })
 
 test_that("priors are made, named and put in schedules", {

@@ -17,7 +17,7 @@ test_that("g may be any object, and the posterior in any of its forms", {
   flat <- truncnorm_moments(data$x, data$s)
   expected <- solve_with("flat")$posterior
   forms <- list(
-    list(var = flat$var), list(sd = sqrt(flat$var)), list(second = flat$var + flat$mean^2)
+    list(var = flat$var), list(sd = sqrt(flat$var)), list(second_moment = flat$var + flat$mean^2)
   )
   for (form in forms) {
     found <- solve_with(prior_custom(
@@ -96,9 +96,11 @@ test_that("answers of the wrong shape or with wrong numbers end in a classed err
   expect_failed("number 3 is -0.1", posterior = one("var", -0.1))
   expect_failed("number 3 is Inf", posterior = one("log_marginal", Inf))
   expect_failed("number 3 is NA", posterior = one("log_marginal", NA))
-  expect_failed("at most 1; number 1 is 1.1", posterior = change("zero", rep(1.1, 40)))
+  expect_failed("at most 1; number 1 is 1.1", posterior = change("lfsr", rep(1.1, 40)))
   expect_failed("at least mean^2", posterior = function(answer) {
-    list(mean = answer$mean, second = 0.9 * answer$mean^2, log_marginal = answer$log_marginal)
+    list(
+      mean = answer$mean, second_moment = 0.9 * answer$mean^2, log_marginal = answer$log_marginal
+    )
   })
 })
 
@@ -151,9 +153,9 @@ test_that("priors keep their units where the core, as in a fit, has others", {
     found <- nmu:::core_normal_means(unit * data$x, unit * data$s, options)$ok
     expected <- solve_with(prior)
     expect_equal(found$mean / unit, expected$posterior$mean, tolerance = 1e-9)
-    expect_equal(found$second / unit^2, expected$posterior$second, tolerance = 1e-9)
+    expect_equal(found$second_moment / unit^2, expected$posterior$second_moment, tolerance = 1e-9)
     expect_equal(sqrt(found$var) / unit, expected$posterior$sd, tolerance = 1e-9)
-    expect_equal(found$zero, expected$posterior$zero, tolerance = 1e-9)
+    expect_equal(found$lfsr, expected$posterior$lfsr, tolerance = 1e-9)
     unit_of_density <- if (prior$family == "flat") 1 else unit
     expect_equal(
       found$log_marginal + log(unit_of_density), expected$posterior$log_marginal,

@@ -74,12 +74,12 @@ test_that("the bound never falls within a stage, and is less than the log-likeli
 
 test_that("the posterior has the shape of the loadings, and its hyperparameters describe them", {
   size <- list(u = dim(fit_general$u), v = dim(fit_general$v))
-  for (what in c("sd", "zero")) {
+  for (what in c("sd", "lfsr")) {
     expect_identical(lapply(fit_general$posterior[[what]], dim), size)
     expect_true(all(unlist(fit_general$posterior[[what]]) >= 0))
     expect_identical(fit_groups$posterior[[what]]$v, fit_groups$posterior[[what]]$u)
   }
-  expect_true(all(unlist(fit_general$posterior$zero) <= 1))
+  expect_true(all(unlist(fit_general$posterior$lfsr) <= 1))
   known <- fit_general$posterior$hyperparameters
   expect_named(known, c("k1", "k2", "k3"))
   matched <- match_factors(fit_general, sparse$v, side = "v")
@@ -91,8 +91,8 @@ test_that("the posterior has the shape of the loadings, and its hyperparameters 
     # members have the location, in units of w, and their share is the weight
     expect_close(known[[k]]$v$location, mean(w$v[member]), 0.01)
     expect_close(known[[k]]$v$weight, mean(member), 0.01)
-    expect_identical(fit_general$posterior$zero$v[, k] < 0.5, member, ignore_attr = TRUE)
-    sure <- fit_general$posterior$zero$u[, k] < 0.5
+    expect_identical(fit_general$posterior$lfsr$v[, k] < 0.5, member, ignore_attr = TRUE)
+    sure <- fit_general$posterior$lfsr$u[, k] < 0.5
     expect_close(log(known[[k]]$u$rate * mean(w$u[sure])), 0, 0.15)
     expect_close(known[[k]]$u$weight, mean(sparse$u[, i] > 0), 0.15)
   }
@@ -124,7 +124,7 @@ test_that("fits with priors do not depend on scale, order or threads", {
     scaled <- quiet(groups * 4^power, 3, prior = "binary")
     expect_identical(scaled$u, fit_groups$u)
     expect_identical(scaled$d, fit_groups$d * 4^power)
-    expect_identical(scaled$posterior[c("sd", "zero")], fit_groups$posterior[c("sd", "zero")])
+    expect_identical(scaled$posterior[c("sd", "lfsr")], fit_groups$posterior[c("sd", "lfsr")])
     expect_equal(scaled$elbo, fit_groups$elbo - fit_groups$nobs * log(4^power))
     location <- function(fit) fit$posterior$hyperparameters$k2$u$location
     expect_equal(location(scaled), location(fit_groups) * 2^power)
@@ -159,7 +159,7 @@ test_that("entries may be missing, and the diagonal left out", {
   # of a row of which nothing is seen, the prior says all
   expect_true(all(is.finite(fit$posterior$sd$u)))
   weights <- vapply(fit$posterior$hyperparameters, function(factor) factor$u$weight, 0)
-  expect_close(1 - fit$posterior$zero$u[7, ], weights, 1e-3)
+  expect_close(1 - fit$posterior$lfsr$u[7, ], weights, 1e-3)
 })
 
 test_that("a prior takes away factors that there is nothing for", {

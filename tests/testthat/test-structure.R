@@ -35,7 +35,7 @@ test_that("a refit settles where the likelihood determines the factors, and help
   path <- nmu(A, 5, refine = FALSE)
   fit <- nmu(A, 5)
   expect_null(path$refit)
-  expect_true(fit$refit$settled)
+  expect_true(fit$refit$accepted)
   expect_identical(fit$refit$status, "converged")
   expect_rising(fit$refit$trace, fit$loglik)
   expect_gt(fit$loglik, path$loglik)
@@ -48,7 +48,7 @@ test_that("a refit settles where the likelihood determines the factors, and help
   # of a tree the branches are not determined
   set.seed(11)
   tree <- suppressMessages(nmu(covariance(balanced_tree(20), 2), 7))
-  expect_false(tree$refit$settled)
+  expect_false(tree$refit$accepted)
   expect_true(tree$converged)
   density <- demg(residuals(tree), tree$lambda, tree$sigma, log = TRUE)
   expect_close(sum(density) / 2, tree$loglik, 1e-10)
@@ -109,7 +109,7 @@ test_that("a fit is continued where it ended", {
     same <- c("u", "d", "loglik")
     expect_identical(unclass(quiet(K = 2, init = refined))[same], unclass(refined)[same])
     for (again in list(quiet(K = 2, init = refined), suppressMessages(nmu(A, 2, init = refined)))) {
-      if (refined$refit$settled) expect_close(again$loglik, refined$loglik, 1e-6)
+      if (refined$refit$accepted) expect_close(again$loglik, refined$loglik, 1e-6)
       density <- demg(residuals(again), again$lambda, again$sigma, log = TRUE)
       expect_close(sum(density) / if (again$symmetric) 2 else 1, again$loglik, 1e-9)
     }
@@ -198,10 +198,10 @@ test_that("loadings that are no groups are fitted by their likelihood", {
     noise[lower.tri(noise)] <- t(noise)[lower.tri(noise)]
     A <- tcrossprod(u) + noise
     fit <- nmu(A)
-    expect_true(fit$refit$settled)
+    expect_true(fit$refit$accepted)
     expect_gt(match_factors(fit, cbind(u))$cosine, 0.995)
     expect_lt(abs(log(fit$lambda / 2)), 0.1)
-    one_climb <- nmu(A, noise = noise_mle(ladder = NULL), refine = FALSE)
-    expect_close(fit$loglik, one_climb$loglik, 1e-6)
+    single_step <- nmu(A, noise = noise_mle(ratio_floors = NULL), refine = FALSE)
+    expect_close(fit$loglik, single_step$loglik, 1e-6)
   }
 })

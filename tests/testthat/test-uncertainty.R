@@ -311,12 +311,12 @@ test_that("a search that ends early is told", {
   scan <- core_scan(states)$ok
   for (code in list(
     quote(new_loadings(fits$table, states, scan, quote(predict(fit)), maxiter = 1L)),
-    quote(signal_projection(c("converged", "stalled"), quote(predict(fit))))
+    quote(signal_prediction(c("converged", "stalled"), quote(predict(fit))))
   )) {
     expect_warning(eval(code), class = "nmu_warning_predict")
   }
   error <- expect_error(
-    signal_projection("interrupted", quote(predict(fit))), class = "nmu_error_interrupted"
+    signal_prediction("interrupted", quote(predict(fit))), class = "nmu_error_interrupted"
   )
   expect_s3_class(error, "nmu_error")
 })
@@ -384,13 +384,15 @@ test_that("errors come from the function called", {
 })
 
 test_that("messages read well", {
-  tell <- function(code) cat(conditionMessage(tryCatch(code, condition = identity)), sep = "\n")
+  show_message <- function(code) {
+    cat(conditionMessage(tryCatch(code, condition = identity)), sep = "\n")
+  }
   expect_snapshot({
-    tell(posterior_b(fits$table, rows = 99))
-    tell(posterior_b(fits$table, cols = c("Rape", "Rape")))
-    tell(predict(fits$table, states[, 4:1]))
-    tell(predict(fits$table, states[, 1:2]))
-    tell(signal_projection(c("converged", "stalled", "maxiter"), quote(predict(fit))))
+    show_message(posterior_b(fits$table, rows = 99))
+    show_message(posterior_b(fits$table, cols = c("Rape", "Rape")))
+    show_message(predict(fits$table, states[, 4:1]))
+    show_message(predict(fits$table, states[, 1:2]))
+    show_message(signal_prediction(c("converged", "stalled", "maxiter"), quote(predict(fit))))
   })
 })
 

@@ -85,7 +85,7 @@ test_that("memory that is refused is an error, and the session goes on", {
   skip_if_not_installed("callr")
   skip_if(!nzchar(Sys.which("prlimit")))
   told <- callr::r(function() {
-    tell <- function(code) {
+    show_message <- function(code) {
       tryCatch({
         code
         "none"
@@ -93,8 +93,8 @@ test_that("memory that is refused is an error, and the session goes on", {
     }
     # what is loaded, or made on first use, is there before
     nmu::nmu_em(diag(3), maxiter = 1)
-    tell(suppressMessages(nmu::nmu(diag(3), underapprox = TRUE)))
-    tell(nmu::nmu("a"))
+    show_message(suppressMessages(nmu::nmu(diag(3), underapprox = TRUE)))
+    show_message(nmu::nmu("a"))
     A <- matrix(1, 3000, 3000)
     large <- Matrix::sparseMatrix(1:2, 1:2, x = 1, dims = c(1e6, 1e6))
     nmu::nmu_em(large[1:3, 1:3], maxiter = 1)
@@ -105,11 +105,11 @@ test_that("memory that is refused is an error, and the session goes on", {
     stopifnot(system2("prlimit", c(sprintf("--pid=%d", pid), sprintf("--as=%.0f", limit))) == 0)
     list(
       # 68 numbers for each of 1e6 rows are more than there is room for
-      vectors = tell(suppressMessages(nmu::nmu(large, refine = FALSE))),
-      vectors_of_em = tell(nmu::nmu_em(large, maxiter = 1)),
-      b = tell(nmu::nmu_em(A, maxiter = 1)),
-      b_of_sparse = tell(nmu::nmu_em(large, maxiter = 1, keep_b = TRUE)),
-      copies = tell(nmu::nmu(A, underapprox = TRUE)),
+      vectors = show_message(suppressMessages(nmu::nmu(large, refine = FALSE))),
+      vectors_of_em = show_message(nmu::nmu_em(large, maxiter = 1)),
+      b = show_message(nmu::nmu_em(A, maxiter = 1)),
+      b_of_sparse = show_message(nmu::nmu_em(large, maxiter = 1, keep_b = TRUE)),
+      copies = show_message(nmu::nmu(A, underapprox = TRUE)),
       after = nmu::nmu_em(diag(3), maxiter = 1)$iterations
     )
   })
