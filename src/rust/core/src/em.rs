@@ -107,7 +107,7 @@ pub fn iterate(
 }
 
 /// The notebook's estimates have no bounds.
-const UNBOUNDED: Bounds = Bounds { least_sigma: 0.0, least_ratio: 0.0, largest_ratio: f64::INFINITY };
+const UNBOUNDED: Bounds = Bounds { min_sigma: 0.0, min_ratio: 0.0, max_ratio: f64::INFINITY };
 
 /// A relative move that counts as none where no tolerance is given.
 const SETTLED: f64 = 1e-8;

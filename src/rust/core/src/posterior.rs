@@ -34,7 +34,7 @@ impl NormalMeans {
     /// For a prior to be estimated from, or a posterior to be taken; `None` where it makes no sense, since the other
     /// side of the factor has vanished.
     pub(crate) fn observations(&self, threads: Threads) -> Option<Observations<'_>> {
-        Observations::new(&self.x, &self.s).ok().map(|observations| observations.on(threads))
+        Observations::new(&self.x, &self.s).ok().map(|observations| observations.with_threads(threads))
     }
 }
 
@@ -46,7 +46,7 @@ impl LoadingPosterior {
         let divergences = posteriors.iter().zip(observations.iter()).map(|(q, (x, s))| q.kl(x, s));
         let kl = divergences.sum();
         let of = |value: fn(&crate::prior::Posterior) -> f64| posteriors.iter().map(value).collect();
-        let (mean, variance, zero) = (of(|q| q.mean), of(|q| q.variance), of(|q| q.zero));
+        let (mean, variance, zero) = (of(|q| q.mean), of(|q| q.variance), of(|q| q.lfsr));
         Some(Self { prior, problem, mean, variance, zero, kl })
     }
 

@@ -114,9 +114,9 @@ impl CustomPrior {
             let (mean, variance) = (self.unit * means[index], self.unit * self.unit * variances[index]);
             Posterior {
                 mean,
-                second: mean * mean + variance,
+                second_moment: mean * mean + variance,
                 variance,
-                zero: zeros[index],
+                lfsr: zeros[index],
                 // The density of x is in units of 1/x.
                 log_marginal: log_marginals[index] - self.unit.ln(),
             }

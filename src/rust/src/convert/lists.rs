@@ -134,7 +134,7 @@ pub(crate) fn deflation_list(found: &Deflation, scale: f64, interrupted: bool) -
 
 /// The law of the remainder: weights, and means in the units of the matrix.
 fn law_list(law: &RemainderPrior, params: ResidualParams, scale: f64) -> List {
-    let (weights, means): (Vec<f64>, Vec<f64>) = law.parts().into_iter().unzip();
+    let (weights, means): (Vec<f64>, Vec<f64>) = law.components().into_iter().unzip();
     list!(weight = weights, mean = means.iter().map(|mean| mean / (params.lambda * scale)).collect::<Vec<_>>())
 }
 

@@ -107,7 +107,7 @@ pub(crate) fn write_posteriors(
         check();
         let observations = Observations::new(x, s).map_err(|error| error.to_string())?;
         for of in prior.posteriors(&observations) {
-            slots.write([of.mean, of.second, of.variance, of.zero, of.log_marginal]);
+            slots.write([of.mean, of.second_moment, of.variance, of.lfsr, of.log_marginal]);
         }
     }
     Ok(())

@@ -41,7 +41,7 @@ impl FitContext<'_, '_, '_> {
                     factor = self.least_squares_factor(start);
                     sums = self.sums(&factor);
                 }
-                self.climb(&factor, suited(params, &sums, ratio_floor), Some(bounds.at_least(ratio_floor)))
+                self.climb(&factor, suited(params, &sums, ratio_floor), Some(bounds.with_min_ratio(ratio_floor)))
             });
             interrupted = climbed.as_ref().is_none_or(|fit| fit.status == Status::Interrupted);
             if let Some(fit) = climbed {

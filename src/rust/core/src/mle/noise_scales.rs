@@ -129,7 +129,7 @@ impl FitContext<'_, '_, '_> {
         let params = ResidualParams { sigma, ..here.params };
         let params = bounds.map_or(params, |bounds| bounds.clamp(params));
         // Where a row is explained all but exactly, its noise has the least σ, too.
-        let floor = bounds.map_or(0.0, |bounds| bounds.least_sigma / params.sigma).powf(2.0 / f64::from(power));
+        let floor = bounds.map_or(0.0, |bounds| bounds.min_sigma / params.sigma).powf(2.0 / f64::from(power));
         let own: Vec<f64> = own.iter().map(|own| (own / mean.sqrt()).max(floor)).collect();
         Some(match (by_column, rest.is_symmetric()) {
             (true, _) => (NoiseScales::Outer { rows: rows.clone(), columns: own }, params),

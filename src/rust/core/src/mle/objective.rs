@@ -107,8 +107,8 @@ impl Objective<'_> {
         }
         reach.resize(lower.len(), f64::INFINITY);
         if let Some(bounds) = self.settings.bounds {
-            lower.extend([bounds.least_ratio.ln(), bounds.least_sigma.ln()]);
-            upper.extend([bounds.largest_ratio.ln(), f64::INFINITY]);
+            lower.extend([bounds.min_ratio.ln(), bounds.min_sigma.ln()]);
+            upper.extend([bounds.max_ratio.ln(), f64::INFINITY]);
             reach.extend([NOISE_REACH; 2]);
         }
         let Settings { tolerance, iterations, .. } = self.settings;

@@ -9,7 +9,7 @@ use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::storage::{Dense, Masked, Storage};
 
-const BOUNDS: Bounds = Bounds { least_sigma: 0.01, least_ratio: 1e-3, largest_ratio: 10.0 };
+const BOUNDS: Bounds = Bounds { min_sigma: 0.01, min_ratio: 1e-3, max_ratio: 10.0 };
 
 /// Numbers between 0 and 1 that look random enough.
 fn numbers(count: usize, seed: f64) -> Vec<f64> {

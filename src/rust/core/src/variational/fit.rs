@@ -196,7 +196,7 @@ impl Level<'_, '_, '_> {
     /// The bounds while loadings move: those of a climb have a least ratio.
     fn ratio_floors(&self) -> Option<Bounds> {
         let climbs = matches!(self.climb.rule, NoiseRule::Likelihood(..));
-        self.bounds.map(|bounds| if climbs { bounds.at_least(RUNG) } else { bounds })
+        self.bounds.map(|bounds| if climbs { bounds.with_min_ratio(RUNG) } else { bounds })
     }
 }
 
