@@ -34,7 +34,7 @@ pub(crate) struct NormalMeans {
 impl NormalMeans {
     /// The observations of the problem; `None` if they are not finite, because the other side of the factor is zero.
     pub(crate) fn observations(&self, threads: Threads) -> Option<Observations<'_>> {
-        Observations::new(&self.x, &self.s).ok().map(|observations| observations.on(threads))
+        Observations::new(&self.x, &self.s).ok().map(|observations| observations.with_threads(threads))
     }
 }
 
@@ -46,7 +46,7 @@ impl LoadingPosterior {
         let kls = posteriors.iter().zip(observations.iter()).map(|(q, (x, s))| q.kl(x, s));
         let kl = kls.sum();
         let of = |value: fn(&crate::prior::Posterior) -> f64| posteriors.iter().map(value).collect();
-        let (mean, variance, lfsr) = (of(|q| q.mean), of(|q| q.variance), of(|q| q.zero));
+        let (mean, variance, lfsr) = (of(|q| q.mean), of(|q| q.variance), of(|q| q.lfsr));
         Some(Self { prior, problem, mean, variance, lfsr, kl })
     }
 

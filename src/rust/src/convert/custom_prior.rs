@@ -122,14 +122,14 @@ impl CustomPrior {
             }
         };
         let (means, variances) = (column("mean")?, column("var")?);
-        let (zeros, log_marginals) = (column("lfsr")?, column("log_marginal")?);
+        let (lfsrs, log_marginals) = (column("lfsr")?, column("log_marginal")?);
         let posterior = |index: usize| {
             let (mean, variance) = (units.mean_for_core(means[index]), units.variance_for_core(variances[index]));
             Posterior {
                 mean,
-                second: mean * mean + variance,
+                second_moment: mean * mean + variance,
                 variance,
-                zero: zeros[index],
+                lfsr: lfsrs[index],
                 log_marginal: units.log_marginal_for_core(log_marginals[index]),
             }
         };

@@ -122,7 +122,7 @@ pub(crate) fn write_posteriors(
         check();
         let observations = Observations::new(x, s).map_err(message)?;
         let posteriors = prior.posteriors(&observations);
-        columns.write(posteriors.iter().map(|q| [q.mean, q.second, q.variance, q.zero, q.log_marginal]));
+        columns.write(posteriors.iter().map(|q| [q.mean, q.second_moment, q.variance, q.lfsr, q.log_marginal]));
     }
     Ok(())
 }

@@ -144,7 +144,7 @@ fn candidates_list(candidates: &[Candidate], count: f64, units: Units) -> List {
 
 /// The prior of the remainder: weights and means of its components.
 fn remainder_prior_list(prior: &RemainderPrior, params: ResidualParams, units: Units) -> List {
-    let (weights, means): (Vec<f64>, Vec<f64>) = prior.parts().into_iter().unzip();
+    let (weights, means): (Vec<f64>, Vec<f64>) = prior.components().into_iter().unzip();
     let means: Vec<f64> = means.iter().map(|&mean| units.remainder_mean(mean, params)).collect();
     list!(weight = weights, mean = means)
 }

@@ -123,7 +123,7 @@ impl NoiseStructure {
         let params = ResidualParams { sigma, ..current.params };
         let params = bounds.map_or(params, |bounds| bounds.clamp(params));
         // The noise of a row that is explained almost exactly is held at the smallest σ.
-        let floor = bounds.map_or(0.0, |bounds| bounds.least_sigma / params.sigma).powf(2.0 / f64::from(power));
+        let floor = bounds.map_or(0.0, |bounds| bounds.min_sigma / params.sigma).powf(2.0 / f64::from(power));
         let new: Vec<f64> = new.iter().map(|new| (new / mean.sqrt()).max(floor)).collect();
         Some(match (by_column, rest.is_symmetric()) {
             (true, _) => (NoiseScales::Outer { rows: rows.clone(), columns: new }, params),

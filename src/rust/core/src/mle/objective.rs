@@ -97,8 +97,8 @@ impl Objective<'_> {
         }
         reach.resize(lower.len(), f64::INFINITY);
         if let Some(bounds) = self.bounds {
-            lower.extend([bounds.least_ratio.ln(), bounds.least_sigma.ln()]);
-            upper.extend([bounds.largest_ratio.ln(), f64::INFINITY]);
+            lower.extend([bounds.min_ratio.ln(), bounds.min_sigma.ln()]);
+            upper.extend([bounds.max_ratio.ln(), f64::INFINITY]);
             reach.extend([MAX_LOG_STEP; 2]);
         }
         let StopRule { tolerance, max_iterations: iterations } = stop;
@@ -212,7 +212,7 @@ mod tests {
     use crate::runtime::parallel::Threads;
     use crate::storage::{Dense, Masked, Storage};
 
-    const BOUNDS: Bounds = Bounds { least_sigma: 0.01, least_ratio: 1e-3, largest_ratio: 10.0 };
+    const BOUNDS: Bounds = Bounds { min_sigma: 0.01, min_ratio: 1e-3, max_ratio: 10.0 };
 
     /// Numbers between 0 and 1 that look random enough.
     fn numbers(count: usize, seed: f64) -> Vec<f64> {

@@ -216,7 +216,7 @@ impl EmpiricalBayes<'_, '_, '_> {
     /// The bounds while loadings move; with a lower bound on `λσ` if λ and σ are maximized jointly.
     fn floored_bounds(&self) -> Option<Bounds> {
         let is_joint = self.options.estimator.is_joint();
-        self.bounds.map(|bounds| if is_joint { bounds.at_least(RATIO_FLOOR) } else { bounds })
+        self.bounds.map(|bounds| if is_joint { bounds.with_min_ratio(RATIO_FLOOR) } else { bounds })
     }
 }
 
