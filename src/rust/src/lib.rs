@@ -12,6 +12,7 @@ use convert::{
 use extendr_api::prelude::*;
 use nmu_core::deflation::deflate;
 use nmu_core::distributions::{emg, truncated_normal};
+use nmu_core::faer::MatMut;
 use nmu_core::noise::ResidualParams;
 use nmu_core::pass::{log_likelihood, serve_request};
 use nmu_core::predict::{predict, Rows};
@@ -47,7 +48,8 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
         let settings = options.settings(&estimator)?;
         let fit = em::iterate(&view, options.start()?, &settings, threads, on_progress);
         let write = |mut b: RMatrix<f64>| {
-            posterior_mean::posterior_mean(&view, &fit.b.factor, fit.b.params, b.data_mut(), threads);
+            let entries = MatMut::from_column_major_slice_mut(b.data_mut(), a.nrow, a.ncol);
+            posterior_mean::posterior_mean(&view, &fit.b.factor, fit.b.params, entries, threads);
             b
         };
         // A fit that was interrupted may have to do without.

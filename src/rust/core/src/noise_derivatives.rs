@@ -27,8 +27,8 @@ pub struct NoiseDerivatives {
 impl NoiseDerivatives {
     /// The slopes at `noise`, from sums that were taken there with curvatures.
     pub fn new(sums: &PassStats, params: ResidualParams) -> Self {
-        if let Some(mixed) = &sums.mixed {
-            let [l, s, ll, ls, ss] = mixed.slopes;
+        if let Some(mixed) = &sums.mixture {
+            let [l, s, ll, ls, ss] = mixed.derivatives;
             return Self { gradient: [l, s], hessian: [ll, ls, ss] };
         }
         let kappa = params.lambda * params.sigma;

@@ -15,6 +15,7 @@ use crate::runtime::parallel::Threads;
 use crate::runtime::progress::ProgressCallback;
 use crate::storage::{Dense, Masked};
 use crate::trace::Status;
+use faer::ColRef;
 
 /// New rows, and what their entries are multiplied by as they are read: loadings, λ and σ are in these units.
 #[derive(Clone, Copy)]
@@ -61,7 +62,10 @@ pub fn predict(
     let length = columns.first().map_or(1, Vec::len);
     let mut found = Vec::new();
     for row in rows.values.chunks(length) {
-        let storage = Masked::new(Dense::from_columns(row, length, 1)?);
+        if row.len() != length {
+            return Err(Error::Length { what: "the matrix", expected: length, found: row.len() });
+        }
+        let storage = Masked::new(Dense::new(ColRef::from_slice(row).as_mat()));
         let view = ResidualView::new(&storage, &[], false).scaled_by(rows.scale).with_remainder_prior(rows.law);
         let part = |v: &Vec<f64>| FreeFactor::weight(Factor::new(rows.scale * least_squares(row, v), v, Some(&[1.0])));
         let parts: Vec<FreeFactor> = columns.iter().map(part).collect();

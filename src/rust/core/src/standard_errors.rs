@@ -12,7 +12,7 @@
 //! `s = λ − h/σ` of the log-likelihood in `W`, in the place of `m_ii d² u_i² / σ²`. Under a mixture of laws
 //! `m = 1 − Var[b]/σ²` and `s = (x − b̄)/σ²`. Where the noise of entries differs, σ is that of the entry.
 
-use crate::distributions::mills::truncated;
+use crate::distributions::mills::truncated_moments;
 use crate::factor::Factor;
 use crate::noise::ResidualParams;
 use crate::pass::multi_factor_sweep;
@@ -57,7 +57,7 @@ pub fn standard_errors(
             loadings.iter().zip(curvatures).map(|(&loading, curvature)| error(loading, d * d * curvature)).collect()
         };
         let squares = squares(factor.u());
-        let mut rows = curvatures.rows;
+        let mut rows = curvatures.rows().to_vec();
         let weight = error(d, share * dot(&squares, &rows));
         for ((row, corner), square) in rows.iter_mut().zip(&corners).zip(&squares) {
             *row += corner.curvature * square - corner.slope / d;
@@ -65,7 +65,7 @@ pub fn standard_errors(
         StandardErrors {
             d: weight,
             u: errors(factor.u(), &rows),
-            v: factor.v.as_ref().map(|_| errors(factor.v(), &curvatures.columns)),
+            v: factor.v.as_ref().map(|_| errors(factor.v(), curvatures.columns())),
         }
     };
     factors.iter().enumerate().map(of_factor).collect()
@@ -79,7 +79,7 @@ struct Corner {
 
 fn corners(view: &ResidualView, params: ResidualParams) -> Vec<Corner> {
     let mut buffer = Buffer::new(1);
-    let mixture = (!view.is_plain()).then(|| remainder(view.law(), params));
+    let mixture = (!view.is_plain()).then(|| remainder(view.remainder_prior(), params));
     let corner = |index: usize| {
         let x = view.column(index, index..index + 1, &mut buffer)[0];
         if x.is_nan() {
@@ -92,7 +92,7 @@ fn corners(view: &ResidualView, params: ResidualParams) -> Vec<Corner> {
             let curvature = 1.0 - b.variance / (sigma * sigma);
             return Corner { curvature: precision * curvature, slope: precision * (x - b.mean) };
         }
-        let b = truncated(x / params.sigma - params.lambda * params.sigma);
+        let b = truncated_moments(x / params.sigma - params.lambda * params.sigma);
         Corner { curvature: b.hazard * b.mean, slope: params.sigma * (params.lambda * params.sigma - b.hazard) }
     };
     (0..view.ncol()).map(corner).collect()

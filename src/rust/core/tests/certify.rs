@@ -1,6 +1,7 @@
 //! Certified underapproximation: no entry is exceeded in any order of evaluation, and what has a solution is solved.
 
 use crate::common::{close, generator, swimmer, uniform};
+use faer::MatRef;
 use nmu_core::factor::Factor;
 use nmu_core::residual::Problem;
 use nmu_core::runtime::parallel::Threads;
@@ -41,7 +42,7 @@ impl Example {
     }
 
     fn with_problem<T>(&self, scale: f64, use_it: impl FnOnce(&Problem) -> T) -> T {
-        let dense = Dense::from_columns(&self.values, self.nrow, self.ncol()).expect("lengths agree");
+        let dense = Dense::new(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol()));
         use_it(&Problem { storage: &Masked::new(dense), symmetric: self.symmetric, scale })
     }
 
@@ -230,7 +231,7 @@ fn missing_entries_bound_nothing() {
     assert!(Example::new(vec![f64::NAN; 6], 2, false).checked(2).iter().all(|fit| fit.status == Status::Null));
     // Without its diagonal, ones with zeros there are of rank one.
     let hollow: Vec<f64> = (0..100).map(|index| f64::from(u8::from(index % 11 != 0))).collect();
-    let storage = Masked::without_diagonal(Dense::from_columns(&hollow, 10, 10).expect("lengths agree"));
+    let storage = Masked::without_diagonal(Dense::new(MatRef::from_column_major_slice(&hollow, 10, 10)));
     let problem = Problem { storage: &storage, symmetric: true, scale: 1.0 };
     let fits = underapproximate(&problem, &Settings::new(1), Threads::new(1), &mut |_| ControlFlow::Continue(()));
     assert!(error(&fits.expect("memory for a small matrix")) < 1e-12);

@@ -3,6 +3,7 @@
 
 use crate::common::problems::problem;
 use crate::common::quadrature::{posterior, FreeFactor};
+use faer::MatRef;
 use nmu_core::deflation::{deflate, Plan};
 use nmu_core::error::Error;
 use nmu_core::fitter::{ModelFitter, NoiseRule};
@@ -128,7 +129,7 @@ fn no_sd_is_likelier_than_the_one_estimated() {
 #[test]
 fn fits_take_it() {
     let data = problem(3);
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     let problem = Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 };
     let family = HalfNormal::new(None).expect("nothing given");
     let climb = ModelFitter {

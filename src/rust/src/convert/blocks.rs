@@ -122,17 +122,17 @@ impl Storage for Blocks {
 }
 
 impl Remote for Blocks {
-    fn ask(&self, errand: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
+    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
         if self.is_lost() || thread::current().id() != self.owner {
             return None;
         }
-        answers(errand, lengths).or_else(|| self.lose())
+        responses(request, lengths).or_else(|| self.lose())
     }
 }
 
-fn answers(errand: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
+fn responses(request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
     let send = eval_string("nmu:::block_answers").ok()?.as_function()?;
-    let found = List::try_from(send.call(pairlist!(request = errand, tiles = lengths.len() as i32)).ok()?).ok()?;
-    let found: Vec<Vec<f64>> = found.values().filter_map(|answer| answer.as_real_vector()).collect();
+    let found = List::try_from(send.call(pairlist!(request = request, tiles = lengths.len() as i32)).ok()?).ok()?;
+    let found: Vec<Vec<f64>> = found.values().filter_map(|response| response.as_real_vector()).collect();
     found.iter().map(Vec::len).eq(lengths.iter().copied()).then_some(found)
 }

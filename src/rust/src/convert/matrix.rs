@@ -3,9 +3,10 @@
 use super::blocks::Blocks;
 use super::{extent, Options};
 use extendr_api::prelude::*;
+use nmu_core::faer::MatRef;
 use nmu_core::noise_estimators::Notebook;
 use nmu_core::runtime::parallel::Threads;
-use nmu_core::storage::summary::{scan, summarize_sparse, Summary};
+use nmu_core::storage::summary::{summarize, summarize_sparse, Summary};
 use nmu_core::storage::{Dense, Masked, Sparse, Storage};
 
 /// A matrix of doubles that R holds: a plain one, one of class `dgCMatrix`, or one that it reads block by block.
@@ -66,8 +67,8 @@ impl Matrix {
     /// What is said of the matrix before a fit.
     pub(crate) fn scan(&self) -> Result<Summary, String> {
         Ok(match &self.held {
-            Held::Dense(_) => scan(self.values()?, self.nrow),
-            Held::Sparse(slots) => summarize_sparse(&self.sparse(slots)?),
+            Held::Dense(_) => summarize(self.dense()?.matrix(), is_na),
+            Held::Sparse(slots) => summarize_sparse(&self.sparse(slots)?, is_na),
             Held::Blocks(..) => return Err("blocks are scanned one by one".to_string()),
         })
     }
@@ -86,7 +87,7 @@ impl Matrix {
         Ok(match &self.held {
             Held::Dense(_) => masked(self.dense()?, hollow, missing),
             Held::Sparse(slots) => {
-                let sparse = self.sparse(slots)?.within(options.interpolation()?);
+                let sparse = self.sparse(slots)?.with_tolerance(options.interpolation()?);
                 Box::new(if hollow { sparse.without_diagonal() } else { sparse })
             }
             Held::Blocks(room, step, spread) => masked(self.blocks(*room, *step, *spread), hollow, missing),
@@ -97,13 +98,13 @@ impl Matrix {
     pub(crate) fn whole(&self, options: &Options) -> Result<Box<dyn Storage + '_>, String> {
         Ok(match &self.held {
             Held::Dense(_) => Box::new(self.dense()?),
-            Held::Sparse(slots) => Box::new(self.sparse(slots)?.within(options.interpolation()?)),
+            Held::Sparse(slots) => Box::new(self.sparse(slots)?.with_tolerance(options.interpolation()?)),
             Held::Blocks(room, step, spread) => Box::new(self.blocks(*room, *step, *spread)),
         })
     }
 
     fn dense(&self) -> Result<Dense<'_>, String> {
-        Dense::from_columns(self.values()?, self.nrow, self.ncol).map_err(|error| error.to_string())
+        Ok(Dense::new(MatRef::from_column_major_slice(self.values()?, self.nrow, self.ncol)))
     }
 
     fn blocks(&self, room: usize, step: usize, spread: bool) -> Blocks {
@@ -127,6 +128,11 @@ impl Matrix {
     pub(crate) fn notebook(&self) -> Notebook {
         Notebook { entries: self.nrow as f64 * self.ncol as f64 }
     }
+}
+
+/// Whether R takes a NaN as missing.
+fn is_na(value: f64) -> bool {
+    value.is_na()
 }
 
 fn masked<'a>(storage: impl Storage + 'a, hollow: bool, missing: bool) -> Box<dyn Storage + 'a> {

@@ -114,7 +114,7 @@ impl<'a> FitContext<'a, '_, '_> {
         let nothing = rest.zero_factor();
         let ask = |weights: &[f64]| {
             let model = Model { factor: &nothing, params };
-            let question = model.question(PassLevel::Likelihood);
+            let question = model.spec(PassLevel::Likelihood);
             sweep(&rest.with_remainder_prior(family.law(weights)), model, &question, self.threads).sums
         };
         let value = |sums: &PassStats| sums.log_likelihood(params);

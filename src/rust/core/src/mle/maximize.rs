@@ -74,7 +74,7 @@ pub fn maximize(hill: Objective, watch: &mut StepCallback, on_progress: &mut Pro
         on_progress,
     );
     let factors = hill.factors_at(&theta).into_iter().map(Factor::normalised).collect();
-    Fit { factors, params: hill.params_at(&theta), law: *hill.view.law(), sums, trace, status }
+    Fit { factors, params: hill.params_at(&theta), law: *hill.view.remainder_prior(), sums, trace, status }
 }
 
 impl Factor {

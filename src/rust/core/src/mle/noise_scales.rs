@@ -5,6 +5,7 @@ use crate::noise::{Bounds, ResidualParams};
 use crate::noise::{NoiseScales, NoiseStructure};
 use crate::pass::{sweep, Model, PassLevel, PassOutput, PassSpec};
 use crate::residual::ResidualView;
+use faer::ColRef;
 use std::borrow::Cow;
 
 /// The most steps of EM in a turn.
@@ -121,10 +122,11 @@ impl FitContext<'_, '_, '_> {
         // Of a symmetric matrix the margin holds `√s_i`.
         let root = stretch * if rest.is_symmetric() { 0.25 } else { 0.5 };
         let ratio = |(sum, count): (&f64, &f64)| if *count > 0.0 { (sum / count).powf(root) } else { 1.0 };
-        let own: Vec<f64> = old.iter().zip(sums.iter().zip(&counts)).map(|(old, pair)| old * ratio(pair)).collect();
+        let own: Vec<f64> =
+            old.iter().zip(sums.iter().zip(counts.iter())).map(|(old, pair)| old * ratio(pair)).collect();
         let power = if rest.is_symmetric() { 4 } else { 2 };
         let total: f64 = counts.iter().sum();
-        let mean = own.iter().zip(&counts).map(|(own, count)| count * own * own).sum::<f64>() / total;
+        let mean = own.iter().zip(counts.iter()).map(|(own, count)| count * own * own).sum::<f64>() / total;
         let sigma = here.params.sigma * mean.sqrt().powi(power / 2);
         let params = ResidualParams { sigma, ..here.params };
         let params = bounds.map_or(params, |bounds| bounds.clamp(params));
@@ -143,6 +145,11 @@ impl FitContext<'_, '_, '_> {
 fn look(view: &ResidualView, params: ResidualParams, depth: PassLevel, route: &FitContext) -> PassOutput {
     let nothing = view.zero_factor();
     let (rows, columns) = (vec![1.0; view.nrow()], vec![1.0; view.ncol()]);
-    let question = PassSpec { row_weights: &rows, column_weights: &columns, shift: 1.0 / params.lambda, depth };
+    let question = PassSpec {
+        row_weights: ColRef::from_slice(&rows),
+        column_weights: ColRef::from_slice(&columns),
+        shift: 1.0 / params.lambda,
+        level: depth,
+    };
     sweep(view, Model { factor: &nothing, params }, &question, route.threads)
 }

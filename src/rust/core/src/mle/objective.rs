@@ -145,24 +145,24 @@ impl Objective<'_> {
         let precision = 1.0 / (params.sigma * params.sigma);
         // By Cramér and Rao the mean curvature is no less than 1/Var[x], in units of 1/σ².
         let ratio = params.lambda * params.sigma;
-        let least = ratio * ratio / (self.view.law().variance() + ratio * ratio);
+        let least = ratio * ratio / (self.view.remainder_prior().variance() + ratio * ratio);
         let square = |loadings: &[f64]| dot(loadings, loadings);
         let (mut gradient, mut diagonal) = (Vec::with_capacity(theta.len()), Vec::with_capacity(theta.len()));
         for ((part, factor), (products, curvatures)) in self.parts.iter().zip(&factors).zip(&slopes) {
             match part.free {
                 Free::Loadings => {
-                    gradient.extend(products.rows.iter().chain(&products.columns).map(|slope| precision * slope));
+                    gradient.extend(products.rows().iter().chain(products.columns()).map(|slope| precision * slope));
                     // Along the loadings themselves the whole matrix curves twice as much as its diagonal says, since W
                     // is a product of two of them.
                     let (rows, columns) = (least * square(factor.v()), least * square(factor.u()));
-                    diagonal.extend(inverse_curvatures(&curvatures.rows, rows, 2.0 * precision));
-                    diagonal.extend(inverse_curvatures(&curvatures.columns, columns, 2.0 * precision));
+                    diagonal.extend(inverse_curvatures(curvatures.rows(), rows, 2.0 * precision));
+                    diagonal.extend(inverse_curvatures(curvatures.columns(), columns, 2.0 * precision));
                 }
                 Free::Weight => {
                     let share = if self.view.is_symmetric() { 0.5 * precision } else { precision };
-                    gradient.push(share * dot(factor.u(), &products.rows));
+                    gradient.push(share * dot(factor.u(), products.rows()));
                     let least = least * square(factor.u()) * square(factor.v());
-                    diagonal.extend(inverse_curvatures(&[dot(&squares(factor.u()), &curvatures.rows)], least, share));
+                    diagonal.extend(inverse_curvatures(&[dot(&squares(factor.u()), curvatures.rows())], least, share));
                 }
             }
         }

@@ -8,6 +8,7 @@ use crate::noise::{Bounds, ResidualParams};
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::storage::{Dense, Masked, Storage};
+use faer::MatRef;
 
 const BOUNDS: Bounds = Bounds { least_sigma: 0.01, least_ratio: 1e-3, largest_ratio: 10.0 };
 
@@ -58,7 +59,7 @@ fn slopes_are_differences_of_the_value() {
                 }
             }
         }
-        let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+        let dense = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
         let cases: [&[Free]; 5] = [
             &[],
             &[Free::Loadings],
@@ -78,7 +79,7 @@ fn slopes_are_differences_of_the_value() {
 #[test]
 fn several_factors_are_as_likely_as_one_and_the_rest_taken_out() {
     let values: Vec<f64> = numbers(600, 0.3).iter().map(|x| 3.0 * x).collect();
-    let dense = Dense::from_columns(&values, 30, 20).expect("lengths agree");
+    let dense = Dense::new(MatRef::from_column_major_slice(&values, 30, 20));
     let all = parts(&[Free::Loadings; 3], 30, Some(20));
     let settings = Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 0.0, iterations: 1 };
     let params = ResidualParams { lambda: 2.0, sigma: 0.3 };

@@ -18,6 +18,7 @@ use crate::runtime::parallel::Threads;
 use crate::runtime::progress::ProgressCallback;
 use crate::trace::{Status, Trace};
 use crate::vector::dot;
+use faer::ColRef;
 use std::borrow::Cow;
 
 /// The least σ, in units in which the matrix has a root mean square near 1.
@@ -105,7 +106,7 @@ impl<'a, 'b, 'c> FitContext<'a, 'b, 'c> {
 
     /// The start as a factor, its weight by least squares.
     pub(crate) fn least_squares_factor(&self, start: &InitialLoadings) -> Factor {
-        let d = dot(start.u(), &product(self.view, start.u(), start.v(), self.threads).rows).max(0.0);
+        let d = dot(start.u(), product(self.view, start.u.as_ref(), start.v.as_ref(), self.threads).rows()).max(0.0);
         Factor { d, u: start.u.clone(), v: (!self.view.is_symmetric()).then(|| start.v.clone()) }
     }
 
@@ -215,8 +216,12 @@ pub(crate) fn moment_params(sums: &PassStats, share: f64) -> ResidualParams {
 /// The sums over what a factor leaves of a view, for the moments of the residual.
 pub(crate) fn residual_sums(view: &ResidualView, factor: &Factor, threads: Threads) -> PassStats {
     let ask = |shift: f64| {
-        let question =
-            PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift, depth: PassLevel::Expectation };
+        let question = PassSpec {
+            row_weights: ColRef::from_slice(factor.u()),
+            column_weights: ColRef::from_slice(factor.v()),
+            shift,
+            level: PassLevel::Expectation,
+        };
         sweep(view, Model { factor, params: ResidualParams { lambda: 1.0, sigma: 1.0 } }, &question, threads).sums
     };
     // Once for the mean and once about it, so that a small variance about a large mean keeps its digits.

@@ -23,7 +23,7 @@
 //! `κ²/2 − κt = ½z² − ½t²`).
 
 use crate::distributions::emg;
-use crate::distributions::mills::{truncated, TruncatedMoments, HALF_LOG_TAU};
+use crate::distributions::mills::{truncated_moments, TruncatedMoments, HALF_LOG_TAU};
 use crate::noise::ResidualParams;
 
 /// One component of a prior.
@@ -70,7 +70,7 @@ pub struct Explained {
 impl Component {
     /// The normal with `mean ≥ 0` and `sd > 0`, truncated to `[0, ∞)`.
     pub fn normal(mean: f64, sd: f64) -> Self {
-        Self::Normal(TruncatedNormal { mean, sd, above: truncated(mean / sd) })
+        Self::Normal(TruncatedNormal { mean, sd, above: truncated_moments(mean / sd) })
     }
 
     /// The distribution of `factor · w`.
@@ -113,7 +113,7 @@ fn explain_zero(t: f64) -> Explained {
 
 fn explain_exponential(t: f64, s: f64, kappa: f64) -> Explained {
     let z = t - kappa;
-    let unit = truncated(z);
+    let unit = truncated_moments(z);
     let log_ratio = if z >= 0.0 {
         kappa.ln() + 0.5 * z * z + HALF_LOG_TAU + unit.log_mass
     } else if kappa > 0.5 * unit.hazard {
@@ -140,7 +140,7 @@ impl TruncatedNormal {
         let (r, inverse) = (s.hypot(sd), mean / sd);
         let (p, q, d) = (s / r, sd / r, (x - mean) / r);
         let z = t * q + inverse * p;
-        let unit = truncated(z);
+        let unit = truncated_moments(z);
         let width = s * q;
         let (log_marginal, log_ratio) = if z < 0.0 {
             let kept = -0.5 * inverse * inverse - above.log_mass;

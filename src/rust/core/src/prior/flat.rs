@@ -1,6 +1,6 @@
 //! No preference among the nonnegative: the improper uniform prior.
 
-use crate::distributions::mills::truncated;
+use crate::distributions::mills::truncated_moments;
 use crate::prior::{Family, Hyperparameter, Observations, Posterior, Prior};
 
 /// `g(w) = 1` for `w ≥ 0`.
@@ -12,7 +12,7 @@ pub struct Flat;
 
 impl Prior for Flat {
     fn posterior(&self, x: f64, s: f64) -> Posterior {
-        let unit = truncated(x / s);
+        let unit = truncated_moments(x / s);
         Posterior {
             mean: s * unit.mean,
             second: s * s * unit.second,

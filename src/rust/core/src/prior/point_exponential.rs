@@ -1,6 +1,6 @@
 //! A point mass at 0 and an exponential: sparse loadings.
 
-use crate::distributions::mills::truncated;
+use crate::distributions::mills::truncated_moments;
 use crate::error::Error;
 use crate::optim::scalar::Point;
 use crate::prior::component::Component;
@@ -46,7 +46,7 @@ impl Family for PointExponential {
 /// that under the flat prior, so neither does the best mean. The likelihood changes slowly with its log, so knots a
 /// factor of 2 apart tell its hills from each other.
 pub(crate) fn best_log_mean(slab: SpikeSlab) -> Point<Best> {
-    let flat = slab.observations.iter().map(|(x, s)| s * truncated(x / s).mean);
+    let flat = slab.observations.iter().map(|(x, s)| s * truncated_moments(x / s).mean);
     let knots = knots(slab.observations, flat.fold(0.0, f64::max), |_| LN_2);
     slab.best_scale(Component::Exponential { rate: 1.0 }, &knots)
 }

@@ -52,14 +52,14 @@ impl Target<'_> {
             let certain = observed_sums(self.view, self.threads, &squares(&rows.mean), &squares(&other.mean));
             let unsure = observed_sums(self.view, self.threads, &rows.variance, &other.variance);
             let sum = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
-            let seconds = sum(&certain.rows, &unsure.rows);
+            let seconds = sum(certain.rows(), unsure.rows());
             // Var[w y] = Var[w] E[y²] + E[w]² Var[y], a sum of positive terms.
-            spread += dot(&rows.variance, &seconds) + dot(&squares(&rows.mean), &unsure.rows);
+            spread += dot(&rows.variance, &seconds) + dot(&squares(&rows.mean), unsure.rows());
             best.push((
-                problem(rows, &products.rows, &certain.rows, &seconds, params.sigma),
+                problem(rows, products.rows(), certain.rows(), &seconds, params.sigma),
                 columns.map(|columns| {
-                    let seconds = sum(&certain.columns, &unsure.columns);
-                    problem(columns, &products.columns, &certain.columns, &seconds, params.sigma)
+                    let seconds = sum(certain.columns(), unsure.columns());
+                    problem(columns, products.columns(), certain.columns(), &seconds, params.sigma)
                 }),
             ));
         }

@@ -9,6 +9,7 @@ use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::storage::{Dense, Masked, Storage};
 use crate::variational::elbo::{ElboState, Target};
+use faer::MatRef;
 use std::rc::Rc;
 
 const NOISE: ResidualParams = ResidualParams { lambda: 1.3, sigma: 0.4 };
@@ -94,14 +95,19 @@ fn the_best_problems_are_where_the_bound_has_no_slope() {
     let mut holes = values.clone();
     (0..49).step_by(4).for_each(|index| holes[index] = f64::NAN);
     for count in [1, 2] {
-        slopes_are_differences(&Dense::from_columns(&values[..35], 5, 7).expect("a matrix"), false, count, None);
-        slopes_are_differences(&Masked::new(Dense::from_columns(&holes, 7, 7).expect("a matrix")), false, count, None);
-        slopes_are_differences(&Dense::from_columns(&mirrored, 7, 7).expect("a matrix"), true, count, None);
-        let hollow = Masked::without_diagonal(Dense::from_columns(&mirrored, 7, 7).expect("a matrix"));
+        slopes_are_differences(&Dense::new(MatRef::from_column_major_slice(&values[..35], 5, 7)), false, count, None);
+        slopes_are_differences(
+            &Masked::new(Dense::new(MatRef::from_column_major_slice(&holes, 7, 7))),
+            false,
+            count,
+            None,
+        );
+        slopes_are_differences(&Dense::new(MatRef::from_column_major_slice(&mirrored, 7, 7)), true, count, None);
+        let hollow = Masked::without_diagonal(Dense::new(MatRef::from_column_major_slice(&mirrored, 7, 7)));
         slopes_are_differences(&hollow, true, count, None);
         let uneven = |length| numbers(length, 9.0).iter().map(|s| 0.5 + s).collect::<Vec<f64>>();
         let scales = NoiseScales::outer(uneven(5), uneven(7)).expect("scales");
-        let general = Dense::from_columns(&values[..35], 5, 7).expect("a matrix");
+        let general = Dense::new(MatRef::from_column_major_slice(&values[..35], 5, 7));
         slopes_are_differences(&general, false, count, Some(&scales));
         let scales = NoiseScales::outer(uneven(7), uneven(7)).expect("scales");
         slopes_are_differences(&hollow, true, count, Some(&scales));
@@ -112,7 +118,7 @@ fn the_best_problems_are_where_the_bound_has_no_slope() {
 #[test]
 fn the_spread_is_the_sum_of_variances() {
     let values = numbers(5 * 7, 3.0);
-    let storage = Dense::from_columns(&values, 5, 7).expect("a matrix");
+    let storage = Dense::new(MatRef::from_column_major_slice(&values, 5, 7));
     let view = ResidualView::new(&storage, &[], false);
     let (rows, columns) = (belief(5, 0.0), belief(7, 0.5));
     let mut spread = 0.0;
