@@ -19,10 +19,11 @@ use interrupt::was_interrupted;
 use monitor::FitMonitor;
 use nmu_core::deflation::deflate;
 use nmu_core::distributions::{emg, truncated_normal};
+use nmu_core::faer::MatMut;
 use nmu_core::memory::ask_for;
 use nmu_core::noise::ResidualParams;
 use nmu_core::pass::{log_likelihood, serve_request};
-use nmu_core::predict::{predict, Rows};
+use nmu_core::predict::{predict, NewRows};
 use nmu_core::prior::Observations;
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::cancel::{catch_cancellation, checked};
@@ -56,7 +57,8 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
         let monitor = FitMonitor::new(Units::OF_R, options.progress()?).with_storage(storage.as_ref());
         let fit = em::iterate(&view, options.initial_loadings()?, &settings, threads, &mut monitor.callback());
         let write = |mut b: RMatrix<f64>| {
-            posterior_mean::posterior_mean(&view, &fit.b.factor, fit.b.params, b.data_mut(), threads);
+            let entries = MatMut::from_column_major_slice_mut(b.data_mut(), a.nrow, a.ncol);
+            posterior_mean::posterior_mean(&view, &fit.b.factor, fit.b.params, entries, threads);
             b
         };
         // An interrupted fit is returned without `b` if there is no time left to compute it.
@@ -145,10 +147,11 @@ fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
     let options = Options::new(options);
     call_core_keeping_partial(|| {
         let units = options.units()?;
-        let rows = Rows { values: a.values()?, scale: units.scale(), remainder_prior: options.remainder_prior()? };
-        let (columns, params) = (options.column_loadings(a.nrow)?, options.params(units)?);
+        let (scale, remainder_prior) = (units.scale(), options.remainder_prior()?);
+        let rows = NewRows { entries: a.entries()?, scale, remainder_prior };
+        let (v, params) = (options.column_loadings(a.nrow)?, options.params(units)?);
         let monitor = FitMonitor::new(units, options.progress()?);
-        let predictions = predict(rows, &columns, params, options.stop_rule()?, &mut monitor.callback());
+        let predictions = predict(rows, v.as_ref(), params, options.stop_rule()?, &mut monitor.callback());
         Ok(prediction_list(&predictions.map_err(message)?, units, was_interrupted()))
     })
 }

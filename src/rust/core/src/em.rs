@@ -19,6 +19,7 @@ use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::{Status, Trace};
 use crate::vector::{add_scaled, dot, norm, truncate, Contiguous};
+use faer::ColRef;
 
 /// How long to iterate, and when to re-estimate λ and σ.
 pub struct NotebookEm<'a> {
@@ -111,7 +112,7 @@ const SETTLED: f64 = 1e-8;
 struct State<'a> {
     view: &'a ResidualView<'a>,
     threads: Threads,
-    depth: PassLevel,
+    level: PassLevel,
     factor: Factor,
     /// λ and σ of the current `b`; `None` while `b` is zero.
     params_of_b: Option<ResidualParams>,
@@ -125,43 +126,50 @@ impl<'a> State<'a> {
     fn new(view: &'a ResidualView<'a>, start: InitialLoadings, settings: &NotebookEm, threads: Threads) -> Self {
         let v = (!view.is_symmetric()).then_some(start.v);
         let factor = Factor { d: 0.0, u: start.u, v };
-        let products = product(view, factor.u(), factor.v(), threads);
-        let depth = if settings.trace { PassLevel::Likelihood } else { PassLevel::Expectation };
-        Self { view, threads, depth, factor, params_of_b: None, products, sums: None }
+        let products = product(view, factor.u.as_ref(), factor.v_column(), threads);
+        let level = if settings.trace { PassLevel::Likelihood } else { PassLevel::Expectation };
+        Self { view, threads, level, factor, params_of_b: None, products, sums: None }
     }
 
     /// The products of the current `A − b` with any two vectors.
     fn products_with(&self, row_weights: &[f64], column_weights: &[f64]) -> RowColSums {
         let Some(params) = self.params_of_b else {
-            return product(self.view, row_weights, column_weights, self.threads);
+            return product(
+                self.view,
+                ColRef::from_slice(row_weights),
+                ColRef::from_slice(column_weights),
+                self.threads,
+            );
         };
         self.sweep(Model { factor: &self.factor, params }, row_weights, column_weights, PassLevel::Expectation).products
     }
 
     /// A sweep with the `b` of a model.
-    fn sweep(&self, model: Model, row_weights: &[f64], column_weights: &[f64], depth: PassLevel) -> PassOutput {
+    fn sweep(&self, model: Model, row_weights: &[f64], column_weights: &[f64], level: PassLevel) -> PassOutput {
         // The residual's mean moves little from one iteration to the next.
         let shift = self.sums.map_or(1.0 / model.params.lambda, |sums| sums.residual_mean());
-        sweep(self.view, model, &PassSpec { row_weights, column_weights, shift, depth }, self.threads)
+        let (row_weights, column_weights) = (ColRef::from_slice(row_weights), ColRef::from_slice(column_weights));
+        sweep(self.view, model, &PassSpec { row_weights, column_weights, shift, level }, self.threads)
     }
 
     /// One iteration: the factor from the current `b`, then `b` from the factor and `noise`. Returns how far it moved. The
     /// state is as before where the step is given up.
     fn step(&mut self, params: ResidualParams) -> f64 {
-        let u = truncate(&self.products.rows);
+        let u = truncate(self.products.rows());
         let factor = if self.view.is_symmetric() {
             let d = self.quadratic_form(u.as_slice());
             Factor { d, u, v: None }
         } else {
-            let products = self.products_with(u.as_slice(), self.factor.v()).columns;
-            let v = truncate(&products);
-            Factor { d: dot(&products, v.as_slice()), u, v: Some(v) }
+            let products = self.products_with(u.as_slice(), self.factor.v());
+            let products = products.columns();
+            let v = truncate(products);
+            Factor { d: dot(products, v.as_slice()), u, v: Some(v) }
         };
         let moved = distance(&self.factor, &factor);
         if self.params_of_b == Some(params) && self.factor == factor {
             return moved; // A fixed point to the last bit: the sweep would find what it found.
         }
-        let found = self.sweep(Model { factor: &factor, params }, factor.u(), factor.v(), self.depth);
+        let found = self.sweep(Model { factor: &factor, params }, factor.u(), factor.v(), self.level);
         self.factor = factor;
         self.params_of_b = Some(params);
         self.products = found.products;
@@ -173,7 +181,7 @@ impl<'a> State<'a> {
     /// `uᵀCu = c² u₀ᵀCu₀ + 2c δᵀCu₀ + δᵀCδ`, and the last term is left out where it is below rounding: near a fixed
     /// point an iteration costs one sweep, elsewhere two.
     fn quadratic_form(&self, u: &[f64]) -> f64 {
-        let (known, products) = (self.factor.u(), &self.products.rows);
+        let (known, products) = (self.factor.u(), self.products.rows());
         let overlap = dot(u, known);
         let mut rest = u.to_vec();
         add_scaled(&mut rest, -overlap, known);
@@ -182,17 +190,17 @@ impl<'a> State<'a> {
         if bound <= NEGLIGIBLE * value.abs() {
             return value;
         }
-        dot(u, &self.products_with(u, u).rows)
+        dot(u, self.products_with(u, u).rows())
     }
 
     /// The Frobenius norm of `A − b`: no less than its largest `|eigenvalue|`.
     fn spectral_bound(&self) -> f64 {
-        self.sums.map_or(f64::INFINITY, |sums| (2.0 * sums.square_rest).sqrt())
+        self.sums.map_or(f64::INFINITY, |sums| (2.0 * sums.square_difference).sqrt())
     }
 
     /// The last `d`, under the last `b`.
     fn finish(self, params: ResidualParams, trace: Vec<Trace>, status: Status) -> NotebookFit {
-        let d = dot(self.factor.u(), &self.products.rows);
+        let d = dot(self.factor.u(), self.products.rows());
         let b = Parameters { factor: self.factor.clone(), params: self.params_of_b.unwrap_or(params) };
         let factor = Factor { d, ..self.factor };
         NotebookFit { factor, b, params, trace, status }

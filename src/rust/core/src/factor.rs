@@ -1,7 +1,7 @@
 //! Factors `d u vᵀ`, and factors of which an optimizer may move a part.
 
 use crate::vector::{column, norm, Contiguous};
-use faer::Col;
+use faer::{Col, ColRef};
 
 /// A factor `d u vᵀ` with `u, v ≥ 0`, of unit norm or zero.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,11 @@ impl Factor {
     /// Loadings of the rows, contiguous.
     pub fn u(&self) -> &[f64] {
         self.u.as_slice()
+    }
+
+    /// Loadings of the columns; those of the rows if the matrix is symmetric.
+    pub fn v_column(&self) -> ColRef<'_, f64> {
+        self.v.as_ref().unwrap_or(&self.u).as_ref()
     }
 
     /// Loadings of the columns, contiguous; those of the rows if the matrix is symmetric.

@@ -155,7 +155,7 @@ impl FactorFitter for NotebookEm<'_> {
     ) -> FactorFit {
         let NotebookFit { factor, params, trace, status, .. } = em::iterate(view, init, self, threads, progress);
         let model = Model { factor: &factor, params };
-        let stats = sweep(view, model, &model.question(PassLevel::Likelihood), threads).sums;
+        let stats = sweep(view, model, &model.spec(PassLevel::Likelihood), threads).sums;
         let model = ModelFit {
             params,
             remainder_prior: RemainderPrior::EXPONENTIAL,

@@ -8,6 +8,7 @@ use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::vector::{add_scaled, dot, norm, normalise, truncate, Contiguous};
+use faer::ColRef;
 use faer::{Col, Mat, Side};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -81,7 +82,7 @@ fn side(u: &[f64], v: &[f64], sign: f64) -> InitialLoadings {
 }
 
 fn value(view: &ResidualView, start: &InitialLoadings, threads: Threads) -> f64 {
-    dot(start.u(), &product(view, start.u(), start.v(), threads).rows)
+    dot(start.u(), product(view, start.u.as_ref(), start.v.as_ref(), threads).rows())
 }
 
 /// The singular pair with the largest singular value, or the eigenvector of the leading eigenvalue twice. Signs are
@@ -93,12 +94,13 @@ fn leading_pair(
     on_progress: &mut ProgressCallback,
 ) -> (Vec<f64>, Vec<f64>) {
     let (zero_rows, zero_columns) = (vec![0.0; view.nrow()], vec![0.0; view.ncol()]);
+    let with = |p: &[f64], q: &[f64]| product(view, ColRef::from_slice(p), ColRef::from_slice(q), threads);
     if view.is_symmetric() {
-        let u = leading_eigenvector(view.nrow(), leading, |x| product(view, x, x, threads).rows, on_progress);
+        let u = leading_eigenvector(view.nrow(), leading, |x| with(x, x).rows().to_vec(), on_progress);
         (u.clone(), u)
     } else {
-        let image = |x: &[f64]| product(view, &zero_rows, x, threads).rows;
-        let square = |x: &[f64]| product(view, &image(x), &zero_columns, threads).columns;
+        let image = |x: &[f64]| with(&zero_rows, x).rows().to_vec();
+        let square = |x: &[f64]| with(&image(x), &zero_columns).columns().to_vec();
         let v = leading_eigenvector(view.ncol(), leading, square, on_progress);
         let mut u = image(&v);
         normalise(&mut u);

@@ -58,6 +58,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub use faer;
+
 pub mod deflation;
 pub mod distributions;
 pub mod em;

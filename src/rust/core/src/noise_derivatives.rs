@@ -27,8 +27,8 @@ pub struct NoiseDerivatives {
 impl NoiseDerivatives {
     /// The derivatives at `params`, from statistics of a pass there with curvatures.
     pub fn new(stats: &PassStats, params: ResidualParams) -> Self {
-        if let Some(mixed) = &stats.mixed {
-            let [l, s, ll, ls, ss] = mixed.slopes;
+        if let Some(mixture) = &stats.mixture {
+            let [l, s, ll, ls, ss] = mixture.derivatives;
             return Self { gradient: [l, s], hessian: [ll, ls, ss] };
         }
         let kappa = params.lambda * params.sigma;

@@ -17,12 +17,13 @@ use crate::runtime::parallel::Threads;
 use crate::runtime::progress::ProgressCallback;
 use crate::storage::{Dense, Masked};
 use crate::trace::Status;
+use faer::{Col, ColRef, MatRef};
 
 /// New rows; loadings, λ and σ are in the units of the scaled entries.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> {
-    /// Entries, row after row; NaN if missing.
-    pub values: &'a [f64],
+pub struct NewRows<'a> {
+    /// Entries, one column per new row; NaN if missing.
+    pub entries: MatRef<'a, f64>,
     /// Scale that entries are multiplied by as they are read.
     pub scale: f64,
     /// Prior of their remainder.
@@ -32,30 +33,38 @@ pub struct Rows<'a> {
 /// Prediction for one row.
 pub struct RowPrediction {
     /// Loadings `d u`, one per factor.
-    pub loadings: Vec<f64>,
+    pub loadings: Col<f64>,
     /// Why the optimization ended.
     pub status: Status,
 }
 
-/// Loadings of rows on factors with loadings `columns` of the columns, each of unit norm. An interrupt returns the rows so far.
+/// Loadings of new rows on factors whose loadings `v` of the columns, one factor per column, have unit norm. An interrupt returns
+/// the rows so far.
 ///
 /// # Errors
 /// [`Error::Length`] if a row and the loadings differ in length.
 pub fn predict(
-    rows: Rows,
-    columns: &[Vec<f64>],
+    rows: NewRows,
+    v: MatRef<f64>,
     params: ResidualParams,
     stop: StopRule,
     progress: &mut ProgressCallback,
 ) -> Result<Vec<RowPrediction>, Error> {
-    let length = columns.first().map_or(1, Vec::len);
+    let (length, found) = (v.nrows(), rows.entries.nrows());
+    if found != length {
+        return Err(Error::Length { what: "a row", expected: length, found });
+    }
     let mut predictions = Vec::new();
-    for row in rows.values.chunks(length) {
-        let storage = Masked::new(Dense::from_columns(row, length, 1)?);
+    for index in 0..rows.entries.ncols() {
+        let row = rows.entries.subcols(index, 1);
+        let storage = Masked::new(Dense::new(row));
         let view = ResidualView::new(&storage, &[], false).scaled_by(rows.scale);
         let view = view.with_remainder_prior(rows.remainder_prior);
-        let start = |v: &Vec<f64>| FreeFactor::weight(Factor::new(rows.scale * least_squares(row, v), v, Some(&[1.0])));
-        let factors: Vec<FreeFactor> = columns.iter().map(start).collect();
+        let start = |v: ColRef<f64>| {
+            let d = rows.scale * least_squares(row.col(0), v);
+            FreeFactor::weight(Factor { d, u: v.to_owned(), v: Some(Col::ones(1)) })
+        };
+        let factors: Vec<FreeFactor> = v.col_iter().map(start).collect();
         let objective = Objective {
             view: &view,
             factors: &factors,
@@ -76,8 +85,8 @@ pub fn predict(
 }
 
 /// Nonnegative least-squares loading of a row on one factor alone; 0 if no entry is observed.
-fn least_squares(row: &[f64], v: &[f64]) -> f64 {
-    let observed = row.iter().zip(v).filter(|(entry, _)| !entry.is_nan());
+fn least_squares(row: ColRef<f64>, v: ColRef<f64>) -> f64 {
+    let observed = row.iter().zip(v.iter()).filter(|(entry, _)| !entry.is_nan());
     let (product, square) = observed.fold((0.0, 0.0), |(product, square), (entry, loading)| {
         (product + entry * loading, square + loading * loading)
     });

@@ -12,7 +12,7 @@
 //! `s = λ − h/σ` of the log-likelihood in `W`. If the prior of the remainder is a mixture, `m = 1 − Var[b]/σ²` and
 //! `s = (x − b̄)/σ²`. If the noise differs between entries, σ is that of the entry.
 
-use crate::distributions::mills::truncated;
+use crate::distributions::mills::truncated_moments;
 use crate::factor::Factor;
 use crate::noise::ResidualParams;
 use crate::pass::multi_factor_sweep;
@@ -58,7 +58,7 @@ pub fn standard_errors(
             loadings.iter().zip(curvatures).map(|(&loading, curvature)| error(loading, d * d * curvature)).collect()
         };
         let squares = squares(factor.u());
-        let mut rows = curvatures.rows;
+        let (mut rows, columns) = (curvatures.rows().to_vec(), curvatures.columns());
         let weight = error(d, share * dot(&squares, &rows));
         for ((row, term), square) in rows.iter_mut().zip(&diagonal).zip(&squares) {
             *row += term.curvature * square - term.slope / d;
@@ -66,7 +66,7 @@ pub fn standard_errors(
         StandardErrors {
             d: weight,
             u: errors(factor.u(), &rows),
-            v: factor.v.as_ref().map(|_| errors(factor.v(), &curvatures.columns)),
+            v: factor.v.as_ref().map(|_| errors(factor.v(), columns)),
         }
     };
     factors.iter().enumerate().map(of_factor).collect()
@@ -80,7 +80,7 @@ struct DiagonalTerm {
 
 fn diagonal_terms(view: &ResidualView, params: ResidualParams) -> Vec<DiagonalTerm> {
     let mut buffer = Buffer::new(1);
-    let mixture = (!view.is_plain()).then(|| remainder(view.law(), params));
+    let mixture = (!view.is_plain()).then(|| remainder(view.remainder_prior(), params));
     let term = |index: usize| {
         let x = view.column(index, index..index + 1, &mut buffer)[0];
         if x.is_nan() {
@@ -93,7 +93,7 @@ fn diagonal_terms(view: &ResidualView, params: ResidualParams) -> Vec<DiagonalTe
             let curvature = 1.0 - b.variance / (sigma * sigma);
             return DiagonalTerm { curvature: precision * curvature, slope: precision * (x - b.mean) };
         }
-        let b = truncated(x / params.sigma - params.lambda * params.sigma);
+        let b = truncated_moments(x / params.sigma - params.lambda * params.sigma);
         DiagonalTerm { curvature: b.hazard * b.mean, slope: params.sigma * (params.lambda * params.sigma - b.hazard) }
     };
     (0..view.ncol()).map(term).collect()

@@ -2,6 +2,7 @@
 
 use crate::common::problems::{problem, Data, KINDS};
 use crate::common::{generator, uniform};
+use faer::MatRef;
 use nmu_core::distributions::emg::log_density;
 use nmu_core::factor::Factor;
 use nmu_core::mle::maximize::Settings;
@@ -28,7 +29,7 @@ fn fit(
     noises: NoiseUpdate,
     threads: usize,
 ) -> VariationalFit {
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("a matrix");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     let view = ResidualView::new(&storage, &[], data.symmetric);
     let on_progress = &mut |_| ControlFlow::Continue(());
     let known = VariationalInit { factors: start, fixed: &[], params };

@@ -1,6 +1,7 @@
 //! Whatever sweep a fit is given up at, what it had found before is returned as it was.
 
 use crate::common::problems::{problem, Data};
+use faer::MatRef;
 use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::em;
 use nmu_core::factor::Factor;
@@ -44,7 +45,7 @@ fn questions<T>(work: impl FnOnce() -> T) -> usize {
 }
 
 fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     work(&Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 })
 }
 

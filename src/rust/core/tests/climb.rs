@@ -6,6 +6,7 @@
 use crate::common::counted::Counted;
 use crate::common::generator;
 use crate::common::problems::{problem, tree, Data, KINDS};
+use faer::MatRef;
 use nmu_core::em;
 use nmu_core::factor::{Factor, FreeFactor};
 use nmu_core::fit::{FactorFit, FactorFitter};
@@ -43,7 +44,7 @@ fn problem_count() -> u32 {
 }
 
 fn with_view<T>(data: &Data, work: impl FnOnce(&ResidualView) -> T) -> T {
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     work(&ResidualView::new(&storage, &[], data.symmetric))
 }
 
@@ -125,7 +126,7 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
         let mut draw =
             || truth.sigma * random.sample::<f64, _>(StandardNormal) + random.sample::<f64, _>(Exp1) / truth.lambda;
         let values: Vec<f64> = (0..SIZE * SIZE).map(|_| draw()).collect();
-        let storage = Dense::from_columns(&values, SIZE, SIZE).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&values, SIZE, SIZE));
         let view = ResidualView::new(&storage, &[], false);
         // W = 0 is known, and stays: from zero loadings there is no slope.
         let nothing = Factor::zero(SIZE, Some(SIZE));
@@ -147,7 +148,7 @@ fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
     let (mut sweeps, mut iterations) = (0, 0);
     for seed in 0..3 {
         let data = tree(&mut generator(seed));
-        let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
         let counted = Counted::new(&storage);
         with_view(&data, |view| {
             let params = data.noise(0.1);
@@ -178,7 +179,7 @@ fn missing_entries_do_not_end_a_climb_early() {
     let mut values = data.values.clone();
     values.resize(200 * values.len(), f64::NAN);
     let fit = |columns: usize| {
-        let storage = Dense::from_columns(&values[..nrow * columns], nrow, columns).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&values[..nrow * columns], nrow, columns));
         let storage = Masked::new(storage);
         let mut v = vec![0.0; columns];
         v[..ncol].fill(1.0);

@@ -1,6 +1,7 @@
 //! What is looked for beside factors that are known, and λ and σ by the rule whatever is held.
 
 use crate::common::problems::{problem, Data};
+use faer::MatRef;
 use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::error::Error;
 use nmu_core::factor::Factor;
@@ -25,7 +26,7 @@ fn climb(rule: NoiseRule) -> ModelFitter {
 }
 
 fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     work(&Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 })
 }
 

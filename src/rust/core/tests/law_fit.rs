@@ -3,6 +3,7 @@
 use crate::common::brute::{highest, Axis};
 use crate::common::generator;
 use crate::common::problems::{problem, KINDS};
+use faer::MatRef;
 use nmu_core::factor::Factor;
 use nmu_core::fit::{FactorFit, FactorFitter, Refit};
 use nmu_core::fitter::{ModelFitter, NoiseRule};
@@ -42,7 +43,7 @@ fn residuals(seed: u64, count: usize, parts: &[(f64, f64)], sigma: f64) -> Vec<f
 }
 
 fn estimate_noise(values: &[f64], nrow: usize, climb: &ModelFitter) -> Refit {
-    let storage = Dense::from_columns(values, nrow, values.len() / nrow).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(values, nrow, values.len() / nrow));
     let view = ResidualView::new(&storage, &[], false);
     climb.estimate_noise(&view, Vec::new(), Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
@@ -119,7 +120,7 @@ fn an_exponential_is_no_more_likely_under_a_point_exponential() {
 
 fn fit(index: usize, law: RemainderPriorFamily, ratio_floors: &[f64]) -> FactorFit {
     let data = problem(index);
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     let view = ResidualView::new(&storage, &[], data.symmetric);
     climb(law, ratio_floors, 1e-8).fit(&view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }

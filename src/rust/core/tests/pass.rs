@@ -1,6 +1,7 @@
 //! The fused pass against the same sums written out entry by entry.
 
 use crate::common::{close, generator, matrix, plain, uniform};
+use faer::{ColRef, MatRef};
 use nmu_core::factor::Factor;
 use nmu_core::noise::ResidualParams;
 use nmu_core::pass::{product, sweep, Model, PassLevel, PassSpec};
@@ -38,7 +39,7 @@ fn factor(seed: u64, nrow: usize, ncol: usize, symmetric: bool) -> Factor {
 fn a_sweep_is_the_sum_over_its_entries() {
     for (nrow, ncol, symmetric) in SHAPES {
         let values = matrix(&mut generator(1), nrow, ncol, symmetric);
-        let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
         let view = ResidualView::new(&storage, &[], symmetric);
         let factor = factor(2, nrow, ncol, symmetric);
         let p = uniform(&mut generator(3), nrow, 0.0, 1.0);
@@ -48,21 +49,26 @@ fn a_sweep_is_the_sum_over_its_entries() {
                 let model = Model { factor: &factor, params };
                 let slopes = depth == PassLevel::Curvature;
                 let expected = plain(&values, nrow, model, &p, &q, slopes);
-                let question = PassSpec { row_weights: &p, column_weights: &q, shift: 0.3, depth };
+                let question = PassSpec {
+                    row_weights: ColRef::from_slice(&p),
+                    column_weights: ColRef::from_slice(&q),
+                    shift: 0.3,
+                    level: depth,
+                };
                 let found = sweep(&view, model, &question, Threads::new(1));
                 let at = format!("{nrow} x {ncol}, {symmetric}, {params:?}, {depth:?}");
                 // Of a symmetric matrix the sums count each pair once and the diagonal half.
                 let share = if symmetric { 0.5 } else { 1.0 };
-                assert!(close(&found.products.rows, &expected.rows, 1e-13), "products at {at}");
+                assert!(close(found.products.rows(), &expected.rows, 1e-13), "products at {at}");
                 if !symmetric {
-                    assert!(close(&found.products.columns, &expected.columns, 1e-13), "column products at {at}");
+                    assert!(close(found.products.columns(), &expected.columns, 1e-13), "column products at {at}");
                 }
                 let sums = found.sums;
                 assert_eq!(sums.count, share * expected.count);
                 assert!(close(&[sums.mean_b], &[share * expected.mean_b], 1e-13), "mean of b at {at}");
                 // Where `x − b̄` is far below the entries, it has lost digits that these have.
                 let norm = (share * expected.square_rest).sqrt();
-                let off = (sums.square_rest.sqrt() - norm).abs();
+                let off = (sums.square_difference.sqrt() - norm).abs();
                 let bound = 1e-12 * norm + 1e-14 * expected.count.sqrt();
                 assert!(off <= bound, "square of the rest at {at}: {off:e}");
                 assert!(close(&[sums.residual_mean()], &[expected.mean], 1e-13), "mean at {at}");
@@ -73,9 +79,9 @@ fn a_sweep_is_the_sum_over_its_entries() {
                     assert!(close(&[likelihood], &[share * expected.log_likelihood], 1e-12), "likelihood at {at}");
                 }
                 if slopes {
-                    assert!(close(&found.curvatures.rows, &expected.row_curvatures, 1e-13), "curvatures at {at}");
+                    assert!(close(found.curvatures.rows(), &expected.row_curvatures, 1e-13), "curvatures at {at}");
                     if !symmetric {
-                        let (found, expected) = (&found.curvatures.columns, &expected.column_curvatures);
+                        let (found, expected) = (found.curvatures.columns(), &expected.column_curvatures);
                         assert!(close(found, expected, 1e-13), "column curvatures at {at}");
                     }
                 }
@@ -97,13 +103,23 @@ fn a_view_is_the_matrix_minus_its_factors() {
                 }
             }
         }
-        let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
-        let copy = Dense::from_columns(&deflated, nrow, ncol).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
+        let copy = Dense::new(MatRef::from_column_major_slice(&deflated, nrow, ncol));
         let (p, q) = (vec![1.0; nrow], vec![1.0; ncol]);
-        let found = product(&ResidualView::new(&storage, &factors, symmetric), &p, &q, Threads::new(1));
-        let expected = product(&ResidualView::new(&copy, &[], symmetric), &p, &q, Threads::new(1));
-        assert!(close(&found.rows, &expected.rows, 1e-13));
-        assert!(close(&found.columns, &expected.columns, 1e-13));
+        let found = product(
+            &ResidualView::new(&storage, &factors, symmetric),
+            ColRef::from_slice(&p),
+            ColRef::from_slice(&q),
+            Threads::new(1),
+        );
+        let expected = product(
+            &ResidualView::new(&copy, &[], symmetric),
+            ColRef::from_slice(&p),
+            ColRef::from_slice(&q),
+            Threads::new(1),
+        );
+        assert!(close(found.rows(), expected.rows(), 1e-13));
+        assert!(close(found.columns(), expected.columns(), 1e-13));
     }
 }
 
@@ -111,12 +127,16 @@ fn a_view_is_the_matrix_minus_its_factors() {
 fn the_bits_do_not_depend_on_the_number_of_threads() {
     for (nrow, ncol, symmetric) in SHAPES {
         let values = matrix(&mut generator(8), nrow, ncol, symmetric);
-        let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
         let view = ResidualView::new(&storage, &[], symmetric);
         let factor = factor(9, nrow, ncol, symmetric);
         let model = Model { factor: &factor, params: NOISES[1] };
-        let question =
-            PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift: 0.5, depth: PassLevel::Curvature };
+        let question = PassSpec {
+            row_weights: ColRef::from_slice(factor.u()),
+            column_weights: ColRef::from_slice(factor.v()),
+            shift: 0.5,
+            level: PassLevel::Curvature,
+        };
         let alone = sweep(&view, model, &question, Threads::new(1));
         for threads in [2, 3, 8] {
             assert_eq!(alone, sweep(&view, model, &question, Threads::new(threads)));

@@ -1,8 +1,9 @@
 //! What a fit says of `b`, of itself and of new rows: draws, standard errors, projections.
 
 use crate::common::{close, generator, matrix, uniform};
+use faer::MatRef;
 use nmu_core::distributions::emg::log_density;
-use nmu_core::distributions::mills::truncated;
+use nmu_core::distributions::mills::truncated_moments;
 use nmu_core::distributions::truncated_normal::{draws, moments};
 use nmu_core::factor::Factor;
 use nmu_core::noise::ResidualParams;
@@ -34,7 +35,7 @@ fn draws_have_the_distribution() {
             if z < -1e3 {
                 (-b / exact.mean).exp()
             } else {
-                (truncated(z - b).log_mass - exact.log_mass).exp()
+                (truncated_moments(z - b).log_mass - exact.log_mass).exp()
             }
         };
         drawn.sort_by(f64::total_cmp);
@@ -122,7 +123,7 @@ fn standard_errors_are_those_of_the_curvature() {
         let mut loadings = |length| uniform(&mut generator, length, 0.2, 0.9);
         let mut factor = |d| Factor::new(d, &loadings(nrow), (!symmetric).then(|| loadings(ncol)).as_deref());
         let factors = [factor(1.5), factor(0.7)];
-        let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+        let dense = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
         errors_are_curvatures(&dense, symmetric, &factors);
         errors_are_curvatures(&dense, symmetric, &factors[..1]);
         if nrow == ncol {
@@ -131,7 +132,7 @@ fn standard_errors_are_those_of_the_curvature() {
         for missing in [1, nrow, nrow + 1] {
             values[missing] = f64::NAN;
         }
-        let masked = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
+        let masked = Masked::new(Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol)));
         errors_are_curvatures(&masked, symmetric, &factors);
     }
 }
@@ -144,7 +145,7 @@ fn what_is_at_its_bound_or_not_observed_has_no_standard_error() {
     let mut factor = |d| Factor::new(d, &uniform(&mut generator, 6, 0.1, 0.9), Some(&[0.4; 5]));
     let mut factors = [factor(1.0), factor(0.0), factor(-1.0)];
     factors[0].u[4] = 0.0;
-    let storage = Masked::new(Dense::from_columns(&values, 6, 5).expect("lengths agree"));
+    let storage = Masked::new(Dense::new(MatRef::from_column_major_slice(&values, 6, 5)));
     let view = ResidualView::new(&storage, &[], false);
     let errors = standard_errors(&view, &factors, NOISE, Threads::new(1));
     let known: Vec<usize> = (0..6).filter(|&row| !errors[0].u[row].is_nan()).collect();

@@ -1,6 +1,7 @@
 //! Matrices whose entries are elsewhere: fits are those of the same matrix here, to the bit, and what is lost is left out.
 
 use crate::common::{generator, matrix};
+use faer::MatRef;
 use nmu_core::deflation::{deflate, Deflation, Plan};
 use nmu_core::factor::Factor;
 use nmu_core::fitter::{ModelFitter, NoiseRule};
@@ -26,7 +27,7 @@ struct Away<'a> {
 
 impl<'a> Away<'a> {
     fn new(values: &'a [f64], nrow: usize, groups: usize, last: usize) -> Self {
-        let entries = Dense::from_columns(values, nrow, values.len() / nrow).expect("lengths agree");
+        let entries = Dense::new(MatRef::from_column_major_slice(values, nrow, values.len() / nrow));
         Self { entries, groups, errands: AtomicUsize::new(0), last }
     }
 }
@@ -58,7 +59,7 @@ impl Storage for Away<'_> {
 }
 
 impl Remote for Away<'_> {
-    fn ask(&self, errand: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
+    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
         if self.errands.fetch_add(1, Ordering::Relaxed) >= self.last {
             return None;
         }
@@ -67,7 +68,7 @@ impl Remote for Away<'_> {
         // All entries that count are those that the mask of the storage around this one leaves.
         let storage = Masked::new(self.entries);
         let answers: Vec<Vec<f64>> = (0..self.groups)
-            .flat_map(|group| serve_request(&storage, errand, cut(group)..cut(group + 1)).expect("a right errand"))
+            .flat_map(|group| serve_request(&storage, request, cut(group)..cut(group + 1)).expect("a right errand"))
             .collect();
         assert!(answers.iter().map(Vec::len).eq(lengths.iter().copied()), "as many numbers as were announced");
         Some(answers)
@@ -105,7 +106,7 @@ fn fits_are_those_of_the_same_matrix_here() {
     for (nrow, ncol, symmetric, climb) in cases {
         let mut values = matrix(&mut generator(31), nrow, ncol, symmetric);
         values[0] = f64::NAN;
-        let here = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
+        let here = Masked::new(Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol)));
         let expected = told(&fit(&here, symmetric, &climb, 2));
         for groups in [1, 3] {
             let away = Away::new(&values, nrow, groups, usize::MAX);
@@ -118,7 +119,7 @@ fn fits_are_those_of_the_same_matrix_here() {
 fn standard_errors_are_those_of_the_same_matrix_here() {
     let values = matrix(&mut generator(32), 70, 300, false);
     let scales = NoiseScales::entries(vec![1.5; values.len()]).expect("positive");
-    let dense = Dense::from_columns(&values, 70, 300).expect("lengths agree");
+    let dense = Dense::new(MatRef::from_column_major_slice(&values, 70, 300));
     let found = fit(&dense, false, &climb(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic), 2);
     let factors: Vec<Factor> = found.fits.iter().map(|fit| fit.factor.clone()).collect();
     let params = found.fits[1].params;
@@ -162,7 +163,7 @@ fn errand(nrow: usize, ncol: usize, scales: [&[f64]; 3]) -> Vec<f64> {
 #[test]
 fn scales_of_another_matrix_are_refused() {
     let values = matrix(&mut generator(35), 20, 30, false);
-    let dense = Dense::from_columns(&values, 20, 30).expect("lengths agree");
+    let dense = Dense::new(MatRef::from_column_major_slice(&values, 20, 30));
     let (rows, columns, entries) = ([1.0; 20], [2.0; 30], [1.5; 600]);
     for scales in [[&[][..], &[], &[]], [&rows, &columns, &[]], [&[], &[], &entries]] {
         assert!(serve_request(&dense, &errand(20, 30, scales), 0..1).is_ok());
@@ -182,7 +183,7 @@ fn scales_of_another_matrix_are_refused() {
 #[test]
 fn an_errand_for_another_matrix_is_refused() {
     let values = matrix(&mut generator(34), 20, 20, false);
-    let dense = Dense::from_columns(&values, 20, 20).expect("lengths agree");
+    let dense = Dense::new(MatRef::from_column_major_slice(&values, 20, 20));
     for errand in [&[][..], &[2.0, 1.0], &[2.0, 1.0, 0.0, 1.0, 5.0, 3.0, 1.0], &[f64::NAN; 40]] {
         assert!(serve_request(&dense, errand, 0..1).is_err());
     }

@@ -1,12 +1,13 @@
 //! The pass over a sparse matrix against that over the same matrix, dense.
 
 use crate::common::{close, generator, uniform};
+use faer::{ColRef, MatRef};
 use nmu_core::factor::Factor;
 use nmu_core::noise::ResidualParams;
 use nmu_core::pass::{product, sweep, Model, PassLevel, PassOutput, PassSpec};
 use nmu_core::residual::{Problem, ResidualView};
 use nmu_core::runtime::parallel::Threads;
-use nmu_core::storage::{Dense, Masked, Sparse, Storage, TOLERANCE};
+use nmu_core::storage::{Dense, Masked, Sparse, Storage, DEFAULT_TOLERANCE};
 use nmu_core::underapprox::{certificate, Certificate};
 use rand::Rng;
 
@@ -70,7 +71,7 @@ impl Both {
     }
 
     fn dense(&self) -> Dense<'_> {
-        Dense::from_columns(&self.values, self.nrow, self.ncol).expect("a matrix")
+        Dense::new(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol))
     }
 
     fn sparse(&self) -> Sparse<'_> {
@@ -92,10 +93,10 @@ fn factor(nrow: usize, ncol: Option<usize>, share: f64, seed: u64) -> Factor {
 fn same(found: &PassOutput, expected: &PassOutput, params: ResidualParams, what: &str) {
     const TOLERANCE: f64 = 1e-11;
     let pairs = [
-        (&found.products.rows, &expected.products.rows),
-        (&found.products.columns, &expected.products.columns),
-        (&found.curvatures.rows, &expected.curvatures.rows),
-        (&found.curvatures.columns, &expected.curvatures.columns),
+        (found.products.rows(), expected.products.rows()),
+        (found.products.columns(), expected.products.columns()),
+        (found.curvatures.rows(), expected.curvatures.rows()),
+        (found.curvatures.columns(), expected.curvatures.columns()),
     ];
     for (index, (found, expected)) in pairs.into_iter().enumerate() {
         assert!(close(found, expected, TOLERANCE), "{what}, margin {index}");
@@ -108,7 +109,7 @@ fn same(found: &PassOutput, expected: &PassOutput, params: ResidualParams, what:
             sums.count,
             sums.mean_b,
             // Without curvatures, powers have an upper bound of it alone.
-            if sweep.curvatures.rows.is_empty() { 0.0 } else { sums.square_rest },
+            if sweep.curvatures.rows().is_empty() { 0.0 } else { sums.square_difference },
             sums.maximum,
             sums.residual_mean() * sums.count,
             sums.residual_variance() * sums.count,
@@ -140,7 +141,12 @@ fn powers_of_overlapping_loadings_tell_what_zeros_yield() {
             let before: Vec<Factor> = (0..subtracted).map(|k| factor(nrow, columns, 0.9, 40 + k)).collect();
             let model = factor(nrow, columns, 0.9, 50);
             let depth = PassLevel::Curvature;
-            let question = PassSpec { row_weights: model.u(), column_weights: model.v(), shift: 1.0 / lambda, depth };
+            let question = PassSpec {
+                row_weights: ColRef::from_slice(model.u()),
+                column_weights: ColRef::from_slice(model.v()),
+                shift: 1.0 / lambda,
+                level: depth,
+            };
             let of = |storage: &dyn Storage, threads| {
                 let view = ResidualView::new(storage, &before, symmetric);
                 sweep(&view, Model { factor: &model, params }, &question, Threads::new(threads))
@@ -168,7 +174,12 @@ fn a_sweep_is_that_of_the_dense_matrix() {
                 let (p, q) = (loadings(nrow, 0.8, 30), loadings(ncol, 0.8, 31));
                 let q = if symmetric { &p } else { &q };
                 for depth in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
-                    let question = PassSpec { row_weights: &p, column_weights: q, shift: 0.4, depth };
+                    let question = PassSpec {
+                        row_weights: ColRef::from_slice(&p),
+                        column_weights: ColRef::from_slice(q),
+                        shift: 0.4,
+                        level: depth,
+                    };
                     let of = |storage: &dyn Storage, threads| {
                         let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
                         sweep(&view, Model { factor: &model, params: NOISE }, &question, Threads::new(threads))
@@ -179,10 +190,11 @@ fn a_sweep_is_that_of_the_dense_matrix() {
                     assert_eq!(found, of(&sparse, 3), "{what}");
                 }
                 let view = |storage| ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
-                let of = |storage| product(&view(storage), &p, q, Threads::new(2));
+                let of =
+                    |storage| product(&view(storage), ColRef::from_slice(&p), ColRef::from_slice(q), Threads::new(2));
                 let (found, expected) = (of(&sparse), of(&dense));
-                assert!(close(&found.rows, &expected.rows, 1e-12));
-                assert!(close(&found.columns, &expected.columns, 1e-12));
+                assert!(close(found.rows(), expected.rows(), 1e-12));
+                assert!(close(found.columns(), expected.columns(), 1e-12));
             }
         }
     }
@@ -224,19 +236,25 @@ fn missing_entries_and_a_missing_diagonal_do_not_count() {
                 let q = if symmetric { &p } else { &q };
                 let what = format!("symmetric {symmetric}, {subtracted} taken, hollow {hollow}");
                 for depth in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
-                    let question = PassSpec { row_weights: &p, column_weights: q, shift: 0.4, depth };
+                    let question = PassSpec {
+                        row_weights: ColRef::from_slice(&p),
+                        column_weights: ColRef::from_slice(q),
+                        shift: 0.4,
+                        level: depth,
+                    };
                     let of = |storage: &dyn Storage| {
                         let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
                         sweep(&view, Model { factor: &model, params: NOISE }, &question, Threads::new(2))
                     };
                     same(&of(&sparse), &of(&dense), NOISE, &format!("{what}, {depth:?}"));
                 }
-                let of = |storage| {
-                    product(&ResidualView::new(storage, &before, symmetric).scaled_by(0.5), &p, q, Threads::new(2))
+                let of = |storage: &dyn Storage| {
+                    let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
+                    product(&view, ColRef::from_slice(&p), ColRef::from_slice(q), Threads::new(2))
                 };
                 let (found, expected) = (of(&sparse), of(&dense));
-                assert!(close(&found.rows, &expected.rows, 1e-12), "{what}: products");
-                assert!(close(&found.columns, &expected.columns, 1e-12), "{what}: products");
+                assert!(close(found.rows(), expected.rows(), 1e-12), "{what}: products");
+                assert!(close(found.columns(), expected.columns(), 1e-12), "{what}: products");
                 let of = |storage: &dyn Storage| {
                     certificate(&Problem { storage, symmetric, scale: 0.5 }, &before, Threads::new(2))
                 };
@@ -251,10 +269,11 @@ fn missing_entries_and_a_missing_diagonal_do_not_count() {
 
 /// The margins and sums of a sweep, and what each is to be compared with.
 fn sizes(sweep: &PassOutput) -> Vec<(f64, f64)> {
-    let margins = [&sweep.products.rows, &sweep.products.columns, &sweep.curvatures.rows, &sweep.curvatures.columns];
+    let margins =
+        [sweep.products.rows(), sweep.products.columns(), sweep.curvatures.rows(), sweep.curvatures.columns()];
     let largest = |values: &[f64]| values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     let margins = margins.into_iter().flat_map(|values| values.iter().map(move |value| (*value, largest(values))));
-    let sums = [sweep.sums.mean_b, sweep.sums.square_rest, sweep.sums.log_likelihood(NOISE)];
+    let sums = [sweep.sums.mean_b, sweep.sums.square_difference, sweep.sums.log_likelihood(NOISE)];
     margins.chain(sums.map(|sum| (sum, sum.abs()))).collect()
 }
 
@@ -274,8 +293,12 @@ fn interpolation_keeps_to_its_tolerance_however_far_factors_reach() {
             let mut part = |length| uniform(random, length, 0.0, 1.0);
             let mut new = || Factor::new(reach * NOISE.sigma, &part(nrow), Some(&part(ncol)));
             let (model, before) = (new(), vec![new(); subtracted as usize]);
-            let question =
-                PassSpec { row_weights: model.u(), column_weights: model.v(), shift: 0.4, depth: PassLevel::Curvature };
+            let question = PassSpec {
+                row_weights: ColRef::from_slice(model.u()),
+                column_weights: ColRef::from_slice(model.v()),
+                shift: 0.4,
+                level: PassLevel::Curvature,
+            };
             let of = |storage: &dyn Storage| {
                 let view = ResidualView::new(storage, &before, false);
                 sweep(&view, Model { factor: &model, params: NOISE }, &question, Threads::new(2))
@@ -285,9 +308,9 @@ fn interpolation_keeps_to_its_tolerance_however_far_factors_reach() {
             // PassStats over all zeros lose some digits more to rounding than to interpolation.
             let found = of(&both.sparse());
             let off = largest_difference(&found, &expected);
-            assert!(off <= 20.0 * TOLERANCE, "{what}: {off:e}");
+            assert!(off <= 20.0 * DEFAULT_TOLERANCE, "{what}: {off:e}");
             for tolerance in [1e-9, 1e-6, 1e-4] {
-                let loose = of(&both.sparse().within(tolerance));
+                let loose = of(&both.sparse().with_tolerance(tolerance));
                 let off = largest_difference(&loose, &expected);
                 assert!(off <= tolerance, "{what}: {off:e} for {tolerance:e}");
                 // It is the tolerance that is tested, where there is something to interpolate.
@@ -310,7 +333,7 @@ fn with_as_many_patterns_as_rows_all_entries_are_gone_over() {
         let columns = (!symmetric).then_some(ncol);
         let before: Vec<Factor> = (0..12).map(|k| factor(nrow, columns, 0.5, 60 + 2 * k)).collect();
         let model = factor(nrow, columns, 0.5, 90);
-        let question = Model { factor: &model, params: NOISE }.question(PassLevel::Curvature);
+        let question = Model { factor: &model, params: NOISE }.spec(PassLevel::Curvature);
         let of = |storage: &dyn Storage| {
             let view = ResidualView::new(storage, &before, symmetric);
             sweep(&view, Model { factor: &model, params: NOISE }, &question, Threads::new(1))

@@ -1,6 +1,7 @@
 //! The leading singular pair, where it is easy and where it is not.
 
 use crate::common::{close, generator, matrix, uniform};
+use faer::MatRef;
 use nmu_core::init::leading_init;
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
@@ -9,7 +10,7 @@ use std::ops::ControlFlow;
 
 /// The start of a matrix given by columns.
 fn start(values: &[f64], nrow: usize, symmetric: bool) -> (Vec<f64>, Vec<f64>) {
-    let storage = Dense::from_columns(values, nrow, values.len() / nrow).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(values, nrow, values.len() / nrow));
     let start =
         leading_init(&ResidualView::new(&storage, &[], symmetric), Threads::new(1), &mut |_| ControlFlow::Continue(()));
     (start.u().to_vec(), start.v().to_vec())

@@ -217,7 +217,7 @@ impl Storage for Blocks {
 }
 
 impl Remote for Blocks {
-    fn ask(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
+    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
         self.serve(request, lengths).or_else(|| self.fail())
     }
 }

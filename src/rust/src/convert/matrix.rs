@@ -3,9 +3,10 @@
 use super::blocks::BlockSource;
 use super::{message, size, Options};
 use extendr_api::prelude::*;
+use nmu_core::faer::MatRef;
 use nmu_core::noise_estimators::Notebook;
 use nmu_core::runtime::parallel::Threads;
-use nmu_core::storage::summary::{scan, summarize_sparse, Summary};
+use nmu_core::storage::summary::{summarize, summarize_sparse, Summary};
 use nmu_core::storage::{Dense, Masked, Sparse, Storage};
 
 /// A matrix of doubles: a plain one, one of class `dgCMatrix`, or one of class `nmu_blocks` that R reads in blocks.
@@ -43,23 +44,25 @@ impl Matrix {
         Ok(Self { source, nrow, ncol })
     }
 
-    /// The entries of a plain matrix, column after column; nothing is copied.
-    pub(crate) fn values(&self) -> Result<&[f64], String> {
+    /// A plain matrix over R's memory; nothing is copied.
+    pub(crate) fn entries(&self) -> Result<MatRef<'_, f64>, String> {
         let Source::Dense(object) = &self.source else { return Err("the core needs a plain matrix here".to_string()) };
         let length = self.nrow * self.ncol;
-        if length == 0 {
-            return Ok(&[]);
-        }
-        // SAFETY: the object is a vector of `length` doubles that `self` keeps alive, and nothing writes to it while R
-        // waits for us. The writable pointer would make R copy a matrix that is behind a wrapper (ALTREP).
-        Ok(unsafe { std::slice::from_raw_parts(extendr_ffi::DATAPTR_RO(object.get()).cast(), length) })
+        let values: &[f64] = if length == 0 {
+            &[]
+        } else {
+            // SAFETY: the object is a vector of `length` doubles that `self` keeps alive, and nothing writes to it while R
+            // waits for us. The writable pointer would make R copy a matrix that is behind a wrapper (ALTREP).
+            unsafe { std::slice::from_raw_parts(extendr_ffi::DATAPTR_RO(object.get()).cast(), length) }
+        };
+        Ok(MatRef::from_column_major_slice(values, self.nrow, self.ncol))
     }
 
     /// Summarises the entries of a matrix in memory.
     pub(crate) fn summary(&self) -> Result<Summary, String> {
         Ok(match &self.source {
-            Source::Dense(_) => scan(self.values()?, self.nrow),
-            Source::Sparse(slots) => summarize_sparse(&self.sparse(slots)?),
+            Source::Dense(_) => summarize(self.entries()?, is_na),
+            Source::Sparse(slots) => summarize_sparse(&self.sparse(slots)?, is_na),
             Source::Blocks(_) => return Err("blocks are scanned one by one".to_string()),
         })
     }
@@ -78,7 +81,7 @@ impl Matrix {
         Ok(match &self.source {
             Source::Dense(_) => masked(self.dense()?, ignore_diag, missing),
             Source::Sparse(slots) => {
-                let sparse = self.sparse(slots)?.within(options.interpolation()?);
+                let sparse = self.sparse(slots)?.with_tolerance(options.interpolation()?);
                 Box::new(if ignore_diag { sparse.without_diagonal() } else { sparse })
             }
             Source::Blocks(blocks) => masked(blocks.storage(), ignore_diag, missing),
@@ -89,13 +92,13 @@ impl Matrix {
     pub(crate) fn complete_storage(&self, options: &Options) -> Result<Box<dyn Storage + '_>, String> {
         Ok(match &self.source {
             Source::Dense(_) => Box::new(self.dense()?),
-            Source::Sparse(slots) => Box::new(self.sparse(slots)?.within(options.interpolation()?)),
+            Source::Sparse(slots) => Box::new(self.sparse(slots)?.with_tolerance(options.interpolation()?)),
             Source::Blocks(blocks) => Box::new(blocks.storage()),
         })
     }
 
     fn dense(&self) -> Result<Dense<'_>, String> {
-        Dense::from_columns(self.values()?, self.nrow, self.ncol).map_err(message)
+        self.entries().map(Dense::new)
     }
 
     fn sparse<'a>(&self, [starts, rows, values]: &'a [Robj; 3]) -> Result<Sparse<'a>, String> {
@@ -122,6 +125,11 @@ fn dimensions(dim: Option<&[i32]>) -> Result<[usize; 2], String> {
         Some(&[nrow, ncol]) => Ok([size(nrow)?, size(ncol)?]),
         _ => Err("the core was given a matrix without two dimensions".to_string()),
     }
+}
+
+/// Whether R takes a NaN as missing.
+fn is_na(value: f64) -> bool {
+    value.is_na()
 }
 
 fn masked<'a>(storage: impl Storage + 'a, ignore_diag: bool, missing: bool) -> Box<dyn Storage + 'a> {

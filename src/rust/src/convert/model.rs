@@ -3,6 +3,7 @@
 use super::{message, Options, Units};
 use extendr_api::prelude::*;
 use nmu_core::factor::Factor;
+use nmu_core::faer::{Mat, MatRef};
 use nmu_core::mle::remainder_update::{ComponentMeans, RemainderPriorFamily};
 use nmu_core::noise::ResidualParams;
 use nmu_core::noise::{NoiseScales, NoiseStructure};
@@ -76,9 +77,12 @@ impl Options {
     }
 
     /// The loadings of the columns, a vector for each factor.
-    pub(crate) fn column_loadings(&self, ncol: usize) -> Result<Vec<Vec<f64>>, String> {
+    pub(crate) fn column_loadings(&self, ncol: usize) -> Result<Mat<f64>, String> {
         let v: Vec<f64> = self.get("v")?;
-        Ok(v.chunks_exact(ncol).map(<[f64]>::to_vec).collect())
+        if ncol == 0 || v.len() % ncol != 0 {
+            return Err("the loadings of the columns do not fit the new rows".to_string());
+        }
+        Ok(MatRef::from_column_major_slice(&v, ncol, v.len() / ncol).to_owned())
     }
 
     /// Factors: a list of `d`, `u` and `v`, matrices with a column for each factor, and `v` `NULL` for a symmetric matrix;

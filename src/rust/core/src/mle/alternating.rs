@@ -171,7 +171,7 @@ impl<'a> MleFit<'a, '_, '_> {
         let null_factor = rest.zero_factor();
         let stats_at = |weights: &[f64]| {
             let model = Model { factor: &null_factor, params };
-            let spec = model.question(PassLevel::Likelihood);
+            let spec = model.spec(PassLevel::Likelihood);
             sweep(&rest.with_remainder_prior(family.law(weights)), model, &spec, self.context.threads).sums
         };
         let value = |stats: &PassStats| stats.log_likelihood(params);

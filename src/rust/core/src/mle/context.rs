@@ -85,7 +85,7 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
     /// The factor with initial loadings, its weight by least squares.
     pub(crate) fn least_squares_factor(&self, init: &InitialLoadings) -> Factor {
         let FitContext { view, threads, .. } = &self.context;
-        let d = dot(init.u(), &product(view, init.u(), init.v(), *threads).rows).max(0.0);
+        let d = dot(init.u(), product(view, init.u.as_ref(), init.v.as_ref(), *threads).rows()).max(0.0);
         Factor { d, u: init.u.clone(), v: (!view.is_symmetric()).then(|| init.v.clone()) }
     }
 
@@ -124,8 +124,8 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
 /// Statistics of what a factor leaves of a matrix, for the moments of the residual.
 pub(crate) fn residual_stats(view: &ResidualView, factor: &Factor, threads: Threads) -> PassStats {
     let stats_about = |shift: f64| {
-        let spec =
-            PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift, depth: PassLevel::Expectation };
+        let (row_weights, column_weights) = (factor.u.as_ref(), factor.v_column());
+        let spec = PassSpec { row_weights, column_weights, shift, level: PassLevel::Expectation };
         let model = Model { factor, params: ResidualParams { lambda: 1.0, sigma: 1.0 } };
         sweep(view, model, &spec, threads).sums
     };

@@ -77,6 +77,6 @@ pub fn maximize(
         progress,
     );
     let factors = objective.factors_at(&theta).into_iter().map(Factor::normalised).collect();
-    let remainder_prior = *objective.view.law();
+    let remainder_prior = *objective.view.remainder_prior();
     Optimum { factors, params: objective.params_at(&theta), remainder_prior, stats, trace, status }
 }

@@ -4,6 +4,7 @@ use crate::noise::{Bounds, NoiseScales, NoiseStructure, ResidualParams};
 use crate::pass::{sweep, Model, PassLevel, PassOutput, PassSpec};
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
+use faer::Col;
 use std::borrow::Cow;
 
 /// Maximum number of EM steps.
@@ -115,10 +116,11 @@ impl NoiseStructure {
         // The scales of a symmetric matrix are held as `√s_i`.
         let exponent = stretch * if rest.is_symmetric() { 0.25 } else { 0.5 };
         let ratio = |(sum, count): (&f64, &f64)| if *count > 0.0 { (sum / count).powf(exponent) } else { 1.0 };
-        let new: Vec<f64> = old.iter().zip(sums.iter().zip(&counts)).map(|(old, pair)| old * ratio(pair)).collect();
+        let new: Vec<f64> =
+            old.iter().zip(sums.iter().zip(counts.iter())).map(|(old, pair)| old * ratio(pair)).collect();
         let power = if rest.is_symmetric() { 4 } else { 2 };
         let total: f64 = counts.iter().sum();
-        let mean = new.iter().zip(&counts).map(|(new, count)| count * new * new).sum::<f64>() / total;
+        let mean = new.iter().zip(counts.iter()).map(|(new, count)| count * new * new).sum::<f64>() / total;
         let sigma = current.params.sigma * mean.sqrt().powi(power / 2);
         let params = ResidualParams { sigma, ..current.params };
         let params = bounds.map_or(params, |bounds| bounds.clamp(params));
@@ -140,9 +142,10 @@ fn outer(view: &ResidualView, rows: Option<&[f64]>, columns: Option<&[f64]>) -> 
 }
 
 /// A pass over a residual without a factor, with unit weights.
-fn row_and_column_sums(view: &ResidualView, params: ResidualParams, depth: PassLevel, threads: Threads) -> PassOutput {
+fn row_and_column_sums(view: &ResidualView, params: ResidualParams, level: PassLevel, threads: Threads) -> PassOutput {
     let null_factor = view.zero_factor();
-    let (rows, columns) = (vec![1.0; view.nrow()], vec![1.0; view.ncol()]);
-    let spec = PassSpec { row_weights: &rows, column_weights: &columns, shift: 1.0 / params.lambda, depth };
+    let (rows, columns) = (Col::<f64>::ones(view.nrow()), Col::<f64>::ones(view.ncol()));
+    let (row_weights, column_weights) = (rows.as_ref(), columns.as_ref());
+    let spec = PassSpec { row_weights, column_weights, shift: 1.0 / params.lambda, level };
     sweep(view, Model { factor: &null_factor, params }, &spec, threads)
 }

@@ -135,25 +135,25 @@ impl Objective<'_> {
         let precision = 1.0 / (params.sigma * params.sigma);
         // By Cramér and Rao the mean curvature is no less than 1/Var[x], in units of 1/σ².
         let ratio = params.lambda * params.sigma;
-        let min_curvature = ratio * ratio / (self.view.law().variance() + ratio * ratio);
+        let min_curvature = ratio * ratio / (self.view.remainder_prior().variance() + ratio * ratio);
         let square = |loadings: &[f64]| dot(loadings, loadings);
         let (mut gradient, mut diagonal) = (Vec::with_capacity(theta.len()), Vec::with_capacity(theta.len()));
         for ((start, factor), (products, curvatures)) in self.factors.iter().zip(&factors).zip(&slopes) {
             match start.free {
                 Free::Loadings => {
-                    gradient.extend(products.rows.iter().chain(&products.columns).map(|slope| precision * slope));
+                    gradient.extend(products.rows().iter().chain(products.columns()).map(|slope| precision * slope));
                     // W is a product of two loadings, so along the loadings themselves the curvature is twice that of the
                     // diagonal.
                     let (rows, columns) = (min_curvature * square(factor.v()), min_curvature * square(factor.u()));
-                    diagonal.extend(inverse_curvatures(&curvatures.rows, rows, 2.0 * precision));
-                    diagonal.extend(inverse_curvatures(&curvatures.columns, columns, 2.0 * precision));
+                    diagonal.extend(inverse_curvatures(curvatures.rows(), rows, 2.0 * precision));
+                    diagonal.extend(inverse_curvatures(curvatures.columns(), columns, 2.0 * precision));
                 }
                 Free::Weight => {
                     let share = if self.view.is_symmetric() { 0.5 * precision } else { precision };
-                    gradient.push(share * dot(factor.u(), &products.rows));
+                    gradient.push(share * dot(factor.u(), products.rows()));
                     let min_curvature = min_curvature * square(factor.u()) * square(factor.v());
                     diagonal.extend(inverse_curvatures(
-                        &[dot(&squares(factor.u()), &curvatures.rows)],
+                        &[dot(&squares(factor.u()), curvatures.rows())],
                         min_curvature,
                         share,
                     ));
@@ -203,7 +203,6 @@ fn inverse_curvatures(curvatures: &[f64], min_curvature: f64, scale: f64) -> Vec
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::Objective;
     use crate::factor::{Factor, Free, FreeFactor};
@@ -211,6 +210,7 @@ mod tests {
     use crate::residual::ResidualView;
     use crate::runtime::parallel::Threads;
     use crate::storage::{Dense, Masked, Storage};
+    use faer::MatRef;
 
     const BOUNDS: Bounds = Bounds { min_sigma: 0.01, min_ratio: 1e-3, max_ratio: 10.0 };
 
@@ -270,7 +270,7 @@ mod tests {
                     }
                 }
             }
-            let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+            let dense = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
             let cases: [&[Free]; 5] = [
                 &[],
                 &[Free::Loadings],
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn joint_objective_agrees_with_that_of_one_factor_after_subtraction() {
         let values: Vec<f64> = numbers(600, 0.3).iter().map(|x| 3.0 * x).collect();
-        let dense = Dense::from_columns(&values, 30, 20).expect("lengths agree");
+        let dense = Dense::new(MatRef::from_column_major_slice(&values, 30, 20));
         let all = free_factors(&[Free::Loadings; 3], 30, Some(20));
         let params = ResidualParams { lambda: 2.0, sigma: 0.3 };
         let evaluate = |factors: &[FreeFactor], subtracted: &[FreeFactor]| {

@@ -110,10 +110,10 @@ impl RemainderPriorFamily {
 
     /// The M-step from weights under which `sums` were taken.
     pub(crate) fn update(&self, weights: &[f64], sums: &PassStats, params: ResidualParams) -> Vec<f64> {
-        let Some(mixed) = &sums.mixed else {
+        let Some(mixed) = &sums.mixture else {
             return weights.to_vec();
         };
-        let (exponentials, atom) = mixed.shares.split_at(MAX_COMPONENTS);
+        let (exponentials, atom) = mixed.responsibilities.split_at(MAX_COMPONENTS);
         match self {
             Self::Known(_) => Vec::new(),
             Self::PointExponential => {

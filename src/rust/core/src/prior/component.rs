@@ -23,7 +23,7 @@
 //! `κ²/2 − κt = ½z² − ½t²`).
 
 use crate::distributions::emg;
-use crate::distributions::mills::{truncated, TruncatedMoments, HALF_LOG_TAU};
+use crate::distributions::mills::{truncated_moments, TruncatedMoments, HALF_LOG_TAU};
 use crate::noise::ResidualParams;
 use crate::prior::{Hyperparameter, Observations, Posterior, Prior};
 
@@ -71,7 +71,7 @@ pub struct ComponentPosterior {
 impl Component {
     /// Returns `N(mean, sd²)` truncated to `[0, ∞)`, with `mean ≥ 0` and `sd > 0`.
     pub fn normal(mean: f64, sd: f64) -> Self {
-        Self::Normal(TruncatedNormal { mean, sd, prior_moments: truncated(mean / sd) })
+        Self::Normal(TruncatedNormal { mean, sd, prior_moments: truncated_moments(mean / sd) })
     }
 
     /// Returns the distribution of `factor · w`.
@@ -114,7 +114,7 @@ fn zero_posterior(t: f64) -> ComponentPosterior {
 
 fn exponential_posterior(t: f64, s: f64, kappa: f64) -> ComponentPosterior {
     let z = t - kappa;
-    let unit = truncated(z);
+    let unit = truncated_moments(z);
     let log_ratio = if z >= 0.0 {
         kappa.ln() + 0.5 * z * z + HALF_LOG_TAU + unit.log_mass
     } else if kappa > 0.5 * unit.hazard {
@@ -141,7 +141,7 @@ impl TruncatedNormal {
         let (r, mean_ratio) = (s.hypot(sd), mean / sd);
         let (p, q, d) = (s / r, sd / r, (x - mean) / r);
         let z = t * q + mean_ratio * p;
-        let unit = truncated(z);
+        let unit = truncated_moments(z);
         let untruncated_sd = s * q;
         let (log_marginal, log_ratio) = if z < 0.0 {
             let constant = -0.5 * mean_ratio * mean_ratio - prior_moments.log_mass;

@@ -1,6 +1,6 @@
 //! Prior families without a file of their own: flat, point estimate, exponential, point-exponential, and the remainder's.
 
-use crate::distributions::mills::{truncated, HALF_LOG_TAU};
+use crate::distributions::mills::{truncated_moments, HALF_LOG_TAU};
 use crate::error::Error;
 use crate::noise::ResidualParams;
 use crate::prior::component::{Component, ComponentMixture};
@@ -18,7 +18,7 @@ pub struct Flat;
 
 impl Prior for Flat {
     fn posterior(&self, x: f64, s: f64) -> Posterior {
-        let unit = truncated(x / s);
+        let unit = truncated_moments(x / s);
         Posterior {
             mean: s * unit.mean,
             second_moment: s * s * unit.second,
@@ -139,7 +139,7 @@ impl Family for PointExponential {
 /// posterior mean under the flat prior, so neither does the maximiser. The likelihood changes slowly with the log mean,
 /// so a grid with a factor of 2 between neighbours separates its local maxima.
 fn maximize_log_mean(model: SpikeSlab) -> Point<ProfiledWeight> {
-    let flat_means = model.observations.iter().map(|(x, s)| s * truncated(x / s).mean);
+    let flat_means = model.observations.iter().map(|(x, s)| s * truncated_moments(x / s).mean);
     let grid = scale_grid(model.observations, flat_means.fold(0.0, f64::max), |_| LN_2);
     model.maximize_scale(Component::Exponential { rate: 1.0 }, &grid)
 }

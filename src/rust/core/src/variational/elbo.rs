@@ -46,15 +46,15 @@ impl ElboState {
                 observed_sums(view, threads, &squares(rows.mean.as_slice()), &squares(other.mean.as_slice()));
             let variance_sums = observed_sums(view, threads, rows.variance.as_slice(), other.variance.as_slice());
             let sum = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
-            let second_moments = sum(&square_sums.rows, &variance_sums.rows);
+            let second_moments = sum(square_sums.rows(), variance_sums.rows());
             // Var[w y] = Var[w] E[y²] + E[w]² Var[y], a sum of positive terms.
             low_rank_variance += dot(rows.variance.as_slice(), &second_moments)
-                + dot(&squares(rows.mean.as_slice()), &variance_sums.rows);
+                + dot(&squares(rows.mean.as_slice()), variance_sums.rows());
             problems.push((
-                normal_means(rows, &products.rows, &square_sums.rows, &second_moments, params.sigma),
+                normal_means(rows, products.rows(), square_sums.rows(), &second_moments, params.sigma),
                 columns.map(|columns| {
-                    let second_moments = sum(&square_sums.columns, &variance_sums.columns);
-                    normal_means(columns, &products.columns, &square_sums.columns, &second_moments, params.sigma)
+                    let second_moments = sum(square_sums.columns(), variance_sums.columns());
+                    normal_means(columns, products.columns(), square_sums.columns(), &second_moments, params.sigma)
                 }),
             ));
         }
@@ -95,6 +95,7 @@ mod tests {
     use crate::residual::ResidualView;
     use crate::runtime::parallel::Threads;
     use crate::storage::{Dense, Masked, Storage};
+    use faer::MatRef;
     use std::rc::Rc;
 
     const PARAMS: ResidualParams = ResidualParams { lambda: 1.3, sigma: 0.4 };
@@ -188,7 +189,7 @@ mod tests {
             (0..49).map(|index| values[(index % 7).max(index / 7) * 7 + (index % 7).min(index / 7)]).collect();
         let mut with_missing = values.clone();
         (0..49).step_by(4).for_each(|index| with_missing[index] = f64::NAN);
-        let dense = |values, nrow, ncol| Dense::from_columns(values, nrow, ncol).expect("a matrix");
+        let dense = |values: &[f64], nrow, ncol| Dense::new(MatRef::from_column_major_slice(values, nrow, ncol));
         for count in [1, 2] {
             gradient_matches_differences(&dense(&values[..35], 5, 7), false, count, None);
             gradient_matches_differences(&Masked::new(dense(&with_missing, 7, 7)), false, count, None);
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn low_rank_variance_is_the_sum_over_all_entries() {
         let values = numbers(5 * 7, 3.0);
-        let storage = Dense::from_columns(&values, 5, 7).expect("a matrix");
+        let storage = Dense::new(MatRef::from_column_major_slice(&values, 5, 7));
         let view = ResidualView::new(&storage, &[], false);
         let (rows, columns) = (posterior(5, 0.0), posterior(7, 0.5));
         let mut expected = 0.0;

@@ -5,6 +5,7 @@ use crate::residual::ResidualView;
 use crate::runtime::cancel::checked;
 use crate::runtime::parallel::Threads;
 use crate::storage::{Sparse, Storage};
+use faer::{Col, ColRef};
 use std::ops::Range;
 
 /// `Σ_j q_j/s_ij²` over the observed entries of each row, and `Σ_i p_i/s_ij²` over those of each column.
@@ -14,8 +15,8 @@ pub(crate) fn observed_sums(view: &ResidualView, threads: Threads, p: &[f64], q:
         return dense_sums(view, threads, p, q);
     }
     if !view.has_missing() {
-        let columns = if symmetric { Vec::new() } else { vec![p.iter().sum(); q.len()] };
-        return RowColSums { rows: vec![q.iter().sum(); p.len()], columns };
+        let columns = if symmetric { Col::zeros(0) } else { Col::full(q.len(), p.iter().sum()) };
+        return RowColSums { rows: Col::full(p.len(), q.iter().sum()), columns };
     }
     match view.sparse() {
         Some((stored, _)) => sparse_sums(stored, symmetric, p, q),
@@ -25,7 +26,8 @@ pub(crate) fn observed_sums(view: &ResidualView, threads: Threads, p: &[f64], q:
 
 fn dense_sums(view: &ResidualView, threads: Threads, p: &[f64], q: &[f64]) -> RowColSums {
     let precisions = Precisions(view);
-    product(&ResidualView::new(&precisions, &[], view.is_symmetric()), p, q, threads)
+    let view = ResidualView::new(&precisions, &[], view.is_symmetric());
+    product(&view, ColRef::from_slice(p), ColRef::from_slice(q), threads)
 }
 
 /// The sums for a sparse matrix with missing entries, in time proportional to the number of stored entries.
@@ -169,8 +171,8 @@ mod tests {
             let (p, q) = (squares(nrow), squares(ncol));
             let found = sparse_sums(&stored, symmetric, &p, &q);
             let expected = dense_sums(&ResidualView::new(&stored, &[], symmetric), Threads::new(1), &p, &q);
-            assert_eq!(found.columns.len(), if symmetric { 0 } else { stored.ncol() });
-            let pairs = found.rows.iter().zip(&expected.rows).chain(found.columns.iter().zip(&expected.columns));
+            assert_eq!(found.columns.nrows(), if symmetric { 0 } else { stored.ncol() });
+            let pairs = found.rows.iter().zip(expected.rows()).chain(found.columns.iter().zip(expected.columns()));
             for (found, expected) in pairs {
                 assert!((found - expected).abs() <= 1e-12 * expected, "{found} {expected}");
             }

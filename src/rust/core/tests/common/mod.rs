@@ -7,7 +7,7 @@ pub(crate) mod means;
 pub(crate) mod problems;
 pub(crate) mod quadrature;
 
-use nmu_core::distributions::mills::truncated;
+use nmu_core::distributions::mills::truncated_moments;
 use nmu_core::pass::Model;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -77,7 +77,7 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
                 found.square_rest += expected * expected;
                 continue;
             }
-            let b = truncated(x / sigma - lambda * sigma);
+            let b = truncated_moments(x / sigma - lambda * sigma);
             let rest = if slopes { x } else { entry } - sigma * b.mean;
             let curvature = b.hazard * b.mean;
             found.rows[row] += rest * q[column];

@@ -1,6 +1,6 @@
 //! Posteriors of a normal mean by numerical integration of likelihood times prior.
 
-use nmu_core::distributions::mills::{truncated, HALF_LOG_TAU};
+use nmu_core::distributions::mills::{truncated_moments, HALF_LOG_TAU};
 
 /// A component of a prior, given by its log-density, or the point mass at 0.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ impl Component {
             Self::Zero | Self::Flat => 0.0,
             Self::Exponential { rate } => rate.ln() - rate * w,
             Self::Normal { mean, sd } => {
-                -0.5 * ((w - mean) / sd).powi(2) - HALF_LOG_TAU - sd.ln() - truncated(mean / sd).log_mass
+                -0.5 * ((w - mean) / sd).powi(2) - HALF_LOG_TAU - sd.ln() - truncated_moments(mean / sd).log_mass
             }
         }
     }

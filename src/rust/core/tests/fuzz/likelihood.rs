@@ -1,7 +1,7 @@
 //! The log-likelihood of a model, entry by entry from the densities.
 
 use super::matrix::Matrix;
-use nmu_core::distributions::mills::truncated;
+use nmu_core::distributions::mills::truncated_moments;
 use nmu_core::factor::Factor;
 use nmu_core::noise::ResidualParams;
 use nmu_core::noise::{NoiseScales, NoiseStructure};
@@ -98,7 +98,7 @@ impl Residual<'_> {
         let exponential = |(weight, rate): (f64, f64)| {
             let lambda = self.params.lambda * rate;
             let z = t - lambda * sigma;
-            let b = truncated(z);
+            let b = truncated_moments(z);
             // Each form where it does not cancel.
             weight.ln()
                 + if z < 0.0 {
