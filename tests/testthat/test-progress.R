@@ -32,7 +32,7 @@ test_that("what was chosen is said once, each by its own class, and only if aske
   )
   expect_identical(messages_of(nmu(diag(3), control = quiet)), "nmu_message_bound")
   expect_silent(suppressMessages(nmu(rough, control = loud), classes = "nmu_message"))
-  expect_snapshot(nmu(rough, K = NULL, control = loud)$K)
+  expect_snapshot(nmu(rough, K = NULL, control = loud)$K, cnd_class = TRUE)
 })
 
 test_that("verbose follows the session and the option", {
