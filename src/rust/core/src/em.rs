@@ -9,12 +9,10 @@
 //! sweep under the old parameters gives the products with the old `b`, whichever vectors they are taken with.
 
 use crate::factor::Factor;
-use crate::fit::{FactorFit, FactorFitter};
 use crate::init::{leading_init, InitialLoadings};
-use crate::noise::{Bounds, ResidualParams};
+use crate::noise::ResidualParams;
 use crate::noise_estimators::NoiseEstimator;
 use crate::pass::{product, sweep, Model, PassLevel, PassOutput, PassSpec, PassStats, RowColSums};
-use crate::remainder_prior::RemainderPrior;
 use crate::residual::ResidualView;
 use crate::runtime::cancel::catch_cancellation;
 use crate::runtime::parallel::Threads;
@@ -23,7 +21,7 @@ use crate::trace::{Status, Trace};
 use crate::vector::{add_scaled, dot, norm, truncate, Contiguous};
 
 /// How long to iterate, and when to re-estimate λ and σ.
-pub struct Settings<'a> {
+pub struct NotebookEm<'a> {
     /// λ and σ at the start.
     pub params: ResidualParams,
     /// The rule that re-estimates them after each round, if any.
@@ -39,7 +37,7 @@ pub struct Settings<'a> {
 }
 
 /// What the iteration found.
-pub struct Fit {
+pub struct NotebookFit {
     /// The factor, with the `d` of the last `b`.
     pub factor: Factor,
     /// The parameters that the last `b` was computed from: the factor before its last `d`, and the noise of its round.
@@ -64,10 +62,10 @@ pub struct Parameters {
 pub fn iterate(
     view: &ResidualView,
     start: Option<InitialLoadings>,
-    settings: &Settings,
+    settings: &NotebookEm,
     threads: Threads,
     on_progress: &mut ProgressCallback,
-) -> Fit {
+) -> NotebookFit {
     let start = start.unwrap_or_else(|| leading_init(view, threads, on_progress));
     let mut state = State::new(view, start, settings, threads);
     let mut trace = Vec::new();
@@ -94,7 +92,7 @@ pub fn iterate(
             }
         }
         if let (Some(estimator), Some(sums)) = (settings.estimator, state.sums) {
-            match estimator.estimate(&sums, &UNBOUNDED) {
+            match estimator.update(params, &sums, None) {
                 Some(estimate) => params = estimate,
                 None => {
                     status = Status::NoEstimate;
@@ -106,42 +104,8 @@ pub fn iterate(
     state.finish(params, trace, status)
 }
 
-/// The notebook's estimates have no bounds.
-const UNBOUNDED: Bounds = Bounds { least_sigma: 0.0, least_ratio: 0.0, largest_ratio: f64::INFINITY };
-
 /// A relative move that counts as none where no tolerance is given.
 const SETTLED: f64 = 1e-8;
-
-impl FactorFitter for Settings<'_> {
-    fn fit(
-        &self,
-        view: &ResidualView,
-        start: Option<InitialLoadings>,
-        threads: Threads,
-        on_progress: &mut ProgressCallback,
-    ) -> FactorFit {
-        let Fit { factor, params, trace, status, .. } = iterate(view, start, self, threads, on_progress);
-        let model = Model { factor: &factor, params };
-        let sums = sweep(view, model, &model.question(PassLevel::Likelihood), threads).sums;
-        let log_likelihood = sums.log_likelihood(params);
-        FactorFit {
-            factor,
-            params,
-            law: RemainderPrior::EXPONENTIAL,
-            deviations: None,
-            bounds: None,
-            ratio_floor: None,
-            log_likelihood,
-            count: sums.count,
-            ends: Vec::new(),
-            beliefs: None,
-            spread: 0.0,
-            slopes: None,
-            trace,
-            status,
-        }
-    }
-}
 
 /// The current factor, and what the sweep under the current `b` found.
 struct State<'a> {
@@ -158,7 +122,7 @@ struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    fn new(view: &'a ResidualView<'a>, start: InitialLoadings, settings: &Settings, threads: Threads) -> Self {
+    fn new(view: &'a ResidualView<'a>, start: InitialLoadings, settings: &NotebookEm, threads: Threads) -> Self {
         let v = (!view.is_symmetric()).then_some(start.v);
         let factor = Factor { d: 0.0, u: start.u, v };
         let products = product(view, factor.u(), factor.v(), threads);
@@ -227,11 +191,11 @@ impl<'a> State<'a> {
     }
 
     /// The last `d`, under the last `b`.
-    fn finish(self, params: ResidualParams, trace: Vec<Trace>, status: Status) -> Fit {
+    fn finish(self, params: ResidualParams, trace: Vec<Trace>, status: Status) -> NotebookFit {
         let d = dot(self.factor.u(), &self.products.rows);
         let b = Parameters { factor: self.factor.clone(), params: self.params_of_b.unwrap_or(params) };
         let factor = Factor { d, ..self.factor };
-        Fit { factor, b, params, trace, status }
+        NotebookFit { factor, b, params, trace, status }
     }
 }
 

@@ -63,7 +63,7 @@ fn the_bound_never_falls_within_a_stage() {
     for index in 0..4 * KINDS {
         let data = problem(index);
         let params = data.noise(0.3);
-        let bounds = Bounds { least_sigma: 0.01 * params.sigma, least_ratio: 1e-6, largest_ratio: 3.0 };
+        let bounds = Bounds { min_sigma: 0.01 * params.sigma, min_ratio: 1e-6, max_ratio: 3.0 };
         let families = families();
         let rows = families[1 + index % 4].as_ref();
         let columns = families[(index / 4) % 5].as_ref();
@@ -140,7 +140,7 @@ fn threads_do_not_change_a_bit() {
     let data = problem(1);
     let families = families();
     let stage = PriorStage { rows: families[3].as_ref(), columns: families[3].as_ref() };
-    let bounds = Bounds { least_sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 3.0 };
+    let bounds = Bounds { min_sigma: 1e-3, min_ratio: 1e-6, max_ratio: 3.0 };
     let of = |threads| {
         let found = fit(&data, &start(&data, 2), &[stage], data.noise(0.3), NoiseUpdate::ModelFitter(bounds), threads);
         (found.elbo, found.factors, found.params)
@@ -155,7 +155,7 @@ fn a_rule_for_the_noise_is_at_rest_where_a_climb_has_converged() {
     for index in 0..2 * KINDS {
         let data = problem(index);
         let params = data.noise(0.3);
-        let bounds = Bounds { least_sigma: 0.01 * params.sigma, least_ratio: 1e-6, largest_ratio: 3.0 };
+        let bounds = Bounds { min_sigma: 0.01 * params.sigma, min_ratio: 1e-6, max_ratio: 3.0 };
         let families = families();
         let stage = PriorStage { rows: families[1].as_ref(), columns: families[1].as_ref() };
         let found = fit(&data, &start(&data, 5), &[stage], params, NoiseUpdate::NoiseRule(&Moments, bounds), 1);

@@ -16,7 +16,7 @@ use nmu_core::runtime::cancel::with_cancellation;
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
 use nmu_core::trace::Status;
-use nmu_core::underapprox::{certificate, underapproximate, Settings};
+use nmu_core::underapprox::{certificate, underapproximate, UnderapproxOptions};
 use nmu_core::variational::PriorStage;
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -151,7 +151,7 @@ fn certified_factors_hold_wherever_the_search_is_given_up() {
         let fit = || {
             with_problem(&data, |problem| {
                 let on_progress = &mut |_| ControlFlow::Continue(());
-                underapproximate(problem, &Settings::new(3), Threads::new(1), on_progress).expect("memory")
+                underapproximate(problem, &UnderapproxOptions::new(3), Threads::new(1), on_progress).expect("memory")
             })
         };
         let most = questions(fit);

@@ -96,8 +96,8 @@ fn the_likelihood_never_falls_and_seldom_ends_below_that_of_em() {
             let free = climb(view, NoiseRule::Likelihood(SHARES, LADDER.to_vec()));
             ends_well(&free, &format!("{at}, λ and σ free"));
             let bounds = free.bounds.expect("free noise has bounds");
-            assert!(free.params.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
-            assert!(free.params.lambda * free.params.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
+            assert!(free.params.sigma >= bounds.min_sigma * (1.0 - 1e-12), "{at}: σ");
+            assert!(free.params.lambda * free.params.sigma <= bounds.max_ratio * (1.0 + 1e-12), "{at}: λ");
 
             let turns = climb(view, NoiseRule::Alternate(&Moments, SHARES));
             assert!(turns.log_likelihood.is_finite(), "{at}: moments");
@@ -130,7 +130,7 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
         // W = 0 is known, and stays: from zero loadings there is no slope.
         let nothing = Factor::zero(SIZE, Some(SIZE));
         let nothing = FreeFactor::loadings(nothing);
-        let bounds = Some(Bounds { least_sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
+        let bounds = Some(Bounds { min_sigma: 1e-3, min_ratio: 1e-6, max_ratio: 100.0 });
         let settings = Settings { bounds, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
         let start = ResidualParams { lambda: 1.0, sigma: 0.3 };
         let fit = top(&view, nothing, start, &settings);

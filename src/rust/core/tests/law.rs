@@ -188,7 +188,7 @@ fn nothing_is_infinite_however_far_out() {
 #[test]
 fn laws_have_mean_one() {
     for law in laws() {
-        let parts = law.parts();
+        let parts = law.components();
         let sum = |of: &dyn Fn(f64, f64) -> f64| parts.iter().map(|&(weight, mean)| of(weight, mean)).sum::<f64>();
         assert!((sum(&|weight, _| weight) - 1.0).abs() < 1e-15);
         assert!((sum(&|weight, mean| weight * mean) - 1.0).abs() < 1e-15);

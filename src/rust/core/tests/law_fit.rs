@@ -81,7 +81,7 @@ fn the_law_lambda_and_sigma_are_the_best_by_brute_force() {
             (-1e-6..1e-3).contains(&gain),
             "{family:?}: {gain} over {best:?}, {:?} {:?}",
             fit.params,
-            fit.law.parts()
+            fit.law.components()
         );
     }
 }
@@ -91,7 +91,7 @@ fn a_law_that_was_simulated_is_recovered() {
     for seed in 0..5 {
         let values = residuals(seed, 40_000, &[(0.7, 0.0), (0.3, 2.0)], 0.3);
         let fit = estimate_noise(&values, 200, &climb(RemainderPriorFamily::PointExponential, &[], 1e-8));
-        assert!((fit.law.atom() - 0.7).abs() < 0.02, "{:?}", fit.law.parts());
+        assert!((fit.law.atom() - 0.7).abs() < 0.02, "{:?}", fit.law.components());
         assert!((fit.params.lambda * 0.6).ln().abs() < 0.03, "{:?}", fit.params);
         assert!((fit.params.sigma / 0.3).ln().abs() < 0.03, "{:?}", fit.params);
     }
@@ -100,9 +100,10 @@ fn a_law_that_was_simulated_is_recovered() {
     let values = residuals(9, 90_000, &truth, 0.1);
     let means = ComponentMeans::new(&[0.0, 0.5, 1.0, 3.0]).expect("means");
     let fit = estimate_noise(&values, 300, &climb(RemainderPriorFamily::Mixture(means), &[], 1e-9));
-    let weight =
-        |mean: f64| fit.law.parts().iter().filter(|part| (part.1 - mean).abs() < 1e-9).map(|part| part.0).sum::<f64>();
-    assert!((weight(0.5) - 0.8).abs() < 0.05 && (weight(3.0) - 0.2).abs() < 0.05, "{:?}", fit.law.parts());
+    let weight = |mean: f64| {
+        fit.law.components().iter().filter(|part| (part.1 - mean).abs() < 1e-9).map(|part| part.0).sum::<f64>()
+    };
+    assert!((weight(0.5) - 0.8).abs() < 0.05 && (weight(3.0) - 0.2).abs() < 0.05, "{:?}", fit.law.components());
     assert!(fit.params.lambda.ln().abs() < 0.02, "{:?}", fit.params);
 }
 
@@ -113,7 +114,7 @@ fn an_exponential_is_no_more_likely_under_a_point_exponential() {
         .map(|family| estimate_noise(&values, 100, &climb(family, &[], 1e-8)));
     // One more parameter, at its bound.
     assert!((free.log_likelihood - one.log_likelihood).abs() < 4.0, "{} {}", free.log_likelihood, one.log_likelihood);
-    assert!(free.law.atom() < 0.03, "{:?}", free.law.parts());
+    assert!(free.law.atom() < 0.03, "{:?}", free.law.components());
 }
 
 fn fit(index: usize, law: RemainderPriorFamily, ratio_floors: &[f64]) -> FactorFit {
@@ -139,8 +140,8 @@ fn no_climb_steps_down_under_laws_that_are_not_log_concave() {
             let Factor { d, u, .. } = &found.factor;
             assert!(d.is_finite() && u.iter().all(|loading| loading.is_finite() && *loading >= 0.0), "{at}");
             let bounds = found.bounds.expect("free noise has bounds");
-            assert!(found.params.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
-            assert!(found.params.lambda * found.params.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
+            assert!(found.params.sigma >= bounds.min_sigma * (1.0 - 1e-12), "{at}: σ");
+            assert!(found.params.lambda * found.params.sigma <= bounds.max_ratio * (1.0 + 1e-12), "{at}: λ");
             unsettled += u32::from(!matches!(found.status, Status::Converged | Status::Null));
             // The ladder asks for shape and not for likelihood, so that is compared without one.
             let [free, one] =

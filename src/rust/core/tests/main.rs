@@ -3,7 +3,6 @@
 
 mod bayes;
 mod cancel;
-mod certify;
 mod climb;
 mod common;
 mod deflate;
@@ -21,4 +20,5 @@ mod remote;
 mod sparse;
 mod start;
 mod storage;
+mod underapprox;
 mod worked_prior;

@@ -88,7 +88,7 @@ pub(crate) fn climb(
         }
         (theta, here) = (next, there);
         if accepted(&theta, here.value).is_break() {
-            return (theta, here.sums, Status::Refused);
+            return (theta, here.sums, Status::Rejected);
         }
         if on_progress(Progress::new(iteration).at(here.value, here.sums.count)).is_break() {
             return (theta, here.sums, Status::Interrupted);

@@ -2,4 +2,3 @@
 
 pub(crate) mod lbfgs;
 pub(crate) mod mixture_weights;
-pub(crate) mod scalar;

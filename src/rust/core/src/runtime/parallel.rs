@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{panicking, Builder};
 use std::time::Duration;
 
-/// Asked by long work now and then: whether to come to an early end.
-pub type Stop<'a> = dyn FnMut() -> bool + 'a;
+/// Callback that a long job polls between steps. Returns true if the job should end early with what it has.
+pub type StopCheck<'a> = dyn FnMut() -> bool + 'a;
 
 /// How long the calling thread waits for the others before it asks again whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -37,7 +37,7 @@ impl Threads {
 
     /// `work(0), …, work(jobs − 1)`, in that order. It may be given up between jobs (see [`cancel`]).
     pub(crate) fn map<T: Send>(self, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-        let unless_given_up = |job: usize, stop: &mut Stop| (!stop()).then(|| work(job));
+        let unless_given_up = |job: usize, stop: &mut StopCheck| (!stop()).then(|| work(job));
         let results = self.map_with_stop(jobs, unless_given_up, &mut cancel::is_requested);
         results.into_iter().collect::<Option<_>>().unwrap_or_else(|| cancel::cancel())
     }
@@ -49,11 +49,11 @@ impl Threads {
     pub(crate) fn map_with_stop<T: Send>(
         self,
         jobs: usize,
-        work: impl Fn(usize, &mut Stop) -> T + Sync,
-        ask: &mut Stop,
+        work: impl Fn(usize, &mut StopCheck) -> T + Sync,
+        ask: &mut StopCheck,
     ) -> Vec<T> {
         let slots: Vec<Mutex<Option<T>>> = (0..jobs).map(|_| Mutex::new(None)).collect();
-        let fill = |job: usize, stop: &mut Stop| {
+        let fill = |job: usize, stop: &mut StopCheck| {
             let found = work(job, stop);
             *slots[job].lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         };
@@ -62,7 +62,7 @@ impl Threads {
     }
 
     /// Does every job once. All that is about threads is here, compiled once for all kinds of work.
-    fn each(self, jobs: usize, work: &(dyn Fn(usize, &mut Stop) + Sync), ask: &mut Stop) {
+    fn each(self, jobs: usize, work: &(dyn Fn(usize, &mut StopCheck) + Sync), ask: &mut StopCheck) {
         let stopped = AtomicBool::new(false);
         let mut asking = || {
             let stop = stopped.load(Ordering::Relaxed) || ask();
@@ -74,7 +74,7 @@ impl Threads {
             return (0..jobs).for_each(|job| work(job, &mut asking));
         }
         let next = AtomicUsize::new(0);
-        let take_jobs = |stop: &mut Stop| loop {
+        let take_jobs = |stop: &mut StopCheck| loop {
             let job = next.fetch_add(1, Ordering::Relaxed);
             if job >= jobs {
                 return;
@@ -146,7 +146,7 @@ mod tests {
     fn all_jobs_hear_that_the_calling_thread_unwinds() {
         let caller = std::thread::current().id();
         let found = catch_cancellation(|| {
-            let work = |_, stop: &mut super::Stop| {
+            let work = |_, stop: &mut super::StopCheck| {
                 if std::thread::current().id() == caller {
                     cancel();
                 }

@@ -33,7 +33,7 @@ pub(crate) fn laws() -> Vec<RemainderPrior> {
 
 /// The law as a prior of `b`.
 pub(crate) fn prior(law: &RemainderPrior, params: ResidualParams) -> Box<dyn Prior> {
-    let (weights, means): (Vec<f64>, Vec<f64>) = law.parts().into_iter().unzip();
+    let (weights, means): (Vec<f64>, Vec<f64>) = law.components().into_iter().unzip();
     let scales = means.iter().map(|mean| mean / params.lambda).collect();
     let family = Mixture::new(Shape::Exponential, Some(scales), Some(weights)).expect("scales and weights");
     family.estimate(&Observations::new(&[1.0], &[1.0]).expect("one observation"))

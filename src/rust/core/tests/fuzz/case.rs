@@ -70,7 +70,7 @@ impl Case {
 
     fn underapproximate(&self, problem: &Problem) -> Result<(), String> {
         let threads = Threads::new(self.settings.threads);
-        let settings = underapprox::Settings::new(self.settings.factors);
+        let settings = underapprox::UnderapproxOptions::new(self.settings.factors);
         let found = underapprox::underapproximate(problem, &settings, threads, &mut patient()).map_err(told)?;
         let factors: Vec<Factor> = found.iter().map(|certified| certified.factor.clone()).collect();
         factors.iter().try_for_each(factor_is_legal)?;
