@@ -137,13 +137,13 @@ gg_matrices <- function(panels) {
 #' @rdname gg
 #' @noRd
 gg_residuals <- function(fit, A, call = caller_env()) {
-  found <- residual_histogram(fit, A, call = call)
-  bars <- found$bars
+  histogram <- residual_histogram(fit, A, call = call)
+  bars <- histogram$bars
   table <- data.frame(x = bars$mids, y = bars$density, width = diff(bars$breaks))
   ggplot2::ggplot(table, ggplot2::aes(x = .data$x, y = .data$y)) +
     ggplot2::geom_col(width = table$width, fill = "grey85", colour = "grey60") +
-    ggplot2::geom_line(data = found$density, colour = accent, linewidth = 0.9) +
-    ggplot2::coord_cartesian(ylim = c(0, found$top)) +
+    ggplot2::geom_line(data = histogram$density, colour = accent, linewidth = 0.9) +
+    ggplot2::coord_cartesian(ylim = c(0, histogram$top)) +
     ggplot2::labs(
       x = "residual A - fitted", y = "density", title = noise_text(fit),
       subtitle = "bars: residuals; line: EMG density of the model"

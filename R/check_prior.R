@@ -92,21 +92,21 @@ example_observations <- function() {
 #' @noRd
 run_checks <- function(prior, data, tolerance, call = caller_env()) {
   solve <- function(x, s, prior) solve_normal_means(x, s, prior, call = call)
-  found <- try_check("estimated", solve(data$x, data$s, prior))
-  if (is.data.frame(found)) {
-    return(new_prior_check(found, tolerance))
+  solution <- try_check("estimated", solve(data$x, data$s, prior))
+  if (is.data.frame(solution)) {
+    return(new_prior_check(solution, tolerance))
   }
-  known <- found$prior
+  known <- solution$prior
   posterior <- function(x, s) solve(x, s, known)$posterior
   density <- prior_density(known)
   new_prior_check(rbind(
     try_check("range", check_range(posterior, data)),
-    try_check("moments", check_moments(known, found)),
+    try_check("moments", check_moments(known, solution)),
     try_check("mean", check_mean(posterior, data)),
     try_check("variance", check_variance(posterior, data)),
     if (!is.null(density)) try_check("quadrature", check_quadrature(posterior, data, density)),
-    try_check("estimate", check_estimate(prior, found, solve), root = TRUE),
-    if (is_free(prior)) try_check("units", check_units(prior, found, solve), root = TRUE)
+    try_check("estimate", check_estimate(prior, solution, solve), root = TRUE),
+    if (is_free(prior)) try_check("units", check_units(prior, solution, solve), root = TRUE)
   ), tolerance)
 }
 

@@ -112,10 +112,10 @@ remg <- function(n, lambda = 1, sigma = 1) {
   lambda <- rep_len(check_numeric_vector(lambda), n)
   sigma <- rep_len(check_numeric_vector(sigma), n)
   draws <- stats::rexp(n) / lambda + sigma * stats::rnorm(n)
-  legal <- is_emg(lambda, sigma)
-  if (!all(legal)) {
+  valid <- is_emg(lambda, sigma)
+  if (!all(valid)) {
     missing_value <- lambda + sigma
-    draws[!legal] <- ifelse(is.na(missing_value), missing_value, NaN)[!legal]
+    draws[!valid] <- ifelse(is.na(missing_value), missing_value, NaN)[!valid]
     warn_nan()
   }
   draws
@@ -142,12 +142,12 @@ emg_values <- function(x, lambda, sigma, compute, in_range = function(x) TRUE,
   # NA + 1 is NA and NaN + 1 is NaN; infinite parts of opposite sign must not make a NaN
   result <- ifelse(is.na(values), values, lambda + sigma)
   known <- !is.na(result)
-  legal <- known & is_emg(lambda, sigma) & in_range(values)
-  if (any(known & !legal)) {
-    result[known & !legal] <- NaN
+  valid <- known & is_emg(lambda, sigma) & in_range(values)
+  if (any(known & !valid)) {
+    result[known & !valid] <- NaN
     warn_nan(if (arg == "p") " {.arg p} must be a probability.", call = call)
   }
-  result[legal] <- compute(values[legal], lambda[legal], sigma[legal])
+  result[valid] <- compute(values[valid], lambda[valid], sigma[valid])
   if (size == length(x)) {
     attributes(result) <- attributes(x)
   }

@@ -228,9 +228,9 @@ evaluate_fit <- function(core_function, fit, A, call = caller_env()) {
     noise_scales = fitted_noise_scales(fit), rms = fit$sigma
   )
   blocks <- local_blocks(A, fit$control, options, call = call)
-  found <- core_value(core_function(blocks$core, options), call = call)
+  value <- core_value(core_function(blocks$core, options), call = call)
   signal_failure(blocks$failure, call = call)
-  found
+  value
 }
 
 #' Compute the certificate of a fit

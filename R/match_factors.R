@@ -47,16 +47,16 @@
 #' @export
 match_factors <- function(fit, truth, side = "u") {
   side <- check_choice(side, c("u", "v"))
-  found <- loadings_of(fit, side)
+  loadings <- loadings_of(fit, side)
   truth <- loadings_of(truth, side)
-  if (nrow(truth) != nrow(found)) {
-    expected <- sprintf("a matrix with %d rows, as many as fit has loadings", nrow(found))
+  if (nrow(truth) != nrow(loadings)) {
+    expected <- sprintf("a matrix with %d rows, as many as fit has loadings", nrow(loadings))
     abort_input("truth", expected, describe(truth))
   }
   if (ncol(truth) == 0) {
     abort_input("truth", "a matrix with at least one column", describe(truth))
   }
-  cosine <- crossprod(unit_columns(truth), unit_columns(found))
+  cosine <- crossprod(unit_columns(truth), unit_columns(loadings))
   partner <- best_partners(cosine)
   matched <- cosine[cbind(seq_along(partner), partner)]
   matched[is.na(partner)] <- 0
@@ -68,7 +68,7 @@ match_factors <- function(fit, truth, side = "u") {
   )
   structure(
     pairs,
-    extra = setdiff(seq_len(ncol(found)), partner),
+    extra = setdiff(seq_len(ncol(loadings)), partner),
     mean_cosine = mean(pairs$cosine),
     class = c("nmu_match", "data.frame")
   )

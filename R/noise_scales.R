@@ -10,8 +10,8 @@ core_noise_scales <- function(noise, A, symmetric, call = caller_env()) {
   if (is.null(se)) {
     return(noise$by %||% "constant")
   }
-  legal <- if (is.matrix(se)) identical(dim(se), dim(A)) else length(se) == nrow(A)
-  if (!legal) {
+  valid <- if (is.matrix(se)) identical(dim(se), dim(A)) else length(se) == nrow(A)
+  if (!valid) {
     expected <- sprintf("with an se of %d numbers, or a %d x %d matrix", nrow(A), nrow(A), ncol(A))
     abort_input("noise", expected, describe(se), call = call)
   }

@@ -57,8 +57,8 @@ normal_means <- function(x, s, prior) {
 solve_normal_means <- function(x, s, prior, call = caller_env()) {
   record <- new.env(parent = emptyenv())
   options <- core_options(prior = core_priors(list(prior), record), unit = 1)
-  found <- core_normal_means(as.double(x), as.double(s), options)
-  new_normal_means(prior_value(found, record, call = call), prior, record$g, x, s)
+  result <- core_normal_means(as.double(x), as.double(s), options)
+  new_normal_means(prior_value(result, record, call = call), prior, record$g, x, s)
 }
 
 #' Check the observations of a normal-means problem
@@ -89,21 +89,21 @@ check_observations <- function(x, s, call = caller_env()) {
 
 #' Create the result of a normal-means problem
 #'
-#' @param found Result of the core.
+#' @param result Result of the core.
 #' @param prior The prior as given.
 #' @param g Hyperparameters that a prior written in R estimated.
 #' @param x,s The observations.
 #' @return An object of class `nmu_normal_means`.
 #' @noRd
-new_normal_means <- function(found, prior, g, x, s) {
+new_normal_means <- function(result, prior, g, x, s) {
   if (prior$family == "custom") {
     prior$g <- g
   } else {
-    prior[names(found$hyperparameters)] <- found$hyperparameters
+    prior[names(result$hyperparameters)] <- result$hyperparameters
   }
   posterior <- data.frame(
-    mean = found$mean, sd = sqrt(found$var), second_moment = found$second_moment,
-    lfsr = found$lfsr, log_marginal = found$log_marginal, row.names = unique_names(x)
+    mean = result$mean, sd = sqrt(result$var), second_moment = result$second_moment,
+    lfsr = result$lfsr, log_marginal = result$log_marginal, row.names = unique_names(x)
   )
   structure(
     list(prior = prior, posterior = posterior, loglik = sum(posterior$log_marginal), x = x, s = s),

@@ -190,12 +190,12 @@ mixed_draws <- function(x, sigma, fit, draws, call = caller_env()) {
   shares <- exp(terms - do.call(pmax, as.data.frame(terms)))
   upper <- t(apply(shares / rowSums(shares), 1, cumsum))
   place <- matrix(stats::runif(length(x) * draws), length(x))
-  part <- matrix(1L, length(x), draws)
+  component <- matrix(1L, length(x), draws)
   for (k in seq_len(nrow(b_prior) - 1)) {
-    part <- part + (place > upper[, k])
+    component <- component + (place > upper[, k])
   }
   seed <- floor(stats::runif(2) * 2^32)
-  mean <- b_prior$mean[part]
+  mean <- b_prior$mean[component]
   z <- ifelse(mean > 0, x / sigma - sigma / mean, 0)
   values <- sigma * core_value(core_truncnorm_draws(z, 1L, seed[1], seed[2]), call = call)
   matrix(ifelse(mean > 0, values, 0), length(x))

@@ -6,7 +6,7 @@
 #' @param data A list of `x` and `s`, from which the prior was estimated.
 #' @param prior The prior as given.
 #' @param known The estimated prior.
-#' @param found Value of `solve_normal_means()`.
+#' @param solution Value of `solve_normal_means()`.
 #' @param solve Function of `x`, `s` and a prior that solves a normal-means problem.
 #' @param density Value of `prior_density()`.
 #' @return One number.
@@ -17,20 +17,20 @@ check_range <- function(posterior, data) {
   z <- c(-rev(far), 0, far)
   broken <- vapply(range(data$s), function(s) {
     answer <- posterior(s * z, rep(s, length(z)))
-    legal <- Reduce(`&`, lapply(answer, is.finite)) & answer$mean >= 0 & answer$sd >= 0 &
+    valid <- Reduce(`&`, lapply(answer, is.finite)) & answer$mean >= 0 & answer$sd >= 0 &
       answer$lfsr >= 0 & answer$lfsr <= 1
-    sum(!legal)
+    sum(!valid)
   }, 0)
   as.double(sum(broken))
 }
 
 #' @rdname prior_checks
 #' @noRd
-check_moments <- function(known, found) {
+check_moments <- function(known, solution) {
   answer <- if (known$family == "custom") {
-    known$posterior(as.double(found$x), found$s, known$g)
+    known$posterior(as.double(solution$x), solution$s, known$g)
   } else {
-    found$posterior
+    solution$posterior
   }
   # For a prior written in R, the moments that it returned; others are derived from these.
   sd <- answer[["sd"]]
@@ -40,8 +40,8 @@ check_moments <- function(known, found) {
     return(0)
   }
   both <- c(
-    relative_error(answer[["mean"]]^2 + var, second, found$s^2),
-    if (!is.null(sd)) relative_error(sd^2, var, found$s^2)
+    relative_error(answer[["mean"]]^2 + var, second, solution$s^2),
+    if (!is.null(sd)) relative_error(sd^2, var, solution$s^2)
   )
   max(both)
 }
@@ -113,27 +113,27 @@ check_quadrature <- function(posterior, data, density) {
 
 #' @rdname prior_checks
 #' @noRd
-check_estimate <- function(prior, found, solve) {
-  others <- perturbed_priors(prior, found$prior)
+check_estimate <- function(prior, solution, solve) {
+  others <- perturbed_priors(prior, solution$prior)
   if (length(others) == 0) {
     return(NULL)
   }
   gains <- vapply(others, function(other) {
     # the changed hyperparameter may be out of range
     tryCatch(
-      suppressWarnings(solve(found$x, found$s, other)$loglik) - found$loglik,
+      suppressWarnings(solve(solution$x, solution$s, other)$loglik) - solution$loglik,
       nmu_error = function(condition) -Inf
     )
   }, 0)
-  max(gains, 0) / length(found$x)
+  max(gains, 0) / length(solution$x)
 }
 
 #' @rdname prior_checks
 #' @noRd
-check_units <- function(prior, found, solve) {
+check_units <- function(prior, solution, solve) {
   errors <- vapply(c(2^-20, 1e3), function(unit) {
-    moved <- solve(unit * found$x, unit * found$s, prior)
-    shift <- moved$posterior$log_marginal - found$posterior$log_marginal
+    rescaled <- solve(unit * solution$x, unit * solution$s, prior)
+    shift <- rescaled$posterior$log_marginal - solution$posterior$log_marginal
     # a density of x is in units of 1/x; that of an improper prior need not be
     min(abs(mean(shift + log(unit))), abs(mean(shift)))
   }, 0)
@@ -184,7 +184,7 @@ perturbed_priors <- function(prior, known) {
 #' @noRd
 perturbed_lists <- function(values) {
   moves <- c(0.9, 0.99, 0.999, 1.001, 1.01, 1.1)
-  moved <- lapply(names(hyperparameters_of(values)), function(name) {
+  perturbed <- lapply(names(hyperparameters_of(values)), function(name) {
     lapply(seq_along(values[[name]]), function(index) {
       lapply(moves, function(move) {
         old <- values[[name]][index]
@@ -193,7 +193,7 @@ perturbed_lists <- function(values) {
       })
     })
   })
-  unlist(unlist(moved, recursive = FALSE), recursive = FALSE)
+  unlist(unlist(perturbed, recursive = FALSE), recursive = FALSE)
 }
 
 #' Largest relative error

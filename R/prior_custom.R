@@ -107,8 +107,8 @@ core_priors <- function(priors, record) {
         }
         list(g = record$g, numbers = hyperparameters_of(record$g))
       }),
-      posterior = guard(record, prior$name, function(x, s, found) {
-        posterior_columns(prior$posterior(x, s, found$g), length(x))
+      posterior = guard(record, prior$name, function(x, s, estimate) {
+        posterior_columns(prior$posterior(x, s, estimate$g), length(x))
       })
     )
   })

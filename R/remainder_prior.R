@@ -7,9 +7,9 @@
 check_prior_b <- function(prior_b, noise, call = caller_env()) {
   prior <- check_single_prior(prior_b, call = call)
   family <- prior$family
-  legal <- family %in% c("exponential", "point_exponential") ||
+  valid <- family %in% c("exponential", "point_exponential") ||
     (family == "mixture" && prior$shape == "exponential")
-  if (!legal) {
+  if (!valid) {
     expected <-
       "prior_exponential(), prior_point_exponential() or prior_mixture(\"exponential\")"
     abort_input("prior_b", expected, format(prior)[1], call = call)
@@ -157,8 +157,8 @@ residual_density <- function(x, fit) {
 #' @return Numbers.
 #' @noRd
 draw_remainder <- function(count, b_prior) {
-  part <- sample.int(nrow(b_prior), count, replace = TRUE, prob = b_prior$weight)
-  b_prior$mean[part] * stats::rexp(count)
+  component <- sample.int(nrow(b_prior), count, replace = TRUE, prob = b_prior$weight)
+  b_prior$mean[component] * stats::rexp(count)
 }
 
 #' Draw sums of remainder and noise
@@ -186,9 +186,9 @@ b_prior_text <- function(fit) {
     return(NULL)
   }
   shown <- b_prior[b_prior$weight >= 5e-4, ]
-  part <- function(weight, mean) {
+  component <- function(weight, mean) {
     sprintf(if (mean == "0") "%s at %s" else "%s of mean %s", weight, mean)
   }
-  parts <- mapply(part, signif_text(signif(shown$weight, 3)), signif_text(shown$mean))
+  parts <- mapply(component, signif_text(signif(shown$weight, 3)), signif_text(shown$mean))
   paste("b:", paste(parts, collapse = ", "))
 }

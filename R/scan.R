@@ -15,8 +15,8 @@ scan_matrix <- function(A, symmetric = NULL, call = caller_env()) {
   tryCatch(
     {
       scan <- scan_columns(A, call = call)
-      said <- nrow(A) == ncol(A) && isTRUE(symmetric)
-      scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else said
+      assumed <- nrow(A) == ncol(A) && isTRUE(symmetric)
+      scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else assumed
       scan
     },
     nmu_error = function(condition) stop(condition),

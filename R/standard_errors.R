@@ -58,8 +58,8 @@
 standard_errors <- function(fit, A = NULL) {
   check_fit(fit)
   factors <- fit_factors(fit)
-  found <- evaluate_fit(core_standard_errors, fit, fit_data(fit, A))
-  errors <- lapply(found, function(values) {
+  core_errors <- evaluate_fit(core_standard_errors, fit, fit_data(fit, A))
+  errors <- lapply(core_errors, function(values) {
     replace(values, is.nan(values), NA)
   })
   dimnames(errors$u) <- dimnames(factors$u)

@@ -1,10 +1,10 @@
-# Matrices in an HDF5 file, of which a block of a few columns is read at a time: fits are those of
-# the same matrix in memory, to the bit, whoever goes over the blocks.
+# Matrices in an HDF5 file, which are read by blocks of a few columns: fits are identical to those
+# of the same matrix in memory, with and without workers.
 
 skip_if_not_installed("HDF5Array")
 skip_if_not_installed("BiocParallel")
 
-# Blocks of so many entries for the rest of a test.
+# Sets the number of entries in a block until the test ends.
 local_block_length <- function(entries, frame = parent.frame()) {
   set <- function(bytes) {
     utils::capture.output(DelayedArray::setAutoBlockSize(bytes), type = "message")
@@ -21,12 +21,12 @@ on_disk <- function(A, columns = 16) {
   )
 }
 
-# The matrix, with a function applied to each block as it is read.
+# The matrix, with a function applied to each block that is read.
 as_read_by <- function(A, work) {
   DelayedArray:::stash_DelayedUnaryIsoOpStack(A, work)
 }
 
-# A function that counts its calls, in a file that workers share, and does something after so many.
+# A function that counts its calls, in a file that workers share, and calls `work` after `limit`.
 after_reads <- function(limit, work, file = tempfile()) {
   file.create(file)
   force(work)
@@ -88,15 +88,15 @@ test_that("a fit of a matrix on disk is that of the matrix", {
   )
 })
 
-test_that("it is so for every size of block, every shape of chunk and every type of entry", {
+test_that("fits are identical for every block size, chunk shape and type of entry", {
   skip_on_cran()
   fit <- function(A, ...) {
     quietly(A, noise = noise_fixed(2, 0.5), refine = FALSE, control = nmu_control(maxiter = 2), ...)
   }
   expect_same <- function(A, disk) expect_identical(numbers_of(fit(disk)), numbers_of(fit(A)))
   for (columns in c(1, 16, 60)) {
-    for (room in c(100, 1000, 60^2)) {
-      local_block_length(room)
+    for (entries in c(100, 1000, 60^2)) {
+      local_block_length(entries)
       expect_same(square, on_disk(square, columns))
     }
   }
@@ -112,7 +112,7 @@ test_that("it is so for every size of block, every shape of chunk and every type
   expect_same(t(general), t(on_disk(general)))
 })
 
-test_that("what is said of a matrix on disk is what is said of the matrix", {
+test_that("the scan of a matrix on disk is that of the matrix", {
   local_block_length(700)
   for (A in list(square, general, replace(square, c(1, 7, 8), c(NA, NaN, -Inf)), square - 3)) {
     found <- scan_matrix(on_disk(A))
@@ -125,7 +125,7 @@ test_that("what is said of a matrix on disk is what is said of the matrix", {
   expect_refused(quietly(on_disk(replace(square, 3, Inf))), "A")
 })
 
-test_that("methods work on a matrix on disk, or say what they can do", {
+test_that("methods work on a matrix on disk, or report an error", {
   local_block_length(3000)
   disk <- on_disk(square)
   fit <- quietly(square, K = 2, refine = FALSE, control = quick)
@@ -152,15 +152,15 @@ test_that("methods work on a matrix on disk, or say what they can do", {
   expect_same_numbers(found, expected)
 })
 
-test_that("a fit is the same whoever goes over the blocks", {
+test_that("a fit is the same for every backend", {
   skip_on_cran()
-  # of more than one tile
+  # more than one tile
   square <- random_matrix(300, symmetric = TRUE)
   local_block_length(300 * 100)
   disk <- on_disk(square)
   set.seed(32)
   seed <- .Random.seed
-  # sweeps for a factor and for the noise of rows; that for all factors is in standard errors, below
+  # sweeps for a factor and for the noise of rows; standard errors, below, sweep for all factors
   fit <- function(A, backend = NULL) {
     control <- nmu_control(maxiter = 1, BPPARAM = backend)
     numbers_of(quietly(A,
@@ -191,7 +191,7 @@ test_that("a fit is the same whoever goes over the blocks", {
   expect_identical(errors(disk, BiocParallel::SerialParam()), errors(square, NULL))
 })
 
-test_that("the jobs of a cluster's scheduler find the same", {
+test_that("jobs of a cluster's scheduler give the same fit", {
   skip_on_cran()
   skip_on_os("windows")
   skip_if_not_installed("batchtools")
@@ -209,7 +209,7 @@ test_that("the jobs of a cluster's scheduler find the same", {
   expect_same_numbers(found, em(square))
 })
 
-test_that("where entries cannot be read, the error has the factors so far, and a fit goes on", {
+test_that("if entries cannot be read, the error has the factors so far, which a fit can continue", {
   local_block_length(30 * 30)
   disk <- on_disk(general)
   fit <- function(A, ...) {
@@ -231,21 +231,21 @@ test_that("where entries cannot be read, the error has the factors so far, and a
     }
   }
   expect_identical(range(kept), c(0L, 2L))
-  # the session goes on, and nothing is left open
+  # nothing is left open
   expect_null(opened$blocks)
   for (use in list(standard_errors, residuals, posterior_b, logLik.nmu_em, summary)) {
     expect_error(use(expected, A = gone), class = "nmu_error_blocks")
   }
 })
 
-test_that("a worker that dies, or stops, is an error of the fit", {
+test_that("a worker that dies or stops is an error of the fit", {
   skip_on_os("windows")
   skip_on_cran()
   local_block_length(30 * 30)
   disk <- on_disk(general)
   die <- function() tools::pskill(Sys.getpid(), tools::SIGKILL)
-  # a death leaves connections that cannot be closed, which is nothing for this session
-  told <- callr::r(function(disk, die, after_reads, as_read_by) {
+  # a dead worker leaves connections that cannot be closed, so this is done in another session
+  classes <- callr::r(function(disk, die, after_reads, as_read_by) {
     work <- list(after_reads(12, die), after_reads(12, function() stop("no more")))
     control <- function() nmu::nmu_control(BPPARAM = BiocParallel::MulticoreParam(2))
     start <- list(u = rep(1, 30), v = rep(1, 90))
@@ -257,14 +257,14 @@ test_that("a worker that dies, or stops, is an error of the fit", {
       )
     })
   }, list(disk, die, after_reads, as_read_by))
-  for (classes in told) expect_true("nmu_error_blocks" %in% classes)
+  for (names in classes) expect_true("nmu_error_blocks" %in% names)
   # a process that was killed on another host
-  told <- callr::r(function(disk) {
+  classes <- callr::r(function(disk) {
     backend <- BiocParallel::bpstart(BiocParallel::SnowParam(2))
     workers <- unlist(BiocParallel::bplapply(1:2, function(i) Sys.getpid(), BPPARAM = backend))
     tools::pskill(workers[1], tools::SIGKILL)
     control <- nmu::nmu_control(BPPARAM = backend)
     tryCatch(nmu::nmu(disk, control = control), error = class)
   }, list(disk))
-  expect_true("nmu_error_blocks" %in% told)
+  expect_true("nmu_error_blocks" %in% classes)
 })

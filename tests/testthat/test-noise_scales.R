@@ -1,4 +1,4 @@
-# a factor, an exponential remainder, and noise of the standard deviations given
+# a factor, an exponential remainder, and noise with the given standard deviations
 heteroscedastic_matrix <- function(noise_sd, rows, columns) {
   u <- rexp(rows)
   v <- rexp(columns)
@@ -9,7 +9,7 @@ heteroscedastic_matrix <- function(noise_sd, rows, columns) {
   )
 }
 
-# log-likelihood of residuals with a standard deviation each
+# log-likelihood of residuals, each with its standard deviation
 heteroscedastic_loglik <- function(x, lambda, sigma) {
   log_mass <- pnorm(x / sigma - lambda * sigma, log.p = TRUE)
   sum(log(lambda) + (lambda * sigma)^2 / 2 - lambda * x + log_mass)
@@ -24,7 +24,7 @@ test_that("noise that differs by row or column is estimated", {
   A[5, 7] <- NA
   even <- nmu(A)
   fit <- nmu(A, noise = noise_mle(by = "row"))
-  # but for a Heywood case: a row that the loadings of the columns are fitted to
+  # except in a Heywood case: a row that is fitted exactly by the loadings of the columns
   expect_lte(sum(abs(log(fit$noise_sd / noise_sd)) > 0.2), 2)
   expect_named(fit$noise_sd, rownames(A))
   expect_gt(fit$loglik, even$loglik + 100)
@@ -34,15 +34,15 @@ test_that("noise that differs by row or column is estimated", {
   expect_close(fit$loglik, heteroscedastic_loglik(x[seen], fit$lambda, sigma[seen]), 1e-9)
   expect_rising(fit$trace, fit$loglik)
   expect_rising(fit$refit$trace, fit$loglik)
-  # the columns of the transpose are the rows
+  # columns of the transpose
   turned <- nmu(t(A), noise = noise_mle(by = "column"))
   expect_close(turned$noise_sd, fit$noise_sd, 1e-3)
   expect_close(turned$loglik, fit$loglik, 1e-6)
-  # neither the scale nor the number of threads matters
+  # scale and number of threads have no effect
   scaled <- nmu(1024 * A, noise = noise_mle(by = "row"), control = nmu_control(threads = 2))
   expect_identical(scaled$u, fit$u)
   expect_close(scaled$noise_sd, 1024 * fit$noise_sd, 1e-12)
-  # no row's standard deviation could be better
+  # no other standard deviation of a row has a higher log-likelihood
   for (i in c(1, 30)) {
     for (change in c(0.97, 1.03)) {
       other <- sigma
@@ -52,7 +52,7 @@ test_that("noise that differs by row or column is estimated", {
   }
 })
 
-test_that("known standard errors help where they differ", {
+test_that("known standard errors improve the fit if they differ", {
   set.seed(2)
   noise_sd <- rep(c(0.3, 3), 20)
   A <- heteroscedastic_matrix(noise_sd, 40, 100)
@@ -64,13 +64,13 @@ test_that("known standard errors help where they differ", {
   expect_close(known$sigma / sqrt(mean(noise_sd^2)), 1, 0.1)
   sigma <- known$sigma * matrix(noise_sd / sqrt(mean(noise_sd^2)), 40, 100)
   expect_close(known$loglik, heteroscedastic_loglik(residuals(known), known$lambda, sigma), 1e-9)
-  # the same as a matrix
+  # the same, as a matrix
   full <- nmu(A, noise = noise_mle(se = matrix(noise_sd, 40, 100)))
   expect_close(full$u, known$u, 1e-8)
   expect_close(full$loglik, known$loglik, 1e-9)
 })
 
-test_that("noise that does not differ is what it was", {
+test_that("equal standard errors give the fit with constant noise", {
   set.seed(3)
   A <- random_matrix(20, 15)
   fit <- nmu(A, K = 2)
@@ -108,7 +108,7 @@ test_that("the noise of a symmetric matrix stays symmetric", {
   expect_refused(nmu(A, noise = noise_mle(se = refused)), "noise")
 })
 
-test_that("what is done with a fit follows its noise", {
+test_that("methods use the noise of the fit", {
   set.seed(5)
   noise_sd <- 0.2 * 5^seq(0, 1, length.out = 15)
   A <- heteroscedastic_matrix(noise_sd, 15, 40)
@@ -145,7 +145,7 @@ test_that("what is done with a fit follows its noise", {
   expect_rising(both$trace, both$loglik)
 })
 
-test_that("the posterior of b and what simulates know the noise of every entry", {
+test_that("the posterior of b and simulations use the noise of every entry", {
   set.seed(6)
   A <- random_matrix(8, 6)
   S <- random_matrix(8, symmetric = TRUE)
@@ -153,7 +153,7 @@ test_that("the posterior of b and what simulates know the noise of every entry",
   entries <- matrix(runif(48, 0.5, 2), 8)
   even <- function(x) x / sqrt(mean(x^2))
   fit <- function(A, ...) suppressMessages(nmu(A, noise = noise_mle(...)))
-  # how the standard deviation of each entry follows from what a fit says
+  # the standard deviation of each entry, from the elements of a fit
   cases <- list(
     list(fit = fit(A, by = "column"), sigma = function(f) rep(f$noise_sd, each = 8)),
     list(fit = fit(A, by = "row"), sigma = function(f) rep(f$noise_sd, 6)),
@@ -170,7 +170,7 @@ test_that("the posterior of b and what simulates know the noise of every entry",
     drawn <- simulate(case$fit, 400, seed = 1)
     spread <- apply(vapply(drawn, as.vector, x), 1, var)
     expected <- 1 / case$fit$lambda^2 + sigma^2
-    # each half of a symmetric matrix is a copy of the other
+    # a symmetric matrix has each draw twice
     expect_lt(abs(mean(spread / expected) - 1), 0.05)
     expect_gt(cor(spread, expected), if (max(expected) > 1.2 * min(expected)) 0.3 else -1)
   }

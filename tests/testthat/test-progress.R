@@ -1,7 +1,7 @@
 quiet <- nmu_control(verbose = FALSE)
 loud <- nmu_control(verbose = TRUE)
 
-# Classes of the messages that code raises, in their order
+# Classes of the messages of code, in their order.
 messages_of <- function(code) {
   found <- character(0)
   withCallingHandlers(code, message = function(condition) {
@@ -11,7 +11,7 @@ messages_of <- function(code) {
   found
 }
 
-test_that("what was chosen is said once, each by its own class, and only if asked", {
+test_that("choices from the data are reported once, with a class for each, only if verbose", {
   set.seed(1)
   A <- sim_blocks(n = 4)
   A[1, 5] <- A[5, 1] <- -0.1
@@ -22,7 +22,7 @@ test_that("what was chosen is said once, each by its own class, and only if aske
     paste0("nmu_message_", c("symmetric", "missing", "negative", "K"))
   )
   expect_identical(messages_of(nmu(rough, K = NULL, control = quiet)), character(0))
-  # what the user has said is not said again
+  # the user's choices are not reported
   expect_identical(
     messages_of(nmu(abs(A), K = 1, symmetric = TRUE, control = loud)), character(0)
   )
@@ -32,7 +32,7 @@ test_that("what was chosen is said once, each by its own class, and only if aske
   )
   expect_identical(messages_of(nmu(diag(3), control = quiet)), "nmu_message_bound")
   expect_silent(suppressMessages(nmu(rough, control = loud), classes = "nmu_message"))
-  expect_snapshot(nmu(rough, K = NULL, control = loud)$K)
+  expect_snapshot(nmu(rough, K = NULL, control = loud)$K, cnd_class = TRUE)
 })
 
 test_that("verbose follows the session and the option", {

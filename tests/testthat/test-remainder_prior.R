@@ -47,7 +47,7 @@ test_that("the log-likelihood under another prior of b is that of the equations"
   expect_close(fit$loglik, sum(log(reference_density(pairs, fit$b_prior_fitted, fit$sigma))), 1e-9)
 })
 
-test_that("one exponential, however it is said, is the same fit", {
+test_that("every form of a single exponential gives the same fit", {
   set.seed(2)
   A <- random_matrix(20, 15)
   fit <- nmu(A, K = 2)
@@ -79,7 +79,7 @@ test_that("a remainder that is often zero is found, and so is the factor", {
   )
 })
 
-test_that("results under another prior of b depend on neither scale nor threads", {
+test_that("results with another prior of b do not depend on scale or threads", {
   set.seed(4)
   A <- sparse_remainder(30, 25)
   fit <- nmu(A, prior_b = "point_exponential")
@@ -120,13 +120,13 @@ test_that("the posterior of b under a mixture is that of quadrature, and its dra
   drawn <- apply(posterior$draws, 1:2, mean)
   expect_lt(max(abs(drawn - posterior$mean) / posterior$sd) / sqrt(1 / 4000), 5)
   expect_true(all(posterior$draws >= 0))
-  # not observed: the prior
+  # an entry that was not observed has the prior
   expect_close(posterior$mean[2, 3], 1 / fit$lambda, 1e-12)
   prior_var <- 2 * sum(fit$b_prior_fitted$weight * fit$b_prior_fitted$mean^2) - 1 / fit$lambda^2
   expect_close(posterior$sd[2, 3], sqrt(prior_var), 1e-12)
 })
 
-test_that("what is done with a fit follows its prior of b", {
+test_that("methods use the prior of b", {
   set.seed(6)
   A <- sparse_remainder(30, 20)
   fit <- nmu(A, prior_b = "point_exponential")
@@ -192,12 +192,12 @@ test_that("the prior of b is checked", {
   expect_refused(nmu(A, noise = "notebook", prior_b = "point_exponential"), "prior_b")
 })
 
-test_that("lambda and sigma of an underapproximation are those of what it leaves", {
+test_that("lambda and sigma of an underapproximation are those of its residual", {
   set.seed(7)
   A <- random_matrix(20, 15)
   fit <- nmu(A, K = 2, underapprox = TRUE)
   expect_close(fit$loglik, reference_loglik(residuals(fit), fit$lambda, fit$sigma), 1e-9)
-  # at 5 % to either side the residual is less likely
+  # a change of 5 % decreases the log-likelihood
   for (change in list(c(1.05, 1), c(0.95, 1), c(1, 1.05))) {
     other <- reference_loglik(residuals(fit), fit$lambda * change[1], fit$sigma * change[2])
     expect_lt(other, fit$loglik)

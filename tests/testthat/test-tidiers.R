@@ -55,7 +55,7 @@ test_that("update fits again with arguments changed", {
   expect_identical(update(fits$em, sigma = 1)$u, nmu_em(blocks, 1, 1)$u)
 })
 
-test_that("tidy and glance say what summary and logLik say", {
+test_that("tidy and glance agree with summary and logLik", {
   skip_if_not_installed("generics")
   for (fit in fits) {
     factors <- generics::tidy(fit)
@@ -72,7 +72,7 @@ test_that("tidy and glance say what summary and logLik say", {
   expect_refused(generics::tidy(fits$nmu, matrix = "w"), "matrix")
 })
 
-test_that("augment tells of every entry", {
+test_that("augment has a row for every entry", {
   skip_if_not_installed("generics")
   for (fit in fits) {
     cells <- generics::augment(fit)
@@ -106,7 +106,7 @@ test_that("summaries fit a narrow console", {
   }
 })
 
-test_that("errors name the function that was called, and the argument that was wrong", {
+test_that("errors name the called function and the invalid argument", {
   skip_if_not_installed("generics")
   fit <- nmu(USArrests, K = 1, control = nmu_control(keep_data = FALSE))
   em <- nmu_em(as.matrix(USArrests), 0.01, 10, 5, control = nmu_control(keep_data = FALSE))
