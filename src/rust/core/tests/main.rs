@@ -1,16 +1,16 @@
 //! All tests of the core in one program: it is linked once.
 #![allow(clippy::expect_used)]
 
-mod bayes;
 mod cancel;
 mod certify;
-mod climb;
 mod common;
-mod deflate;
+mod deflation;
 mod emg;
 mod fuzz;
 mod law;
 mod law_fit;
+mod layers;
+mod mle;
 mod normal;
 mod pass;
 mod posterior;
@@ -21,4 +21,5 @@ mod remote;
 mod sparse;
 mod start;
 mod storage;
+mod variational;
 mod worked_prior;
