@@ -1,15 +1,15 @@
 //! All tests of the core in one program: it is linked once.
 #![allow(clippy::expect_used)]
 
-mod bayes;
 mod cancel;
-mod climb;
 mod common;
-mod deflate;
+mod deflation;
 mod emg;
 mod fuzz;
 mod law;
 mod law_fit;
+mod layers;
+mod mle;
 mod normal;
 mod pass;
 mod posterior;
@@ -21,4 +21,5 @@ mod sparse;
 mod start;
 mod storage;
 mod underapprox;
+mod variational;
 mod worked_prior;
