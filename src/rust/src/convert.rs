@@ -35,7 +35,7 @@ pub(crate) fn guarded_fit<T: Into<Robj>>(work: impl FnOnce() -> Result<T, String
 
 /// Asks for the memory of a fit before it starts.
 pub(crate) fn ask_for(view: &ResidualView, factors: usize) -> Result<(), String> {
-    memory::ask_for(view, factors).map_err(|error| error.to_string())
+    memory::check_available(view, factors).map_err(|error| error.to_string())
 }
 
 fn defects<T: Into<Robj>>(work: impl FnOnce() -> Option<Result<T, String>>) -> Result<Robj, String> {

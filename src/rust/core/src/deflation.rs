@@ -194,7 +194,7 @@ impl Search<'_> {
     fn next(&mut self, start: Option<InitialLoadings>, on_progress: &mut ProgressCallback) -> Next {
         let index = self.fits.len();
         let subtracted: Vec<Factor> = self.factors(index).cloned().collect();
-        let mut tell = |progress: Progress| on_progress(progress.of(Stage::Factor, index));
+        let mut tell = |progress: Progress| on_progress(progress.in_stage(Stage::Factor, index));
         let fit = self.method.fit(&self.problem.view(&subtracted), start, self.threads, &mut tell);
         if self.problem.storage.is_lost() {
             return Next::Ended;
@@ -227,7 +227,7 @@ impl Search<'_> {
         };
         let parts: Vec<FreeFactor> = self.factors(count).enumerate().map(part).collect();
         let view = self.problem.view(&[]);
-        let mut tell = |progress: Progress| on_progress(progress.of(Stage::Refit, count.saturating_sub(1)));
+        let mut tell = |progress: Progress| on_progress(progress.in_stage(Stage::Refit, count.saturating_sub(1)));
         let refit = self.refine.then(|| self.method.refit(&view, &parts, params, self.threads, &mut tell)).flatten();
         refit.filter(|_| !self.problem.storage.is_lost())
     }

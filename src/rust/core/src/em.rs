@@ -84,7 +84,8 @@ pub fn iterate(
             trace.push(Trace { elbo: f64::NAN, log_likelihood, params, stage: round });
             let accepted = if settings.tolerance > 0.0 { settings.tolerance } else { SETTLED };
             status = if moved <= accepted { Status::Converged } else { Status::Maxiter };
-            let progress = Progress::new(trace.len()).at(log_likelihood, sums.map_or(0.0, |sums| sums.count));
+            let progress =
+                Progress::new(trace.len()).with_log_likelihood(log_likelihood, sums.map_or(0.0, |sums| sums.count));
             if on_progress(progress).is_break() {
                 status = Status::Interrupted;
                 break 'rounds;

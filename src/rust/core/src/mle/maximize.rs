@@ -4,10 +4,10 @@
 
 use crate::factor::{Factor, FreeFactor};
 use crate::noise::ResidualParams;
-use crate::optim::lbfgs::climb;
+use crate::optim::lbfgs::{self, Evaluation, Termination};
 use crate::pass::PassStats;
 use crate::remainder_prior::RemainderPrior;
-use crate::runtime::progress::ProgressCallback;
+use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::{Status, Trace};
 use crate::vector::{norm, Contiguous};
 use std::ops::ControlFlow;
@@ -62,19 +62,34 @@ pub fn maximize(hill: Objective, watch: &mut StepCallback, on_progress: &mut Pro
     let params = hill.settings.bounds.map_or(hill.params, |bounds| bounds.clamp(hill.params));
     let hill = Objective { params, ..hill };
     let mut trace = Vec::new();
-    let (theta, sums, status) = climb(
-        hill.start(),
-        &hill.limits(),
-        |theta| hill.evaluate(theta),
-        |theta| hill.size(theta),
-        |theta, log_likelihood| {
+    let on_step = |iteration: usize, theta: &[f64], evaluation: &Evaluation<PassStats>| {
+        let log_likelihood = evaluation.value;
+        if iteration > 0 {
             trace.push(Trace { log_likelihood, elbo: f64::NAN, params: hill.params_at(theta), stage: 1 });
-            watch(&hill.factors_at(theta))
-        },
-        on_progress,
-    );
+            if watch(&hill.factors_at(theta)).is_break() {
+                return ControlFlow::Break(Status::Refused);
+            }
+        }
+        let progress = Progress::new(iteration).with_log_likelihood(log_likelihood, evaluation.payload.count);
+        on_progress(progress).map_break(|()| Status::Interrupted)
+    };
+    let (constraints, stop) = hill.limits();
+    let evaluate = |theta: &[f64]| hill.evaluate(theta);
+    let maximum = lbfgs::maximize(hill.start(), &constraints, &stop, evaluate, |theta| hill.size(theta), on_step);
+    let (theta, sums, status) = (maximum.x, maximum.evaluation.payload, status(maximum.termination));
     let factors = hill.factors_at(&theta).into_iter().map(Factor::normalised).collect();
     Fit { factors, params: hill.params_at(&theta), law: *hill.view.law(), sums, trace, status }
+}
+
+/// Returns the status of a fit for the reason that its optimization terminated.
+fn status(termination: Termination<Status>) -> Status {
+    match termination {
+        Termination::Converged => Status::Converged,
+        Termination::Stalled => Status::Stalled,
+        Termination::MaxIterations => Status::Maxiter,
+        Termination::Cancelled => Status::Interrupted,
+        Termination::Stopped(status) => status,
+    }
 }
 
 impl Factor {

@@ -7,8 +7,9 @@
 use crate::factor::{Factor, Free, FreeFactor};
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_derivatives::NoiseDerivatives;
-use crate::optim::lbfgs::{BoxConstraints, Evaluation, Preconditioner};
+use crate::optim::lbfgs::{BoxConstraints, Evaluation, Preconditioner, StopRule};
 use crate::pass::gradient::loading_gradient;
+use crate::pass::PassStats;
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::vector::{column, dot, squares, Contiguous};
@@ -94,9 +95,9 @@ impl Objective<'_> {
         }
     }
 
-    /// The box that the coordinates stay in.
-    pub(crate) fn limits(&self) -> BoxConstraints {
-        let (mut lower, mut upper, mut reach) = (Vec::new(), Vec::new(), Vec::new());
+    /// The box that the coordinates stay in, and the stopping rule.
+    pub(crate) fn limits(&self) -> (BoxConstraints, StopRule) {
+        let (mut lower, mut upper, mut max_step) = (Vec::new(), Vec::new(), Vec::new());
         for FreeFactor { factor, free } in self.parts {
             let (count, largest) = match free {
                 Free::Loadings => (factor.u.nrows() + factor.v.as_ref().map_or(0, Col::nrows), self.settings.largest),
@@ -105,14 +106,14 @@ impl Objective<'_> {
             lower.resize(lower.len() + count, 0.0);
             upper.resize(upper.len() + count, largest);
         }
-        reach.resize(lower.len(), f64::INFINITY);
+        max_step.resize(lower.len(), f64::INFINITY);
         if let Some(bounds) = self.settings.bounds {
             lower.extend([bounds.min_ratio.ln(), bounds.min_sigma.ln()]);
             upper.extend([bounds.max_ratio.ln(), f64::INFINITY]);
-            reach.extend([NOISE_REACH; 2]);
+            max_step.extend([NOISE_REACH; 2]);
         }
         let Settings { tolerance, iterations, .. } = self.settings;
-        BoxConstraints { lower, upper, reach, tolerance, iterations }
+        (BoxConstraints { lower, upper, max_step }, StopRule { tolerance, max_iterations: iterations })
     }
 
     /// What moves are measured by: the largest loading of a factor's rows for those of its rows, likewise for its columns;
@@ -138,7 +139,7 @@ impl Objective<'_> {
     }
 
     /// The log-likelihood at a point, its slopes and curvatures.
-    pub(crate) fn evaluate(&self, theta: &[f64]) -> Evaluation {
+    pub(crate) fn evaluate(&self, theta: &[f64]) -> Evaluation<PassStats> {
         let params = self.params_at(theta);
         let factors = self.factors_at(theta);
         let (slopes, sums) = loading_gradient(self.view, &factors, params, self.threads);
@@ -180,8 +181,9 @@ impl Objective<'_> {
         Evaluation {
             value: sums.log_likelihood(params) - blur,
             gradient,
-            metric: Preconditioner { diagonal, pair },
-            sums,
+            preconditioner: Preconditioner { diagonal, pair },
+            scale: sums.count,
+            payload: sums,
         }
     }
 }

@@ -8,7 +8,7 @@
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::{CandidateRefit, Refit};
 use crate::fitter::{ModelFitter, NoiseRule};
-use crate::flatness::{mean_flatness, GROUPS};
+use crate::flatness::{mean_flatness, MIN_GROUP_FLATNESS};
 use crate::mle::maximize::{no_callback, Fit};
 use crate::mle::rank_one::{moment_params, residual_sums, FitContext};
 use crate::noise::{Bounds, ResidualParams};
@@ -48,7 +48,7 @@ impl ModelFitter<'_> {
     ) -> Refit {
         let rest = view.minus(&factors);
         let mut tell =
-            |progress: Progress| on_progress(progress.of(Stage::ResidualParams, factors.len().saturating_sub(1)));
+            |progress: Progress| on_progress(progress.in_stage(Stage::ResidualParams, factors.len().saturating_sub(1)));
         let mut route = FitContext::new(&rest, self, threads, &mut tell);
         let (fit, bounds) = self.by_rule(&mut route, &[]);
         let top = CandidateRefit { log_likelihood: fit.log_likelihood(), factors: factors.clone() };
@@ -78,7 +78,7 @@ impl ModelFitter<'_> {
         let mut flattest = (before, found.clone());
         let mut watch = |factors: &[Factor]| {
             // Of factors that are no groups the shape tells nothing, and those found stand where a climb does not settle.
-            if before < GROUPS {
+            if before < MIN_GROUP_FLATNESS {
                 return ControlFlow::Continue(());
             }
             let flat = mean_flatness(factors);
@@ -94,7 +94,7 @@ impl ModelFitter<'_> {
         let fit = route.optimize(parts, params, bounds, &mut watch);
         let top = CandidateRefit { log_likelihood: fit.log_likelihood(), factors: fit.factors.clone() };
         // As many factors and, where these were groups, about as flat.
-        let flat = before < GROUPS || mean_flatness(&fit.factors) >= before - FLATNESS_SLACK;
+        let flat = before < MIN_GROUP_FLATNESS || mean_flatness(&fit.factors) >= before - FLATNESS_SLACK;
         let kept = flat && count(&fit.factors) >= count(&found);
         let status = if fit.status == Status::Converged && !kept { Status::Refused } else { fit.status };
         let accepted = status == Status::Converged;

@@ -1,6 +1,6 @@
 //! A pair that climbs, side by side: one side moves while the other follows it.
 
-use crate::runtime::parallel::Stop;
+use crate::runtime::parallel::StopCheck;
 use crate::underapprox::side::Side;
 use crate::underapprox::working_copy::{Block, Pair, Sides};
 use pulp::{Arch, Simd, WithSimd};
@@ -27,7 +27,7 @@ impl Ascent {
 
     /// Moves every element of `v` and then every element of `u`. The gain never falls but by rounding. A stop between two
     /// elements leaves the others as they are.
-    pub(super) fn step(&mut self, residual: &Sides, stop: &mut Stop) {
+    pub(super) fn step(&mut self, residual: &Sides, stop: &mut StopCheck) {
         if stop() {
             return;
         }
@@ -43,7 +43,7 @@ impl Ascent {
 }
 
 /// Climbs in `v`, where it is to be moved, and leaves the `u` that follows it. Returns the gain.
-fn climb<const MOVE: bool>(columns: &Block, v: &mut [f64], u: &mut Vec<f64>, stop: &mut Stop) -> f64 {
+fn climb<const MOVE: bool>(columns: &Block, v: &mut [f64], u: &mut Vec<f64>, stop: &mut StopCheck) -> f64 {
     Arch::new().dispatch(Climb::<MOVE> { columns, v, u, stop })
 }
 
@@ -52,7 +52,7 @@ struct Climb<'a, const MOVE: bool> {
     columns: &'a Block,
     v: &'a mut [f64],
     u: &'a mut Vec<f64>,
-    stop: &'a mut Stop<'a>,
+    stop: &'a mut StopCheck<'a>,
 }
 
 impl<const MOVE: bool> WithSimd for Climb<'_, MOVE> {

@@ -120,7 +120,7 @@ pub fn underapproximate(
     let mut pairs: Vec<Pair> = Vec::new();
     let mut interrupted = false;
     while searches.len() < settings.count && !interrupted {
-        let mut tell = |progress: Progress| on_progress(progress.of(Stage::Factor, searches.len()));
+        let mut tell = |progress: Progress| on_progress(progress.in_stage(Stage::Factor, searches.len()));
         let found = catch_cancellation(|| {
             best_pair(residual.after(pairs.iter()), problem.symmetric, settings, threads, &mut tell)
         });
@@ -137,7 +137,8 @@ pub fn underapproximate(
         pairs.extend(pair);
     }
     if !interrupted {
-        let mut tell = |progress: Progress| on_progress(progress.of(Stage::Refit, searches.len().saturating_sub(1)));
+        let mut tell =
+            |progress: Progress| on_progress(progress.in_stage(Stage::Refit, searches.len().saturating_sub(1)));
         let refined = catch_cancellation(|| {
             refine::refine(&mut pairs, &mut residual, problem.symmetric, settings, threads, &mut tell)
         });

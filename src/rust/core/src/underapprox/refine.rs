@@ -1,7 +1,7 @@
 //! All factors once more: each in turn with the others held, the rows and the columns by their programmes, and, where it
 //! is asked for, one factor given up for another.
 
-use crate::runtime::parallel::{Stop, Threads};
+use crate::runtime::parallel::{StopCheck, Threads};
 use crate::runtime::progress::ProgressCallback;
 use crate::underapprox::row_qp::{better_row, better_symmetric_row};
 use crate::underapprox::search::{best_pair, climb_on, stops, End};
@@ -146,7 +146,7 @@ impl Refinement<'_, '_, '_> {
 }
 
 /// Moves every row of `u` to where its programme says; those that a stop comes before stay.
-fn move_rows(rows: &Block, pairs: &mut [Pair], threads: Threads, ask: &mut Stop) {
+fn move_rows(rows: &Block, pairs: &mut [Pair], threads: Threads, ask: &mut StopCheck) {
     // The programme weighs its unknowns alike, so the other side has unit norms.
     for pair in pairs.iter_mut() {
         let width = norm(&pair.v);
@@ -156,7 +156,7 @@ fn move_rows(rows: &Block, pairs: &mut [Pair], threads: Threads, ask: &mut Stop)
         }
     }
     let other: Vec<&[f64]> = pairs.iter().map(|pair| pair.v.as_slice()).collect();
-    let better = |row: usize, stop: &mut Stop| {
+    let better = |row: usize, stop: &mut StopCheck| {
         let old: Vec<f64> = pairs.iter().map(|pair| pair.u[row]).collect();
         (!stop()).then(|| better_row(rows.column(row), &other, &old)).flatten()
     };

@@ -1,7 +1,7 @@
 //! One factor: several starts climb side by side, and the lesser ones are dropped on the way.
 
 use crate::runtime::cancel;
-use crate::runtime::parallel::{Stop, Threads};
+use crate::runtime::parallel::{StopCheck, Threads};
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::underapprox::ascent::Ascent;
 use crate::underapprox::working_copy::{Pair, Sides};
@@ -43,7 +43,8 @@ pub(super) fn best_pair(
     let mut climbs = starts(residual, settings.starts, threads, &mut || stops(on_progress, 0));
     let (iterations, mut end) = race(&mut climbs, residual, settings, threads, on_progress);
     if symmetric {
-        let raise = |index: usize, stop: &mut Stop| symmetric::raise(residual.columns(), &climbs[index].pair, stop);
+        let raise =
+            |index: usize, stop: &mut StopCheck| symmetric::raise(residual.columns(), &climbs[index].pair, stop);
         climbs = threads.map_with_stop(climbs.len(), raise, &mut || stops(on_progress, iterations));
         climbs.sort_by(|one, other| other.gain.total_cmp(&one.gain));
         if stops(on_progress, iterations) {
@@ -60,7 +61,7 @@ pub(super) fn stops(on_progress: &mut ProgressCallback, iteration: usize) -> boo
 }
 
 /// Climbs on from a pair, a few steps.
-pub(super) fn climb_on(residual: &Sides, symmetric: bool, pair: &Pair, steps: usize, stop: &mut Stop) -> Ascent {
+pub(super) fn climb_on(residual: &Sides, symmetric: bool, pair: &Pair, steps: usize, stop: &mut StopCheck) -> Ascent {
     let mut ascent = Ascent::new(residual, pair.v.clone());
     for _ in 0..steps {
         ascent.step(residual, stop);
@@ -78,7 +79,7 @@ pub(super) fn climb_on(residual: &Sides, symmetric: bool, pair: &Pair, steps: us
 }
 
 /// The single rows or columns, whichever are fewer, that hold most.
-fn starts(residual: &Sides, count: usize, threads: Threads, ask: &mut Stop) -> Vec<Ascent> {
+fn starts(residual: &Sides, count: usize, threads: Threads, ask: &mut StopCheck) -> Vec<Ascent> {
     let by_column = residual.columns().count() <= residual.rows().count();
     let block = if by_column { residual.columns() } else { residual.rows() };
     let square = |index: usize| -> f64 {
@@ -89,7 +90,7 @@ fn starts(residual: &Sides, count: usize, threads: Threads, ask: &mut Stop) -> V
     squares.retain(|&(square, _)| square > 0.0);
     squares.sort_by(|one, other| other.0.total_cmp(&one.0));
     squares.truncate(count);
-    let start = |rank: usize, stop: &mut Stop| {
+    let start = |rank: usize, stop: &mut StopCheck| {
         let index = squares[rank].1;
         if stop() {
             return Ascent::new(residual, vec![0.0; residual.columns().count()]);
@@ -118,7 +119,7 @@ fn race(
 ) -> (usize, End) {
     let mut leader = 0.0;
     for iteration in 1..=settings.iterations {
-        let step = |index: usize, stop: &mut Stop| {
+        let step = |index: usize, stop: &mut StopCheck| {
             let mut ascent = climbs[index].clone();
             ascent.step(residual, stop);
             ascent

@@ -3,7 +3,7 @@
 //! Any feasible `u vᵀ` of a symmetric matrix gives a feasible symmetric one, `w_i = √(u_i v_i)`, since
 //! `w_i w_j = √(u_i v_j · u_j v_i) ≤ √(R_ij R_ji)`. From there each element moves in turn to its best feasible value.
 
-use crate::runtime::parallel::Stop;
+use crate::runtime::parallel::StopCheck;
 use crate::underapprox::ascent::{drop_negligible, Ascent};
 use crate::underapprox::working_copy::{Block, Pair};
 
@@ -15,7 +15,7 @@ const SMALL_GAIN: f64 = 1e-9;
 const HALVINGS: usize = 60;
 
 /// The symmetric pair from `pair`, raised as far as single elements go, or until it is to stop.
-pub(super) fn raise(residual: &Block, pair: &Pair, stop: &mut Stop) -> Ascent {
+pub(super) fn raise(residual: &Block, pair: &Pair, stop: &mut StopCheck) -> Ascent {
     let mut w: Vec<f64> = pair.u.iter().zip(&pair.v).map(|(u, v)| u.sqrt() * v.sqrt()).collect();
     if w.iter().all(|&element| element == 0.0) {
         w = largest_entry(residual, pair);

@@ -129,7 +129,7 @@ impl Climber<'_, '_, '_> {
         let ElboState { params, elbo, sums, .. } = standing;
         let log_likelihood = sums.log_likelihood(*params);
         self.trace.push(Trace { log_likelihood, elbo: *elbo, params: *params, stage: self.stage });
-        (self.on_progress)(Progress::new(self.trace.len()).at(log_likelihood, sums.count)).is_break()
+        (self.on_progress)(Progress::new(self.trace.len()).with_log_likelihood(log_likelihood, sums.count)).is_break()
     }
 
     /// The beliefs after a share of the way to their best problems, under priors that are estimated there.

@@ -50,7 +50,7 @@ pub(crate) fn sweep<const LEVEL: u8>(
     let subtracted: Vec<&Factor> = view.subtracted().filter(|factor| factor.d != 0.0).collect();
     let Some(model) = model else { return Some(product(view, stored, scale, &subtracted, question, threads)) };
     // Small matrices have few stored entries, but as many jobs as rows where factors overlap.
-    let threads = threads.worth(view.count());
+    let threads = threads.for_entries(view.count());
     let (subtracted, tolerance, look, curved) =
         (&subtracted[..], stored.tolerance(), look::<LEVEL>, LEVEL == level::CURVATURE);
     let zeros = Zeros { view, subtracted, model, question, tolerance, look, curved, threads };
