@@ -190,7 +190,7 @@ impl Greedy<'_> {
     fn next_factor(&mut self, init: Option<InitialLoadings>, progress: &mut ProgressCallback) -> Next {
         let index = self.fits.len();
         let subtracted: Vec<Factor> = self.factors(index).cloned().collect();
-        let mut report = |event: Progress| progress(event.of(Stage::Factor, index));
+        let mut report = |event: Progress| progress(event.in_stage(Stage::Factor, index));
         let fit = self.fitter.fit(&self.problem.view(&subtracted), init, self.threads, &mut report);
         if self.problem.storage.is_lost() {
             return Next::Ended;
@@ -222,7 +222,7 @@ impl Greedy<'_> {
         };
         let factors: Vec<FreeFactor> = self.factors(count).enumerate().map(free).collect();
         let view = self.problem.view(&[]);
-        let mut report = |event: Progress| progress(event.of(Stage::Refit, count.saturating_sub(1)));
+        let mut report = |event: Progress| progress(event.in_stage(Stage::Refit, count.saturating_sub(1)));
         let refit =
             self.refine.then(|| self.fitter.refit(&view, &factors, params, self.threads, &mut report)).flatten();
         refit.filter(|_| !self.problem.storage.is_lost())

@@ -7,7 +7,7 @@ use nmu_core::error::Error;
 use nmu_core::factor::Factor;
 use nmu_core::fit::FactorFitter;
 use nmu_core::fitter::{ModelFitter, NoiseRule};
-use nmu_core::memory::ask_for;
+use nmu_core::memory::check_available;
 use nmu_core::mle::remainder_update::RemainderPriorFamily;
 use nmu_core::noise::NoiseStructure;
 use nmu_core::noise::{BoundSpec, ResidualParams};
@@ -119,8 +119,8 @@ fn more_memory_than_there_can_be_is_refused_before_a_fit() {
     let refused = Err(Error::Memory { what: "the vectors of a fit" });
     with_problem(&problem(1), |problem| {
         let view = problem.view(&[]);
-        assert_eq!(ask_for(&view, 3), Ok(()));
-        assert_eq!(ask_for(&view, usize::MAX / 1000), refused);
-        assert_eq!(ask_for(&view, usize::MAX), refused);
+        assert_eq!(check_available(&view, 3), Ok(()));
+        assert_eq!(check_available(&view, usize::MAX / 1000), refused);
+        assert_eq!(check_available(&view, usize::MAX), refused);
     });
 }

@@ -6,10 +6,10 @@ use crate::factor::{Factor, FreeFactor};
 use crate::fit::StopRule;
 use crate::mle::objective::Objective;
 use crate::noise::ResidualParams;
-use crate::optim::lbfgs::climb;
+use crate::optim::lbfgs::{self, Evaluation, Termination};
 use crate::pass::PassStats;
 use crate::remainder_prior::RemainderPrior;
-use crate::runtime::progress::ProgressCallback;
+use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::{Status, Trace};
 use std::ops::ControlFlow;
 
@@ -65,18 +65,38 @@ pub fn maximize(
     let params = objective.bounds.map_or(objective.params, |bounds| bounds.clamp(objective.params));
     let objective = Objective { params, ..objective };
     let mut trace = Vec::new();
-    let (theta, stats, status) = climb(
-        objective.start(),
-        &objective.constraints(stop),
-        |theta| objective.evaluate(theta),
-        |theta| objective.magnitudes(theta),
-        |theta, log_likelihood| {
+    let after_step = |iteration: usize, theta: &[f64], evaluation: &Evaluation<PassStats>| {
+        let log_likelihood = evaluation.value;
+        if iteration > 0 {
             trace.push(Trace { log_likelihood, elbo: f64::NAN, params: objective.params_at(theta), stage: 1 });
-            on_step(&objective.factors_at(theta))
-        },
-        progress,
+            if on_step(&objective.factors_at(theta)).is_break() {
+                return ControlFlow::Break(Status::Rejected);
+            }
+        }
+        let event = Progress::new(iteration).with_log_likelihood(log_likelihood, evaluation.payload.count);
+        progress(event).map_break(|()| Status::Interrupted)
+    };
+    let maximum = lbfgs::maximize(
+        objective.start(),
+        &objective.constraints(),
+        &lbfgs::StopRule { tolerance: stop.tolerance, max_iterations: stop.max_iterations },
+        |theta: &[f64]| objective.evaluate(theta),
+        |theta| objective.magnitudes(theta),
+        after_step,
     );
+    let (theta, stats, status) = (maximum.x, maximum.evaluation.payload, status_of(maximum.termination));
     let factors = objective.factors_at(&theta).into_iter().map(Factor::normalised).collect();
     let remainder_prior = *objective.view.remainder_prior();
     Optimum { factors, params: objective.params_at(&theta), remainder_prior, stats, trace, status }
+}
+
+/// The status of a fit whose optimizer terminated for this reason.
+fn status_of(termination: Termination<Status>) -> Status {
+    match termination {
+        Termination::Converged => Status::Converged,
+        Termination::Stalled => Status::Stalled,
+        Termination::MaxIterations => Status::Maxiter,
+        Termination::Cancelled => Status::Interrupted,
+        Termination::Stopped(status) => status,
+    }
 }

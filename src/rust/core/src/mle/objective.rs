@@ -5,11 +5,11 @@
 //! `uᵀ(x − b̄) v / σ²` and `Σ m_ij u_i² v_j² / σ²`, halved if the matrix is symmetric. One pass computes them all.
 
 use crate::factor::{Factor, Free, FreeFactor};
-use crate::fit::StopRule;
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_derivatives::NoiseDerivatives;
 use crate::optim::lbfgs::{BoxConstraints, Evaluation, Preconditioner};
 use crate::pass::gradient::loading_gradient;
+use crate::pass::PassStats;
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::vector::{column, dot, squares, Contiguous};
@@ -85,8 +85,8 @@ impl Objective<'_> {
     }
 
     /// Box constraints on the coordinates.
-    pub(crate) fn constraints(&self, stop: StopRule) -> BoxConstraints {
-        let (mut lower, mut upper, mut reach) = (Vec::new(), Vec::new(), Vec::new());
+    pub(crate) fn constraints(&self) -> BoxConstraints {
+        let (mut lower, mut upper, mut max_step) = (Vec::new(), Vec::new(), Vec::new());
         for FreeFactor { factor, free } in self.factors {
             let (count, largest) = match free {
                 Free::Loadings => (factor.u.nrows() + factor.v.as_ref().map_or(0, Col::nrows), self.max_loading),
@@ -95,14 +95,13 @@ impl Objective<'_> {
             lower.resize(lower.len() + count, 0.0);
             upper.resize(upper.len() + count, largest);
         }
-        reach.resize(lower.len(), f64::INFINITY);
+        max_step.resize(lower.len(), f64::INFINITY);
         if let Some(bounds) = self.bounds {
             lower.extend([bounds.min_ratio.ln(), bounds.min_sigma.ln()]);
             upper.extend([bounds.max_ratio.ln(), f64::INFINITY]);
-            reach.extend([MAX_LOG_STEP; 2]);
+            max_step.extend([MAX_LOG_STEP; 2]);
         }
-        let StopRule { tolerance, max_iterations: iterations } = stop;
-        BoxConstraints { lower, upper, reach, tolerance, iterations }
+        BoxConstraints { lower, upper, max_step }
     }
 
     /// The magnitude that a move of each coordinate is measured by: the largest loading on the same side of its factor, the
@@ -128,7 +127,7 @@ impl Objective<'_> {
     }
 
     /// The objective at a point, with its gradient and curvatures.
-    pub(crate) fn evaluate(&self, theta: &[f64]) -> Evaluation {
+    pub(crate) fn evaluate(&self, theta: &[f64]) -> Evaluation<PassStats> {
         let params = self.params_at(theta);
         let factors = self.factors_at(theta);
         let (slopes, stats) = loading_gradient(self.view, &factors, params, self.threads);
@@ -175,8 +174,9 @@ impl Objective<'_> {
         Evaluation {
             value: stats.log_likelihood(params) - penalty,
             gradient,
-            metric: Preconditioner { diagonal, pair },
-            sums: stats,
+            preconditioner: Preconditioner { diagonal, pair },
+            scale: stats.count,
+            payload: stats,
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::{CandidateRefit, FitOptions, JointRefit, ModelFit};
-use crate::flatness::{mean_flatness, GROUPS};
+use crate::flatness::{mean_flatness, MIN_GROUP_FLATNESS};
 use crate::mle::context::MleFit;
 use crate::mle::maximize::{no_callback, Optimum};
 use crate::noise::{Bounds, ResidualParams};
@@ -50,7 +50,7 @@ pub(crate) fn estimate_noise(
 ) -> ModelFit {
     let rest = view.minus(&factors);
     let last = factors.len().saturating_sub(1);
-    let mut report = |event: Progress| progress(event.of(Stage::ResidualParams, last));
+    let mut report = |event: Progress| progress(event.in_stage(Stage::ResidualParams, last));
     let mut fit = MleFit::new(&rest, options, threads, &mut report);
     let params = fit.initial_params;
     let optimum = fit.optimize_with_estimator(&[], params);
@@ -81,7 +81,7 @@ impl MleFit<'_, '_, '_> {
             None => self.refit_params(&before),
         });
         let flatness_before = mean_flatness(&before);
-        let are_groups = flatness_before >= GROUPS;
+        let are_groups = flatness_before >= MIN_GROUP_FLATNESS;
         let mut flattest = (flatness_before, before.clone());
         let mut on_step = |factors: &[Factor]| {
             // The shape of factors that are not groups carries no information.

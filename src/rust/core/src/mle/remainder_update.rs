@@ -86,6 +86,7 @@ impl RemainderPriorFamily {
     }
 
     /// The law with these weights: of the exponentials by falling mean, then of the point mass.
+    #[allow(clippy::expect_used)]
     pub(crate) fn law(&self, weights: &[f64]) -> RemainderPrior {
         let law = match self {
             Self::Known(law) => return *law,
@@ -94,7 +95,7 @@ impl RemainderPriorFamily {
                 RemainderPrior::new(weights.iter().copied().zip(means.iter().copied()))
             }
         };
-        law.unwrap_or_default()
+        law.expect("invariant: updated weights are a valid mixture")
     }
 
     /// Weights that are legal but for rounding, made so.

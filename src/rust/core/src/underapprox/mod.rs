@@ -122,7 +122,7 @@ pub fn underapproximate(
     let mut pairs: Vec<Pair> = Vec::new();
     let mut interrupted = false;
     while searches.len() < options.max_factors && !interrupted {
-        let mut report = |progress: Progress| on_progress(progress.of(Stage::Factor, searches.len()));
+        let mut report = |progress: Progress| on_progress(progress.in_stage(Stage::Factor, searches.len()));
         let result = catch_cancellation(|| {
             best_pair(residual.of(pairs.iter()), problem.symmetric, options, threads, &mut report)
         });
@@ -139,7 +139,8 @@ pub fn underapproximate(
         pairs.extend(pair);
     }
     if !interrupted {
-        let mut report = |progress: Progress| on_progress(progress.of(Stage::Refit, searches.len().saturating_sub(1)));
+        let mut report =
+            |progress: Progress| on_progress(progress.in_stage(Stage::Refit, searches.len().saturating_sub(1)));
         let refined = catch_cancellation(|| {
             refine::refine(&mut pairs, &mut residual, problem.symmetric, options, threads, &mut report)
         });

@@ -183,7 +183,7 @@ impl ElboOptimizer<'_, '_, '_> {
         let log_likelihood = stats.log_likelihood(*params);
         let FitContext { trace, progress, stage, .. } = &mut self.context;
         trace.push(Trace { log_likelihood, elbo: *elbo, params: *params, stage: *stage });
-        progress(Progress::new(trace.len()).at(log_likelihood, stats.count)).is_break()
+        progress(Progress::new(trace.len()).with_log_likelihood(log_likelihood, stats.count)).is_break()
     }
 
     /// The posteriors after a step towards their normal-means problems, under priors that are estimated there.

@@ -46,7 +46,7 @@ pub(crate) fn sweep<const LEVEL: u8>(
     let subtracted: Vec<&Factor> = view.subtracted().filter(|factor| factor.d != 0.0).collect();
     let Some(model) = model else { return Some(product(view, stored, scale, &subtracted, spec, threads)) };
     // Small matrices have few stored entries, but as many jobs as rows if factors overlap.
-    let threads = threads.worth(view.count());
+    let threads = threads.for_entries(view.count());
     let (subtracted, tolerance) = (&subtracted[..], stored.tolerance());
     let (evaluate_row, curved) = (evaluate_row::<LEVEL>, LEVEL == kernel_level::CURVATURE);
     let zeros = Zeros { view, subtracted, model, spec, tolerance, evaluate_row, curved, threads };
