@@ -1,6 +1,6 @@
 //! Hyperparameters by marginal likelihood, against the best that a search by brute force finds.
 
-use crate::common::brute::{highest, Axis};
+use crate::common::brute::{maximize, Axis};
 use crate::common::means::{data_sets, simulate};
 use nmu_core::prior::{Exponential, Family, GeneralizedBinary, Mixture, Observations, PointExponential, Prior, Shape};
 
@@ -16,7 +16,7 @@ fn value(prior: &dyn Prior, name: &str) -> f64 {
 /// Checks one family: no point of the axes may be better than what it estimates by more than rounding.
 fn check(data: &Observations, axes: &[Axis], family: impl Fn(Option<&[f64]>) -> Box<dyn Family>) -> f64 {
     let found = family(None).estimate(data).log_likelihood(data);
-    let best = highest(axes, |point| family(Some(point)).estimate(data).log_likelihood(data));
+    let best = maximize(axes, |point| family(Some(point)).estimate(data).log_likelihood(data));
     let short = (best.1 - found) / data.iter().count() as f64;
     let prior = family(None).estimate(data);
     assert!(short < 1e-8, "short by {short:e} an observation: {:?}, not {:?}", prior.hyperparameters(), best.0);

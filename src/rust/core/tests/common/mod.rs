@@ -1,11 +1,11 @@
-//! Test matrices, and the pass written out entry by entry.
+//! Test matrices, and the pass computed entry by entry.
 
 pub(crate) mod brute;
 pub(crate) mod counted;
-pub(crate) mod laws;
 pub(crate) mod means;
 pub(crate) mod problems;
 pub(crate) mod quadrature;
+pub(crate) mod remainder_priors;
 
 use nmu_core::distributions::mills::truncated_moments;
 use nmu_core::pass::Model;
@@ -35,7 +35,7 @@ pub(crate) fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symme
     values
 }
 
-/// What a sweep must find, from the scalar functions and plain sums over all entries.
+/// The expected result of a sweep, from the scalar functions and plain sums over all entries.
 #[derive(Default)]
 pub(crate) struct Plain {
     pub(crate) rows: Vec<f64>,
@@ -44,15 +44,16 @@ pub(crate) struct Plain {
     pub(crate) column_curvatures: Vec<f64>,
     pub(crate) count: f64,
     pub(crate) mean_b: f64,
-    pub(crate) square_rest: f64,
+    pub(crate) square_difference: f64,
     pub(crate) mean: f64,
     pub(crate) variance: f64,
     pub(crate) maximum: f64,
     pub(crate) log_likelihood: f64,
 }
 
-/// The sweep over a matrix given by columns, NaN where an entry is missing; `slopes` asks for products of `x − b̄` in the place of `a − b̄`.
-pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
+/// The expected result for a matrix in column-major order, in which missing entries are NaN. With `derivatives`, products are
+/// those of `x − b̄` instead of `a − b̄`.
+pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], derivatives: bool) -> Plain {
     let ncol = q.len();
     let (lambda, sigma) = (model.params.lambda, model.params.sigma);
     let mut found = Plain {
@@ -69,20 +70,20 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
             let entry = values[column * nrow + row];
             let x = entry - model.factor.d * model.factor.u[row] * model.factor.v()[column];
             if x.is_nan() {
-                // A missing entry counts in nothing, but EM puts what it expects in its place.
+                // A missing entry is excluded from all sums, but EM imputes it by its expectation.
                 let expected =
-                    if slopes { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
+                    if derivatives { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
                 found.rows[row] += expected * q[column];
                 found.columns[column] += expected * p[row];
-                found.square_rest += expected * expected;
+                found.square_difference += expected * expected;
                 continue;
             }
             let b = truncated_moments(x / sigma - lambda * sigma);
-            let rest = if slopes { x } else { entry } - sigma * b.mean;
+            let difference = if derivatives { x } else { entry } - sigma * b.mean;
             let curvature = b.hazard * b.mean;
-            found.rows[row] += rest * q[column];
-            found.columns[column] += rest * p[row];
-            found.square_rest += rest * rest;
+            found.rows[row] += difference * q[column];
+            found.columns[column] += difference * p[row];
+            found.square_difference += difference * difference;
             found.row_curvatures[row] += curvature * q[column] * q[column];
             found.column_curvatures[column] += curvature * p[row] * p[row];
             found.mean_b += sigma * b.mean;

@@ -1,13 +1,12 @@
-//! The pass under other laws of `b` than one exponential: against the scalar posterior of each entry, which
-//! `prior.rs` holds against quadrature, and against the exponential loop.
+//! The pass under mixture priors of `b` and heteroscedastic noise: comparison with the scalar posterior of each entry, which
+//! `prior.rs` compares with quadrature, and with the exponential loop.
 
-use crate::common::laws::{laws, plain, Plain};
+use crate::common::remainder_priors::{expected_pass, remainder_priors, ExpectedPass};
 use crate::common::{close, generator, matrix, uniform};
 use faer::{ColRef, MatRef};
 use nmu_core::factor::Factor;
 use nmu_core::mle::remainder_update::ComponentMeans;
-use nmu_core::noise::NoiseScales;
-use nmu_core::noise::ResidualParams;
+use nmu_core::noise::{NoiseScales, ResidualParams};
 use nmu_core::noise_derivatives::NoiseDerivatives;
 use nmu_core::pass::{sweep, Model, PassLevel, PassOutput, PassSpec};
 use nmu_core::remainder_prior::RemainderPrior;
@@ -21,18 +20,24 @@ const NOISES: [ResidualParams; 3] = [
     ResidualParams { lambda: 0.3, sigma: 0.01 },
 ];
 
-fn view<'a>(storage: &'a dyn Storage, symmetric: bool, law: &RemainderPrior) -> ResidualView<'a> {
-    ResidualView::new(storage, &[], symmetric).with_remainder_prior(*law)
+fn view<'a>(storage: &'a dyn Storage, symmetric: bool, prior: &RemainderPrior) -> ResidualView<'a> {
+    ResidualView::new(storage, &[], symmetric).with_remainder_prior(*prior)
 }
 
-fn ask(view: &ResidualView, factor: &Factor, params: ResidualParams, depth: PassLevel, threads: usize) -> PassOutput {
-    let question = PassSpec {
+fn sweep_at(
+    view: &ResidualView,
+    factor: &Factor,
+    params: ResidualParams,
+    level: PassLevel,
+    threads: usize,
+) -> PassOutput {
+    let spec = PassSpec {
         row_weights: ColRef::from_slice(factor.u()),
         column_weights: ColRef::from_slice(factor.v()),
         shift: 0.3,
-        level: depth,
+        level,
     };
-    sweep(view, Model { factor, params }, &question, Threads::new(threads))
+    sweep(view, Model { factor, params }, &spec, Threads::new(threads))
 }
 
 fn factor(nrow: usize, ncol: usize, symmetric: bool) -> Factor {
@@ -41,8 +46,15 @@ fn factor(nrow: usize, ncol: usize, symmetric: bool) -> Factor {
     Factor::new(0.6, &u, (!symmetric).then(|| uniform(random, ncol, 0.0, 1.0)).as_deref())
 }
 
-/// Holds a sweep to `expected`, sums to within `tolerance` and products to within ten times that.
-fn agrees(found: &PassOutput, expected: &Plain, params: ResidualParams, symmetric: bool, tolerance: f64, at: &str) {
+/// Checks a sweep against `expected`: sums within `tolerance`, products within ten times that.
+fn agrees(
+    found: &PassOutput,
+    expected: &ExpectedPass,
+    params: ResidualParams,
+    symmetric: bool,
+    tolerance: f64,
+    at: &str,
+) {
     let products = 10.0 * tolerance;
     assert!(close(found.products.rows(), &expected.rows, products), "products at {at}");
     assert!(close(found.curvatures.rows(), &expected.row_curvatures, 10.0 * products), "curvatures at {at}");
@@ -59,7 +71,7 @@ fn agrees(found: &PassOutput, expected: &Plain, params: ResidualParams, symmetri
     assert!(close(&[value], &[likelihood], products), "likelihood at {at}: {value}, {likelihood}");
 }
 
-/// Matrices of one tile and of many; that of 33 rows has entries far out to both sides, and nothing at all.
+/// Matrices of one tile and of many; the one of 33 rows has extreme, missing and zero entries.
 fn problems(seed: u64) -> Vec<(Vec<f64>, Factor, bool)> {
     let sizes = [(1, 1, true), (67, 67, true), (33, 5, false), (70, 300, false)];
     let problem = |(nrow, ncol, symmetric)| {
@@ -73,77 +85,83 @@ fn problems(seed: u64) -> Vec<(Vec<f64>, Factor, bool)> {
 }
 
 #[test]
-fn a_sweep_under_a_mixture_is_the_sum_over_its_entries() {
+fn sweep_under_a_mixture_equals_sum_over_entries() {
     for (values, factor, symmetric) in problems(1) {
         let dense = Dense::new(MatRef::from_column_major_slice(&values, factor.u.nrows(), factor.v().len()));
         let masked = Masked::new(dense);
-        for (law, params) in laws().iter().flat_map(|law| NOISES.map(|params| (law, params))) {
-            let view = view(&masked, symmetric, law);
-            let found = ask(&view, &factor, params, PassLevel::Curvature, 1);
-            let at = format!("{} entries, {symmetric}, {params:?}, {law:?}", values.len());
-            agrees(&found, &plain(&values, &factor, law, params, None), params, symmetric, 1e-13, &at);
-            let shallow = ask(&view, &factor, params, PassLevel::Likelihood, 1).sums;
-            assert_eq!(shallow.log_likelihood(params), found.sums.log_likelihood(params), "depths differ at {at}");
-            assert_eq!(shallow.mean_b, found.sums.mean_b, "depths differ at {at}");
+        for (prior, params) in remainder_priors().iter().flat_map(|prior| NOISES.map(|params| (prior, params))) {
+            let view = view(&masked, symmetric, prior);
+            let found = sweep_at(&view, &factor, params, PassLevel::Curvature, 1);
+            let at = format!("{} entries, {symmetric}, {params:?}, {prior:?}", values.len());
+            agrees(&found, &expected_pass(&values, &factor, prior, params, None), params, symmetric, 1e-13, &at);
+            let likelihood = sweep_at(&view, &factor, params, PassLevel::Likelihood, 1).sums;
+            assert_eq!(likelihood.log_likelihood(params), found.sums.log_likelihood(params), "levels differ at {at}");
+            assert_eq!(likelihood.mean_b, found.sums.mean_b, "levels differ at {at}");
         }
     }
 }
 
 #[test]
-fn slopes_in_lambda_and_sigma_are_differences_of_the_value() {
+fn derivatives_in_lambda_and_sigma_equal_finite_differences() {
     let values = matrix(&mut generator(3), 30, 20, false);
     let dense = Dense::new(MatRef::from_column_major_slice(&values, 30, 20));
     let factor = factor(30, 20, false);
-    for law in laws() {
-        let view = view(&dense, false, &law);
+    for prior in remainder_priors() {
+        let view = view(&dense, false, &prior);
         for params in
             [NOISES[1], ResidualParams { lambda: 3.0, sigma: 0.2 }, ResidualParams { lambda: 2.0, sigma: 1.5 }]
         {
             let at = |l: f64, s: f64| {
                 let params = ResidualParams { lambda: params.lambda * l.exp(), sigma: params.sigma * s.exp() };
-                let sums = ask(&view, &factor, params, PassLevel::Curvature, 1).sums;
+                let sums = sweep_at(&view, &factor, params, PassLevel::Curvature, 1).sums;
                 (sums.log_likelihood(params), NoiseDerivatives::new(&sums, params))
             };
             const STEP: f64 = 1e-4;
-            let here = at(0.0, 0.0).1;
+            let center = at(0.0, 0.0).1;
             let [(l, ll), (s, ss)] = [(STEP, 0.0), (0.0, STEP)].map(|(l, s)| {
                 let (up, down) = (at(l, s), at(-l, -s));
-                let slope = (up.0 - down.0) / (2.0 * STEP);
+                let derivative = (up.0 - down.0) / (2.0 * STEP);
                 let change = [0, 1].map(|i| (up.1.gradient[i] - down.1.gradient[i]) / (2.0 * STEP));
-                (slope, change)
+                (derivative, change)
             });
             let pairs = [
-                (here.gradient[0], l),
-                (here.gradient[1], s),
-                (here.hessian[0], ll[0]),
-                (here.hessian[1], ll[1]),
-                (here.hessian[1], ss[0]),
-                (here.hessian[2], ss[1]),
+                (center.gradient[0], l),
+                (center.gradient[1], s),
+                (center.hessian[0], ll[0]),
+                (center.hessian[1], ll[1]),
+                (center.hessian[1], ss[0]),
+                (center.hessian[2], ss[1]),
             ];
-            let scale = here.hessian[2].abs() + 600.0;
+            let scale = center.hessian[2].abs() + 600.0;
             for (found, difference) in pairs {
-                assert!((found - difference).abs() <= 1e-6 * scale, "{found}, {difference} at {params:?}, {law:?}");
+                assert!((found - difference).abs() <= 1e-6 * scale, "{found}, {difference} at {params:?}, {prior:?}");
             }
         }
     }
 }
 
-/// Two exponentials that are the same are one.
-fn twice() -> RemainderPrior {
-    RemainderPrior::new([(0.4, 1.0), (0.6, 1.0)]).expect("a law")
+/// Two equal exponentials, which are one.
+fn two_equal_exponentials() -> RemainderPrior {
+    RemainderPrior::new([(0.4, 1.0), (0.6, 1.0)]).expect("a valid prior")
 }
 
 #[test]
-fn one_exponential_in_two_parts_is_the_exponential() {
+fn one_exponential_in_two_parts_equals_the_exponential() {
     for (nrow, ncol, symmetric) in [(67, 67, true), (70, 30, false)] {
         let values = matrix(&mut generator(4), nrow, ncol, symmetric);
         let dense = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
         let factor = factor(nrow, ncol, symmetric);
-        assert!(!twice().is_exponential());
+        assert!(!two_equal_exponentials().is_exponential());
         for params in NOISES {
-            let one =
-                ask(&view(&dense, symmetric, &RemainderPrior::EXPONENTIAL), &factor, params, PassLevel::Curvature, 1);
-            let two = ask(&view(&dense, symmetric, &twice()), &factor, params, PassLevel::Curvature, 1);
+            let one = sweep_at(
+                &view(&dense, symmetric, &RemainderPrior::EXPONENTIAL),
+                &factor,
+                params,
+                PassLevel::Curvature,
+                1,
+            );
+            let two =
+                sweep_at(&view(&dense, symmetric, &two_equal_exponentials()), &factor, params, PassLevel::Curvature, 1);
             assert!(close(two.products.rows(), one.products.rows(), 1e-13), "{params:?}");
             assert!(close(two.curvatures.rows(), one.curvatures.rows(), 1e-13), "{params:?}");
             assert!(close(&[two.sums.mean_b], &[one.sums.mean_b], 1e-14), "{params:?}");
@@ -157,70 +175,73 @@ fn one_exponential_in_two_parts_is_the_exponential() {
 }
 
 #[test]
-fn the_bits_under_a_mixture_do_not_depend_on_the_number_of_threads() {
+fn result_under_a_mixture_is_bitwise_independent_of_threads() {
     let values = matrix(&mut generator(5), 301, 301, true);
     let dense = Dense::new(MatRef::from_column_major_slice(&values, 301, 301));
     let factor = factor(301, 301, true);
-    for law in laws() {
-        let view = view(&dense, true, &law);
-        let alone = ask(&view, &factor, NOISES[1], PassLevel::Curvature, 1);
+    for prior in remainder_priors() {
+        let view = view(&dense, true, &prior);
+        let single = sweep_at(&view, &factor, NOISES[1], PassLevel::Curvature, 1);
         for threads in [2, 5] {
-            assert_eq!(alone, ask(&view, &factor, NOISES[1], PassLevel::Curvature, threads));
+            assert_eq!(single, sweep_at(&view, &factor, NOISES[1], PassLevel::Curvature, threads));
         }
     }
 }
 
 #[test]
-fn nothing_is_infinite_however_far_out() {
+fn results_are_finite_for_extreme_residuals() {
     let sizes = [0.0, 1e-300, 1e-8, 1.0, 40.0, 1e3, 1e6, 1e10];
     let values: Vec<f64> = sizes.iter().flat_map(|x| [*x, -x]).collect();
     let dense = Dense::new(MatRef::from_column_major_slice(&values, 16, 1));
-    let nothing = Factor::new(0.0, &[1.0; 16], Some(&[1.0]));
-    for law in laws() {
+    let null = Factor::new(0.0, &[1.0; 16], Some(&[1.0]));
+    for prior in remainder_priors() {
         for params in
             [(1e-3, 1e-3), (1.0, 1.0), (1e3, 1e-3), (1e-3, 1e3)].map(|(lambda, sigma)| ResidualParams { lambda, sigma })
         {
-            let found = ask(&view(&dense, false, &law), &nothing, params, PassLevel::Curvature, 1);
-            let at = format!("{params:?}, {law:?}");
+            let found = sweep_at(&view(&dense, false, &prior), &null, params, PassLevel::Curvature, 1);
+            let at = format!("{params:?}, {prior:?}");
             let all = found.products.rows().iter().chain(found.curvatures.rows());
             assert!(all.copied().all(f64::is_finite), "{at}: {found:?}");
             assert!(found.sums.log_likelihood(params).is_finite(), "{at}");
-            let slopes = NoiseDerivatives::new(&found.sums, params);
-            assert!(slopes.gradient.iter().chain(&slopes.hessian).copied().all(f64::is_finite), "{at}: {slopes:?}");
+            let derivatives = NoiseDerivatives::new(&found.sums, params);
+            assert!(
+                derivatives.gradient.iter().chain(&derivatives.hessian).copied().all(f64::is_finite),
+                "{at}: {derivatives:?}"
+            );
         }
     }
 }
 
 #[test]
-fn laws_have_mean_one() {
-    for law in laws() {
-        let parts = law.parts();
+fn priors_have_mean_one() {
+    for prior in remainder_priors() {
+        let parts = prior.parts();
         let sum = |of: &dyn Fn(f64, f64) -> f64| parts.iter().map(|&(weight, mean)| of(weight, mean)).sum::<f64>();
         assert!((sum(&|weight, _| weight) - 1.0).abs() < 1e-15);
         assert!((sum(&|weight, mean| weight * mean) - 1.0).abs() < 1e-15);
         assert!(
-            (sum(&|weight, mean| 2.0 * weight * mean * mean) - 1.0 - law.variance()).abs() < 1e-12 * law.variance()
+            (sum(&|weight, mean| 2.0 * weight * mean * mean) - 1.0 - prior.variance()).abs() < 1e-12 * prior.variance()
         );
     }
-    assert!(RemainderPrior::new([(1.0, 2.0)]).expect("a law").is_exponential());
+    assert!(RemainderPrior::new([(1.0, 2.0)]).expect("a valid prior").is_exponential());
     for bad in [vec![], vec![(1.0, 0.0)], vec![(-1.0, 1.0), (3.0, 1.0)], vec![(1.0, f64::NAN)], vec![(1.0, 1.0); 13]] {
         assert!(RemainderPrior::new(bad).is_err());
     }
 }
 
-/// Beyond, `κ²` of the slopes would take the digits of the rest.
+/// For smaller means, `κ²` in the derivatives would take the digits of the other terms.
 #[test]
-fn means_far_below_that_of_the_remainder_are_refused() {
+fn means_far_below_that_of_the_remainder_are_rejected() {
     assert!(RemainderPrior::new([(0.5, 2.0), (0.5, 2e-4), (1.0, 0.0)]).is_ok());
     assert!(ComponentMeans::new(&[3.0, 1e-4, 0.0]).is_ok());
-    // In units of their own: the mean of both is 0.5.
+    // In units of their own: both priors have mean 0.5.
     for least in [2e-5, 1e-160, f64::MIN_POSITIVE] {
         assert!(RemainderPrior::new([(1.0, 1.0), (1.0, least)]).is_err());
         assert!(ComponentMeans::new(&[3.0, least, 0.0]).is_err());
     }
 }
 
-/// NoiseScales of each kind for a matrix of this size, and what each is of an entry.
+/// Noise scales of each kind for a matrix of this shape.
 fn scales(nrow: usize, ncol: usize, symmetric: bool) -> Vec<NoiseScales> {
     let random = &mut generator(6);
     let rows = uniform(random, nrow, 0.2, 3.0);
@@ -237,41 +258,45 @@ fn scales(nrow: usize, ncol: usize, symmetric: bool) -> Vec<NoiseScales> {
 }
 
 #[test]
-fn noise_that_differs_is_that_of_each_entry() {
+fn heteroscedastic_noise_is_that_of_each_entry() {
     for (values, factor, symmetric) in problems(7) {
         let (nrow, ncol) = (factor.u.nrows(), factor.v().len());
         let storage = Masked::new(Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol)));
-        for (scales, law) in scales(nrow, ncol, symmetric)
+        for (scales, prior) in scales(nrow, ncol, symmetric)
             .iter()
-            .flat_map(|s| [(s, RemainderPrior::EXPONENTIAL), (s, laws()[0]), (s, laws()[1])])
+            .flat_map(|s| [(s, RemainderPrior::EXPONENTIAL), (s, remainder_priors()[0]), (s, remainder_priors()[1])])
         {
             for params in NOISES {
-                let view = view(&storage, symmetric, &law);
+                let view = view(&storage, symmetric, &prior);
                 let view = view.with_noise_scales(Some(scales));
-                let found = ask(&view, &factor, params, PassLevel::Curvature, 2);
-                let margin = ask(&view, &factor, params, PassLevel::NoiseScale, 2);
-                let at = format!("{nrow} x {ncol}, {symmetric}, {params:?}, {law:?}");
-                let expected = plain(&values, &factor, &law, params, Some(scales));
+                let found = sweep_at(&view, &factor, params, PassLevel::Curvature, 2);
+                let noise = sweep_at(&view, &factor, params, PassLevel::NoiseScale, 2);
+                let at = format!("{nrow} x {ncol}, {symmetric}, {params:?}, {prior:?}");
+                let expected = expected_pass(&values, &factor, &prior, params, Some(scales));
                 agrees(&found, &expected, params, symmetric, 1e-12, &at);
-                assert!(close(margin.products.rows(), &expected.deviations, 1e-11), "deviations at {at}");
-                let slope = NoiseDerivatives::new(&found.sums, params).gradient[1];
-                let size = found.sums.count + expected.slope.abs();
-                assert!((slope - expected.slope).abs() <= 1e-9 * size, "slope at {at}: {slope}, {}", expected.slope);
+                assert!(close(noise.products.rows(), &expected.noise_squares, 1e-11), "noise squares at {at}");
+                let derivative = NoiseDerivatives::new(&found.sums, params).gradient[1];
+                let size = found.sums.count + expected.sigma_derivative.abs();
+                assert!(
+                    (derivative - expected.sigma_derivative).abs() <= 1e-9 * size,
+                    "derivative at {at}: {derivative}, {}",
+                    expected.sigma_derivative
+                );
             }
         }
     }
 }
 
 #[test]
-fn scales_of_one_are_none() {
+fn scales_of_one_have_no_effect() {
     let values = matrix(&mut generator(8), 70, 30, false);
     let dense = Dense::new(MatRef::from_column_major_slice(&values, 70, 30));
     let factor = factor(70, 30, false);
     let ones = NoiseScales::outer(vec![1.0; 70], vec![1.0; 30]).expect("positive");
     for params in NOISES {
         let plain = view(&dense, false, &RemainderPrior::EXPONENTIAL);
-        let one = ask(&plain, &factor, params, PassLevel::Curvature, 1);
-        let two = ask(&plain.with_noise_scales(Some(&ones)), &factor, params, PassLevel::Curvature, 1);
+        let one = sweep_at(&plain, &factor, params, PassLevel::Curvature, 1);
+        let two = sweep_at(&plain.with_noise_scales(Some(&ones)), &factor, params, PassLevel::Curvature, 1);
         assert!(close(two.products.rows(), one.products.rows(), 1e-13), "{params:?}");
         assert!(close(two.curvatures.rows(), one.curvatures.rows(), 1e-13), "{params:?}");
         let [expected, found] = [one.sums, two.sums].map(|sums| sums.log_likelihood(params));
