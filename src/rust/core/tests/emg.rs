@@ -13,11 +13,11 @@ fn references() -> Vec<[f64; 6]> {
 }
 
 /// The relative error; 0 if both values are below the normal range.
-fn error(found: f64, expected: f64) -> f64 {
-    if (found - expected).abs() < 1e-300 {
+fn error(actual: f64, expected: f64) -> f64 {
+    if (actual - expected).abs() < 1e-300 {
         0.0
     } else {
-        (found - expected).abs() / expected.abs()
+        (actual - expected).abs() / expected.abs()
     }
 }
 
@@ -78,8 +78,8 @@ fn quantiles_invert_probabilities() {
                 for sigma in [1.0, 1e-3] {
                     let params = ResidualParams { lambda: k / sigma, sigma };
                     let x = quantile(log_p, params, side);
-                    let found = log_probability(x, params, side);
-                    assert!(error(found, log_p) < 2e-13, "{found:e} for {log_p:e}, {side:?}, x = {x:e}, k = {k}");
+                    let actual = log_probability(x, params, side);
+                    assert!(error(actual, log_p) < 2e-13, "{actual:e} for {log_p:e}, {side:?}, x = {x:e}, k = {k}");
                 }
             }
         }

@@ -21,11 +21,11 @@ fn references() -> Vec<Reference> {
 }
 
 /// The relative error in units of `1e-16`; 0 if both values are below the normal range.
-fn error(found: f64, expected: f64) -> f64 {
-    if (found - expected).abs() < 1e-300 {
+fn error(actual: f64, expected: f64) -> f64 {
+    if (actual - expected).abs() < 1e-300 {
         0.0
     } else {
-        (found - expected).abs() / expected.abs() / 1e-16
+        (actual - expected).abs() / expected.abs() / 1e-16
     }
 }
 
@@ -35,19 +35,19 @@ fn all_functions_are_accurate_on_the_whole_line() {
     assert!(references.len() > 300);
     for reference in references {
         let Reference { z, .. } = reference;
-        let found = truncated_moments(z);
-        assert!(error(found.mean, reference.mean) < 12.0, "mean at {z}");
-        assert!(error(found.second, reference.second) < 25.0, "second at {z}");
-        assert!(error(found.variance, reference.variance) < 60.0, "variance at {z}");
+        let actual = truncated_moments(z);
+        assert!(error(actual.mean, reference.mean) < 12.0, "mean at {z}");
+        assert!(error(actual.second, reference.second) < 25.0, "second at {z}");
+        assert!(error(actual.variance, reference.variance) < 60.0, "variance at {z}");
         assert!(
-            error(found.hazard, reference.hazard) < 12.0,
+            error(actual.hazard, reference.hazard) < 12.0,
             "hazard at {z}: {}",
-            error(found.hazard, reference.hazard)
+            error(actual.hazard, reference.hazard)
         );
         assert!(
-            error(found.log_mass, reference.log_cdf) < 12.0,
+            error(actual.log_mass, reference.log_cdf) < 12.0,
             "log mass at {z}: {}",
-            error(found.log_mass, reference.log_cdf)
+            error(actual.log_mass, reference.log_cdf)
         );
     }
 }

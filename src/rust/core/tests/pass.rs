@@ -1,6 +1,6 @@
 //! Comparison of the fused pass with the same sums computed entry by entry.
 
-use crate::common::{close, generator, matrix, plain, uniform};
+use crate::common::{close, expected_pass, generator, matrix, uniform};
 use faer::{ColRef, MatRef};
 use nmu_core::factor::Factor;
 use nmu_core::noise::ResidualParams;
@@ -48,22 +48,22 @@ fn sweep_equals_sum_over_entries() {
             for level in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
                 let model = Model { factor: &factor, params };
                 let derivatives = level == PassLevel::Curvature;
-                let expected = plain(&values, nrow, model, &p, &q, derivatives);
+                let expected = expected_pass(&values, nrow, model, &p, &q, derivatives);
                 let spec = PassSpec {
                     row_weights: ColRef::from_slice(&p),
                     column_weights: ColRef::from_slice(&q),
                     shift: 0.3,
                     level,
                 };
-                let found = sweep(&view, model, &spec, Threads::new(1));
+                let actual = sweep(&view, model, &spec, Threads::new(1));
                 let at = format!("{nrow} x {ncol}, {symmetric}, {params:?}, {level:?}");
                 // The sums of a symmetric matrix count each pair once and the diagonal half.
                 let weight = if symmetric { 0.5 } else { 1.0 };
-                assert!(close(found.products.rows(), &expected.rows, 1e-13), "products at {at}");
+                assert!(close(actual.products.rows(), &expected.rows, 1e-13), "products at {at}");
                 if !symmetric {
-                    assert!(close(found.products.columns(), &expected.columns, 1e-13), "column products at {at}");
+                    assert!(close(actual.products.columns(), &expected.columns, 1e-13), "column products at {at}");
                 }
-                let sums = found.sums;
+                let sums = actual.sums;
                 assert_eq!(sums.count, weight * expected.count);
                 assert!(close(&[sums.mean_b], &[weight * expected.mean_b], 1e-13), "mean of b at {at}");
                 // If `x − b̄` is far below the entries, it has fewer correct digits than these.
@@ -79,10 +79,10 @@ fn sweep_equals_sum_over_entries() {
                     assert!(close(&[likelihood], &[weight * expected.log_likelihood], 1e-12), "likelihood at {at}");
                 }
                 if derivatives {
-                    assert!(close(found.curvatures.rows(), &expected.row_curvatures, 1e-13), "curvatures at {at}");
+                    assert!(close(actual.curvatures.rows(), &expected.row_curvatures, 1e-13), "curvatures at {at}");
                     if !symmetric {
-                        let (found, expected) = (found.curvatures.columns(), &expected.column_curvatures);
-                        assert!(close(found, expected, 1e-13), "column curvatures at {at}");
+                        let (actual, expected) = (actual.curvatures.columns(), &expected.column_curvatures);
+                        assert!(close(actual, expected, 1e-13), "column curvatures at {at}");
                     }
                 }
             }
@@ -106,7 +106,7 @@ fn view_equals_matrix_minus_factors() {
         let storage = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
         let copy = Dense::new(MatRef::from_column_major_slice(&deflated, nrow, ncol));
         let (p, q) = (vec![1.0; nrow], vec![1.0; ncol]);
-        let found = product(
+        let actual = product(
             &ResidualView::new(&storage, &factors, symmetric),
             ColRef::from_slice(&p),
             ColRef::from_slice(&q),
@@ -118,8 +118,8 @@ fn view_equals_matrix_minus_factors() {
             ColRef::from_slice(&q),
             Threads::new(1),
         );
-        assert!(close(found.rows(), expected.rows(), 1e-13));
-        assert!(close(found.columns(), expected.columns(), 1e-13));
+        assert!(close(actual.rows(), expected.rows(), 1e-13));
+        assert!(close(actual.columns(), expected.columns(), 1e-13));
     }
 }
 

@@ -48,7 +48,7 @@ fn factor(nrow: usize, ncol: usize, symmetric: bool) -> Factor {
 
 /// Checks a sweep against `expected`: sums within `tolerance`, products within ten times that.
 fn agrees(
-    found: &PassOutput,
+    actual: &PassOutput,
     expected: &ExpectedPass,
     params: ResidualParams,
     symmetric: bool,
@@ -56,16 +56,16 @@ fn agrees(
     at: &str,
 ) {
     let products = 10.0 * tolerance;
-    assert!(close(found.products.rows(), &expected.rows, products), "products at {at}");
-    assert!(close(found.curvatures.rows(), &expected.row_curvatures, 10.0 * products), "curvatures at {at}");
+    assert!(close(actual.products.rows(), &expected.rows, products), "products at {at}");
+    assert!(close(actual.curvatures.rows(), &expected.row_curvatures, 10.0 * products), "curvatures at {at}");
     if !symmetric {
-        assert!(close(found.products.columns(), &expected.columns, products), "column products at {at}");
+        assert!(close(actual.products.columns(), &expected.columns, products), "column products at {at}");
         assert!(
-            close(found.curvatures.columns(), &expected.column_curvatures, 10.0 * products),
+            close(actual.curvatures.columns(), &expected.column_curvatures, 10.0 * products),
             "column curvatures at {at}"
         );
     }
-    let sums = &found.sums;
+    let sums = &actual.sums;
     assert!(close(&[sums.mean_b], &[expected.mean], tolerance), "mean of b at {at}");
     let (value, likelihood) = (sums.log_likelihood(params), expected.log_likelihood);
     assert!(close(&[value], &[likelihood], products), "likelihood at {at}: {value}, {likelihood}");
@@ -91,12 +91,12 @@ fn sweep_under_a_mixture_equals_sum_over_entries() {
         let masked = Masked::new(dense);
         for (prior, params) in remainder_priors().iter().flat_map(|prior| NOISES.map(|params| (prior, params))) {
             let view = view(&masked, symmetric, prior);
-            let found = sweep_at(&view, &factor, params, PassLevel::Curvature, 1);
+            let actual = sweep_at(&view, &factor, params, PassLevel::Curvature, 1);
             let at = format!("{} entries, {symmetric}, {params:?}, {prior:?}", values.len());
-            agrees(&found, &expected_pass(&values, &factor, prior, params, None), params, symmetric, 1e-13, &at);
+            agrees(&actual, &expected_pass(&values, &factor, prior, params, None), params, symmetric, 1e-13, &at);
             let likelihood = sweep_at(&view, &factor, params, PassLevel::Likelihood, 1).sums;
-            assert_eq!(likelihood.log_likelihood(params), found.sums.log_likelihood(params), "levels differ at {at}");
-            assert_eq!(likelihood.mean_b, found.sums.mean_b, "levels differ at {at}");
+            assert_eq!(likelihood.log_likelihood(params), actual.sums.log_likelihood(params), "levels differ at {at}");
+            assert_eq!(likelihood.mean_b, actual.sums.mean_b, "levels differ at {at}");
         }
     }
 }
@@ -133,8 +133,8 @@ fn derivatives_in_lambda_and_sigma_equal_finite_differences() {
                 (center.hessian[2], ss[1]),
             ];
             let scale = center.hessian[2].abs() + 600.0;
-            for (found, difference) in pairs {
-                assert!((found - difference).abs() <= 1e-6 * scale, "{found}, {difference} at {params:?}, {prior:?}");
+            for (actual, difference) in pairs {
+                assert!((actual - difference).abs() <= 1e-6 * scale, "{actual}, {difference} at {params:?}, {prior:?}");
             }
         }
     }
@@ -165,11 +165,11 @@ fn one_exponential_in_two_parts_equals_the_exponential() {
             assert!(close(two.products.rows(), one.products.rows(), 1e-13), "{params:?}");
             assert!(close(two.curvatures.rows(), one.curvatures.rows(), 1e-13), "{params:?}");
             assert!(close(&[two.sums.mean_b], &[one.sums.mean_b], 1e-14), "{params:?}");
-            let [expected, found] = [one.sums, two.sums].map(|sums| sums.log_likelihood(params));
-            assert!(close(&[found], &[expected], 1e-13), "{found}, {expected}, {params:?}");
-            let [expected, found] = [one.sums, two.sums].map(|sums| NoiseDerivatives::new(&sums, params));
-            assert!(close(&found.gradient, &expected.gradient, 1e-11), "{found:?}, {expected:?}");
-            assert!(close(&found.hessian, &expected.hessian, 1e-11), "{found:?}, {expected:?}");
+            let [expected, actual] = [one.sums, two.sums].map(|sums| sums.log_likelihood(params));
+            assert!(close(&[actual], &[expected], 1e-13), "{actual}, {expected}, {params:?}");
+            let [expected, actual] = [one.sums, two.sums].map(|sums| NoiseDerivatives::new(&sums, params));
+            assert!(close(&actual.gradient, &expected.gradient, 1e-11), "{actual:?}, {expected:?}");
+            assert!(close(&actual.hessian, &expected.hessian, 1e-11), "{actual:?}, {expected:?}");
         }
     }
 }
@@ -198,12 +198,12 @@ fn results_are_finite_for_extreme_residuals() {
         for params in
             [(1e-3, 1e-3), (1.0, 1.0), (1e3, 1e-3), (1e-3, 1e3)].map(|(lambda, sigma)| ResidualParams { lambda, sigma })
         {
-            let found = sweep_at(&view(&dense, false, &prior), &null, params, PassLevel::Curvature, 1);
+            let actual = sweep_at(&view(&dense, false, &prior), &null, params, PassLevel::Curvature, 1);
             let at = format!("{params:?}, {prior:?}");
-            let all = found.products.rows().iter().chain(found.curvatures.rows());
-            assert!(all.copied().all(f64::is_finite), "{at}: {found:?}");
-            assert!(found.sums.log_likelihood(params).is_finite(), "{at}");
-            let derivatives = NoiseDerivatives::new(&found.sums, params);
+            let all = actual.products.rows().iter().chain(actual.curvatures.rows());
+            assert!(all.copied().all(f64::is_finite), "{at}: {actual:?}");
+            assert!(actual.sums.log_likelihood(params).is_finite(), "{at}");
+            let derivatives = NoiseDerivatives::new(&actual.sums, params);
             assert!(
                 derivatives.gradient.iter().chain(&derivatives.hessian).copied().all(f64::is_finite),
                 "{at}: {derivatives:?}"
@@ -269,14 +269,14 @@ fn heteroscedastic_noise_is_that_of_each_entry() {
             for params in NOISES {
                 let view = view(&storage, symmetric, &prior);
                 let view = view.with_noise_scales(Some(scales));
-                let found = sweep_at(&view, &factor, params, PassLevel::Curvature, 2);
+                let actual = sweep_at(&view, &factor, params, PassLevel::Curvature, 2);
                 let noise = sweep_at(&view, &factor, params, PassLevel::NoiseScale, 2);
                 let at = format!("{nrow} x {ncol}, {symmetric}, {params:?}, {prior:?}");
                 let expected = expected_pass(&values, &factor, &prior, params, Some(scales));
-                agrees(&found, &expected, params, symmetric, 1e-12, &at);
+                agrees(&actual, &expected, params, symmetric, 1e-12, &at);
                 assert!(close(noise.products.rows(), &expected.noise_squares, 1e-11), "noise squares at {at}");
-                let derivative = NoiseDerivatives::new(&found.sums, params).gradient[1];
-                let size = found.sums.count + expected.sigma_derivative.abs();
+                let derivative = NoiseDerivatives::new(&actual.sums, params).gradient[1];
+                let size = actual.sums.count + expected.sigma_derivative.abs();
                 assert!(
                     (derivative - expected.sigma_derivative).abs() <= 1e-9 * size,
                     "derivative at {at}: {derivative}, {}",
@@ -299,7 +299,7 @@ fn scales_of_one_have_no_effect() {
         let two = sweep_at(&plain.with_noise_scales(Some(&ones)), &factor, params, PassLevel::Curvature, 1);
         assert!(close(two.products.rows(), one.products.rows(), 1e-13), "{params:?}");
         assert!(close(two.curvatures.rows(), one.curvatures.rows(), 1e-13), "{params:?}");
-        let [expected, found] = [one.sums, two.sums].map(|sums| sums.log_likelihood(params));
-        assert!(close(&[found], &[expected], 1e-13), "{found}, {expected}, {params:?}");
+        let [expected, actual] = [one.sums, two.sums].map(|sums| sums.log_likelihood(params));
+        assert!(close(&[actual], &[expected], 1e-13), "{actual}, {expected}, {params:?}");
     }
 }

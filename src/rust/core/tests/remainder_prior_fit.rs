@@ -135,23 +135,23 @@ fn likelihood_never_decreases_under_priors_that_are_not_log_concave() {
     for family in [RemainderPriorFamily::PointExponential, RemainderPriorFamily::Mixture(means)] {
         let (mut below, mut not_converged) = (0, 0);
         for index in 0..4 * KINDS {
-            let found = fit(index, family.clone(), &[0.5, 1.0, 2.0]);
+            let actual = fit(index, family.clone(), &[0.5, 1.0, 2.0]);
             let at = format!("problem {index}, {family:?}");
-            let rounding = 1e-12 * (found.log_likelihood.abs() + found.count);
-            for pair in found.trace.windows(2).filter(|pair| pair[0].stage == pair[1].stage) {
+            let rounding = 1e-12 * (actual.log_likelihood.abs() + actual.count);
+            for pair in actual.trace.windows(2).filter(|pair| pair[0].stage == pair[1].stage) {
                 assert!(pair[1].log_likelihood >= pair[0].log_likelihood - rounding, "{at}: {pair:?}");
             }
-            assert!(found.log_likelihood.is_finite(), "{at}");
-            let Factor { d, u, .. } = &found.factor;
+            assert!(actual.log_likelihood.is_finite(), "{at}");
+            let Factor { d, u, .. } = &actual.factor;
             assert!(d.is_finite() && u.iter().all(|loading| loading.is_finite() && *loading >= 0.0), "{at}");
-            let bounds = found.bounds.expect("free noise has bounds");
-            assert!(found.params.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
-            assert!(found.params.lambda * found.params.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
-            not_converged += u32::from(!matches!(found.status, Status::Converged | Status::Null));
+            let bounds = actual.bounds.expect("free noise has bounds");
+            assert!(actual.params.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
+            assert!(actual.params.lambda * actual.params.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
+            not_converged += u32::from(!matches!(actual.status, Status::Converged | Status::Null));
             // The continuation trades likelihood for shape, so likelihoods are compared without it.
             let [free, one] =
                 [family.clone(), RemainderPriorFamily::default()].map(|law| fit(index, law, &[]).log_likelihood);
-            below += u32::from(free < one - 1e-3 * found.count);
+            below += u32::from(free < one - 1e-3 * actual.count);
         }
         println!("{family:?}: {below} below the exponential, {not_converged} not converged");
         assert!(below <= 4, "{family:?}: {below} below the exponential");
@@ -181,12 +181,12 @@ fn noise_of_rows_is_recovered_and_likelihood_never_decreases() {
     assert!((columns.log_likelihood - rows.log_likelihood).abs() <= 1e-6 * rows.log_likelihood.abs());
     for fit in [rows, columns] {
         assert_eq!(fit.status, Status::Converged);
-        let found = fit.deviations.expect("they were estimated");
-        let mean = found.iter().map(|s| s * s).sum::<f64>() / ROWS as f64;
+        let actual = fit.deviations.expect("they were estimated");
+        let mean = actual.iter().map(|s| s * s).sum::<f64>() / ROWS as f64;
         assert!((mean - 1.0).abs() < 1e-9, "{mean}");
-        for (found, truth) in found.iter().zip(&truth) {
-            let error = (found * fit.params.sigma / truth).ln();
-            assert!(error.abs() < 0.35, "{} for {truth}", found * fit.params.sigma);
+        for (actual, truth) in actual.iter().zip(&truth) {
+            let error = (actual * fit.params.sigma / truth).ln();
+            assert!(error.abs() < 0.35, "{} for {truth}", actual * fit.params.sigma);
         }
         for pair in fit.trace.windows(2).filter(|pair| pair[0].stage == pair[1].stage) {
             assert!(

@@ -124,9 +124,9 @@ fn standard_errors_equal_those_of_a_local_matrix() {
     let values = matrix(&mut generator(32), 70, 300, false);
     let scales = NoiseScales::entries(vec![1.5; values.len()]).expect("positive");
     let dense = Dense::new(MatRef::from_column_major_slice(&values, 70, 300));
-    let found = fit(&dense, false, &fitter(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic), 2);
-    let factors: Vec<Factor> = found.fits.iter().map(|fit| fit.factor.clone()).collect();
-    let params = found.fits[1].params;
+    let actual = fit(&dense, false, &fitter(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic), 2);
+    let factors: Vec<Factor> = actual.fits.iter().map(|fit| fit.factor.clone()).collect();
+    let params = actual.fits[1].params;
     let errors = |storage: &dyn Storage| {
         let problem = Problem { storage, symmetric: false, scale: 0.5 };
         let view = problem.view(&[]);
@@ -144,12 +144,12 @@ fn only_results_before_entries_were_lost_are_kept() {
     let requests = whole.requests.load(Ordering::Relaxed);
     let mut lengths = Vec::new();
     for last in (0..requests).step_by(requests / 12) {
-        let found = fit(&RemoteMatrix::new(&values, 301, 1, last), true, &fitter, 2);
-        assert!(found.refit.is_none(), "a refit without the entries");
-        for (found, expected) in found.fits.iter().zip(&expected.fits) {
-            assert_eq!(found.factor, expected.factor);
+        let actual = fit(&RemoteMatrix::new(&values, 301, 1, last), true, &fitter, 2);
+        assert!(actual.refit.is_none(), "a refit without the entries");
+        for (actual, expected) in actual.fits.iter().zip(&expected.fits) {
+            assert_eq!(actual.factor, expected.factor);
         }
-        lengths.push(found.fits.len());
+        lengths.push(actual.fits.len());
     }
     assert!(lengths.is_sorted() && lengths.first() == Some(&0) && lengths.last() == Some(&2), "{lengths:?}");
 }

@@ -90,16 +90,16 @@ fn factor(nrow: usize, ncol: Option<usize>, density: f64, seed: u64) -> Factor {
     Factor::new(1.7, &loadings(nrow, density, seed), ncol.map(|ncol| loadings(ncol, density, seed + 1)).as_deref())
 }
 
-fn same(found: &PassOutput, expected: &PassOutput, params: ResidualParams, what: &str) {
+fn same(actual: &PassOutput, expected: &PassOutput, params: ResidualParams, what: &str) {
     const TOLERANCE: f64 = 1e-11;
     let pairs = [
-        (found.products.rows(), expected.products.rows()),
-        (found.products.columns(), expected.products.columns()),
-        (found.curvatures.rows(), expected.curvatures.rows()),
-        (found.curvatures.columns(), expected.curvatures.columns()),
+        (actual.products.rows(), expected.products.rows()),
+        (actual.products.columns(), expected.products.columns()),
+        (actual.curvatures.rows(), expected.curvatures.rows()),
+        (actual.curvatures.columns(), expected.curvatures.columns()),
     ];
-    for (index, (found, expected)) in pairs.into_iter().enumerate() {
-        assert!(close(found, expected, TOLERANCE), "{what}, vector {index}");
+    for (index, (actual, expected)) in pairs.into_iter().enumerate() {
+        assert!(close(actual, expected, TOLERANCE), "{what}, vector {index}");
     }
     let count = expected.sums.count;
     let sums = |sweep: &PassOutput| {
@@ -121,10 +121,10 @@ fn same(found: &PassOutput, expected: &PassOutput, params: ResidualParams, what:
             derivatives.hessian[2],
         ]
     };
-    for (index, (found, expected)) in sums(found).into_iter().zip(sums(expected)).enumerate() {
+    for (index, (actual, expected)) in sums(actual).into_iter().zip(sums(expected)).enumerate() {
         // Derivatives are differences of sums of about the size of the number of entries times (λσ)².
         let scale = expected.abs().max(count * (params.lambda * params.sigma).powi(2).max(1.0));
-        assert!((found - expected).abs() <= 1e-12 * scale, "{what}, sum {index}: {found} {expected}");
+        assert!((actual - expected).abs() <= 1e-12 * scale, "{what}, sum {index}: {actual} {expected}");
     }
 }
 
@@ -151,9 +151,9 @@ fn power_series_with_overlapping_factors_equal_dense_pass() {
                 let view = ResidualView::new(storage, &before, symmetric);
                 sweep(&view, Model { factor: &model, params }, &spec, Threads::new(threads))
             };
-            let found = evaluate(&sparse, 1);
-            same(&found, &evaluate(&dense, 1), params, &format!("symmetric {symmetric}, {subtracted} subtracted"));
-            assert_eq!(found, evaluate(&sparse, 2));
+            let actual = evaluate(&sparse, 1);
+            same(&actual, &evaluate(&dense, 1), params, &format!("symmetric {symmetric}, {subtracted} subtracted"));
+            assert_eq!(actual, evaluate(&sparse, 2));
         }
     }
 }
@@ -185,16 +185,16 @@ fn sweep_equals_that_of_dense_matrix() {
                         sweep(&view, Model { factor: &model, params: NOISE }, &spec, Threads::new(threads))
                     };
                     let what = format!("symmetric {symmetric}, {subtracted} subtracted, density {density}, {level:?}");
-                    let found = evaluate(&sparse, 1);
-                    same(&found, &evaluate(&dense, 1), NOISE, &what);
-                    assert_eq!(found, evaluate(&sparse, 3), "{what}");
+                    let actual = evaluate(&sparse, 1);
+                    same(&actual, &evaluate(&dense, 1), NOISE, &what);
+                    assert_eq!(actual, evaluate(&sparse, 3), "{what}");
                 }
                 let view = |storage| ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
                 let evaluate =
                     |storage| product(&view(storage), ColRef::from_slice(&p), ColRef::from_slice(q), Threads::new(2));
-                let (found, expected) = (evaluate(&sparse), evaluate(&dense));
-                assert!(close(found.rows(), expected.rows(), 1e-12));
-                assert!(close(found.columns(), expected.columns(), 1e-12));
+                let (actual, expected) = (evaluate(&sparse), evaluate(&dense));
+                assert!(close(actual.rows(), expected.rows(), 1e-12));
+                assert!(close(actual.columns(), expected.columns(), 1e-12));
             }
         }
     }
@@ -254,16 +254,16 @@ fn missing_entries_and_missing_diagonal_are_excluded() {
                     let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
                     product(&view, ColRef::from_slice(&p), ColRef::from_slice(q), Threads::new(2))
                 };
-                let (found, expected) = (evaluate(&sparse), evaluate(&dense));
-                assert!(close(found.rows(), expected.rows(), 1e-12), "{what}: products");
-                assert!(close(found.columns(), expected.columns(), 1e-12), "{what}: products");
+                let (actual, expected) = (evaluate(&sparse), evaluate(&dense));
+                assert!(close(actual.rows(), expected.rows(), 1e-12), "{what}: products");
+                assert!(close(actual.columns(), expected.columns(), 1e-12), "{what}: products");
                 let evaluate = |storage: &dyn Storage| {
                     certificate(&Problem { storage, symmetric, scale: 0.5 }, &before, Threads::new(2))
                 };
-                let (found, expected) = (evaluate(&sparse), evaluate(&dense));
-                assert!((found.error - expected.error).abs() <= 1e-12, "{what}: {found:?} {expected:?}");
-                let counts = |found: Certificate| (found.violated, found.checked, found.negative);
-                assert_eq!(counts(found), counts(expected), "{what}");
+                let (actual, expected) = (evaluate(&sparse), evaluate(&dense));
+                assert!((actual.error - expected.error).abs() <= 1e-12, "{what}: {actual:?} {expected:?}");
+                let counts = |actual: Certificate| (actual.violated, actual.checked, actual.negative);
+                assert_eq!(counts(actual), counts(expected), "{what}");
             }
         }
     }
@@ -279,9 +279,9 @@ fn sizes(sweep: &PassOutput) -> Vec<(f64, f64)> {
     vectors.chain(sums.map(|sum| (sum, sum.abs()))).collect()
 }
 
-fn largest_difference(found: &PassOutput, expected: &PassOutput) -> f64 {
-    let pairs = sizes(found).into_iter().zip(sizes(expected));
-    pairs.map(|((found, _), (expected, size))| (found - expected).abs() / size).fold(0.0, f64::max)
+fn largest_difference(actual: &PassOutput, expected: &PassOutput) -> f64 {
+    let pairs = sizes(actual).into_iter().zip(sizes(expected));
+    pairs.map(|((actual, _), (expected, size))| (actual - expected).abs() / size).fold(0.0, f64::max)
 }
 
 #[test]
@@ -308,8 +308,8 @@ fn interpolation_attains_its_tolerance_for_factors_of_any_size() {
             let expected = evaluate(&EntryByEntry(matrix.sparse()));
             let what = format!("{subtracted} subtracted, size {size}");
             // Sums over all zeros lose a few more digits to rounding than to interpolation.
-            let found = evaluate(&matrix.sparse());
-            let off = largest_difference(&found, &expected);
+            let actual = evaluate(&matrix.sparse());
+            let off = largest_difference(&actual, &expected);
             assert!(off <= 20.0 * DEFAULT_TOLERANCE, "{what}: {off:e}");
             for tolerance in [1e-9, 1e-6, 1e-4] {
                 let loose = evaluate(&matrix.sparse().with_tolerance(tolerance));
@@ -317,7 +317,7 @@ fn interpolation_attains_its_tolerance_for_factors_of_any_size() {
                 assert!(off <= tolerance, "{what}: {off:e} for {tolerance:e}");
                 // The tolerance must have an effect wherever sums are interpolated.
                 assert!(
-                    size > 10.0 || tolerance < 1e-4 || loose != found,
+                    size > 10.0 || tolerance < 1e-4 || loose != actual,
                     "{what}, {tolerance:e}: nothing was interpolated"
                 );
             }
@@ -388,11 +388,11 @@ fn certificate_equals_that_of_dense_matrix() {
             let evaluate = |storage: &dyn Storage| {
                 certificate(&Problem { storage, symmetric, scale: 0.5 }, &factors, Threads::new(2))
             };
-            let (found, expected) = (evaluate(&sparse), evaluate(&dense));
-            assert!((found.error - expected.error).abs() <= 1e-12, "{found:?} {expected:?}");
-            assert!((found.largest_violation - expected.largest_violation).abs() <= 1e-15, "{found:?} {expected:?}");
-            let counts = |found: Certificate| (found.violated, found.checked, found.negative, found.share);
-            assert_eq!(counts(found), counts(expected));
+            let (actual, expected) = (evaluate(&sparse), evaluate(&dense));
+            assert!((actual.error - expected.error).abs() <= 1e-12, "{actual:?} {expected:?}");
+            assert!((actual.largest_violation - expected.largest_violation).abs() <= 1e-15, "{actual:?} {expected:?}");
+            let counts = |actual: Certificate| (actual.violated, actual.checked, actual.negative, actual.share);
+            assert_eq!(counts(actual), counts(expected));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Contract of storages: each returns the entries of the dense storage, with NaN for missing entries.
 
-use crate::common::{close, generator, matrix, plain, uniform, Plain};
+use crate::common::{close, expected_pass, generator, matrix, uniform, ExpectedPass};
 use faer::{ColRef, MatRef};
 use nmu_core::factor::Factor;
 use nmu_core::noise::ResidualParams;
@@ -48,22 +48,22 @@ fn check(storage: &dyn Storage, values: &[f64], symmetric: bool, name: &str) {
     for level in LEVELS {
         let spec =
             PassSpec { row_weights: ColRef::from_slice(&p), column_weights: ColRef::from_slice(&q), shift: 0.2, level };
-        let found = sweep(&view, model, &spec, Threads::new(2));
-        let expected = plain(values, nrow, model, &p, &q, level == PassLevel::Curvature);
-        agrees(&found, &expected, symmetric, level, name);
+        let actual = sweep(&view, model, &spec, Threads::new(2));
+        let expected = expected_pass(values, nrow, model, &p, &q, level == PassLevel::Curvature);
+        agrees(&actual, &expected, symmetric, level, name);
     }
 }
 
-fn agrees(found: &PassOutput, expected: &Plain, symmetric: bool, level: PassLevel, name: &str) {
+fn agrees(actual: &PassOutput, expected: &ExpectedPass, symmetric: bool, level: PassLevel, name: &str) {
     let weight = if symmetric { 0.5 } else { 1.0 };
-    assert!(close(found.products.rows(), &expected.rows, 1e-12), "{name}: products, {level:?}");
+    assert!(close(actual.products.rows(), &expected.rows, 1e-12), "{name}: products, {level:?}");
     if !symmetric {
-        assert!(close(found.products.columns(), &expected.columns, 1e-12), "{name}: column products, {level:?}");
+        assert!(close(actual.products.columns(), &expected.columns, 1e-12), "{name}: column products, {level:?}");
     }
     if level == PassLevel::Curvature {
-        assert!(close(found.curvatures.rows(), &expected.row_curvatures, 1e-12), "{name}: curvatures");
+        assert!(close(actual.curvatures.rows(), &expected.row_curvatures, 1e-12), "{name}: curvatures");
     }
-    let sums = &found.sums;
+    let sums = &actual.sums;
     assert_eq!(sums.count, weight * expected.count, "{name}: the count");
     if expected.count > 0.0 {
         assert_eq!(sums.maximum, expected.maximum, "{name}: the maximum");
@@ -147,11 +147,11 @@ fn summary_does_not_depend_on_strides() {
     assert_eq!(expected.negative, values.iter().filter(|value| **value < 0.0).count());
     assert_eq!(expected.max_abs, 3.0);
     let transposed = transpose(&values, nrow);
-    let found = summarize(MatRef::from_column_major_slice(&transposed, ncol, nrow).transpose(), is_missing);
-    assert_eq!(found, expected);
-    let found = summarize(dense.transpose(), is_missing);
-    assert!((found.rms - expected.rms).abs() <= 1e-14 * expected.rms);
-    assert_eq!(found, Summary { rms: found.rms, ..expected });
+    let actual = summarize(MatRef::from_column_major_slice(&transposed, ncol, nrow).transpose(), is_missing);
+    assert_eq!(actual, expected);
+    let actual = summarize(dense.transpose(), is_missing);
+    assert!((actual.rms - expected.rms).abs() <= 1e-14 * expected.rms);
+    assert_eq!(actual, Summary { rms: actual.rms, ..expected });
     let symmetric = matrix(&mut generator(25), ncol, ncol, true);
     assert!(summarize(MatRef::from_column_major_slice(&symmetric, ncol, ncol), is_missing).symmetric);
 }
