@@ -66,7 +66,12 @@ impl<'a> Case<'a> {
 
     /// `A q` and `Aᵀ p`: no model, no `b̄`.
     pub fn product(&self, threads: usize) -> RowColSums {
-        product(&self.view(), self.factor.u(), self.factor.v(), Threads::new(threads))
+        product(
+            &self.view(),
+            ColRef::from_slice(self.factor.u()),
+            ColRef::from_slice(self.factor.v()),
+            Threads::new(threads),
+        )
     }
 
     /// A climb of the bound under a prior, on a symmetric matrix: the number of sweeps.

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn supports_are_sorted_by_bits_and_elements_are_increasing() {
         let loadings: [&[f64]; 2] = [&[0.0, 1.0, 2.0, 0.0, 0.5, 0.0], &[0.0, 1.0, 0.0, 3.0, 0.1, 0.0]];
-        let found = supports(&loadings, 6).into_iter().map(|support| (support.bits, support.elements));
-        assert!(found.eq([(0, vec![0, 5]), (1, vec![2]), (2, vec![3]), (3, vec![1, 4])]));
+        let actual = supports(&loadings, 6).into_iter().map(|support| (support.bits, support.elements));
+        assert!(actual.eq([(0, vec![0, 5]), (1, vec![2]), (2, vec![3]), (3, vec![1, 4])]));
     }
 }

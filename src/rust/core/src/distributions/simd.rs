@@ -221,16 +221,16 @@ mod tests {
 
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) -> [Vec<f64>; 3] {
-            let mut found = [(); 3].map(|()| Vec::new());
+            let mut actual = [(); 3].map(|()| Vec::new());
             for lanes in self.0.chunks(S::F64_LANES) {
                 let b = truncated_lanes(simd, simd.partial_load_f64s(lanes));
-                for (values, quantity) in found.iter_mut().zip([b.mean, b.hazard, b.inverse_mass]) {
+                for (values, quantity) in actual.iter_mut().zip([b.mean, b.hazard, b.inverse_mass]) {
                     let mut stored = vec![0.0; S::F64_LANES];
                     simd.partial_store_f64s(&mut stored, quantity);
                     values.extend_from_slice(&stored[..lanes.len()]);
                 }
             }
-            found
+            actual
         }
     }
 
@@ -242,16 +242,16 @@ mod tests {
     }
 
     /// The distance in units in the last place of `expected`.
-    fn ulps(found: f64, expected: f64) -> f64 {
-        (found - expected).abs() / (expected.abs().next_up() - expected.abs())
+    fn ulps(actual: f64, expected: f64) -> f64 {
+        (actual - expected).abs() / (expected.abs().next_up() - expected.abs())
     }
 
-    fn agrees_with_scalar(name: &str, found: &[Vec<f64>; 3]) {
+    fn agrees_with_scalar(name: &str, actual: &[Vec<f64>; 3]) {
         for (index, z) in points().into_iter().enumerate() {
             let expected = truncated_moments(z);
-            let [mean, hazard, inverse_mass] = [0, 1, 2].map(|quantity| found[quantity][index]);
-            let close = |what: &str, found: f64, expected: f64, bound: f64| {
-                let distance = ulps(found, expected);
+            let [mean, hazard, inverse_mass] = [0, 1, 2].map(|quantity| actual[quantity][index]);
+            let close = |what: &str, actual: f64, expected: f64, bound: f64| {
+                let distance = ulps(actual, expected);
                 assert!(distance <= bound, "{name}: {what} at {z}: {distance} ulp");
             };
             close("mean", mean, expected.mean, 4.0);
@@ -309,8 +309,8 @@ mod tests {
     fn the_log_of_a_product_never_overflows() {
         let factors: Vec<f64> = (0..5000).map(|k| 1.0 + f64::from(k % 97) * 1e27).collect();
         let expected: f64 = factors.iter().map(|factor| factor.ln()).sum();
-        for found in [Scalar.vectorize(LogOf(&factors)), Arch::new().dispatch(LogOf(&factors))] {
-            assert!((found / expected - 1.0).abs() < 1e-14);
+        for actual in [Scalar.vectorize(LogOf(&factors)), Arch::new().dispatch(LogOf(&factors))] {
+            assert!((actual / expected - 1.0).abs() < 1e-14);
         }
     }
 }

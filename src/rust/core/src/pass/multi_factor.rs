@@ -17,8 +17,6 @@ use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// The number of columns of a panel.
-
-/// The columns whose residuals are written down at a time.
 const WIDTH: usize = 8;
 
 /// Sweeps over `view` minus `factors`, with the curvature in each loading if `curved`.

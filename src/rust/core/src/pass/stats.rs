@@ -256,8 +256,8 @@ impl<S: Simd> Accumulator<S> {
 
     /// Adds the square of `a − b̄`.
     #[inline(always)]
-    pub(crate) fn add_difference(&mut self, simd: S, rest: S::f64s) {
-        self.square_difference = mul_add(simd, rest, rest, self.square_difference);
+    pub(crate) fn add_difference(&mut self, simd: S, difference: S::f64s) {
+        self.square_difference = mul_add(simd, difference, difference, self.square_difference);
     }
 
     /// Adds `λ²σ²/2 − λx + log Φ(z)` with `t = x/σ`, which is `−½ t² − log(√(2π) w)` for `z < 0`, with

@@ -58,7 +58,7 @@ impl Interval {
     /// `T_k` for `k = 0, …, order` at a point.
     #[inline(always)]
     pub(crate) fn polynomials(&self, point: f64, order: usize, values: &mut Vec<f64>) {
-        let t = self.to_lanes(&[point]).0[0];
+        let t = self.lanes_of(&[point]).0[0];
         values.clear();
         values.extend([1.0, t].into_iter().take(order + 1));
         for k in 2..=order {
@@ -68,7 +68,7 @@ impl Interval {
 
     /// `t` of some points, and 1 for each lane that has a point.
     #[inline(always)]
-    fn to_lanes(&self, points: &[f64]) -> ([f64; LANES], [f64; LANES]) {
+    fn lanes_of(&self, points: &[f64]) -> ([f64; LANES], [f64; LANES]) {
         let (mut t, mut present) = ([0.0; LANES], [0.0; LANES]);
         for (lane, point) in points.iter().enumerate() {
             t[lane] = if self.half > 0.0 { ((point - self.lower) / self.half - 1.0).clamp(-1.0, 1.0) } else { 0.0 };
@@ -220,7 +220,7 @@ impl WithSimd for Moments<'_> {
         let Self { interval, order, points, weights } = self;
         let mut lanes = vec![[[0.0; LANES]; 3]; order + 1];
         for (points, weights) in points.chunks(LANES).zip(weights.chunks(LANES)) {
-            let (t, present) = interval.to_lanes(points);
+            let (t, present) = interval.lanes_of(points);
             let mut q = [0.0; LANES];
             q[..weights.len()].copy_from_slice(weights);
             polynomials(&t, order, |k, values| {
@@ -252,7 +252,7 @@ impl WithSimd for Values<'_> {
         let mut result = Vec::with_capacity(self.points.len());
         for points in self.points.chunks(LANES) {
             let mut values = [[0.0; LANES]; 2];
-            polynomials(&interval.to_lanes(points).0, coefficients.len() - 1, |k, polynomial| {
+            polynomials(&interval.lanes_of(points).0, coefficients.len() - 1, |k, polynomial| {
                 for (values, coefficient) in values.iter_mut().zip(coefficients[k]) {
                     for lane in 0..LANES {
                         values[lane] += coefficient * polynomial[lane];

@@ -1,13 +1,12 @@
-//! Laws of the remainder, and the pass under them written out entry by entry.
+//! Priors of the remainder, and the pass under them computed entry by entry.
 
 use nmu_core::factor::Factor;
-use nmu_core::noise::NoiseScales;
-use nmu_core::noise::ResidualParams;
+use nmu_core::noise::{NoiseScales, ResidualParams};
 use nmu_core::prior::{Family, Mixture, Observations, Prior, Shape};
 use nmu_core::remainder_prior::RemainderPrior;
 
-/// A point mass and one exponential, three of them, four far apart, and as many as there may be.
-pub(crate) fn laws() -> Vec<RemainderPrior> {
+/// A point mass and one exponential; three exponentials; a point mass and three exponentials far apart; and as many as allowed.
+pub(crate) fn remainder_priors() -> Vec<RemainderPrior> {
     let parts: [&[(f64, f64)]; 4] = [
         &[(0.7, 0.0), (0.3, 1.0)],
         &[(0.5, 0.1), (0.3, 1.0), (0.2, 5.0)],
@@ -28,48 +27,49 @@ pub(crate) fn laws() -> Vec<RemainderPrior> {
             (0.01, 200.0),
         ],
     ];
-    parts.iter().map(|parts| RemainderPrior::new(parts.iter().copied()).expect("a law")).collect()
+    parts.iter().map(|parts| RemainderPrior::new(parts.iter().copied()).expect("a valid prior")).collect()
 }
 
-/// The law as a prior of `b`.
-pub(crate) fn prior(law: &RemainderPrior, params: ResidualParams) -> Box<dyn Prior> {
-    let (weights, means): (Vec<f64>, Vec<f64>) = law.components().into_iter().unzip();
+/// The same prior as a prior of `b` in the general form.
+pub(crate) fn general_prior(remainder_prior: &RemainderPrior, params: ResidualParams) -> Box<dyn Prior> {
+    let (weights, means): (Vec<f64>, Vec<f64>) = remainder_prior.parts().into_iter().unzip();
     let scales = means.iter().map(|mean| mean / params.lambda).collect();
     let family = Mixture::new(Shape::Exponential, Some(scales), Some(weights)).expect("scales and weights");
     family.estimate(&Observations::new(&[1.0], &[1.0]).expect("one observation"))
 }
 
-/// What a sweep must find, from the posterior of each entry. Of a symmetric matrix the sums are half of those over all entries.
+/// The expected result of a sweep, from the posterior of each entry. For a symmetric matrix the sums are half of those over
+/// all entries.
 #[derive(Default)]
-pub(crate) struct Plain {
+pub(crate) struct ExpectedPass {
     pub(crate) rows: Vec<f64>,
     pub(crate) columns: Vec<f64>,
     pub(crate) row_curvatures: Vec<f64>,
     pub(crate) column_curvatures: Vec<f64>,
-    pub(crate) deviations: Vec<f64>,
+    pub(crate) noise_squares: Vec<f64>,
     pub(crate) mean: f64,
     pub(crate) log_likelihood: f64,
-    pub(crate) slope: f64,
+    pub(crate) sigma_derivative: f64,
 }
 
-/// That of a matrix by columns, NaN where an entry is missing.
-pub(crate) fn plain(
+/// The expected result for a matrix in column-major order, in which missing entries are NaN.
+pub(crate) fn expected_pass(
     values: &[f64],
     factor: &Factor,
-    law: &RemainderPrior,
+    remainder_prior: &RemainderPrior,
     params: ResidualParams,
     scales: Option<&NoiseScales>,
-) -> Plain {
+) -> ExpectedPass {
     let (nrow, ncol) = (factor.u.nrows(), factor.v().len());
-    let mut sum = Plain {
+    let mut sum = ExpectedPass {
         rows: vec![0.0; nrow],
         columns: vec![0.0; ncol],
         row_curvatures: vec![0.0; nrow],
         column_curvatures: vec![0.0; ncol],
-        deviations: vec![0.0; nrow],
-        ..Plain::default()
+        noise_squares: vec![0.0; nrow],
+        ..ExpectedPass::default()
     };
-    let prior = prior(law, params);
+    let general = general_prior(remainder_prior, params);
     for column in 0..ncol {
         for row in 0..nrow {
             let (p, q) = (factor.u[row], factor.v()[column]);
@@ -83,20 +83,20 @@ pub(crate) fn plain(
                 Some(NoiseScales::Entries(values)) => values[column * nrow + row],
             };
             let sigma = params.sigma * s;
-            let b = prior.posterior(x, sigma);
+            let b = general.posterior(x, sigma);
             let m = 1.0 - b.variance / (sigma * sigma);
             let square = ((x - b.mean).powi(2) + b.variance) / (sigma * sigma);
             sum.rows[row] += (x - b.mean) * q / (s * s);
             sum.columns[column] += (x - b.mean) * p / (s * s);
             sum.row_curvatures[row] += m * q * q / (s * s);
             sum.column_curvatures[column] += m * p * p / (s * s);
-            sum.deviations[row] += square * q;
-            sum.slope += square - 1.0;
+            sum.noise_squares[row] += square * q;
+            sum.sigma_derivative += square - 1.0;
             sum.mean += b.mean;
             sum.log_likelihood += b.log_marginal;
         }
     }
-    let share = if factor.v.is_none() { 0.5 } else { 1.0 };
-    [&mut sum.mean, &mut sum.log_likelihood, &mut sum.slope].into_iter().for_each(|part| *part *= share);
+    let weight = if factor.v.is_none() { 0.5 } else { 1.0 };
+    [&mut sum.mean, &mut sum.log_likelihood, &mut sum.sigma_derivative].into_iter().for_each(|part| *part *= weight);
     sum
 }
