@@ -5,8 +5,8 @@
 //! general:    u ← ((A − b)v)₊/‖·‖,  v ← ((A − b)ᵀu)₊/‖·‖,  d ← uᵀ(A − b)v,  b as above
 //! ```
 //!
-//! `b` starts at 0 and is a function of the `(d, u, v, λ, σ)` that it was last computed from, so it is not stored: a pass
-//! under the old parameters computes products of the old `A − b` with any vectors.
+//! `b` starts at 0 and is a function of the `(d, u, v, λ, σ)` that it was last computed from, so it is not stored: a
+//! pass under the old parameters computes products of the old `A − b` with any vectors.
 
 use crate::factor::Factor;
 use crate::init::{leading_init, InitialLoadings};
@@ -180,8 +180,8 @@ impl<'a> State<'a> {
     }
 
     /// Returns `uᵀCu` for `C = A − b` symmetric, given `C u₀` at the current `u₀`. With `u = c u₀ + δ`,
-    /// `uᵀCu = c² u₀ᵀCu₀ + 2c δᵀCu₀ + δᵀCδ`. The last term is omitted if it is below the rounding error, so an iteration
-    /// near a fixed point takes one pass instead of two.
+    /// `uᵀCu = c² u₀ᵀCu₀ + 2c δᵀCu₀ + δᵀCδ`. The last term is omitted if it is below the rounding error, so an
+    /// iteration near a fixed point takes one pass instead of two.
     fn quadratic_form(&self, u: &[f64]) -> f64 {
         let (current, products) = (self.factor.u(), self.products.rows());
         let overlap = dot(u, current);

@@ -1,6 +1,7 @@
 //! Initial loadings: the leading singular pair, truncated to its nonnegative part.
 //!
-//! The pair is computed by the Lanczos method ([`crate::optim::lanczos`]) on `A` if it is symmetric and on `AᵀA` otherwise.
+//! The pair is computed by the Lanczos method ([`crate::optim::lanczos`]) on `A` if it is symmetric and on `AᵀA`
+//! otherwise.
 
 use crate::optim::lanczos::{leading_eigenvector, Leading};
 use crate::pass::product;

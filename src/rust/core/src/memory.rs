@@ -4,8 +4,8 @@ use crate::error::Error;
 use crate::residual::ResidualView;
 
 /// The peak number of values that a fit holds per row, and per column of a general matrix: a base and an increment per
-/// factor. Fits of symmetric sparse matrices in a limited address space took 51 to 60 with one factor, and 81 to 110 with
-/// four that are refitted.
+/// factor. Fits of symmetric sparse matrices in a limited address space took 51 to 60 with one factor, and 81 to 110
+/// with four that are refitted.
 const VALUES_PER_ROW: [usize; 2] = [48, 20];
 
 /// Checks that the memory for a fit of `factors` factors, beside the matrix, is available. It is allocated and freed.

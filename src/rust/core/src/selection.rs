@@ -6,8 +6,8 @@ use crate::vector::Contiguous;
 
 /// The criteria of a number of factors.
 ///
-/// The Bayesian information criterion is the log-likelihood minus half the log of the number of entries for each nonzero
-/// loading; larger is better.
+/// The Bayesian information criterion is the log-likelihood minus half the log of the number of entries for each
+/// nonzero loading; larger is better.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     /// The criterion of the factors along the deflation path.
@@ -52,8 +52,8 @@ fn maximizers(candidates: &[Candidate]) -> (usize, usize) {
 
 /// Returns the chosen number of factors.
 ///
-/// It is the maximiser after refits, unless the path has more factors, which are groups and flatter: refits explain a tree
-/// by fewer factors than it has branches, each a mixture of branches.
+/// It is the maximiser after refits, unless the path has more factors, which are groups and flatter: refits explain a
+/// tree by fewer factors than it has branches, each a mixture of branches.
 pub(crate) fn best_count(candidates: &[Candidate]) -> usize {
     let (path, joint) = maximizers(candidates);
     if joint == 0 {

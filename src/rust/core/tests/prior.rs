@@ -157,7 +157,8 @@ fn extreme_observations_have_finite_posteriors() {
 
 #[test]
 fn odds_of_a_zero_are_accurate_for_very_negative_observations() {
-    // There the marginal under the exponential is κ times the Mills ratio at a, and the odds against a zero are about κ/a.
+    // There the marginal under the exponential is κ times the Mills ratio at a, and the odds against a zero are about
+    // κ/a.
     let prior = fixed(PointExponential::new(Some(0.5), Some(1.0)).expect("in range"));
     for x in [-1e5_f64, -1e8, -1e12] {
         let odds = (1.0 - prior.posterior(x, 1.0).lfsr) / prior.posterior(x, 1.0).lfsr;

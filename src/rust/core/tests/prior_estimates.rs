@@ -13,8 +13,8 @@ fn value(prior: &dyn Prior, name: &str) -> f64 {
     known.values[0]
 }
 
-/// Checks that no point of a brute-force search is better than the estimate by more than rounding. Returns the difference
-/// of the log-likelihoods per observation.
+/// Checks that no point of a brute-force search is better than the estimate by more than rounding. Returns the
+/// difference of the log-likelihoods per observation.
 fn check(data: &Observations, axes: &[Axis], family: impl Fn(Option<&[f64]>) -> Box<dyn Family>) -> f64 {
     let found = family(None).estimate(data).log_likelihood(data);
     let best = highest(axes, |point| family(Some(point)).estimate(data).log_likelihood(data));

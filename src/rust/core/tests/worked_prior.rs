@@ -67,8 +67,8 @@ impl Prior for HalfNormalPrior {
     }
 }
 
-/// Returns the `sd` that maximises `Σ ℓ(x_i, s_i)`, by ternary search around the best point of a grid whose ends scale with
-/// the data.
+/// Returns the `sd` that maximises `Σ ℓ(x_i, s_i)`, by ternary search around the best point of a grid whose ends scale
+/// with the data.
 fn estimate_sd(observations: &Observations) -> f64 {
     const STEP: f64 = 0.25;
     let value = |log_sd: f64| HalfNormalPrior { sd: log_sd.exp() }.log_likelihood(observations);
@@ -132,7 +132,7 @@ fn fits_accept_the_family() {
     let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
     let problem = Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 };
     let family = HalfNormal::new(None).expect("nothing given");
-    let climb = ModelFitter {
+    let fitter = ModelFitter {
         rule: NoiseRule::Likelihood(BoundSpec { floor: 0.01, cap: 3.0 }, vec![1.0]),
         schedule: vec![PriorStage { rows: &family, columns: &family }],
         family: RemainderPriorFamily::default(),
@@ -140,10 +140,10 @@ fn fits_accept_the_family() {
         tolerance: 1e-8,
         iterations: 1000,
     };
-    let found = deflate(&problem, Plan::of(1), &climb, Threads::new(1), &mut |_| ControlFlow::Continue(()));
-    let beliefs = found.fits[0].beliefs.as_ref().expect("a factor with a prior");
-    let known = beliefs.rows.prior().hyperparameters();
-    assert!(known[0].name == "sd" && known[0].values[0] > 0.0);
-    let bound: Vec<f64> = found.fits[0].trace.iter().map(|row| row.elbo).filter(|elbo| !elbo.is_nan()).collect();
-    assert!(bound.len() > 1 && bound.windows(2).all(|pair| pair[1] >= pair[0] - 1e-9 * pair[0].abs()));
+    let fit = deflate(&problem, Plan::of(1), &fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+    let posteriors = fit.fits[0].beliefs.as_ref().expect("a factor with a prior");
+    let hyperparameters = posteriors.rows.prior().hyperparameters();
+    assert!(hyperparameters[0].name == "sd" && hyperparameters[0].values[0] > 0.0);
+    let elbos: Vec<f64> = fit.fits[0].trace.iter().map(|row| row.elbo).filter(|elbo| !elbo.is_nan()).collect();
+    assert!(elbos.len() > 1 && elbos.windows(2).all(|pair| pair[1] >= pair[0] - 1e-9 * pair[0].abs()));
 }

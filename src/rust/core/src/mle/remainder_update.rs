@@ -86,10 +86,14 @@ impl RemainderPriorFamily {
     }
 
     /// The law with these weights: of the exponentials by falling mean, then of the point mass.
+    ///
+    /// If the M-step leaves no weight to the exponential of a point-exponential, `b` is 0 and there is no law with mean 1;
+    /// the exponential is returned, whose likelihood decides whether the step is accepted.
     #[allow(clippy::expect_used)]
     pub(crate) fn law(&self, weights: &[f64]) -> RemainderPrior {
         let law = match self {
             Self::Known(law) => return *law,
+            Self::PointExponential if weights[0] == 0.0 => return RemainderPrior::EXPONENTIAL,
             Self::PointExponential => RemainderPrior::new(weights.iter().copied().zip([1.0, 0.0])),
             Self::Mixture(ComponentMeans(means)) => {
                 RemainderPrior::new(weights.iter().copied().zip(means.iter().copied()))

@@ -34,7 +34,8 @@ const TOLERANCE: f64 = 1e-15;
 
 /// Returns the unit eigenvector of the leading eigenvalue of a symmetric operator of order `n`.
 ///
-/// `on_product` is called after each product unless the iteration has converged; `Break` returns the current approximation.
+/// `on_product` is called after each product unless the iteration has converged; `Break` returns the current
+/// approximation.
 pub(crate) fn leading_eigenvector(
     n: usize,
     leading: Leading,
@@ -42,8 +43,8 @@ pub(crate) fn leading_eigenvector(
     mut on_product: impl FnMut() -> ControlFlow<()>,
 ) -> Col<f64> {
     let mut basis: Vec<Col<f64>> = Vec::new();
-    let [most, least] = MAX_BASIS;
-    let max_basis = (MAX_BASIS_VALUES / n).clamp(least, most);
+    let [largest, smallest] = MAX_BASIS;
+    let max_basis = (MAX_BASIS_VALUES / n).clamp(smallest, largest);
     let mut projected = Mat::<f64>::zeros(max_basis, max_basis);
     let mut next = start_vector(n);
     for _ in 0..MAX_PRODUCTS {
@@ -103,7 +104,7 @@ fn combine(basis: &[Col<f64>], weights: &[f64]) -> Col<f64> {
     sum
 }
 
-/// Replaces the basis by `Σ w_k q_k`, normalised, for each of some weights. It works in place, as the basis may be large.
+/// Replaces the basis by `Σ w_k q_k`, normalised, for each vector of weights: in place, as the basis may be large.
 fn restart(basis: &mut Vec<Col<f64>>, weights: &[Vec<f64>]) {
     let length = basis[0].nrows();
     for first in (0..length).step_by(BLOCK) {
@@ -145,8 +146,8 @@ impl RitzPairs {
         })
     }
 
-    /// Returns the weight of the last basis vector in the leading Ritz vector. Its product with the norm of the residual
-    /// of the basis is the norm of the residual of the Ritz pair.
+    /// Returns the weight of the last basis vector in the leading Ritz vector. Its product with the norm of the
+    /// residual of the basis is the norm of the residual of the Ritz pair.
     fn last_weight(&self) -> f64 {
         self.vectors[0].last().map_or(0.0, |weight| weight.abs())
     }

@@ -4,8 +4,8 @@
 //! (D. C. Liu and J. Nocedal 1989, On the limited memory BFGS method for large scale optimization, *Mathematical
 //! Programming* 45, 503-528). Coordinates whose own Newton step would leave the box take that step, projected (D. P.
 //! Bertsekas 1982, Projected Newton methods for optimization problems with simple constraints, *SIAM Journal on Control
-//! and Optimization* 20, 221-246). A backtracking line search accepts a step by the Armijo rule or, if rounding hides the
-//! gain, by the decrease of the slope along the step.
+//! and Optimization* 20, 221-246). A backtracking line search accepts a step by the Armijo rule or, if rounding hides
+//! the gain, by the decrease of the slope along the step.
 
 use crate::runtime::cancel::catch_cancellation;
 use crate::vector::{add_scaled, dot};
@@ -98,8 +98,8 @@ pub(crate) fn maximize<P, B>(
     let mut x = constraints.project(start.into_iter());
     let mut evaluation = evaluate(&x);
     let mut search = Search { constraints, pairs: Vec::new(), radius: f64::INFINITY };
-    let [most, least] = MEMORY;
-    let max_pairs = (MAX_MEMORY_VALUES / (2 * x.len().max(1))).clamp(least, most);
+    let [largest, smallest] = MEMORY;
+    let max_pairs = (MAX_MEMORY_VALUES / (2 * x.len().max(1))).clamp(smallest, largest);
     let small_gradient = |x: &[f64], evaluation: &Evaluation<P>, tolerance: f64| {
         constraints.scaled_projected_gradient(x, evaluation, &coordinate_scale(x)) <= tolerance
     };

@@ -235,7 +235,7 @@ impl Prior for ComponentMixture {
 
 /// Multiplies the weight of each component by `exp(ℓ_k − max ℓ)` and returns `max ℓ` in units of `s`.
 ///
-/// The differences are taken in the form of `ℓ` whose maximum is smaller in absolute value, which keeps the most digits.
+/// The differences are taken in that form of `ℓ` whose maximum is smaller in magnitude, which keeps the most digits.
 pub(crate) fn scale_by_likelihood(posteriors: &mut [(f64, ComponentPosterior)]) -> f64 {
     let largest = |value: fn(&ComponentPosterior) -> f64| {
         posteriors.iter().map(|(_, posterior)| value(posterior)).fold(f64::NEG_INFINITY, f64::max)

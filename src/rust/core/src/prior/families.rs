@@ -1,4 +1,4 @@
-//! Prior families without a file of their own: flat, point estimate, exponential, point-exponential, and the remainder's.
+//! Flat, point-estimate, exponential and point-exponential families, and the prior of the remainder.
 
 use crate::distributions::mills::{truncated_moments, HALF_LOG_TAU};
 use crate::error::Error;
@@ -39,10 +39,13 @@ impl Family for Flat {
     }
 }
 
-/// No prior: the point estimate `max(x, 0)` with variance 0 and `KL(q ‖ g) = 0`. A fit with it maximises the likelihood.
+/// No prior: the point estimate `max(x, 0)` with variance 0 and `KL(q ‖ g) = 0`.
 ///
-/// [`Flat`] is the Bayesian counterpart, with a posterior of positive variance. Its prior is improper, so its ELBO cannot
-/// be compared with those of other priors and does not determine the relative scale of the two sides of a factor.
+/// A fit with it maximises the likelihood.
+///
+/// [`Flat`] is the Bayesian counterpart, with a posterior of positive variance. Its prior is improper, so its ELBO
+/// cannot be compared with those of other priors and does not determine the relative scale of the two sides of a
+/// factor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Maximum;
 
@@ -147,7 +150,7 @@ fn maximize_log_mean(model: SpikeSlab) -> Point<ProfiledWeight> {
 /// Returns the prior of `b` with `E[b] = 1/λ` as a [`Prior`]; its posterior at `x` and `σ` is that of `b` in an entry
 /// with residual `x`.
 ///
-/// The pass over the matrix computes the same posterior in vector registers; this is for callers that need single entries.
+/// The pass over the matrix computes the same posterior in vector registers; this one is for single entries.
 pub fn remainder(b_prior: &RemainderPrior, params: ResidualParams) -> Box<dyn Prior> {
     let component = |mean: f64| match mean {
         0.0 => Component::Zero,

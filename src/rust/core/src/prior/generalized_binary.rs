@@ -11,8 +11,8 @@ use std::f64::consts::LN_2;
 /// transcriptional heterogeneity from single-cell RNA-seq data by generalized binary covariance decomposition, *Nature
 /// Genetics* 57).
 ///
-/// A ratio is estimated between 0.001, below which the normal is equivalent to a point mass, and 1, above which the prior
-/// is far from binary.
+/// A ratio is estimated between 0.001, below which the normal is equivalent to a point mass, and 1, above which the
+/// prior is far from binary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GeneralizedBinary {
     weight: Option<f64>,
@@ -48,9 +48,9 @@ impl GeneralizedBinary {
 
     /// Maximises the likelihood over location and weight at a given ratio.
     ///
-    /// Each slope `E[w] (x − μ)/r² − q²` is negative beyond the largest `x`, which bounds the location. Local maxima are
-    /// no narrower than the normal convolved with the noise; in experiments with continuous loadings, a grid spacing of
-    /// two of its standard deviations separated them.
+    /// Each slope `E[w] (x − μ)/r² − q²` is negative beyond the largest `x`, which bounds the location. Local maxima
+    /// are no narrower than the normal convolved with the noise; in experiments with continuous loadings, a grid
+    /// spacing of two of its standard deviations separated them.
     fn maximize_location(&self, observations: &Observations, ratio: f64) -> Point<ProfiledWeight> {
         let model = SpikeSlab { observations, weight: self.weight };
         if let Some(location) = self.location {

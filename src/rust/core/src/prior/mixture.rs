@@ -26,8 +26,8 @@ impl Shape {
     }
 }
 
-/// `g = Σ weight_k g_k` with components `g_k` of the same shape and different scales, where a scale of 0 is a point mass
-/// (M. Stephens 2017, False discovery rates: a new deal, *Biostatistics* 18, 275-294).
+/// `g = Σ weight_k g_k` with components `g_k` of the same shape and different scales, where a scale of 0 is a point
+/// mass (M. Stephens 2017, False discovery rates: a new deal, *Biostatistics* 18, 275-294).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mixture {
     shape: Shape,

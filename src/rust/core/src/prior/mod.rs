@@ -110,7 +110,7 @@ pub trait Prior: Debug {
 pub trait Family: Debug {
     /// Returns the prior with the given hyperparameters, and with the others maximising `Σ ℓ(x_i, s_i)`.
     ///
-    /// Estimates are equivariant: multiplying all `x` and `s` by a constant only multiplies the scale of the prior by it.
+    /// Estimates must be equivariant: if all `x` and `s` are multiplied by a constant, so is the scale of the prior.
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior>;
 }
 

@@ -74,8 +74,8 @@ impl<'a> Observations<'a> {
         self.threads.map(jobs.div_ceil(batch_size), run).into_iter().flatten().collect()
     }
 
-    /// Returns `size` of the pairs at equal steps through the order of their `x`, including the smallest and the largest
-    /// `x`; `None` if there are no more than `size` pairs.
+    /// Returns `size` of the pairs at equal steps through the order of their `x`, including the smallest and the
+    /// largest `x`; `None` if there are no more than `size` pairs.
     pub(crate) fn subsample(&self, size: usize) -> Option<(Vec<f64>, Vec<f64>)> {
         let count = self.x.len();
         if count <= size {

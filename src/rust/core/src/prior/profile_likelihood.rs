@@ -27,10 +27,10 @@ pub(crate) struct ProfiledWeight {
 }
 
 impl SpikeSlab<'_, '_> {
-    /// Maximises the likelihood over the log scale of `unit_slab`, a component of scale 1; `grid` holds rising log scales
-    /// that separate the local maxima.
+    /// Maximises the likelihood over the log scale of `unit_slab`, a component of scale 1; `grid` holds rising log
+    /// scales that separate the local maxima.
     ///
-    /// With many observations, a subsample locates the global maximum on the grid, and all observations are used near it.
+    /// With many observations, a subsample locates the global maximum on the grid; all of them are used near it.
     pub(crate) fn maximize_scale(&self, unit_slab: Component, grid: &[f64]) -> Point<ProfiledWeight> {
         let subsample = if grid.len() > 1 { self.observations.subsample(MAX_SCANNED) } else { None };
         let neighbourhood = subsample.map(|(x, s)| {
@@ -159,8 +159,8 @@ pub(crate) struct Point<T> {
 
 /// Maximises a function of one variable that may have several local maxima, given its evaluations on a rising grid.
 ///
-/// Candidates are both ends of the grid and a local maximum between any two neighbours whose slopes change from positive
-/// to not positive. Ties go to the smallest `x`.
+/// Candidates are both ends of the grid and a local maximum between any two neighbours whose slopes change from
+/// positive to not positive. Ties go to the smallest `x`.
 pub(crate) fn maximize_on_grid<T: Copy>(grid: &[Point<T>], mut evaluate: impl FnMut(f64) -> Point<T>) -> Point<T> {
     let mut left = grid[0];
     let mut best = left;
@@ -188,8 +188,8 @@ const MAX_STEPS: usize = 200;
 ///
 /// Inverse quadratic interpolation where that is safe, bisection otherwise (T. R. Chandrupatla 1997, A new hybrid
 /// quadratic/bisection algorithm for finding the zero of a nonlinear function without using derivatives, *Advances in
-/// Engineering Software* 28, 145-149). The slope at the left end of the bracket is always positive, so an upward jump of
-/// the slope is never returned.
+/// Engineering Software* 28, 145-149). The slope at the left end of the bracket is always positive, so an upward jump
+/// of the slope is never returned.
 fn slope_root<T: Copy>(left: Point<T>, right: Point<T>, mut evaluate: impl FnMut(f64) -> Point<T>) -> Point<T> {
     let (mut newest, mut other) = (left, right);
     let mut fraction = 0.5_f64;
@@ -209,8 +209,8 @@ fn slope_root<T: Copy>(left: Point<T>, right: Point<T>, mut evaluate: impl FnMut
     newest
 }
 
-/// Returns the root of the inverse quadratic interpolant through three points, as a fraction of the way from `newest` to
-/// `other`; `None` if the interpolant is not monotone.
+/// Returns the root of the inverse quadratic interpolant through three points, as a fraction of the way from `newest`
+/// to `other`; `None` if the interpolant is not monotone.
 fn interpolate<T>(newest: Point<T>, other: Point<T>, oldest: Point<T>) -> Option<f64> {
     let xi = (newest.x - other.x) / (oldest.x - other.x);
     let phi = (newest.slope - other.slope) / (oldest.slope - other.slope);

@@ -1,9 +1,9 @@
 //! Cooperative cancellation of long computations.
 //!
 //! A pass over a large matrix takes seconds, and its partial sums are useless. Long computations therefore poll a
-//! [`CancelCheck`] between chunks of work and, if it returns `true`, unwind to the nearest [`catch_cancellation`], whose
-//! caller still has a complete state. Functions in between need no extra return values, and cannot mistake a partial
-//! result for a complete one. The check is thread-local: it is called only on the thread that installed it.
+//! [`CancelCheck`] between chunks of work and, if it returns `true`, unwind to the nearest [`catch_cancellation`],
+//! whose caller still has a complete state. Functions in between need no extra return values, and cannot mistake a
+//! partial result for a complete one. The check is thread-local: it is called only on the thread that installed it.
 
 use std::cell::Cell;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
