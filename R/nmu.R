@@ -217,7 +217,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     signal_interrupt(fit)
   }
   signal_bounds(fit)
-  signal_chosen_K(fit)
+  signal_factor_count(fit)
   fit
 }
 
