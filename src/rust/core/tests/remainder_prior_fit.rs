@@ -1,15 +1,17 @@
 //! Fits that estimate the prior of `b`: comparison with brute force, with the truth, and on problems of many kinds.
 
 use crate::common::brute::{maximize, Axis};
+use crate::common::fitters::{maximum_likelihood, options};
 use crate::common::generator;
 use crate::common::problems::{problem, KINDS};
 use faer::MatRef;
 use nmu_core::factor::Factor;
-use nmu_core::fit::{FactorFit, FactorFitter, Refit};
-use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::fit::{FitOptions, ModelFit};
+use nmu_core::fitter::{FactorFitter, ModelFitter};
+use nmu_core::mle::refit;
 use nmu_core::mle::remainder_update::{ComponentMeans, RemainderPriorFamily};
 use nmu_core::noise::NoiseStructure;
-use nmu_core::noise::{BoundSpec, ResidualParams};
+use nmu_core::noise::ResidualParams;
 use nmu_core::prior::remainder;
 use nmu_core::remainder_prior::RemainderPrior;
 use nmu_core::residual::ResidualView;
@@ -20,11 +22,8 @@ use rand::Rng;
 use rand_distr::{Exp1, StandardNormal};
 use std::ops::ControlFlow;
 
-const BOUNDS: BoundSpec = BoundSpec { floor: 0.01, cap: 3.0 };
-
-fn fitter(family: RemainderPriorFamily, ratio_floors: &[f64], tolerance: f64) -> ModelFitter<'static> {
-    let (rule, schedule) = (NoiseRule::Likelihood(BOUNDS, ratio_floors.to_vec()), Vec::new());
-    ModelFitter { rule, schedule, family, scatter: NoiseStructure::Homoscedastic, tolerance, iterations: 2000 }
+fn fit_options(remainder: RemainderPriorFamily, ratio_floors: &[f64], tolerance: f64) -> FitOptions<'static> {
+    FitOptions { remainder, ..options(maximum_likelihood(ratio_floors), Vec::new(), tolerance, 2000) }
 }
 
 /// Draws of `b + e` with `b` from a mixture of exponentials with these weights and means.
@@ -42,10 +41,10 @@ fn residuals(seed: u64, count: usize, parts: &[(f64, f64)], sigma: f64) -> Vec<f
     (0..count).map(draw).collect()
 }
 
-fn estimate_noise(values: &[f64], nrow: usize, fitter: &ModelFitter) -> Refit {
+fn estimate_noise(values: &[f64], nrow: usize, options: &FitOptions) -> ModelFit {
     let storage = Dense::new(MatRef::from_column_major_slice(values, nrow, values.len() / nrow));
     let view = ResidualView::new(&storage, &[], false);
-    fitter.estimate_noise(&view, Vec::new(), Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    refit::estimate_noise(options, &view, Vec::new(), Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
 fn log_likelihood(values: &[f64], prior: &RemainderPrior, params: ResidualParams) -> f64 {
@@ -73,9 +72,9 @@ fn prior_lambda_and_sigma_attain_the_brute_force_maximum() {
     ];
     for (family, law) in cases {
         let (best, value) = maximize(&axes, |point| log_likelihood(&values, &law(point[2]), params(point)));
-        let fit = estimate_noise(&values, 30, &fitter(family.clone(), &[], 1e-10));
+        let fit = estimate_noise(&values, 30, &fit_options(family.clone(), &[], 1e-10));
         assert_eq!(fit.status, Status::Converged);
-        let value_at_fit = log_likelihood(&values, &fit.law, fit.params);
+        let value_at_fit = log_likelihood(&values, &fit.remainder_prior, fit.params);
         assert!(
             (value_at_fit - fit.log_likelihood).abs() <= 1e-10 * value_at_fit.abs(),
             "{value_at_fit}, {}",
@@ -87,7 +86,7 @@ fn prior_lambda_and_sigma_attain_the_brute_force_maximum() {
             (-1e-6..1e-3).contains(&gain),
             "{family:?}: {gain} over {best:?}, {:?} {:?}",
             fit.params,
-            fit.law.parts()
+            fit.remainder_prior.components()
         );
     }
 }
@@ -96,8 +95,8 @@ fn prior_lambda_and_sigma_attain_the_brute_force_maximum() {
 fn simulated_priors_are_recovered() {
     for seed in 0..5 {
         let values = residuals(seed, 40_000, &[(0.7, 0.0), (0.3, 2.0)], 0.3);
-        let fit = estimate_noise(&values, 200, &fitter(RemainderPriorFamily::PointExponential, &[], 1e-8));
-        assert!((fit.law.atom() - 0.7).abs() < 0.02, "{:?}", fit.law.parts());
+        let fit = estimate_noise(&values, 200, &fit_options(RemainderPriorFamily::PointExponential, &[], 1e-8));
+        assert!((fit.remainder_prior.atom() - 0.7).abs() < 0.02, "{:?}", fit.remainder_prior.components());
         assert!((fit.params.lambda * 0.6).ln().abs() < 0.03, "{:?}", fit.params);
         assert!((fit.params.sigma / 0.3).ln().abs() < 0.03, "{:?}", fit.params);
     }
@@ -105,10 +104,10 @@ fn simulated_priors_are_recovered() {
     let truth = [(0.8, 0.5), (0.2, 3.0)];
     let values = residuals(9, 90_000, &truth, 0.1);
     let means = ComponentMeans::new(&[0.0, 0.5, 1.0, 3.0]).expect("means");
-    let fit = estimate_noise(&values, 300, &fitter(RemainderPriorFamily::Mixture(means), &[], 1e-9));
+    let fit = estimate_noise(&values, 300, &fit_options(RemainderPriorFamily::Mixture(means), &[], 1e-9));
     let weight =
-        |mean: f64| fit.law.parts().iter().filter(|part| (part.1 - mean).abs() < 1e-9).map(|part| part.0).sum::<f64>();
-    assert!((weight(0.5) - 0.8).abs() < 0.05 && (weight(3.0) - 0.2).abs() < 0.05, "{:?}", fit.law.parts());
+        |mean: f64| fit.remainder_prior.components().iter().filter(|part| (part.1 - mean).abs() < 1e-9).map(|part| part.0).sum::<f64>();
+    assert!((weight(0.5) - 0.8).abs() < 0.05 && (weight(3.0) - 0.2).abs() < 0.05, "{:?}", fit.remainder_prior.components());
     assert!(fit.params.lambda.ln().abs() < 0.02, "{:?}", fit.params);
 }
 
@@ -116,17 +115,18 @@ fn simulated_priors_are_recovered() {
 fn point_exponential_does_not_improve_on_exponential_data() {
     let values = residuals(3, 10_000, &[(1.0, 1.0)], 0.2);
     let [one, free] = [RemainderPriorFamily::default(), RemainderPriorFamily::PointExponential]
-        .map(|family| estimate_noise(&values, 100, &fitter(family, &[], 1e-8)));
+        .map(|family| estimate_noise(&values, 100, &fit_options(family, &[], 1e-8)));
     // One additional parameter, at its bound.
     assert!((free.log_likelihood - one.log_likelihood).abs() < 4.0, "{} {}", free.log_likelihood, one.log_likelihood);
-    assert!(free.law.atom() < 0.03, "{:?}", free.law.parts());
+    assert!(free.law.atom() < 0.03, "{:?}", free.law.components());
 }
 
-fn fit(index: usize, law: RemainderPriorFamily, ratio_floors: &[f64]) -> FactorFit {
+fn fit(index: usize, remainder: RemainderPriorFamily, ratio_floors: &[f64]) -> ModelFit {
     let data = problem(index);
     let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     let view = ResidualView::new(&storage, &[], data.symmetric);
-    fitter(law, ratio_floors, 1e-8).fit(&view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    let fitter = ModelFitter { options: fit_options(remainder, ratio_floors, 1e-8) };
+    fitter.fit(&view, None, Threads::new(1), &mut |_| ControlFlow::Continue(())).model
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn noise_of_rows_is_recovered_and_likelihood_never_decreases() {
         *value = random.sample::<f64, _>(Exp1) + truth[index % ROWS] * e;
     }
     let transposed: Vec<f64> = (0..ROWS * COLUMNS).map(|i| values[(i % COLUMNS) * ROWS + i / COLUMNS]).collect();
-    let by = |scatter: NoiseStructure| ModelFitter { scatter, ..fitter(RemainderPriorFamily::default(), &[], 1e-8) };
+    let by = |noise_structure| FitOptions { noise_structure, ..fit_options(RemainderPriorFamily::default(), &[], 1e-8) };
     let (even, rows) = (
         estimate_noise(&values, ROWS, &by(NoiseStructure::Homoscedastic)),
         estimate_noise(&values, ROWS, &by(NoiseStructure::ByRow)),
@@ -181,7 +181,7 @@ fn noise_of_rows_is_recovered_and_likelihood_never_decreases() {
     assert!((columns.log_likelihood - rows.log_likelihood).abs() <= 1e-6 * rows.log_likelihood.abs());
     for fit in [rows, columns] {
         assert_eq!(fit.status, Status::Converged);
-        let actual = fit.deviations.expect("they were estimated");
+        let actual = fit.noise_sd.expect("they were estimated");
         let mean = actual.iter().map(|s| s * s).sum::<f64>() / ROWS as f64;
         assert!((mean - 1.0).abs() < 1e-9, "{mean}");
         for (actual, truth) in actual.iter().zip(&truth) {

@@ -1,11 +1,13 @@
 //! Matrices whose entries other processes hold: fits equal those of a local matrix to the bit, and partial results after a
 //! loss of entries are discarded.
 
+use crate::common::fitters::{maximum_likelihood, options};
 use crate::common::{generator, matrix};
 use faer::MatRef;
 use nmu_core::deflation::{deflate, Deflation, Plan};
 use nmu_core::factor::Factor;
-use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::fit::FitOptions;
+use nmu_core::fitter::ModelFitter;
 use nmu_core::mle::remainder_update::RemainderPriorFamily;
 use nmu_core::noise::BoundSpec;
 use nmu_core::noise::{NoiseScales, NoiseStructure};
@@ -76,14 +78,14 @@ impl Remote for RemoteMatrix<'_> {
     }
 }
 
-fn fitter(family: RemainderPriorFamily, scatter: NoiseStructure) -> ModelFitter<'static> {
-    let rule = NoiseRule::Likelihood(BoundSpec { floor: 0.01, cap: 3.0 }, vec![0.5, 1.0]);
-    ModelFitter { rule, schedule: Vec::new(), family, scatter, tolerance: 1e-8, iterations: 60 }
+fn fitter(remainder: RemainderPriorFamily, noise_structure: NoiseStructure) -> ModelFitter<'static> {
+    let common = options(maximum_likelihood(&[0.5, 1.0]), Vec::new(), 1e-8, 60);
+    ModelFitter { options: FitOptions { remainder, noise_structure, ..common } }
 }
 
 fn fit(storage: &dyn Storage, symmetric: bool, fitter: &ModelFitter, count: usize) -> Deflation {
     let problem = Problem { storage, symmetric, scale: 0.5 };
-    let plan = Plan { refine: true, ..Plan::of(count) };
+    let plan = Plan { refine: true, ..Plan::new(count) };
     deflate(&problem, plan, fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
@@ -91,8 +93,8 @@ fn fit(storage: &dyn Storage, symmetric: bool, fitter: &ModelFitter, count: usiz
 fn to_text(deflation: &Deflation) -> String {
     let steps = |trace: &[Trace]| format!("{trace:?}");
     let fits: Vec<_> =
-        deflation.fits.iter().map(|fit| (&fit.factor, fit.params, &fit.deviations, steps(&fit.trace))).collect();
-    let refit = deflation.refit.as_ref().map(|refit| (&refit.factors, refit.params, steps(&refit.trace)));
+        deflation.fits.iter().map(|fit| &fit.model).map(|fit| (&fit.factors, fit.params, &fit.noise_sd, steps(&fit.trace))).collect();
+    let refit = deflation.refit.as_ref().map(|refit| &refit.model).map(|refit| (&refit.factors, refit.params, steps(&refit.trace)));
     format!("{fits:?} {refit:?}")
 }
 
@@ -125,8 +127,8 @@ fn standard_errors_equal_those_of_a_local_matrix() {
     let scales = NoiseScales::entries(vec![1.5; values.len()]).expect("positive");
     let dense = Dense::new(MatRef::from_column_major_slice(&values, 70, 300));
     let actual = fit(&dense, false, &fitter(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic), 2);
-    let factors: Vec<Factor> = actual.fits.iter().map(|fit| fit.factor.clone()).collect();
-    let params = actual.fits[1].params;
+    let factors: Vec<Factor> = actual.fits.iter().map(|fit| fit.factor().clone()).collect();
+    let params = actual.fits[1].model.params;
     let errors = |storage: &dyn Storage| {
         let problem = Problem { storage, symmetric: false, scale: 0.5 };
         let view = problem.view(&[]);
@@ -147,7 +149,7 @@ fn only_results_before_entries_were_lost_are_kept() {
         let actual = fit(&RemoteMatrix::new(&values, 301, 1, last), true, &fitter, 2);
         assert!(actual.refit.is_none(), "a refit without the entries");
         for (actual, expected) in actual.fits.iter().zip(&expected.fits) {
-            assert_eq!(actual.factor, expected.factor);
+            assert_eq!(actual.factor(), expected.factor());
         }
         lengths.push(actual.fits.len());
     }

@@ -3,10 +3,11 @@
 //! The first half is what its file in `src/prior/` would contain; the second half tests it like the other families.
 
 use crate::common::problems::problem;
+use crate::common::fitters::{fitter, maximum_likelihood};
 use crate::common::quadrature::{posterior, Component as Exact};
 use nmu_core::deflation::{deflate, Plan};
 use nmu_core::error::Error;
-use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::fit::PriorStage;
 use nmu_core::mle::remainder_update::RemainderPriorFamily;
 use nmu_core::noise::BoundSpec;
 use nmu_core::noise::NoiseStructure;
@@ -15,7 +16,6 @@ use nmu_core::prior::{Family, Hyperparameter, Observations, Posterior, Prior};
 use nmu_core::residual::Problem;
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
-use nmu_core::variational::PriorStage;
 use std::ops::ControlFlow;
 
 /// The family `g = N₊(0, sd²)`.
@@ -129,21 +129,15 @@ fn the_estimate_maximizes_the_likelihood() {
 #[test]
 fn fits_accept_the_family() {
     let data = problem(3);
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     let problem = Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 };
     let family = HalfNormal::new(None).expect("nothing given");
-    let fitter = ModelFitter {
-        rule: NoiseRule::Likelihood(BoundSpec { floor: 0.01, cap: 3.0 }, vec![1.0]),
-        schedule: vec![PriorStage { rows: &family, columns: &family }],
-        family: RemainderPriorFamily::default(),
-        scatter: NoiseStructure::Homoscedastic,
-        tolerance: 1e-8,
-        iterations: 1000,
-    };
-    let fit = deflate(&problem, Plan::of(1), &fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()));
-    let posteriors = fit.fits[0].beliefs.as_ref().expect("a factor with a prior");
+    let schedule = vec![PriorStage { rows: &family, columns: &family }];
+    let fitter = fitter(maximum_likelihood(&[1.0]), schedule, 1e-8, 1000);
+    let fit = deflate(&problem, Plan::new(1), &fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+    let posteriors = fit.fits[0].model.posteriors.first().expect("a factor with a prior");
     let hyperparameters = posteriors.rows.prior().hyperparameters();
     assert!(hyperparameters[0].name == "sd" && hyperparameters[0].values[0] > 0.0);
-    let elbos: Vec<f64> = fit.fits[0].trace.iter().map(|row| row.elbo).filter(|elbo| !elbo.is_nan()).collect();
+    let elbos: Vec<f64> = fit.fits[0].model.trace.iter().map(|row| row.elbo).filter(|elbo| !elbo.is_nan()).collect();
     assert!(elbos.len() > 1 && elbos.windows(2).all(|pair| pair[1] >= pair[0] - 1e-9 * pair[0].abs()));
 }

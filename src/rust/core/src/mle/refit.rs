@@ -41,7 +41,7 @@ pub(crate) fn estimate_weights(
 }
 
 /// Estimates λ and σ, by their estimator, with all factors held.
-pub(crate) fn estimate_noise(
+pub fn estimate_noise(
     options: &FitOptions,
     view: &ResidualView,
     factors: Vec<Factor>,

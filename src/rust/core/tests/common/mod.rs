@@ -2,6 +2,7 @@
 
 pub(crate) mod brute;
 pub(crate) mod counted;
+pub(crate) mod fitters;
 pub(crate) mod means;
 pub(crate) mod problems;
 pub(crate) mod quadrature;
