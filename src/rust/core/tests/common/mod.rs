@@ -1,4 +1,4 @@
-//! Test matrices, and the pass written out entry by entry.
+//! Test matrices, and a reference implementation of the pass, entry by entry.
 
 pub(crate) mod brute;
 pub(crate) mod counted;
@@ -12,17 +12,17 @@ use nmu_core::pass::Model;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A generator for one test.
+/// A seeded random number generator.
 pub(crate) fn generator(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// `count` numbers, uniform on `[low, high)`.
+/// `count` draws from the uniform distribution on `[low, high)`.
 pub(crate) fn uniform(generator: &mut ChaCha8Rng, count: usize, low: f64, high: f64) -> Vec<f64> {
     (0..count).map(|_| generator.random_range(low..high)).collect()
 }
 
-/// A matrix by columns, made symmetric where asked.
+/// A uniform random matrix in column-major order, symmetric if requested.
 pub(crate) fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symmetric: bool) -> Vec<f64> {
     let mut values = uniform(generator, nrow * ncol, -0.5, 2.0);
     if symmetric {
@@ -35,7 +35,7 @@ pub(crate) fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symme
     values
 }
 
-/// What a sweep must find, from the scalar functions and plain sums over all entries.
+/// The expected output of a sweep, from scalar functions and plain sums over all entries.
 #[derive(Default)]
 pub(crate) struct Plain {
     pub(crate) rows: Vec<f64>,
@@ -51,11 +51,12 @@ pub(crate) struct Plain {
     pub(crate) log_likelihood: f64,
 }
 
-/// The sweep over a matrix given by columns, NaN where an entry is missing; `slopes` asks for products of `x − b̄` in the place of `a − b̄`.
+/// Computes the output of a sweep over a matrix in column-major order, with NaN for missing entries. With `slopes`, the products
+/// are of `x − b̄` instead of `a − b̄`.
 pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
     let ncol = q.len();
     let (lambda, sigma) = (model.params.lambda, model.params.sigma);
-    let mut found = Plain {
+    let mut sums = Plain {
         rows: vec![0.0; nrow],
         columns: vec![0.0; ncol],
         row_curvatures: vec![0.0; nrow],
@@ -69,43 +70,43 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
             let entry = values[column * nrow + row];
             let x = entry - model.factor.d * model.factor.u[row] * model.factor.v()[column];
             if x.is_nan() {
-                // A missing entry counts in nothing, but EM puts what it expects in its place.
+                // A missing entry contributes to no sum, except that EM imputes its expectation.
                 let expected =
                     if slopes { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
-                found.rows[row] += expected * q[column];
-                found.columns[column] += expected * p[row];
-                found.square_rest += expected * expected;
+                sums.rows[row] += expected * q[column];
+                sums.columns[column] += expected * p[row];
+                sums.square_rest += expected * expected;
                 continue;
             }
             let b = truncated(x / sigma - lambda * sigma);
             let rest = if slopes { x } else { entry } - sigma * b.mean;
             let curvature = b.hazard * b.mean;
-            found.rows[row] += rest * q[column];
-            found.columns[column] += rest * p[row];
-            found.square_rest += rest * rest;
-            found.row_curvatures[row] += curvature * q[column] * q[column];
-            found.column_curvatures[column] += curvature * p[row] * p[row];
-            found.mean_b += sigma * b.mean;
-            found.log_likelihood += lambda.ln() + 0.5 * (lambda * sigma).powi(2) - lambda * x + b.log_mass;
-            found.maximum = found.maximum.max(x);
+            sums.rows[row] += rest * q[column];
+            sums.columns[column] += rest * p[row];
+            sums.square_rest += rest * rest;
+            sums.row_curvatures[row] += curvature * q[column] * q[column];
+            sums.column_curvatures[column] += curvature * p[row] * p[row];
+            sums.mean_b += sigma * b.mean;
+            sums.log_likelihood += lambda.ln() + 0.5 * (lambda * sigma).powi(2) - lambda * x + b.log_mass;
+            sums.maximum = sums.maximum.max(x);
             residuals.push(x);
         }
     }
-    found.count = residuals.len() as f64;
-    found.mean = residuals.iter().sum::<f64>() / found.count;
-    found.variance = residuals.iter().map(|x| (x - found.mean).powi(2)).sum::<f64>() / found.count;
-    found
+    sums.count = residuals.len() as f64;
+    sums.mean = residuals.iter().sum::<f64>() / sums.count;
+    sums.variance = residuals.iter().map(|x| (x - sums.mean).powi(2)).sum::<f64>() / sums.count;
+    sums
 }
 
-/// Whether two vectors agree within `tolerance` of the larger one's largest element.
-pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64) -> bool {
+/// Whether two vectors agree within `tolerance`, relative to the largest expected element.
+pub(crate) fn close(actual: &[f64], expected: &[f64], tolerance: f64) -> bool {
     let scale = expected.iter().fold(1e-300_f64, |scale, value| scale.max(value.abs()));
-    found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)
+    actual.len() == expected.len() && actual.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)
 }
 
-/// The swimmer by columns: 256 images, a row each, of 20 × 11 pixels. There is a torso of 12, and from each of four joints
-/// beside it a limb of 5 pixels in one of four directions. The joints are always on, so the matrix is the sum of 17 binary
-/// factors: the torso with the joints, and 16 limbs without them.
+/// The swimmer data in column-major order: 256 images of 20 × 11 pixels, one per row. Each image has a torso of 12 pixels and
+/// four limbs of 5 pixels, each in one of four directions from its joint next to the torso. The joints are always on, so the
+/// matrix is the sum of 17 binary factors: the torso with the joints, and 16 limbs without them.
 pub(crate) fn swimmer() -> (Vec<f64>, usize, usize) {
     const PIXELS: usize = 20 * 11;
     const IMAGES: usize = 256;

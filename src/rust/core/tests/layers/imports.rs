@@ -38,7 +38,8 @@ pub(crate) struct Crate {
     pub(crate) files: BTreeMap<ModulePath, SourceFile>,
 }
 
-const DEFINING: [&str; 10] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static", "mod", "macro_rules"];
+const DEFINING: [&str; 10] =
+    ["fn", "struct", "enum", "union", "trait", "type", "const", "static", "mod", "macro_rules"];
 
 /// The module of a file, given relative to the root of the sources: `a/b.rs` and `a/b/mod.rs` are `a::b`.
 pub(crate) fn module_path(file: &str) -> ModulePath {

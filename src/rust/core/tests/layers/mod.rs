@@ -280,9 +280,15 @@ mod tests {
             "fn f() {\n    use crate::fit::Fit;\n}",
         ] {
             let found = problems(&tree(&[("error.rs", text)]));
-            assert!(!found.is_empty() && found.iter().all(|m| m.contains("upward import: `fit`")), "{found:#?}: {text}");
+            assert!(
+                !found.is_empty() && found.iter().all(|m| m.contains("upward import: `fit`")),
+                "{found:#?}: {text}"
+            );
         }
-        one(&[("error.rs", &format!("//! Errors.\n\n{line}"))], &["error.rs:3", "`crate::fit::Fit`", "layer 1", "layer 3"]);
+        one(
+            &[("error.rs", &format!("//! Errors.\n\n{line}"))],
+            &["error.rs:3", "`crate::fit::Fit`", "layer 1", "layer 3"],
+        );
         one(&[("pass/mod.rs", "use crate::prior::Prior;")], &["between two modules of one layer", "`pass`", "`prior`"]);
         one(&[("error.rs", "use crate::VERSION;")], &["imported from lib.rs"]);
     }
@@ -313,7 +319,10 @@ mod tests {
             ("pass/kernel.rs", "use super::tile::Tile;"),
             ("pass/tile.rs", "//! Tiles.\nuse crate::pass::kernel::run;"),
         ];
-        one(&mutual, &["pass/kernel.rs -> pass/tile.rs -> pass/kernel.rs", "pass/tile.rs:2 uses `crate::pass::kernel::run`"]);
+        one(
+            &mutual,
+            &["pass/kernel.rs -> pass/tile.rs -> pass/kernel.rs", "pass/tile.rs:2 uses `crate::pass::kernel::run`"],
+        );
         let long = [
             ("pass/mod.rs", "mod a;\nmod b;\nmod c;"),
             ("pass/a.rs", "use super::b::B;"),

@@ -26,7 +26,9 @@ const FORBIDDEN_NAMES: [(&str, &str); 4] =
 pub(crate) fn first_line(file: &str, text: &str) -> Option<String> {
     let first = text.lines().next()?.strip_prefix("//!")?.split_whitespace().next()?;
     let word: &str = first.split(|c: char| !c.is_alphabetic()).next()?;
-    QUESTIONS.contains(&word).then(|| format!("{file}:1: the docs begin with `{word}`, not with a noun phrase or a verb"))
+    QUESTIONS
+        .contains(&word)
+        .then(|| format!("{file}:1: the docs begin with `{word}`, not with a noun phrase or a verb"))
 }
 
 /// Forbidden words, also as parts of identifiers.
@@ -43,9 +45,8 @@ pub(crate) fn forbidden_words(file: &str, text: &str) -> Vec<String> {
 }
 
 fn is_forbidden(word: &str) -> bool {
-    let has_ending = |(stem, endings): &(&str, &[&str])| {
-        word.strip_prefix(stem).is_some_and(|ending| endings.contains(&ending))
-    };
+    let has_ending =
+        |(stem, endings): &(&str, &[&str])| word.strip_prefix(stem).is_some_and(|ending| endings.contains(&ending));
     FORBIDDEN.iter().any(has_ending)
 }
 
