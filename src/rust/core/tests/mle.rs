@@ -1,12 +1,11 @@
-//! The climb of the likelihood on many kinds of problems: it never falls, it seldom ends below EM, it needs few sweeps, and
-//! its λ and σ are where they should be.
+//! Tests of maximum likelihood fits on many kinds of problems: the log-likelihood never decreases and seldom ends below that
+//! of EM, few sweeps are needed, and the estimates of λ and σ are accurate.
 //!
-//! `NMU_EXTENDED_TESTS=true` runs a thousand problems in the place of two hundred.
+//! `NMU_EXTENDED_TESTS=true` runs 1000 problems instead of 200.
 
 use crate::common::counted::Counted;
 use crate::common::generator;
 use crate::common::problems::{problem, tree, Data, KINDS};
-use faer::MatRef;
 use nmu_core::em;
 use nmu_core::factor::{Factor, FreeFactor};
 use nmu_core::fit::{FactorFit, FactorFitter};
@@ -26,13 +25,13 @@ use rand::Rng;
 use rand_distr::{Exp1, StandardNormal};
 use std::ops::ControlFlow;
 
-/// What a log-likelihood may lose to rounding, relative to its size and the number of entries.
+/// Tolerance for rounding of a log-likelihood, relative to its absolute value plus the number of entries.
 const ROUNDING: f64 = 1e-13;
-/// The bounds that R's defaults ask for.
-const SHARES: BoundSpec = BoundSpec { floor: 0.1, cap: 3.0 };
-/// The ladder of R's default.
-const LADDER: [f64; 3] = [0.5, 1.0, 2.0];
-/// The iterations that EM gets.
+/// The default bounds of the R package.
+const BOUNDS: BoundSpec = BoundSpec { floor: 0.1, cap: 3.0 };
+/// The default continuation in λσ of the R package.
+const RATIO_FLOORS: [f64; 3] = [0.5, 1.0, 2.0];
+/// Maximum number of EM iterations.
 const EM_ITERATIONS: usize = 20_000;
 
 fn problem_count() -> u32 {
@@ -44,31 +43,31 @@ fn problem_count() -> u32 {
 }
 
 fn with_view<T>(data: &Data, work: impl FnOnce(&ResidualView) -> T) -> T {
-    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
+    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
     work(&ResidualView::new(&storage, &[], data.symmetric))
 }
 
-fn climb(view: &ResidualView, rule: NoiseRule) -> FactorFit {
+fn fit_factor(view: &ResidualView, rule: NoiseRule) -> FactorFit {
     let (schedule, family, scatter) = (Vec::new(), RemainderPriorFamily::default(), NoiseStructure::Homoscedastic);
-    let climb = ModelFitter { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 5000 };
-    climb.fit(view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    let fitter = ModelFitter { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 5000 };
+    fitter.fit(view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
 fn em(view: &ResidualView, params: ResidualParams) -> Vec<Trace> {
     let settings =
         em::Settings { params, estimator: None, rounds: 1, iterations: EM_ITERATIONS, tolerance: 1e-12, trace: true };
-    let start = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
-    em::iterate(view, Some(start), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).trace
+    let init = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+    em::iterate(view, Some(init), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).trace
 }
 
-/// Where a climb from one factor ends.
-fn top(view: &ResidualView, part: FreeFactor, params: ResidualParams, settings: &Settings) -> Fit {
-    let hill = Objective { view, parts: &[part], params, settings: *settings, threads: Threads::new(1) };
-    maximize(hill, &mut no_callback, &mut |_| ControlFlow::Continue(()))
+/// Maximizes the likelihood from one factor.
+fn maximize_from(view: &ResidualView, factor: FreeFactor, params: ResidualParams, settings: &Settings) -> Fit {
+    let objective = Objective { view, parts: &[factor], params, settings: *settings, threads: Threads::new(1) };
+    maximize(objective, &mut no_callback, &mut |_| ControlFlow::Continue(()))
 }
 
-/// The largest fall from one step to the next where λ and σ are free or stay.
-fn largest_fall(trace: &[Trace]) -> f64 {
+/// The largest decrease between consecutive iterations of one stage.
+fn largest_decrease(trace: &[Trace]) -> f64 {
     trace
         .windows(2)
         .filter(|pair| pair[0].stage == pair[1].stage)
@@ -76,44 +75,44 @@ fn largest_fall(trace: &[Trace]) -> f64 {
         .fold(0.0, f64::max)
 }
 
-fn last(trace: &[Trace]) -> f64 {
+fn final_log_likelihood(trace: &[Trace]) -> f64 {
     trace.last().map_or(f64::NEG_INFINITY, |row| row.log_likelihood)
 }
 
 #[test]
-fn the_likelihood_never_falls_and_seldom_ends_below_that_of_em() {
+fn the_likelihood_never_decreases_and_seldom_ends_below_that_of_em() {
     let mut below = 0;
     for index in 0..problem_count() as usize {
         let data = problem(index);
         let params = data.noise([0.1, 0.3, 1.0][index / KINDS % 3]);
         with_view(&data, |view| {
-            let at = format!("problem {index}, {}", data.kind);
-            let fixed = climb(view, NoiseRule::Fixed(params));
-            ends_well(&fixed, &at);
-            let gap = last(&em(view, params)) - fixed.log_likelihood;
-            assert!(gap <= 1e-6 || !data.structured, "{at}: {gap} below EM");
+            let context = format!("problem {index}, {}", data.kind);
+            let fixed = fit_factor(view, NoiseRule::Fixed(params));
+            check_fit(&fixed, &context);
+            let gap = final_log_likelihood(&em(view, params)) - fixed.log_likelihood;
+            assert!(gap <= 1e-6 || !data.structured, "{context}: {gap} below EM");
             below += u32::from(gap > 1e-6);
 
-            let free = climb(view, NoiseRule::Likelihood(SHARES, LADDER.to_vec()));
-            ends_well(&free, &format!("{at}, λ and σ free"));
+            let free = fit_factor(view, NoiseRule::Likelihood(BOUNDS, RATIO_FLOORS.to_vec()));
+            check_fit(&free, &format!("{context}, λ and σ free"));
             let bounds = free.bounds.expect("free noise has bounds");
-            assert!(free.params.sigma >= bounds.min_sigma * (1.0 - 1e-12), "{at}: σ");
-            assert!(free.params.lambda * free.params.sigma <= bounds.max_ratio * (1.0 + 1e-12), "{at}: λ");
+            assert!(free.params.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{context}: σ");
+            assert!(free.params.lambda * free.params.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{context}: λ");
 
-            let turns = climb(view, NoiseRule::Alternate(&Moments, SHARES));
-            assert!(turns.log_likelihood.is_finite(), "{at}: moments");
+            let alternating = fit_factor(view, NoiseRule::Alternate(&Moments, BOUNDS));
+            assert!(alternating.log_likelihood.is_finite(), "{context}: moments");
         });
     }
-    // Where there is no structure to find, hills are many and near each other: now EM ends on the higher, now the climb.
+    // Without structure there are many local maxima of similar height, and either algorithm may find the higher one.
     assert!(100 * below <= 2 * problem_count(), "{below} of {} below EM", problem_count());
 }
 
-fn ends_well(fit: &FactorFit, at: &str) {
+fn check_fit(fit: &FactorFit, context: &str) {
     let rounding = ROUNDING * (fit.log_likelihood.abs() + fit.count);
-    assert!(largest_fall(&fit.trace) <= rounding, "{at}: fell");
-    assert!(matches!(fit.status, Status::Converged | Status::Null), "{at}: {:?}", fit.status);
-    assert!(fit.log_likelihood.is_finite(), "{at}");
-    assert!(fit.factor.u.iter().all(|loading| loading.is_finite() && *loading >= 0.0), "{at}");
+    assert!(largest_decrease(&fit.trace) <= rounding, "{context}: the log-likelihood decreases");
+    assert!(matches!(fit.status, Status::Converged | Status::Null), "{context}: {:?}", fit.status);
+    assert!(fit.log_likelihood.is_finite(), "{context}");
+    assert!(fit.factor.u.iter().all(|loading| loading.is_finite() && *loading >= 0.0), "{context}");
 }
 
 #[test]
@@ -126,15 +125,14 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
         let mut draw =
             || truth.sigma * random.sample::<f64, _>(StandardNormal) + random.sample::<f64, _>(Exp1) / truth.lambda;
         let values: Vec<f64> = (0..SIZE * SIZE).map(|_| draw()).collect();
-        let storage = Dense::new(MatRef::from_column_major_slice(&values, SIZE, SIZE));
+        let storage = Dense::from_columns(&values, SIZE, SIZE).expect("lengths agree");
         let view = ResidualView::new(&storage, &[], false);
-        // W = 0 is known, and stays: from zero loadings there is no slope.
-        let nothing = Factor::zero(SIZE, Some(SIZE));
-        let nothing = FreeFactor::loadings(nothing);
-        let bounds = Some(Bounds { min_sigma: 1e-3, min_ratio: 1e-6, max_ratio: 100.0 });
+        // W = 0 stays fixed: the gradient vanishes at zero loadings.
+        let zero = FreeFactor::loadings(Factor::zero(SIZE, Some(SIZE)));
+        let bounds = Some(Bounds { least_sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
         let settings = Settings { bounds, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
-        let start = ResidualParams { lambda: 1.0, sigma: 0.3 };
-        let fit = top(&view, nothing, start, &settings);
+        let init = ResidualParams { lambda: 1.0, sigma: 0.3 };
+        let fit = maximize_from(&view, zero, init, &settings);
         assert_eq!(fit.status, Status::Converged, "seed {seed}");
         let [lambda, sigma] = NoiseDerivatives::new(&fit.sums, fit.params).standard_errors();
         let errors = [(fit.params.lambda / truth.lambda).ln() / lambda, (fit.params.sigma / truth.sigma).ln() / sigma];
@@ -144,51 +142,56 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
 }
 
 #[test]
-fn a_climb_needs_a_tenth_of_the_passes_of_em_on_trees() {
+fn maximum_likelihood_needs_a_tenth_of_the_passes_of_em_on_trees() {
     let (mut sweeps, mut iterations) = (0, 0);
     for seed in 0..3 {
         let data = tree(&mut generator(seed));
-        let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
+        let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
         let counted = Counted::new(&storage);
         with_view(&data, |view| {
             let params = data.noise(0.1);
             let trace = em(view, params);
-            let near = last(&trace) - 1e-6;
-            iterations += trace.iter().position(|row| row.log_likelihood >= near).expect("the last is near") + 1;
+            let target = final_log_likelihood(&trace) - 1e-6;
+            iterations +=
+                trace.iter().position(|row| row.log_likelihood >= target).expect("the last iteration reaches it") + 1;
             let settings =
                 em::Settings { params, estimator: None, rounds: 1, iterations: 30, tolerance: 0.0, trace: false };
-            let start = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
-            let begun =
-                em::iterate(view, Some(start), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).factor;
+            let init = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+            let after_em =
+                em::iterate(view, Some(init), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).factor;
             let settings =
                 Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
-            let fit =
-                top(&ResidualView::new(&counted, &[], data.symmetric), FreeFactor::loadings(begun), params, &settings);
-            assert!(fit.log_likelihood() >= near, "seed {seed}: below EM");
+            let fit = maximize_from(
+                &ResidualView::new(&counted, &[], data.symmetric),
+                FreeFactor::loadings(after_em),
+                params,
+                &settings,
+            );
+            assert!(fit.log_likelihood() >= target, "seed {seed}: below EM");
             sweeps += 30 + counted.readings();
         });
     }
     assert!(10 * sweeps <= iterations, "{sweeps} sweeps against {iterations} iterations");
 }
 
-/// Columns of which nothing is observed change nothing, the tolerance included.
+/// Columns without observed entries do not change the result or the effective tolerance.
 #[test]
-fn missing_entries_do_not_end_a_climb_early() {
+fn missing_entries_do_not_stop_the_optimizer_early() {
     let data = problem(3);
     let (nrow, ncol) = (data.nrow, data.ncol);
     let mut values = data.values.clone();
     values.resize(200 * values.len(), f64::NAN);
     let fit = |columns: usize| {
-        let storage = Dense::new(MatRef::from_column_major_slice(&values[..nrow * columns], nrow, columns));
+        let storage = Dense::from_columns(&values[..nrow * columns], nrow, columns).expect("lengths agree");
         let storage = Masked::new(storage);
         let mut v = vec![0.0; columns];
         v[..ncol].fill(1.0);
-        let part = FreeFactor::loadings(Factor::new(1.0, &vec![1.0; nrow], Some(&v)));
+        let factor = FreeFactor::loadings(Factor::new(1.0, &vec![1.0; nrow], Some(&v)));
         let settings =
             Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-5, iterations: 1000 };
-        top(&ResidualView::new(&storage, &[], false), part, data.noise(0.3), &settings)
+        maximize_from(&ResidualView::new(&storage, &[], false), factor, data.noise(0.3), &settings)
     };
-    let (whole, sparse) = (fit(ncol), fit(200 * ncol));
-    assert_eq!(whole.trace.len(), sparse.trace.len());
-    assert!((whole.log_likelihood() - sparse.log_likelihood()).abs() <= 1e-9 * whole.log_likelihood().abs());
+    let (complete, padded) = (fit(ncol), fit(200 * ncol));
+    assert_eq!(complete.trace.len(), padded.trace.len());
+    assert!((complete.log_likelihood() - padded.log_likelihood()).abs() <= 1e-9 * complete.log_likelihood().abs());
 }

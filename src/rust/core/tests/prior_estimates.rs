@@ -1,6 +1,6 @@
 //! Hyperparameter estimates, compared with a brute-force search and with simulated values.
 
-use crate::common::brute::{highest, Axis};
+use crate::common::brute::{maximize, Axis};
 use crate::common::means::{data_sets, simulate};
 use nmu_core::prior::{Exponential, Family, GeneralizedBinary, Mixture, Observations, PointExponential, Prior, Shape};
 
@@ -17,7 +17,7 @@ fn value(prior: &dyn Prior, name: &str) -> f64 {
 /// difference of the log-likelihoods per observation.
 fn check(data: &Observations, axes: &[Axis], family: impl Fn(Option<&[f64]>) -> Box<dyn Family>) -> f64 {
     let found = family(None).estimate(data).log_likelihood(data);
-    let best = highest(axes, |point| family(Some(point)).estimate(data).log_likelihood(data));
+    let best = maximize(axes, |point| family(Some(point)).estimate(data).log_likelihood(data));
     let shortfall = (best.1 - found) / data.iter().count() as f64;
     let prior = family(None).estimate(data);
     assert!(

@@ -1,4 +1,4 @@
-//! The settings of one random fit, within what R lets through.
+//! Random settings of a fit, within the limits of the R package.
 
 use super::matrix::Matrix;
 use nmu_core::error::Error;
@@ -14,10 +14,11 @@ use nmu_core::remainder_prior::RemainderPrior;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// The number of the rule that is no climb.
+/// The index of the noise rule that does not maximize the likelihood.
 pub(crate) const MOMENTS: usize = 3;
-/// The first number of a rule that is given λ and σ.
+/// The first index of a noise rule with fixed λ and σ.
 const FIXED: usize = 4;
+/// The number of priors in [`prior`].
 const PRIORS: usize = 11;
 
 #[derive(Debug)]
@@ -28,15 +29,15 @@ pub(crate) struct Settings {
     pub(crate) ignore_diagonal: bool,
     pub(crate) underapproximate: bool,
     pub(crate) rule: usize,
-    /// Numbers of the priors of rows and columns, a pair a stage.
+    /// Indices of the priors of rows and columns, one pair per stage.
     pub(crate) priors: Vec<[usize; 2]>,
-    pub(crate) law: RemainderPriorFamily,
-    pub(crate) scatter: NoiseStructure,
+    pub(crate) remainder_prior: RemainderPriorFamily,
+    pub(crate) noise_structure: NoiseStructure,
     pub(crate) fixed: Vec<Factor>,
     pub(crate) kept: Vec<Factor>,
-    pub(crate) starts: Vec<InitialLoadings>,
+    pub(crate) init: Vec<InitialLoadings>,
     pub(crate) threads: usize,
-    /// Whether it is fitted again with another number of threads.
+    /// Whether the fit is repeated with another number of threads.
     pub(crate) twice: bool,
 }
 
@@ -45,10 +46,13 @@ impl Settings {
         let factors = random.random_range(1..=4.min(matrix.values.len()));
         let underapproximate = random.random_bool(0.15);
         let rule = random.random_range(0..7);
-        let law =
-            if rule != MOMENTS && random.random_bool(0.4) { law(random)? } else { RemainderPriorFamily::default() };
-        let scatter = if rule < MOMENTS && random.random_bool(0.4) {
-            scatter(matrix, random)?
+        let remainder_prior = if rule != MOMENTS && random.random_bool(0.4) {
+            remainder_prior(random)?
+        } else {
+            RemainderPriorFamily::default()
+        };
+        let noise_structure = if rule < MOMENTS && random.random_bool(0.4) {
+            noise_structure(matrix, random)?
         } else {
             NoiseStructure::Homoscedastic
         };
@@ -58,11 +62,11 @@ impl Settings {
             [rows, if matrix.symmetric || random.random_bool(0.3) { rows } else { random.random_range(0..PRIORS) }]
         };
         let priors = (0..stages).map(|_| pair()).collect();
-        let mut some = |share: f64, most: usize| -> Vec<Factor> {
-            let count = if random.random_bool(share) { random.random_range(1..=most) } else { 0 };
+        let mut factors_or_none = |probability: f64, max_count: usize| -> Vec<Factor> {
+            let count = if random.random_bool(probability) { random.random_range(1..=max_count) } else { 0 };
             (0..count).map(|_| factor(matrix, random)).collect()
         };
-        let (fixed, kept, starts) = (some(0.2, 2), some(0.1, 2), some(0.1, factors));
+        let (fixed, kept, init) = (factors_or_none(0.2, 2), factors_or_none(0.1, 2), factors_or_none(0.1, factors));
         let mut settings = Self {
             factors,
             choose: random.random_bool(0.25),
@@ -71,29 +75,29 @@ impl Settings {
             underapproximate,
             rule,
             priors,
-            law,
-            scatter,
+            remainder_prior,
+            noise_structure,
             fixed: fixed.into_iter().map(|factor| Factor { d: 0.0, ..factor }).collect(),
             kept,
-            starts: starts.iter().map(|factor| InitialLoadings::new(factor.u(), factor.v())).collect(),
+            init: init.iter().map(|factor| InitialLoadings::new(factor.u(), factor.v())).collect(),
             threads: random.random_range(1..=3),
             twice: random.random_bool(0.1),
         };
-        // Drawn last, so that the numbers of the corpus stand for what they did. R asks for a certified factor at least.
+        // Drawn last, so that the seeds of the corpus keep their problems. The R package requires at least one certified factor.
         if !underapproximate && random.random_bool(0.03) {
             settings.factors = 0;
         }
         Ok(settings)
     }
 
-    /// λ and σ are given in the units of the core, in which entries are near 1.
+    /// The noise rule, with λ and σ in the units of the core, in which entries are near 1.
     pub(crate) fn rule(&self) -> NoiseRule<'static> {
-        let shares = |floor, cap| BoundSpec { floor, cap };
+        let bounds = |floor, cap| BoundSpec { floor, cap };
         match self.rule {
-            0 => NoiseRule::Likelihood(shares(0.01, 3.0), vec![0.5, 1.0, 2.0]),
-            1 => NoiseRule::Likelihood(shares(0.0, 1000.0), Vec::new()),
-            2 => NoiseRule::Likelihood(shares(0.1, 1.0), vec![4.0, 8.0]),
-            MOMENTS => NoiseRule::Alternate(&Moments, shares(0.01, 3.0)),
+            0 => NoiseRule::Likelihood(bounds(0.01, 3.0), vec![0.5, 1.0, 2.0]),
+            1 => NoiseRule::Likelihood(bounds(0.0, 1000.0), Vec::new()),
+            2 => NoiseRule::Likelihood(bounds(0.1, 1.0), vec![4.0, 8.0]),
+            MOMENTS => NoiseRule::Alternate(&Moments, bounds(0.01, 3.0)),
             FIXED => NoiseRule::Fixed(ResidualParams { lambda: 1.0, sigma: 0.1 }),
             5 => NoiseRule::Fixed(ResidualParams { lambda: 1e-4, sigma: 1e4 }),
             _ => NoiseRule::Fixed(ResidualParams { lambda: 1e4, sigma: 1e-4 }),
@@ -101,10 +105,10 @@ impl Settings {
     }
 }
 
-/// The prior of a number.
-pub(crate) fn prior(number: usize) -> Result<Box<dyn Family>, Error> {
+/// The prior with an index.
+pub(crate) fn prior(index: usize) -> Result<Box<dyn Family>, Error> {
     let scales = Some(vec![0.0, 0.1, 1.0]);
-    Ok(match number {
+    Ok(match index {
         0 => Box::new(Exponential::new(None)?),
         1 => Box::new(Exponential::new(Some(2.0))?),
         2 => Box::new(PointExponential::new(None, None)?),
@@ -119,7 +123,7 @@ pub(crate) fn prior(number: usize) -> Result<Box<dyn Family>, Error> {
     })
 }
 
-fn law(random: &mut ChaCha8Rng) -> Result<RemainderPriorFamily, Error> {
+fn remainder_prior(random: &mut ChaCha8Rng) -> Result<RemainderPriorFamily, Error> {
     Ok(match random.random_range(0..5) {
         0 => RemainderPriorFamily::Known(RemainderPrior::new([(0.5, 0.0), (0.5, 1.0)])?),
         1 => RemainderPriorFamily::Known(RemainderPrior::new([(0.1, 0.0), (0.3, 0.01), (0.6, 10.0)])?),
@@ -129,17 +133,17 @@ fn law(random: &mut ChaCha8Rng) -> Result<RemainderPriorFamily, Error> {
     })
 }
 
-fn scatter(matrix: &Matrix, random: &mut ChaCha8Rng) -> Result<NoiseStructure, Error> {
+fn noise_structure(matrix: &Matrix, random: &mut ChaCha8Rng) -> Result<NoiseStructure, Error> {
     let decades = *[0.3, 3.0, 5.0].get(random.random_range(0..5)).unwrap_or(&1.0);
-    let mut deviations = |count: usize| -> Vec<f64> {
+    let mut scales = |count: usize| -> Vec<f64> {
         let drawn: Vec<f64> = (0..count).map(|_| 10f64.powf(random.random_range(-decades..decades))).collect();
-        let largest = drawn.iter().fold(0.0, |largest: f64, one| largest.max(*one));
-        let square = drawn.iter().map(|one| (one / largest).powi(2)).sum::<f64>() / count as f64;
-        drawn.iter().map(|one| one / largest / square.sqrt()).collect()
+        let largest = drawn.iter().fold(0.0, |largest: f64, scale| largest.max(*scale));
+        let mean_square = drawn.iter().map(|scale| (scale / largest).powi(2)).sum::<f64>() / count as f64;
+        drawn.iter().map(|scale| scale / largest / mean_square.sqrt()).collect()
     };
     let (nrow, ncol) = (matrix.nrow, matrix.ncol);
-    let rows = deviations(nrow);
-    let mut entries = deviations(nrow * ncol);
+    let rows = scales(nrow);
+    let mut entries = scales(nrow * ncol);
     if matrix.symmetric {
         (0..ncol).for_each(|j| (0..j).for_each(|i| entries[i * nrow + j] = entries[j * nrow + i]));
     }
@@ -154,7 +158,7 @@ fn scatter(matrix: &Matrix, random: &mut ChaCha8Rng) -> Result<NoiseStructure, E
     })
 }
 
-/// Loadings of unit norm.
+/// A factor with loadings of unit norm.
 fn factor(matrix: &Matrix, random: &mut ChaCha8Rng) -> Factor {
     let mut side = |length: usize| -> Vec<f64> {
         let mut loadings: Vec<f64> =
