@@ -51,8 +51,8 @@ pub(crate) struct Plain {
     pub(crate) log_likelihood: f64,
 }
 
-/// Computes the output of a sweep over a matrix in column-major order, with NaN for missing entries. With `slopes`, the products
-/// are of `x − b̄` instead of `a − b̄`.
+/// Computes the output of a sweep over a matrix in column-major order, with NaN for missing entries. With `slopes`, the
+/// products are of `x − b̄` instead of `a − b̄`.
 pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
     let ncol = q.len();
     let (lambda, sigma) = (model.params.lambda, model.params.sigma);
@@ -104,9 +104,9 @@ pub(crate) fn close(actual: &[f64], expected: &[f64], tolerance: f64) -> bool {
     actual.len() == expected.len() && actual.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)
 }
 
-/// The swimmer data in column-major order: 256 images of 20 × 11 pixels, one per row. Each image has a torso of 12 pixels and
-/// four limbs of 5 pixels, each in one of four directions from its joint next to the torso. The joints are always on, so the
-/// matrix is the sum of 17 binary factors: the torso with the joints, and 16 limbs without them.
+/// The swimmer data in column-major order: 256 images of 20 × 11 pixels, one per row. Each image has a torso of 12
+/// pixels and four limbs of 5 pixels, each in one of four directions from its joint next to the torso. The joints are
+/// always on, so the matrix is the sum of 17 binary factors: the torso with the joints, and 16 limbs without them.
 pub(crate) fn swimmer() -> (Vec<f64>, usize, usize) {
     const PIXELS: usize = 20 * 11;
     const IMAGES: usize = 256;
