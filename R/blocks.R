@@ -1,90 +1,94 @@
-# Matrices that are not in memory: a DelayedMatrix, such as one in an HDF5 file, of which the core
-# asks for a block at a time. The core calls block_entries() and block_answers() on R's thread; the
-# matrix that they read was opened by the fitting function, through local_blocks().
+# Matrices that are not in memory: a DelayedMatrix, such as one in an HDF5 file, which the core
+# reads block by block. The fitting function opens it by local_blocks(), which gives the core the
+# functions that read it; the core calls these on R's thread.
 
-#' The matrix that is open, or nothing
-#' @noRd
-opened <- new.env()
-
-#' Is a matrix elsewhere than in memory?
-#' @param A What `as_storage()` returned.
+#' Is a matrix not in memory?
+#' @param A Value of `as_storage()`.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 is_delayed <- function(A) {
   inherits(A, "DelayedMatrix")
 }
 
-#' Open a matrix for the core, until a function ends
+#' Open a matrix for the core, until a function exits
 #'
-#' @param A What `as_storage()` returned.
-#' @param control The settings; those of `BPPARAM` are started if they are not.
-#' @param call The user's call.
-#' @param options A list of `ignore_diag` and `missing`, for workers.
-#' @param room How many entries are read at a time.
-#' @param frame The function at whose end the matrix is closed.
-#' @return A list or an environment of `core`, what the core takes for the matrix, and of `failure`,
-#'   the condition that kept a block from being read, or `NULL`.
+#' @param A Value of `as_storage()`.
+#' @param control The settings; the backend `BPPARAM` is started if it is not running.
+#' @param options Value of `core_options()`; workers take `ignore_diag` and `missing`.
+#' @param block_length Number of entries that are read at a time.
+#' @param frame The frame on whose exit the matrix is closed.
+#' @return A list or an environment of `core`, the matrix as the core expects it, and `failure`,
+#'   the condition raised by the first failed read, or `NULL`. If `A` is not in memory, `core` has
+#'   two functions that the core calls. `read()` returns a block as a double matrix, `serve()` the
+#'   results of a request for each tile as a list of numeric vectors; both return `NULL` if that
+#'   failed.
 #' @noRd
-local_blocks <- function(A, control, call, options = NULL, room = block_room(),
-                         frame = parent.frame()) {
+local_blocks <- function(A, control, options = NULL, block_length = default_block_length(),
+                         frame = caller_env(), call = caller_env()) {
   if (!is_delayed(A)) {
     return(list(core = A))
   }
   blocks <- new.env(parent = emptyenv())
   blocks$A <- A
-  blocks$options <- options
+  blocks$options <- options[c("ignore_diag", "missing")]
   blocks$workers <- control$BPPARAM
   blocks$core <- structure(
     list(
-      nrow = nrow(A), ncol = ncol(A), room = room, step = block_step(A),
-      spread = !is.null(control$BPPARAM)
+      nrow = nrow(A), ncol = ncol(A), block_length = block_length, chunk_ncol = chunk_ncol(A),
+      distributed = !is.null(control$BPPARAM),
+      read = function(first_row, last_row, first_column, last_column) {
+        rows <- c(first_row, last_row)
+        columns <- c(first_column, last_column)
+        record_failure(blocks, function(blocks) read_block(blocks$A, rows, columns))
+      },
+      serve = function(request, tiles) {
+        record_failure(blocks, function(blocks) serve_request(blocks, request, tiles))
+      }
     ),
     class = "nmu_blocks"
   )
   blocks$started <- !is.null(blocks$workers) && !BiocParallel::bpisup(blocks$workers)
-  # a function called during a fit may fit something itself
   blocks$before <- opened$blocks
   opened$blocks <- blocks
-  do.call(on.exit, list(quote(close_blocks()), add = TRUE), envir = frame)
+  defer(close_blocks(blocks), frame)
   if (blocks$started) {
-    noting_failure(blocks, function(blocks) BiocParallel::bpstart(blocks$workers))
-    signal_failure(blocks$failure, call)
+    record_failure(blocks, function(blocks) BiocParallel::bpstart(blocks$workers))
+    signal_failure(blocks$failure, call = call)
   }
   blocks
 }
 
 #' @rdname local_blocks
 #' @noRd
-close_blocks <- function() {
-  blocks <- opened$blocks
+close_blocks <- function(blocks) {
   opened$blocks <- blocks$before
   if (blocks$started) {
-    # workers that died cannot be stopped, and say so
+    # bpstop() signals conditions for dead workers
     suppressWarnings(suppressMessages(
       try(BiocParallel::bpstop(blocks$workers), silent = TRUE)
     ))
   }
 }
 
-#' How many entries are read at a time
-#' @return A whole number, from the block size that the user has set for delayed arrays.
+#' Number of entries that are read at a time
+#' @return A whole number, from the block size set for delayed arrays.
 #' @noRd
-block_room <- function() {
+default_block_length <- function() {
   as.integer(min(max(DelayedArray::getAutoBlockSize() / 8, 1), .Machine$integer.max))
 }
 
-#' How many columns of a matrix are stored together
+#' Number of columns in a chunk of the file
 #' @inheritParams is_delayed
 #' @return A whole number.
 #' @noRd
-block_step <- function(A) {
+chunk_ncol <- function(A) {
   as.integer(DelayedArray::chunkdim(A)[2] %||% 1L)
 }
 
 #' Read a block
 #'
 #' @inheritParams is_delayed
-#' @param rows,columns The first and the last of each.
+#' @param rows,columns The first and the last row and column.
 #' @return A double matrix without names.
 #' @noRd
 read_block <- function(A, rows, columns) {
@@ -94,74 +98,60 @@ read_block <- function(A, rows, columns) {
   block
 }
 
-#' The entries of a block of the open matrix
+
+#' Serve a request of the core on all tiles of a matrix, by its workers
 #'
-#' Called by the core.
+#' Each worker processes a range of tiles, and each tile has its own result,
+#' so that the core adds the same numbers in the same order for any number of workers.
 #'
-#' @param first_row,last_row,first_column,last_column Numbers.
-#' @return A double matrix; `NULL` where it could not be read, and `failure` says why.
+#' @param blocks Value of `local_blocks()`.
+#' @param request Numbers, encoded by the core.
+#' @param tiles Number of tiles.
+#' @return A list of numeric vectors.
 #' @noRd
-block_entries <- function(first_row, last_row, first_column, last_column) {
-  noting_failure(opened$blocks, function(blocks) {
-    read_block(blocks$A, c(first_row, last_row), c(first_column, last_column))
-  })
+serve_request <- function(blocks, request, tiles) {
+  ranges <- split_evenly(tiles, BiocParallel::bpnworkers(blocks$workers))
+  results <- BiocParallel::bplapply(
+    ranges, serve_tiles,
+    A = blocks$A, options = blocks$options, request = request,
+    block_length = blocks$core$block_length, BPPARAM = blocks$workers
+  )
+  unlist(results, recursive = FALSE)
 }
 
-#' What an errand of the core finds on all tiles of the open matrix, done by its workers
-#'
-#' Called by the core. Each worker goes over a run of tiles, and each tile has an answer of its own,
-#' so that the core adds up the same numbers in the same order for any number of workers.
-#'
-#' @param errand Numbers that the core can read.
-#' @param tiles How many tiles there are.
-#' @return A list of numeric vectors; `NULL` where a worker failed, and `failure` says why.
-#' @noRd
-block_answers <- function(errand, tiles) {
-  noting_failure(opened$blocks, function(blocks) {
-    runs <- split_evenly(tiles, BiocParallel::bpnworkers(blocks$workers))
-    answers <- BiocParallel::bplapply(
-      runs, answer_run,
-      A = blocks$A, options = blocks$options, errand = errand, room = blocks$core$room,
-      BPPARAM = blocks$workers
-    )
-    unlist(answers, recursive = FALSE)
-  })
-}
-
-#' Runs of whole numbers, of about the same length
+#' Split whole numbers into ranges of about the same length
 #' @param count The last number.
-#' @param parts At most how many runs.
-#' @return A list of pairs, the first and the last number of each.
+#' @param parts The largest number of ranges.
+#' @return A list of pairs, the first and the last number of each range.
 #' @noRd
 split_evenly <- function(count, parts) {
   ends <- unique(round(count * seq(0, 1, length.out = max(parts, 1) + 1)))
   Map(function(before, last) as.integer(c(before + 1, last)), ends[-length(ends)], ends[-1])
 }
 
-#' What a worker does
+#' Serve a request on a range of tiles, in a worker
 #'
-#' @param run The first and the last tile.
-#' @param A,options As in `local_blocks()`.
-#' @param errand As in `block_answers()`.
-#' @param room How many entries to read at a time.
+#' @param tiles The first and the last tile.
+#' @param A,options,block_length As in `local_blocks()`.
+#' @param request As in `serve_request()`.
 #' @return A list of numeric vectors.
 #' @noRd
-answer_run <- function(run, A, options, errand, room) {
-  blocks <- local_blocks(A, list(BPPARAM = NULL), NULL, room = room)
-  answers <- core_answer(blocks$core, options, errand, run[1], run[2])
+serve_tiles <- function(tiles, A, options, request, block_length) {
+  blocks <- local_blocks(A, list(BPPARAM = NULL), block_length = block_length, call = NULL)
+  results <- core_serve_request(blocks$core, options, request, tiles[1], tiles[2])
   if (!is.null(blocks$failure)) {
     stop(conditionMessage(blocks$failure), call. = FALSE)
   }
-  core_value(answers, NULL)
+  core_value(results, call = NULL)
 }
 
-#' Note the first failure of what reads a matrix, which is R's or a worker's
+#' Evaluate a function that reads a matrix, and record its failure
 #'
-#' @param blocks What `local_blocks()` returned.
-#' @param work Function of it.
-#' @return What `work` returned, or `NULL`.
+#' @param blocks Value of `local_blocks()`.
+#' @param work Function of `blocks`.
+#' @return The value of `work`, or `NULL` if it failed.
 #' @noRd
-noting_failure <- function(blocks, work) {
+record_failure <- function(blocks, work) {
   failed <- function(condition) {
     blocks$failure <- condition
     NULL
@@ -171,12 +161,11 @@ noting_failure <- function(blocks, work) {
 
 #' Raise the error that a matrix could not be read
 #'
-#' @param failure The condition that told so, or `NULL`: then nothing is raised.
-#' @param call The user's call.
+#' @param failure The recorded condition, or `NULL`, in which case there is no error.
 #' @param fit The fit so far, or `NULL`.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
-signal_failure <- function(failure, call, fit = NULL) {
+signal_failure <- function(failure, fit = NULL, call = caller_env()) {
   if (is.null(failure)) {
     return(invisible())
   }
@@ -187,7 +176,7 @@ signal_failure <- function(failure, call, fit = NULL) {
            them by {.code init}.")
   }
   if (inherits(failure, "interrupt")) {
-    abort_nmu(c("The fit was interrupted.", so_far), "interrupted", call, fit = fit)
+    abort_nmu(c("The fit was interrupted.", so_far), "interrupted", call = call, fit = fit)
   }
   abort_nmu(
     c("A block of {.arg A} could not be read, or a worker failed.", so_far),
@@ -195,39 +184,42 @@ signal_failure <- function(failure, call, fit = NULL) {
   )
 }
 
-#' Refuse what cannot be done with a matrix where it is
+#' Check that a storage supports the requested fit
 #'
-#' @param A What `as_storage()` returned.
-#' @param underapprox Is a certified underapproximation asked for?
+#' @param A Value of `as_storage()`.
+#' @param underapprox Is a certified underapproximation requested?
 #' @param control The settings.
-#' @param call The user's call.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
-check_place <- function(A, control, call, underapprox = FALSE) {
+check_storage_support <- function(A, control, underapprox = FALSE, call = caller_env()) {
   if (!is_delayed(A) && !is.null(control$BPPARAM)) {
     expected <- paste(
       "a DelayedMatrix where BPPARAM is given, such as DelayedArray::DelayedArray(A)",
       "(a matrix in memory has threads)"
     )
-    abort_input("A", expected, describe(A), call)
+    abort_input("A", expected, describe(A), call = call)
   }
   if (is_delayed(A) && underapprox) {
     expected <- "FALSE where A is not in memory, since it takes working copies of A"
-    abort_input("underapprox", expected, "TRUE", call)
+    abort_input("underapprox", expected, "TRUE", call = call)
   }
 }
 
-#' How factors compare with the open matrix
+#' Compute the certificate of factors on the open matrix
 #'
-#' @param blocks What `local_blocks()` returned.
-#' @param options What the core is to know.
-#' @param call The user's call.
-#' @return The certificate, or `NULL` where the matrix could not be read or the user interrupted.
+#' @param blocks Value of `local_blocks()`.
+#' @param options The options of the core.
+#' @return The certificate, or `NULL` if the matrix could not be read or the user interrupted.
 #' @noRd
-open_certificate <- function(blocks, options, call) {
+open_certificate <- function(blocks, options, call = caller_env()) {
   if (!is.null(blocks$failure)) {
     return(NULL)
   }
-  certificate <- core_value_or_null(core_certificate(blocks$core, options), call)
+  certificate <- core_value_or_null(core_certificate(blocks$core, options), call = call)
   if (is.null(blocks$failure)) certificate
 }
+
+# For a core that looks up functions by their names in place of those of `core`.
+opened <- new.env()
+block_entries <- function(...) opened$blocks$core$read(...)
+block_answers <- function(...) opened$blocks$core$serve(...)

@@ -1,17 +1,17 @@
 #' Raise a classed error
 #'
 #' All errors of the package inherit from `nmu_error`, so that one handler can catch them.
-#' `message` is a cli template, always a literal of this package; whatever came from the
-#' user is only ever substituted into it, never parsed as a template.
+#' `message` is a cli template, always a literal of this package; text from the
+#' user is substituted into it, never parsed as a template.
 #'
 #' @param message Character vector, a cli template evaluated in `envir`.
 #' @param kind One word: the class is `nmu_error_<kind>`.
-#' @param call The user's call, shown as the place of the error.
+#' @param call The frame of the function that the user called, shown as the place of the error.
 #' @param ... Fields to store in the condition.
-#' @param envir Where the template finds its values.
-#' @return Nothing: it does not return.
+#' @param envir Environment in which the template is evaluated.
+#' @return Does not return.
 #' @noRd
-abort_nmu <- function(message, kind, call, ..., envir = parent.frame()) {
+abort_nmu <- function(message, kind, ..., envir = parent.frame(), call = caller_env()) {
   cli::cli_abort(
     message,
     ...,
@@ -21,41 +21,41 @@ abort_nmu <- function(message, kind, call, ..., envir = parent.frame()) {
   )
 }
 
-#' Refuse an argument
+#' Raise an error about an argument
 #'
 #' @param arg Name of the argument; also stored in the condition as `arg`.
-#' @param expected,found Plain text: what the argument must be, what it was.
+#' @param expected,found Plain text: the required value, the value found.
 #' @inheritParams abort_nmu
 #' @noRd
-abort_input <- function(arg, expected, found, call) {
+abort_input <- function(arg, expected, found, call = caller_env()) {
   abort_nmu(
     c("{.arg {arg}} must be {expected}.", x = "Found {found}."),
     kind = "input", call = call, arg = arg
   )
 }
 
-#' Take the value out of what the core returned
+#' Extract the result of a core call, or raise its error
 #'
-#' The core hands failures back as values; they are raised here, in R.
+#' The core returns failures as values; they are raised here, in R.
 #'
-#' @param result A list with `ok` and `err`, one of them `NULL`; both, where the user interrupted
-#'   the core before it had anything to return.
+#' @param result A list with `ok` and `err`, one of them `NULL`; both are `NULL` if the user
+#'   interrupted the core before it had a result.
 #' @inheritParams abort_nmu
 #' @return `result$ok`.
 #' @noRd
-core_value <- function(result, call) {
+core_value <- function(result, call = caller_env()) {
   if (is.null(result$ok) && is.null(result$err)) {
-    signal_interrupt(NULL, call)
+    signal_interrupt(call = call)
   }
-  core_value_or_null(result, call)
+  core_value_or_null(result, call = call)
 }
 
-#' Take the value out of what the core returned, if there is one
+#' Extract the result of a core call that may have been interrupted
 #'
 #' @inheritParams core_value
-#' @return `result$ok`: `NULL` where the user interrupted.
+#' @return `result$ok`; `NULL` if the user interrupted.
 #' @noRd
-core_value_or_null <- function(result, call) {
+core_value_or_null <- function(result, call = caller_env()) {
   if (is.null(result$err)) {
     return(result$ok)
   }
@@ -66,13 +66,13 @@ core_value_or_null <- function(result, call) {
   )
 }
 
-#' Tell the user where a fit ended before its time
+#' Signal that a fit stopped early
 #'
 #' @param fit A fit.
 #' @inheritParams abort_nmu
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
-signal_status <- function(fit, call) {
+signal_status <- function(fit, call = caller_env()) {
   if (fit$status == "lambda") {
     cli::cli_warn(
       c(
@@ -81,21 +81,21 @@ signal_status <- function(fit, call) {
         i = "Returning the fit so far, with {.code converged = FALSE}."
       ),
       class = c("nmu_warning_lambda", "nmu_warning"),
-      call = call
+      call = error_call(call)
     )
   }
   if (fit$status == "interrupted") {
-    signal_interrupt(fit, call)
+    signal_interrupt(fit, call = call)
   }
 }
 
-#' Raise the error that the user has asked for
+#' Raise the error of an interrupt
 #'
-#' @param fit A fit, or `NULL` where there is none.
+#' @param fit The fit so far, or `NULL`.
 #' @inheritParams abort_nmu
-#' @return Nothing: it does not return.
+#' @return Does not return.
 #' @noRd
-signal_interrupt <- function(fit, call) {
+signal_interrupt <- function(fit = NULL, call = caller_env()) {
   so_far <- if (!is.null(fit)) c(i = "The field {.field fit} of this condition has it so far.")
-  abort_nmu(c("The computation was interrupted.", so_far), "interrupted", call, fit = fit)
+  abort_nmu(c("The computation was interrupted.", so_far), "interrupted", call = call, fit = fit)
 }

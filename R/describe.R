@@ -1,8 +1,8 @@
-# Values in the words of error messages.
+# Descriptions of values for error messages.
 
-#' Describe a value in a few words, for an error message
+#' Describe a value for an error message
 #'
-#' @param x Anything; of `describe_atomic()` a vector, matrix or array without a class.
+#' @param x Any object; for `describe_atomic()` a vector, matrix or array without a class.
 #' @return One string of at most about 60 characters.
 #' @noRd
 describe <- function(x) {
@@ -38,7 +38,7 @@ describe_atomic <- function(x) {
   if (is.character(x) && !is.na(x)) quote_text(x) else format(x, digits = 15)
 }
 
-#' Quote a string that came from the user: escaped, and cut where it is long
+#' Quote a string from the user: escaped, and truncated to 40 characters
 #' @param x One string.
 #' @return One string.
 #' @noRd

@@ -2,8 +2,8 @@
 #'
 #' Density, distribution function, quantiles and random draws of \eqn{x = b + e} with
 #' \eqn{b \sim \mathrm{Exp}(\lambda)}{b ~ Exp(lambda)} and
-#' \eqn{e \sim N(0, \sigma^2)}{e ~ N(0, sigma^2)} independent: what the model expects of a
-#' residual once the factors are taken out. Its mean is \eqn{1/\lambda}, its variance
+#' \eqn{e \sim N(0, \sigma^2)}{e ~ N(0, sigma^2)} independent: the distribution of a residual
+#' under the model. Its mean is \eqn{1/\lambda}, its variance
 #' \eqn{1/\lambda^2 + \sigma^2}. With \eqn{z = x / \sigma - \lambda \sigma}{z = x / sigma -
 #' lambda sigma}, its density is
 #' \deqn{\lambda \exp(\lambda^2 \sigma^2 / 2 - \lambda x) \Phi(z)}{
@@ -12,7 +12,7 @@
 #' \deqn{\Phi(x / \sigma) - \exp(\lambda^2 \sigma^2 / 2 - \lambda x) \Phi(z).}{
 #'   Phi(x / sigma) - exp(lambda^2 sigma^2 / 2 - lambda x) Phi(z).}
 #'
-#' Neither is computed as it stands: there is no overflow and no loss of digits in either
+#' Both are computed by other formulas, without overflow or loss of digits in either
 #' tail, for \eqn{\lambda \sigma}{lambda sigma} from 1e-150 to 1e150 and \eqn{|x| / \sigma}{
 #' |x| / sigma} up to 1e150. Against values of 50 digits, the relative error is at most
 #' 1e-15 in the log of the smaller of the two tails, and 1e-13 in the log of the larger one
@@ -20,35 +20,35 @@
 #' density is at most 1e-14 max(1, |log density|).
 #'
 #' `qemg()` solves for the log of the smaller of the two tails by Newton's method. Both tails
-#' are log-concave, so that the steps from a start outside never pass the solution, and the
-#' round trip through `pemg()` gives the log probability back with a relative error of 1e-12.
+#' are log-concave, so that the steps from a start outside do not overshoot the solution.
+#' `pemg()` of the result returns the log probability with a relative error of 1e-12.
 #'
 #' `remg()` draws `rexp(n) / lambda + sigma * rnorm(n)`, all of the exponential part
-#' first, from R's own generator: [set.seed()] governs it.
+#' first, with R's own generator: [set.seed()] controls it.
 #'
 #' @param x,q Numeric vector of quantiles.
-#' @param p Numeric vector of probabilities, or of their logs where `log.p = TRUE`.
-#' @param n Number of draws, a whole number; a vector of several elements stands for its
+#' @param p Numeric vector of probabilities, or of their logs if `log.p = TRUE`.
+#' @param n Number of draws, a whole number; a vector of several elements means its
 #'   length, as in [stats::rnorm()].
 #' @param lambda Numeric vector: rates of the exponential part, positive.
 #' @param sigma Numeric vector: standard deviations of the Gaussian part, positive.
 #'
 #'   The first argument, `lambda` and `sigma` are recycled to the longest, as in
 #'   [stats::dnorm()]; by `remg()`, to `n`.
-#' @param log `TRUE` or `FALSE`: return the log density?
-#' @param lower.tail `TRUE` or `FALSE`: are probabilities those of \eqn{X \le x}{X <= x}, or
-#'   those of \eqn{X > x}?
-#' @param log.p `TRUE` or `FALSE`: are probabilities given, or returned, as their logs?
+#' @param log `TRUE` or `FALSE`: whether to return the log density.
+#' @param lower.tail `TRUE` or `FALSE`: whether probabilities are those of \eqn{X \le x}{X <= x}
+#'   or those of \eqn{X > x}.
+#' @param log.p `TRUE` or `FALSE`: whether probabilities are given, or returned, as their logs.
 #'
 #' @return Numeric vector: densities (`demg()`), probabilities (`pemg()`), quantiles
 #'   (`qemg()`; -Inf and Inf at the probabilities 0 and 1) or draws (`remg()`); the
-#'   first three have the attributes (names, dimensions) of the first argument where that is
-#'   the longest. `NA` where an argument is `NA`; `NaN`, with a warning of class
-#'   `nmu_warning_nan`, where `lambda` or `sigma` is not positive and finite, or `p` is not a
-#'   probability. `remg()` warns of `NA`, too, as [stats::rnorm()] does.
+#'   first three have the attributes (names, dimensions) of the first argument if that is
+#'   the longest. `NA` if an argument is `NA`; `NaN`, with a warning of class
+#'   `nmu_warning_nan`, if `lambda` or `sigma` is not positive and finite, or `p` is not a
+#'   probability. `remg()` also warns of `NA`, as [stats::rnorm()] does.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not of the type described, and
-#'   `nmu_error_interrupted` where the user interrupted.
+#' @section Errors: Class `nmu_error_input` if an argument is not of the type described, and
+#'   `nmu_error_interrupted` if the user interrupts.
 #'
 #' @source E. Grushka (1972), Characterization of exponentially modified Gaussian peaks in
 #'   chromatography, *Analytical Chemistry* 44, 1733-1738.
@@ -66,13 +66,13 @@
 #' mean(remg(1000, lambda = 2, sigma = 0.5))
 #' @export
 demg <- function(x, lambda = 1, sigma = 1, log = FALSE) {
-  call <- match.call()
-  log <- check_flag(log, "log", call)
-  emg_values(x, "x", lambda, sigma, call, function(x, lambda, sigma) {
+  call <- current_env()
+  log <- check_flag(log)
+  emg_values(x, lambda, sigma, function(x, lambda, sigma) {
     # infinite parts of opposite sign must not make a NaN
     density <- rep_len(if (log) -Inf else 0, length(x))
     near <- is.finite(x)
-    density[near] <- core_value(core_demg(x[near], lambda[near], sigma[near], log), call)
+    density[near] <- core_value(core_demg(x[near], lambda[near], sigma[near], log), call = call)
     density
   })
 }
@@ -81,11 +81,11 @@ demg <- function(x, lambda = 1, sigma = 1, log = FALSE) {
 #' @export
 pemg <- function(q, lambda = 1, sigma = 1,
                  lower.tail = TRUE, log.p = FALSE) { # nolint: object_name_linter.
-  call <- match.call()
-  lower <- check_flag(lower.tail, "lower.tail", call)
-  log <- check_flag(log.p, "log.p", call)
-  emg_values(q, "q", lambda, sigma, call, function(q, lambda, sigma) {
-    core_value(core_pemg(q, lambda, sigma, lower, log), call)
+  lower <- check_flag(lower.tail)
+  log <- check_flag(log.p)
+  call <- current_env()
+  emg_values(q, lambda, sigma, function(q, lambda, sigma) {
+    core_value(core_pemg(q, lambda, sigma, lower, log), call = call)
   })
 }
 
@@ -93,49 +93,48 @@ pemg <- function(q, lambda = 1, sigma = 1,
 #' @export
 qemg <- function(p, lambda = 1, sigma = 1,
                  lower.tail = TRUE, log.p = FALSE) { # nolint: object_name_linter.
-  call <- match.call()
-  lower <- check_flag(lower.tail, "lower.tail", call)
-  log <- check_flag(log.p, "log.p", call)
+  lower <- check_flag(lower.tail)
+  log <- check_flag(log.p)
+  call <- current_env()
   in_range <- if (log) function(p) p <= 0 else function(p) p >= 0 & p <= 1
-  emg_values(p, "p", lambda, sigma, call, function(p, lambda, sigma) {
-    core_value(core_qemg(if (log) p else log(p), lambda, sigma, lower), call)
+  emg_values(p, lambda, sigma, function(p, lambda, sigma) {
+    core_value(core_qemg(if (log) p else log(p), lambda, sigma, lower), call = call)
   }, in_range)
 }
 
 #' @rdname demg
 #' @export
 remg <- function(n, lambda = 1, sigma = 1) {
-  call <- match.call()
-  n <- if (is.atomic(n) && length(n) > 1) length(n) else check_nonnegative(n, "n", call)
+  n <- if (is.atomic(n) && length(n) > 1) length(n) else check_nonnegative(n)
   if (n != floor(n) || n > 2^52) {
-    abort_input("n", "a whole number, at most 2^52", describe(n), call)
+    abort_input("n", "a whole number, at most 2^52", describe(n))
   }
-  lambda <- rep_len(check_numeric_vector(lambda, "lambda", call), n)
-  sigma <- rep_len(check_numeric_vector(sigma, "sigma", call), n)
+  lambda <- rep_len(check_numeric_vector(lambda), n)
+  sigma <- rep_len(check_numeric_vector(sigma), n)
   draws <- stats::rexp(n) / lambda + sigma * stats::rnorm(n)
-  legal <- is_emg(lambda, sigma)
-  if (!all(legal)) {
+  valid <- is_emg(lambda, sigma)
+  if (!all(valid)) {
     missing_value <- lambda + sigma
-    draws[!legal] <- ifelse(is.na(missing_value), missing_value, NaN)[!legal]
-    warn_nan(call)
+    draws[!valid] <- ifelse(is.na(missing_value), missing_value, NaN)[!valid]
+    warn_nan()
   }
   draws
 }
 
-#' Recycle the arguments of a distribution function, and compute where they are in range
+#' Recycle the arguments of a distribution function, and compute its values in range
 #'
 #' @param x First argument of the function.
 #' @param arg Its name.
 #' @param lambda,sigma As the user gave them.
-#' @param call The user's call.
 #' @param compute Function of `x`, `lambda` and `sigma`, of one length and all in range.
 #' @param in_range Function that says which elements of `x` are legal.
-#' @return Numeric vector, with the attributes of `x` where that is the longest.
+#' @return Numeric vector, with the attributes of `x` if that is the longest.
 #' @noRd
-emg_values <- function(x, arg, lambda, sigma, call, compute, in_range = function(x) TRUE) {
-  values <- check_numeric_vector(x, arg, call)
-  lambda <- check_numeric_vector(lambda, "lambda", call)
-  sigma <- check_numeric_vector(sigma, "sigma", call)
+emg_values <- function(x, lambda, sigma, compute, in_range = function(x) TRUE,
+                       arg = caller_arg(x), call = caller_env()) {
+  values <- check_numeric_vector(x, arg = arg, call = call)
+  lambda <- check_numeric_vector(lambda, call = call)
+  sigma <- check_numeric_vector(sigma, call = call)
   size <- recycled_length(values, lambda, sigma)
   values <- rep_len(values, size)
   lambda <- rep_len(lambda, size)
@@ -143,19 +142,19 @@ emg_values <- function(x, arg, lambda, sigma, call, compute, in_range = function
   # NA + 1 is NA and NaN + 1 is NaN; infinite parts of opposite sign must not make a NaN
   result <- ifelse(is.na(values), values, lambda + sigma)
   known <- !is.na(result)
-  legal <- known & is_emg(lambda, sigma) & in_range(values)
-  if (any(known & !legal)) {
-    result[known & !legal] <- NaN
-    warn_nan(call, if (arg == "p") " {.arg p} must be a probability.")
+  valid <- known & is_emg(lambda, sigma) & in_range(values)
+  if (any(known & !valid)) {
+    result[known & !valid] <- NaN
+    warn_nan(if (arg == "p") " {.arg p} must be a probability.", call = call)
   }
-  result[legal] <- compute(values[legal], lambda[legal], sigma[legal])
+  result[valid] <- compute(values[valid], lambda[valid], sigma[valid])
   if (size == length(x)) {
     attributes(result) <- attributes(x)
   }
   result
 }
 
-#' Are these parameters of the distribution?
+#' Are these valid parameters of the distribution?
 #'
 #' @param lambda,sigma Double vectors of one length.
 #' @return Logical vector, without `NA`.
@@ -164,15 +163,14 @@ is_emg <- function(lambda, sigma) {
   is.finite(lambda) & is.finite(sigma) & lambda > 0 & sigma > 0
 }
 
-#' Warn that parameters out of range gave NaN
+#' Warn about NaN from parameters out of range
 #'
-#' @param call The user's call.
 #' @param more A further sentence, a cli template, or `NULL`.
 #' @noRd
-warn_nan <- function(call, more = NULL) {
+warn_nan <- function(more = NULL, call = caller_env()) {
   cli::cli_warn(
     paste0("NaN produced: {.arg lambda} and {.arg sigma} must be positive and finite.", more),
     class = c("nmu_warning_nan", "nmu_warning"),
-    call = call
+    call = error_call(call)
   )
 }

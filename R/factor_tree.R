@@ -1,41 +1,41 @@
-#' The tree that the factors of a fit form
+#' The tree of nested factors
 #'
-#' Where the groups that factors stand for are nested, or disjoint, they form a tree: each factor is
+#' If the groups that factors represent are nested or disjoint, they form a tree: each factor is
 #' a branch, below the smallest factor whose group contains its own, and each row of `A` (or column)
-#' is a tip, below the smallest group that it belongs to. `factor_tree()` finds it, and says which
-#' factors do not fit into one.
+#' is a tip, below the smallest group that contains it. `factor_tree()` finds this tree, and reports
+#' the factors that do not fit into it.
 #'
 #' The group of a factor is the set \eqn{S} of its largest loadings whose indicator has the largest
-#' squared cosine with them, \eqn{(\sum_{i \in S} u_i)^2 / |S|}{(sum of u over S)^2 / |S|}: no
-#' threshold is chosen. Factors are looked at by falling weight `d`. One whose group neither lies
-#' inside, nor contains, nor avoids that of a factor already in the tree is left out, as is a
-#' null factor. To lie inside means with a share of at least `nesting` of the smaller group, to
-#' avoid with at most `1 - nesting`; the members that are then in the wrong place go where the
-#' heavier factor, or the one above, has them.
+#' squared cosine with them, \eqn{(\sum_{i \in S} u_i)^2 / |S|}{(sum of u over S)^2 / |S|}: there is
+#' no threshold to choose. Factors are added in the order of decreasing weight `d`. A factor is left
+#' out if it is null, or if its group is neither nested with nor disjoint from that of a factor in
+#' the tree. Nested means that at least a share `nesting` of the smaller group is shared, disjoint
+#' that at most `1 - nesting` is. Members that violate the nesting are assigned to the group of the
+#' heavier factor, or of the parent.
 #'
 #' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
-#' @param side `"u"` (rows of `A` as tips) or `"v"` (columns). Case matters.
+#' @param side `"u"` (rows of `A` as tips) or `"v"` (columns). Case-sensitive.
 #' @param lengths Lengths of the branches: `"d"`, the weights; or `"entry"`, \eqn{d_k} divided
-#'   by the size of the group (symmetric `A` only), which is what a factor whose loadings are all
-#'   the same adds to each entry of its group. The covariance of a trait that evolves along a
+#'   by the size of the group (symmetric `A` only), which is the contribution of a factor with equal
+#'   loadings to each entry of its group. The covariance of a trait that evolves along a
 #'   tree, such as `ape::vcv()`, is the sum of these over the branches that two tips share, so
-#'   that they are estimates of its branch lengths. Case matters, the beginning of a word is enough.
+#'   that they estimate its branch lengths. Case-sensitive; may be abbreviated.
 #' @param nesting One number from 0.5 to 1, see above.
 #'
 #' @return An object of class `nmu_tree`, a list with
 #'
 #'   * `branches`: a data frame with a row for each factor in the tree, larger groups first:
-#'     `factor` (its name), `parent` (name, or `NA` below the root), `length`, `size` (tips below
-#'     it);
+#'     `factor` (its name), `parent` (name, or `NA` below the root), `length`, `size` (number of
+#'     tips below it);
 #'   * `tips`: a data frame with a row for each row (or column) of `A`: `tip` (its name, or number)
-#'     and `parent` (the smallest factor it belongs to, or `NA`);
+#'     and `parent` (the smallest factor that contains it, or `NA`);
 #'   * `left_out`: a data frame of the factors that are not in the tree: `factor` and `conflict`,
-#'     the factor that it overlaps (`NA` where it is null or nothing is left of its group).
+#'     the factor that it overlaps (`NA` if it is null or its group has no members left).
 #'
-#'   [print()] and [plot()][nmu_tree_methods] show it, `as_newick()` and `ape::as.phylo()` carry
-#'   it to other programs.
+#'   [print()] and [plot()][nmu_tree_methods] show it, `as_newick()` and `ape::as.phylo()` convert
+#'   it to other formats.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described.
+#' @section Errors: Class `nmu_error_input` if an argument is not as described.
 #'
 #' @seealso [as_newick()], [plot()][plot.nmu_fit] with `type = "tree"`.
 #'
@@ -47,13 +47,12 @@
 #' plot(tree)
 #' @export
 factor_tree <- function(fit, side = c("u", "v"), lengths = c("d", "entry"), nesting = 0.9) {
-  call <- match.call()
-  check_fit(fit, call)
-  side <- check_choice(side, "side", c("u", "v"), call)
-  lengths <- check_choice(lengths, "lengths", c("d", "entry"), call)
-  nesting <- check_between(nesting, "nesting", 0.5, 1, call)
+  check_fit(fit)
+  side <- check_choice(side, c("u", "v"))
+  lengths <- check_choice(lengths, c("d", "entry"))
+  nesting <- check_between(nesting, 0.5, 1)
   if (lengths == "entry" && !fit$symmetric) {
-    abort_input("lengths", "\"d\" where A is not symmetric", "\"entry\"", call)
+    abort_input("lengths", "\"d\" where A is not symmetric", "\"entry\"")
   }
   factors <- fit_factors(fit)
   loadings <- coef(fit, side = side)
@@ -63,7 +62,7 @@ factor_tree <- function(fit, side = c("u", "v"), lengths = c("d", "entry"), nest
   new_tree(laminar, groups, factors$d, loadings, lengths)
 }
 
-#' The set of the largest entries whose indicator is nearest to a vector
+#' Set of largest entries whose indicator has the largest cosine with a vector
 #'
 #' @param x A nonnegative vector.
 #' @return `TRUE` or `FALSE` for each entry; all `FALSE` for a null vector.
@@ -77,10 +76,10 @@ core_group <- function(x) {
   seq_along(x) %in% falling[seq_len(which.max(cosine))]
 }
 
-#' The factors whose groups are nested or disjoint
+#' Select factors whose groups are nested or disjoint
 #'
 #' @param groups A logical matrix with a column for each factor.
-#' @param d Their weights: where two conflict, the heavier stays.
+#' @param d Their weights: of two conflicting factors, the heavier stays.
 #' @param nesting As in [factor_tree()].
 #' @return A list of `kept`, numbers of factors, and `conflict`, for each factor the one that it
 #'   overlaps, or `NA`.
@@ -105,7 +104,7 @@ laminar_family <- function(groups, d, nesting) {
   list(kept = kept, conflict = conflict)
 }
 
-#' Hang factors and tips below each other
+#' Assemble the tree from factors and tips
 #'
 #' @param laminar What `laminar_family()` returned.
 #' @param groups,d As there.
@@ -115,7 +114,7 @@ laminar_family <- function(groups, d, nesting) {
 #' @noRd
 new_tree <- function(laminar, groups, d, loadings, lengths) {
   names <- colnames(loadings)
-  # larger groups first, so that a parent stands before its children
+  # larger groups first, so that parents precede their children
   sizes <- colSums(groups)
   kept <- laminar$kept[order(-sizes[laminar$kept], -d[laminar$kept])]
   parent <- stats::setNames(rep(NA_integer_, ncol(groups)), names)
@@ -124,7 +123,7 @@ new_tree <- function(laminar, groups, d, loadings, lengths) {
   for (k in kept) {
     inside <- colSums(groups[, placed, drop = FALSE] & groups[, k]) / sum(groups[, k])
     above <- utils::tail(placed[inside > 0.5], 1)
-    # what the factor above has, and none beside it
+    # members of the parent that no sibling has
     free <- if (length(above) > 0) owner %in% above else is.na(owner)
     members <- groups[, k] & free
     if (!any(members)) {
@@ -143,16 +142,16 @@ new_tree <- function(laminar, groups, d, loadings, lengths) {
         factor = names[placed], parent = names[parent[placed]], length = d[placed] / size,
         size = below
       ),
-      tips = data.frame(tip = as.character(line_names(loadings)), parent = names[owner]),
+      tips = data.frame(tip = as.character(row_labels(loadings)), parent = names[owner]),
       left_out = data.frame(factor = names[out], conflict = names[laminar$conflict[out]])
     ),
     class = "nmu_tree"
   )
 }
 
-#' Tips below each factor
+#' Count the tips below each factor
 #'
-#' @param owner The smallest factor that each tip belongs to.
+#' @param owner The smallest factor that contains each tip.
 #' @param parent The parent of each factor.
 #' @param placed The factors in the tree, parents first.
 #' @return Counts.

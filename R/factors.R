@@ -1,29 +1,29 @@
-#' Some factors of a fit
+#' Select factors of a fit
 #'
 #' `fit[i]` keeps some factors of a fit made by [nmu()]: their `d`, `u` and `v`, and their rows of
 #' the path and of the trace. Factors keep their names, and their numbers in the path.
 #'
-#' Factors are found one after another, so that the path has \eqn{\lambda}, \eqn{\sigma} and the
-#' log-likelihood of the model with the first k of them, for each k. A fit of those, such as
-#' `fit[1:3]`, is given these values, unless all factors were refitted together (`refine = TRUE`,
+#' Factors are found one after another, so that the path contains \eqn{\lambda}, \eqn{\sigma} and
+#' the log-likelihood of the model with the first k factors, for each k. A fit of the first factors,
+#' such as `fit[1:3]`, has these values, unless all factors were refitted jointly (`refine = TRUE`,
 #' the default) or the last of them is a `fixed` one. Null factors may be left out,
 #' `fit[fit$d > 0]`, and the order may change. Any other choice of factors is a model that was not
-#' fitted. Such a fit keeps \eqn{\lambda} and \eqn{\sigma} of the fit that it was taken from, and
+#' fitted. It keeps \eqn{\lambda} and \eqn{\sigma} of the original fit, and
 #' its `loglik`, `logLik()`, [stats::AIC()] and [stats::BIC()] are `NA`.
 #'
-#' A fit of [nmu_em()] or [nmu_em_estlambda()] has one factor, and there is only that to choose.
+#' A fit of [nmu_em()] or [nmu_em_estlambda()] has one factor, which is the only choice.
 #'
 #' @param x A fit.
-#' @param i Which factors: whole numbers, negative ones for those to leave out; or names, such as
-#'   `"k2"`; or `TRUE` or `FALSE` for each factor. At least one factor is left, none twice.
+#' @param i The factors: whole numbers, negative to leave factors out; or names, such as
+#'   `"k2"`; or `TRUE` or `FALSE` for each factor. At least one factor is selected, none twice.
 #'
-#' @return A fit of the same class, as described in [nmu()], whose `refit` and `candidates` are
-#'   `NULL`. The `certificate` is computed anew for the factors that are left, by one pass over `A`,
-#'   which reads a matrix on disk once; it is `NULL` where the fit has not kept its data. `fit[]`,
-#'   and any `i` that keeps all factors in order, is `fit` as it was.
+#' @return A fit of the same class, see [nmu_object], whose `refit` and `candidates` are
+#'   `NULL`. The `certificate` is recomputed for the selected factors, by one pass over `A`,
+#'   which reads a matrix on disk once; it is `NULL` if the fit does not contain its data. `fit[]`,
+#'   and any `i` that selects all factors in order, returns `fit` unchanged.
 #'
-#' @section Errors: Class `nmu_error_input` where `i` is not as described, `nmu_error_blocks` where
-#'   a matrix on disk cannot be read, `nmu_error_interrupted` where the user interrupted.
+#' @section Errors: Class `nmu_error_input` if `i` is not as described, `nmu_error_blocks` if
+#'   a matrix on disk cannot be read, `nmu_error_interrupted` if the user interrupts.
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = 3)
@@ -37,14 +37,14 @@
   if (missing(i)) {
     return(x)
   }
-  kept <- check_selection(i, "i", "factor", length(x$d), colnames(x$u), quote(fit[i]))
+  kept <- check_selection(i, "factor", length(x$d), colnames(x$u))
   if (identical(kept, seq_len(x$K))) {
     return(x)
   }
   number <- x$path$factor
   last <- which(number == max(number[kept]))
   left_out <- setdiff(which(number < number[last]), kept)
-  # the path does not know what lambda and sigma were after a factor that is fixed
+  # the path has no lambda and sigma after a fixed factor
   known <- !is.na(x$loglik) && !is.na(x$path$loglik[last])
   fitted_so <- is.null(x$refit) && known && all(x$d[left_out] == 0)
   x[c("lambda", "sigma", "loglik")] <- if (fitted_so) {
@@ -53,15 +53,16 @@
     list(x$lambda, x$sigma, NA_real_)
   }
   if (fitted_so) {
-    x$law <- x$laws[[last]]
+    x$b_prior_fitted <- x$path_b_priors[[last]]
     labels <- list(u = rownames(x$u), v = rownames(x$v))
-    x["sds"] <- list(named_sds(x$scatter[[last]], x$sigma, x$noise$by, labels))
+    noise_sd <- named_noise_sd(x$path_noise_scales[[last]], x$sigma, x$noise$by, labels)
+    x["noise_sd"] <- list(noise_sd)
   }
-  x$laws <- x$laws[kept]
+  x$path_b_priors <- x$path_b_priors[kept]
   bound <- if (fitted_so) x$path$elbo[last]
   x["elbo"] <- list(if (!is.null(bound) && !is.na(bound)) bound)
-  x["posterior"] <- list(posterior_of(x$posterior, kept, symmetric = FALSE))
-  x$scatter <- x$scatter[kept]
+  x["posterior"] <- list(subset_posterior(x$posterior, kept, symmetric = FALSE))
+  x$path_noise_scales <- x$path_noise_scales[kept]
   x$d <- x$d[kept]
   x$u <- x$u[, kept, drop = FALSE]
   x$v <- x$v[, kept, drop = FALSE]
@@ -81,36 +82,36 @@
 #' @export
 `[.nmu_em` <- function(x, i) {
   if (!missing(i)) {
-    check_selection(i, "i", "factor", 1, "k1", quote(fit[i]))
+    check_selection(i, "factor", 1, "k1")
   }
   x
 }
 
-#' The certificate of some factors of a fit
+#' Compute the certificate of a subset of factors
 #'
 #' @param fit The fit with those factors.
-#' @return The certificate, or `NULL` where the fit has not kept its data.
+#' @return The certificate, or `NULL` if the fit does not contain its data.
 #' @noRd
-subset_certificate <- function(fit) {
+subset_certificate <- function(fit, call = caller_env()) {
   if (is.null(fit$A)) {
     return(NULL)
   }
-  certificate_of(fit, fit$A, has_missing(fit$A), quote(fit[i]))
+  certificate_of(fit, fit$A, has_missing(fit$A), call = call)
 }
 
-#' The features that weigh most in each factor
+#' Features with the largest loadings of each factor
 #'
 #' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
-#' @param k Which factors, chosen as in `fit[k]`, see [nmu_subset]; all by default.
-#' @param n One positive whole number: at most how many features of a factor.
-#' @param side `"u"` for rows of `A` as features, `"v"` for columns. Case matters.
+#' @param k The factors, selected as in `fit[k]`, see [nmu_subset]; `NULL` means all.
+#' @param n One positive whole number: the largest number of features per factor.
+#' @param side `"u"` for rows of `A` as features, `"v"` for columns. Case-sensitive.
 #'
-#' @return A data frame with a row for each feature, factor by factor, the largest loading first:
-#'   `factor` (its name), `feature` (a name, or a number where `A` has no names), `loading`
+#' @return A data frame with a row for each feature, ordered by factor and decreasing loading:
+#'   `factor` (its name), `feature` (a name, or a number if `A` has no names), `loading`
 #'   (\eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} as in [coef()][nmu_methods]) and `rank`. Features with
-#'   a loading of zero are left out, so that a null factor has no row.
+#'   a loading of zero are omitted, so that a null factor has no row.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described.
+#' @section Errors: Class `nmu_error_input` if an argument is not as described.
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = 3)
@@ -118,15 +119,14 @@ subset_certificate <- function(fit) {
 #' top_features(fit, "k2", n = 2)
 #' @export
 top_features <- function(fit, k = NULL, n = 10, side = "u") {
-  call <- match.call()
-  check_fit(fit, call)
-  side <- check_choice(side, "side", c("u", "v"), call)
-  n <- check_count(n, "n", call)
+  check_fit(fit)
+  side <- check_choice(side, c("u", "v"))
+  n <- check_count(n)
   loadings <- coef(fit, side = side)
   k <- if (is.null(k)) {
     seq_len(ncol(loadings))
   } else {
-    check_selection(k, "k", "factor", ncol(loadings), colnames(loadings), call)
+    check_selection(k, "factor", ncol(loadings), colnames(loadings))
   }
   labels <- rownames(loadings) %||% seq_len(nrow(loadings))
   tables <- lapply(k, function(factor) {

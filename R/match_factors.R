@@ -1,38 +1,38 @@
 #' Match the factors of a fit to true ones
 #'
-#' Finds the one-to-one matching of the factors of a fit to true factors that has the largest
-#' sum of cosines. It says how well a fit recovers a structure that is known, or how far two
-#' fits agree, whatever the order of their factors.
+#' Finds the one-to-one matching of the factors of a fit to true factors with the largest
+#' sum of cosines. It measures how well a fit recovers a known structure, or how well two
+#' fits agree, regardless of the order of factors.
 #'
 #' The cosine of two loading vectors does not depend on their scale. A pair with a cosine of zero or
-#' less is no match, so that a null factor (a zero column) has no partner. The numbers of factors
-#' may differ: a true factor without partner has cosine 0, and counts as that in the mean;
-#' factors of the fit without partner are reported, but do not count.
+#' less is not matched, so that a null factor (a zero column) has no partner. The numbers of factors
+#' may differ: a true factor without a partner has cosine 0, which enters the mean;
+#' factors of the fit without a partner are reported, but do not enter it.
 #'
 #' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()], or a numeric matrix
 #'   with a column for each factor.
 #' @param truth A numeric matrix with a column for each true factor, such as
 #'   `attr(A, "loadings")` of [sim_tree()], or another fit. It has as many rows as the loadings
-#'   of the fit. In both matrices all entries are finite; they may be negative.
-#' @param side `"u"` (loadings of rows) or `"v"` (loadings of columns): which side of a fit is
-#'   compared; of no effect on a matrix. Case matters.
+#'   of the fit. Entries of both matrices are finite; they may be negative.
+#' @param side `"u"` (row loadings) or `"v"` (column loadings): the side of a fit that is
+#'   compared; not used for a matrix. Case-sensitive.
 #'
 #' @return An object of class `nmu_match`, a data frame with a row for each true factor:
 #'
-#'   * `truth`: its name, the column name in `truth`, or `"k1"`, `"k2"` ... where there is none;
-#'   * `factor`: which factor of the fit it is matched with, a whole number, or `NA`;
-#'   * `cosine`: their cosine, 0 where there is no partner.
+#'   * `truth`: its name, the column name in `truth`, or `"k1"`, `"k2"` ... if there is none;
+#'   * `factor`: the number of the factor of the fit that it is matched with, or `NA`;
+#'   * `cosine`: their cosine, 0 without a partner.
 #'
-#'   Its attribute `"extra"` holds the numbers of the factors of the fit that have no
-#'   partner, `"mean_cosine"` the mean of `cosine`. `as.data.frame()` gives a plain data frame
-#'   without them; so does `[`, since they refer to the whole matching.
+#'   Its attribute `"extra"` contains the numbers of the factors of the fit without a
+#'   partner, `"mean_cosine"` the mean of `cosine`. `as.data.frame()` returns a plain data frame
+#'   without them, as does `[`, since they refer to the whole matching.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described.
+#' @section Errors: Class `nmu_error_input` if an argument is not as described.
 #'
 #' @source H. W. Kuhn (1955), The Hungarian method for the assignment problem, *Naval Research
-#'   Logistics Quarterly* 2, 83-97; here by [clue::solve_LSAP()].
+#'   Logistics Quarterly* 2, 83-97; computed by [clue::solve_LSAP()].
 #'
-#' @seealso [top_features()] for what a factor is made of.
+#' @seealso [top_features()] for the features of a factor.
 #'
 #' @examples
 #' set.seed(1)
@@ -46,83 +46,81 @@
 #' match_factors(fit, nmu(A, K = 6, noise = noise_notebook()))
 #' @export
 match_factors <- function(fit, truth, side = "u") {
-  call <- match.call()
-  side <- check_choice(side, "side", c("u", "v"), call)
-  found <- loadings_of(fit, "fit", side, call)
-  truth <- loadings_of(truth, "truth", side, call)
-  if (nrow(truth) != nrow(found)) {
-    expected <- sprintf("a matrix with %d rows, as many as fit has loadings", nrow(found))
-    abort_input("truth", expected, describe(truth), call)
+  side <- check_choice(side, c("u", "v"))
+  loadings <- loadings_of(fit, side)
+  truth <- loadings_of(truth, side)
+  if (nrow(truth) != nrow(loadings)) {
+    expected <- sprintf("a matrix with %d rows, as many as fit has loadings", nrow(loadings))
+    abort_input("truth", expected, describe(truth))
   }
   if (ncol(truth) == 0) {
-    abort_input("truth", "a matrix with at least one column", describe(truth), call)
+    abort_input("truth", "a matrix with at least one column", describe(truth))
   }
-  cosine <- crossprod(unit_columns(truth), unit_columns(found))
+  cosine <- crossprod(unit_columns(truth), unit_columns(loadings))
   partner <- best_partners(cosine)
   matched <- cosine[cbind(seq_along(partner), partner)]
   matched[is.na(partner)] <- 0
   pairs <- data.frame(
     truth = colnames(truth) %||% factor_names(ncol(truth)),
     factor = partner,
-    # rounding must not lead beyond 1
+    # may exceed 1 by rounding
     cosine = pmin(matched, 1)
   )
   structure(
     pairs,
-    extra = setdiff(seq_len(ncol(found)), partner),
+    extra = setdiff(seq_len(ncol(loadings)), partner),
     mean_cosine = mean(pairs$cosine),
     class = c("nmu_match", "data.frame")
   )
 }
 
-#' The loadings of a fit, or those given as a matrix
+#' Loadings of a fit, or a matrix of loadings
 #'
 #' @param x A fit or a matrix.
 #' @param arg Its name, for the message.
 #' @param side Which side of a fit.
-#' @param call The user's call.
 #' @return A double matrix with a column for each factor.
 #' @noRd
-loadings_of <- function(x, arg, side, call) {
+loadings_of <- function(x, side, arg = caller_arg(x), call = caller_env()) {
   if (inherits(x, "nmu_fit")) {
     return(fit_factors(x)[[side]])
   }
   numbers <- is.matrix(x) && (is.numeric(x) || is.logical(x)) && !is.object(x)
   if (!numbers || nrow(x) == 0) {
     expected <- "a fit, or a numeric matrix with a column for each factor"
-    abort_input(arg, expected, describe(x), call)
+    abort_input(arg, expected, describe(x), call = call)
   }
   if (!all(is.finite(x))) {
     found <- sprintf("%d NA, NaN or infinite", sum(!is.finite(x)))
-    abort_input(arg, "finite in every entry", found, call)
+    abort_input(arg, "finite in every entry", found, call = call)
   }
   storage.mode(x) <- "double"
   x
 }
 
-#' Columns scaled to unit norm; zero ones stay zero
+#' Scale columns to unit norm; zero columns stay zero
 #'
 #' @param x A finite matrix.
 #' @return A matrix of its size.
 #' @noRd
 unit_columns <- function(x) {
   scale_by <- function(x, size) x / rep(ifelse(size > 0, size, 1), each = nrow(x))
-  # by the largest entry first: squares may overflow, or vanish
+  # by the largest entry first: squares may overflow or underflow
   x <- scale_by(x, apply(abs(x), 2, max))
   scale_by(x, sqrt(colSums(x^2)))
 }
 
-#' The one-to-one matching with the largest sum
+#' Find the one-to-one matching with the largest sum of scores
 #'
-#' @param score A matrix: what a match of its row with its column is worth.
-#' @return For each row its column, or `NA` where no match is worth more than zero.
+#' @param score A matrix: the score of each pair of a row and a column.
+#' @return For each row its column, or `NA` without a match of positive score.
 #' @noRd
 best_partners <- function(score) {
   if (ncol(score) == 0) {
     return(rep(NA_integer_, nrow(score)))
   }
   worth <- pmax(score, 0)
-  # the solver wants no more rows than columns
+  # solve_LSAP() requires at most as many rows as columns
   partner <- if (nrow(worth) <= ncol(worth)) {
     as.integer(clue::solve_LSAP(worth, maximum = TRUE))
   } else {
@@ -143,11 +141,11 @@ as.data.frame.nmu_match <- function(x, row.names = NULL, optional = FALSE, ...) 
   x
 }
 
-#' Part of a matching
+#' Subset a matching
 #'
 #' @param x An object of class `nmu_match`.
 #' @param ... As for a data frame.
-#' @return What a data frame would give, without the class and the sums over all of it.
+#' @return The subset of the plain data frame, without the class and its attributes.
 #' @noRd
 #' @export
 `[.nmu_match` <- function(x, ...) {
@@ -173,9 +171,9 @@ print.nmu_match <- function(x, ...) {
   invisible(x)
 }
 
-#' Cosines as text
+#' Format cosines with four decimals
 #' @param x Cosines.
-#' @return A character vector, four decimals each.
+#' @return A character vector.
 #' @noRd
 format_cosine <- function(x) {
   sprintf("%.4f", x)

@@ -1,12 +1,12 @@
-# What a fit says of its choices. Each message has a class of its own, so that it can be caught, or
-# silenced by suppressMessages(classes = ). Problems are warnings and errors, see conditions.R.
+# Messages about choices made from the data. Each message has its own class, so that it can be
+# caught or silenced by suppressMessages(classes = ). Warnings and errors are in conditions.R.
 
-#' Say something about a choice
+#' Signal a message of the package
 #'
 #' @param kind One word: the class is `nmu_message_<kind>`.
 #' @param text A cli template, a literal of this package.
-#' @param envir Where the template finds its values.
-#' @return Nothing of use.
+#' @param envir Environment in which the template is evaluated.
+#' @return `NULL`, invisibly.
 #' @noRd
 inform_nmu <- function(kind, text, envir = parent.frame()) {
   cli::cli_inform(
@@ -15,12 +15,12 @@ inform_nmu <- function(kind, text, envir = parent.frame()) {
   )
 }
 
-#' Say how the data are read
+#' Report how the data are read
 #'
-#' @param scan What `core_scan()` found in them.
-#' @param decide Was it left to the data whether they are symmetric?
+#' @param scan Result of `core_scan()`.
+#' @param decide Was the symmetry determined from the data?
 #' @param control The settings.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
 signal_data <- function(scan, decide, control) {
   if (!control$verbose) {
@@ -34,39 +34,39 @@ signal_data <- function(scan, decide, control) {
   }
   if (scan$negative > 0) {
     inform_nmu(
-      "negative", "{scan$negative} entr{?y is/ies are} negative: no factor is below {?it/them}."
+      "negative", "{scan$negative} entr{?y is/ies are} negative: factors exceed {?it/them}."
     )
   }
 }
 
-#' Say which number of factors was chosen
+#' Report the chosen number of factors
 #'
 #' @param fit A fit.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
-signal_number <- function(fit) {
+signal_factor_count <- function(fit) {
   if (!fit$control$verbose || is.null(fit$candidates)) {
     return(invisible())
   }
   count <- nrow(fit$candidates)
-  inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, up to {count} looked at.")
+  inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, {count} candidate{?s} tried.")
 }
 
-#' Say where lambda or sigma of the final model ended at a bound
+#' Report an active bound on lambda or sigma of the final model
 #'
 #' @param fit A fit.
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
 signal_bounds <- function(fit) {
   bound <- fit$refit$bound %||% fit$path$bound[fit$K]
   if (identical(bound, "sigma")) {
     inform_nmu(
-      "bound", "{.field sigma} is at its least value: see the section Bounds of {.code ?noise_mle}."
+      "bound", "{.field sigma} is at its lower bound: see the section Bounds of {.code ?noise_mle}."
     )
   } else if (identical(bound, "lambda")) {
     inform_nmu(
       "bound",
-      "b has all but vanished, {.field lambda} is at its bound: see the section Bounds of
+      "b is negligible, {.field lambda} is at its upper bound: see the section Bounds of
        {.code ?noise_mle}."
     )
   }

@@ -1,48 +1,46 @@
-#' What can be done with a fit
+#' Methods for fits
 #'
 #' Methods for the fits made by [nmu_em()], [nmu_em_estlambda()] and [nmu()].
 #'
 #' @param object,x A fit; `x` of `print()` may also be a summary.
-#' @param side `"u"` (rows of `A`) or `"v"` (columns); the same where `A` is symmetric. Case
-#'   matters.
-#' @param rows,cols `residuals()`: a block of the matrix, chosen as in [posterior_b()]. `NULL` means
-#'   all. Of a matrix that is sparse or on disk, a block has at most ten million entries.
-#' @param A The data, needed by `residuals()` and by `logLik()` of an `nmu_em` fit,
-#'   where the fit has not kept them (`keep_data = FALSE`); used by
-#'   `summary()` if there.
+#' @param side `"u"` (rows of `A`) or `"v"` (columns); the same if `A` is symmetric. Case-sensitive.
+#' @param rows,cols For `residuals()`: a block of the matrix, selected as in [posterior_b()]. `NULL`
+#'   means all. If `A` is sparse or on disk, a block has at most ten million entries.
+#' @param A The data, required by `residuals()` and by `logLik()` of an `nmu_em` fit
+#'   if the fit does not contain them (`keep_data = FALSE`); optional for `summary()`.
 #' @param ... Not used by these methods.
 #'
 #' @return
-#' * `print()`: the fit, invisibly; `format()`: what it prints, a character vector with an element
-#'   for each line (long lines are not yet broken).
+#' * `print()`: the fit, invisibly; `format()`: the printed text, a character vector with an element
+#'   for each line (before wrapping to the width of the console).
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
-#'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `law` (see
-#'   [nmu()]), `sds`, `loglik`, `nobs`, `status`, and of `nmu` fits `certificate`, `refit`, `elbo`
-#'   and `priors` (text: the priors, and their hyperparameters of each factor). The share of a
-#'   factor is \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; factors overlap, so shares need
-#'   not add up to that of all of them; of a matrix of zeros they are `NA`. The support is the
-#'   number of entries of `u` or `v` that are not zero.
+#'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `b_prior_fitted`
+#'   (see [nmu_object]), `noise_sd`, `loglik`, `nobs`, `status`, and for `nmu` fits `certificate`,
+#'   `refit`, `elbo` and `priors` (text: the priors, and their hyperparameters for each factor). The
+#'   share of a factor is \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; as factors overlap,
+#'   shares need not add up to that of their sum. Shares are `NA` for a matrix of zeros. The support
+#'   is the number of nonzero entries of `u` or `v`.
 #' * `coef()`: a matrix with a column for each factor, \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} or
 #'   \eqn{\sqrt{d_k} v_k}{sqrt(d_k) v_k}, so that `coef(fit, "u") %*% t(coef(fit, "v"))` is
-#'   `fitted(fit)` (with zeros where a `d` is below zero).
+#'   `fitted(fit)` (zeros for a negative `d`).
 #' * `fitted()`: the matrix \eqn{\sum_k d_k u_k v_k^T}{sum_k d_k u_k v_k^T}; `residuals()`: `A`
-#'   minus that, which is the remainder and the noise.
-#' * `logLik()`: an object of class `logLik`, so that [stats::AIC()] and [stats::BIC()] work.
-#'   Its `df` counts the loadings that are not zero (less one a factor where `A` is not
-#'   symmetric, for the scale that `u` and `v` share), only the weight of a `fixed` factor, two for
-#'   \eqn{\lambda} and \eqn{\sigma} where they were estimated, and the free weights of `prior_b`
-#'   and standard deviations of `noise_mle(by = )`. The log-likelihood is `NA` for factors taken out
-#'   of a fit that were not fitted without the others, see [nmu_subset].
-#' * `nobs()`: the number of entries that the log-likelihood counts: all of `A` for `nmu_em`
+#'   minus that, the sum of remainder and noise.
+#' * `logLik()`: an object of class `logLik`, for [stats::AIC()] and [stats::BIC()].
+#'   Its `df` counts the nonzero loadings (minus one per factor if `A` is not
+#'   symmetric, for the scale that `u` and `v` share), of a `fixed` factor only the weight, two for
+#'   \eqn{\lambda} and \eqn{\sigma} if they were estimated, and the estimated weights of `prior_b`
+#'   and standard deviations of `noise_mle(by = )`. The log-likelihood is `NA` for a subset of
+#'   factors that was not fitted on its own, see [nmu_subset].
+#' * `nobs()`: the number of entries in the log-likelihood: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
 #'
-#' [stats::update()] fits again with some arguments changed, as in `update(fit, K = 3)`;
+#' [stats::update()] repeats a fit with some arguments changed, as in `update(fit, K = 3)`;
 #' [stats::AIC()] and [stats::BIC()] compare such fits.
 #'
-#' @section Errors: Class `nmu_error_input` where the data are needed and neither kept nor
-#'   given, or given with another size, and where `side`, `rows` or `cols` is not as described;
-#'   class `nmu_error_blocks` where `summary()` cannot read a matrix on disk, and
-#'   `nmu_error_interrupted` where the user interrupted.
+#' @section Errors: Class `nmu_error_input` if the data are required and neither kept nor
+#'   given, or given with another size, and if `side`, `rows` or `cols` is not as described;
+#'   class `nmu_error_blocks` if `summary()` cannot read a matrix on disk, and
+#'   `nmu_error_interrupted` if the user interrupts.
 #'
 #' @seealso [predict()][predict.nmu_fit] for new rows, [simulate()][simulate.nmu_fit] for new data,
 #'   [nmu_tables] for `as.data.frame()`, `tidy()`, `glance()` and `augment()`, [as_svd()] and
@@ -60,7 +58,7 @@ NULL
 #' @rdname nmu_methods
 #' @export
 coef.nmu_fit <- function(object, side = c("u", "v"), ...) {
-  side <- check_choice(side, "side", c("u", "v"), quote(coef(object)))
+  side <- check_choice(side, c("u", "v"))
   factors <- fit_factors(object)
   scale <- sqrt(pmax(factors$d, 0))
   factors[[side]] * rep(scale, each = nrow(factors[[side]]))
@@ -75,24 +73,22 @@ fitted.nmu_fit <- function(object, ...) {
 #' @rdname nmu_methods
 #' @export
 residuals.nmu_fit <- function(object, A = NULL, rows = NULL, cols = NULL, ...) {
-  call <- quote(residuals(object))
-  residual_block(object, fit_data(object, A, call), call, rows, cols)
+  residual_block(object, fit_data(object, A), rows, cols)
 }
 
-#' The residuals of a block, by whatever function the user asked for them
+#' Compute the residuals of a block
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param rows,cols As in [nmu_methods].
 #' @return A matrix.
 #' @noRd
-residual_block <- function(fit, A, call, rows = NULL, cols = NULL) {
+residual_block <- function(fit, A, rows = NULL, cols = NULL, call = caller_env()) {
   factors <- fit_factors(fit)
   if (!is.matrix(A) || !is.null(rows) || !is.null(cols)) {
-    rows <- check_lines(rows, "rows", "row", factors$u, call)
-    cols <- check_lines(cols, "cols", "column", factors$v, call)
-    A <- dense_block(A, rows, cols, call)
+    rows <- check_margin_selection(rows, "row", factors$u, call = call)
+    cols <- check_margin_selection(cols, "column", factors$v, call = call)
+    A <- dense_block(A, rows, cols, call = call)
     factors$u <- factors$u[rows, , drop = FALSE]
     factors$v <- factors$v[cols, , drop = FALSE]
   }
@@ -111,27 +107,44 @@ nobs.nmu_fit <- function(object, ...) {
 #' @export
 logLik.nmu <- function(object, ...) {
   noise <- if (object$noise$rule == "fixed") 0 else 2
-  # standard deviations have a mean square that is sigma's
-  differing <- max(length(object$sds) - 1, 0)
-  new_log_lik(object$loglik, object, estimated = noise + law_parameters(object) + differing)
+  # the mean square of the standard deviations is that of sigma, so one of them is not free
+  differing <- max(length(object$noise_sd) - 1, 0)
+  new_log_lik(object$loglik, object, estimated = noise + b_prior_parameters(object) + differing)
 }
 
 #' @rdname nmu_methods
 #' @export
 logLik.nmu_em <- function(object, A = NULL, ...) {
-  # the trace ends before the last d, lambda and sigma, so it does not have this value
-  call <- quote(logLik(object))
-  value <- ask_core(core_log_likelihood, object, fit_data(object, A, call), call)
-  # the core counts each pair of a symmetric matrix once, the notebook every entry
-  value <- if (object$symmetric) 2 * value else value
-  new_log_lik(value, object, estimated = if (object$estimated) 2 else 0)
+  em_log_lik(object, A)
 }
 
-#' Make an object of class logLik
+#' Compute the log-likelihood of a fit within another public function
+#'
+#' Errors have the call of that function, not of [logLik()].
+#'
+#' @param fit A fit.
+#' @param A Its data, or `NULL` to use those in the fit.
+#' @return An object of class `logLik`.
+#' @noRd
+log_lik_of <- function(fit, A, call = caller_env()) {
+  if (inherits(fit, "nmu")) logLik(fit) else em_log_lik(fit, A, call = call)
+}
+
+#' @rdname log_lik_of
+#' @noRd
+em_log_lik <- function(fit, A, call = caller_env()) {
+  # the trace ends before the last update of d, lambda and sigma
+  value <- evaluate_fit(core_log_likelihood, fit, fit_data(fit, A, call = call), call = call)
+  # the core counts each pair of a symmetric matrix once, the notebook every entry
+  value <- if (fit$symmetric) 2 * value else value
+  new_log_lik(value, fit, estimated = if (fit$estimated) 2 else 0)
+}
+
+#' Create an object of class logLik
 #'
 #' @param value The log-likelihood.
 #' @param fit The fit.
-#' @param estimated Number of parameters estimated beside the factors.
+#' @param estimated Number of estimated parameters other than those of the factors.
 #' @return An object of class `logLik`.
 #' @noRd
 new_log_lik <- function(value, fit, estimated) {
@@ -145,7 +158,7 @@ new_log_lik <- function(value, fit, estimated) {
   structure(value, df = sum(loadings) + estimated, nobs = fit$nobs, class = "logLik")
 }
 
-#' Entries of each column that are not zero
+#' Count the nonzero entries of each column
 #' @param x A nonnegative matrix.
 #' @return A vector of counts.
 #' @noRd

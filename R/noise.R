@@ -1,76 +1,77 @@
 #' Estimators of lambda and sigma
 #'
-#' Say how [nmu()] sets the rate \eqn{\lambda} of the nonnegative remainder and the standard
+#' Choose how [nmu()] sets the rate \eqn{\lambda} of the nonnegative remainder and the standard
 #' deviation \eqn{\sigma} of the noise.
 #'
 #' * `noise_mle()`, the default: \eqn{\lambda} and \eqn{\sigma} maximise the likelihood of the
-#'   residual, an exponentially modified Gaussian (see [demg()]), together with the loadings, up a
-#'   ladder of ratios.
+#'   residual, an exponentially modified Gaussian (see [demg()]), jointly with the loadings, by a
+#'   continuation over lower bounds on \eqn{\lambda\sigma}{lambda sigma}.
 #' * `noise_moments()`: the residual \eqn{x} has mean \eqn{1/\lambda} and variance
-#'   \eqn{1/\lambda^2 + \sigma^2}, so \eqn{\lambda} = 1/mean and \eqn{\sigma^2} = var - mean^2, in
-#'   turns with the loadings.
+#'   \eqn{1/\lambda^2 + \sigma^2}, so \eqn{\lambda} = 1/mean and \eqn{\sigma^2} = var - mean^2.
+#'   Updates alternate with those of the loadings.
 #' * `noise_fixed()`: both are given, in the units of `A`.
 #' * `noise_notebook()`: the rule of the notebook. Each factor starts from \eqn{\lambda = 1},
 #'   \eqn{\sigma = 0.1} and takes 5 rounds of EM; after a round, \eqn{\lambda} becomes 1/mean and
-#'   \eqn{\sigma} the standard deviation of the residual. That \eqn{\sigma} is too large, by the
-#'   part of the variance that belongs to \eqn{b}; the rule is kept so that its results can be
+#'   \eqn{\sigma} the standard deviation of the residual. This \eqn{\sigma} is too large, because it
+#'   includes the variance of \eqn{b}; the rule is kept so that the notebook's results can be
 #'   reproduced. Its starting values are in the units of `A`, so its results depend on the scale of
 #'   `A`. Those of `noise_mle()` and `noise_moments()` do not.
 #'
-#' @section Bounds: The likelihood has no maximum on exact data, where it grows as
-#'   \eqn{\sigma \to 0}, nor where the residual is not skewed to the right, where \eqn{b}
+#' @section Bounds: The likelihood has no maximum for exact data, where it increases as
+#'   \eqn{\sigma \to 0}, nor if the residual is not skewed to the right, where \eqn{b}
 #'   vanishes as \eqn{\lambda \to \infty}. For each factor, `noise_mle()` and `noise_moments()`
 #'   therefore hold \eqn{\sigma} at or above the larger of `floor` times the standard deviation of
-#'   what the earlier factors left, and about 1e-8 times the root mean square of `A`; and
-#'   \eqn{\lambda\sigma}, the ratio of the standard deviations of noise and remainder, at or below
-#'   `cap`. The path of the fit says which bound is active; at `cap`, \eqn{b} has all but
-#'   vanished. Where a strong factor makes up most of the standard deviation, `floor` can be above
-#'   the \eqn{\sigma} of the noise, whose estimate is then too large (the path says `"sigma"`):
-#'   lower `floor`, or look at the estimates after the next factors, whose initial residuals are
+#'   the residual of the earlier factors, and about 1e-8 times the root mean square of `A`; and
+#'   \eqn{\lambda\sigma}{lambda sigma}, the ratio of the standard deviations of noise and remainder,
+#'   at or below `cap`. The path of the fit reports an active bound. At `cap`, \eqn{b} is
+#'   negligible. If a strong factor makes up most of the standard deviation, `floor` can be above
+#'   the \eqn{\sigma} of the noise, whose estimate is then too large (`bound` is `"sigma"`). In this
+#'   case lower `floor`, or use the estimates after later factors, whose initial residuals are
 #'   smaller.
 #'
-#' @section Noise that differs: With `by` or `se` the noise is
+#' @section Heteroscedastic noise: With `by` or `se` the noise is
 #'   \eqn{e_{ij} \sim N(0, \sigma^2 s_{ij}^2)}{e_ij ~ N(0, sigma^2 s_ij^2)}, where the mean of
-#'   \eqn{s^2} is 1: so \eqn{\sigma}, its bound and that of \eqn{\lambda\sigma} are those of the
-#'   root mean square of the standard deviations. With `by = "row"` or `"column"` the
-#'   \eqn{s_i} are estimated, by steps of EM in turns with all else, from the expected squares of
-#'   the noise in a row; none of the standard deviations falls below the least \eqn{\sigma}.
-#'   They are `sds` of the fit. With `se` the \eqn{s_{ij}}{s_ij} are known, and one
-#'   common factor, \eqn{\sigma}, is estimated. Where `A` is symmetric, the noise has to be, too:
-#'   numbers by row mean \eqn{s_{ij}^2 = s_i s_j}{s_ij^2 = s_i s_j}, whether estimated or given,
-#'   rows and columns are the same, and a matrix `se` must be symmetric. A factor starts with noise
-#'   that does not differ.
+#'   \eqn{s^2} is 1. \eqn{\sigma}, its bound and that of \eqn{\lambda\sigma}{lambda sigma} refer to
+#'   the root mean square of the standard deviations. With `by = "row"` or `"column"` the
+#'   \eqn{s_i} are estimated, by EM steps that alternate with all other updates, from the expected
+#'   squares of the noise in a row; no standard deviation falls below the lower bound on
+#'   \eqn{\sigma}. They are `noise_sd` of the fit. With `se` the \eqn{s_{ij}}{s_ij} are known, and
+#'   the common factor \eqn{\sigma} is estimated. If `A` is symmetric, the noise must be symmetric,
+#'   too: numbers by row mean \eqn{s_{ij}^2 = s_i s_j}{s_ij^2 = s_i s_j}, whether estimated or
+#'   given; rows and columns are the same; and a matrix `se` must be symmetric. Each factor starts
+#'   with homoscedastic noise.
 #'
-#'   As in factor analysis there may be Heywood cases: the loadings of the columns are fitted to one
-#'   row, whose noise all but vanishes, at a likelihood above that of the truth. A row whose
-#'   `sds` stand out is one; a larger `floor` keeps it from its bound. Where the noise of a row is
-#'   much smaller than the remainder, it is also hardly determined by a few hundred entries.
+#'   As in factor analysis there may be Heywood cases: the column loadings are fitted to one
+#'   row, whose noise nearly vanishes, at a likelihood above that of the truth. A row whose
+#'   `noise_sd` is exceptionally small is such a case; a larger `floor` prevents it. If the noise of
+#'   a row is much smaller than the remainder, a few hundred entries hardly determine it.
 #'
-#' @section Standard errors: With the factors held fixed, those of \eqn{\log\lambda} and
-#'   \eqn{\log\sigma} come from the curvature of the likelihood (`se_log_lambda` and `se_log_sigma`
-#'   in the path). They do not allow for the factors having been fitted to the same entries, n
-#'   loadings to \eqn{n^2/2} of them: \eqn{\lambda} comes out too large by 0.3 to 1.9 per cent at
-#'   \eqn{n = 500}, \eqn{\sigma} by 0.4 to 1.5 per cent where no bound is active (mean of ten
-#'   simulated matrices, one factor, \eqn{\lambda\sigma} from 0.03 to 1), which can be several
-#'   standard errors. The bias falls as n grows.
+#' @section Standard errors: Those of \eqn{\log\lambda}{log lambda} and \eqn{\log\sigma}{log sigma},
+#'   with the factors held fixed, are computed from the curvature of the likelihood (`se_log_lambda`
+#'   and `se_log_sigma` in the path). They ignore that the factors were fitted to the same entries,
+#'   n loadings to \eqn{n^2/2} entries: at \eqn{n = 500}, \eqn{\lambda} is too large by 0.3 to 1.9
+#'   per cent and \eqn{\sigma} by 0.4 to 1.5 per cent if no bound is active (mean of ten
+#'   simulated matrices, one factor, \eqn{\lambda\sigma}{lambda sigma} from 0.03 to 1), which can be
+#'   several standard errors. The bias decreases as n grows.
 #'
-#' @param floor One number from 0 to 1: least \eqn{\sigma}, as a share of the standard
+#' @param floor One number from 0 to 1: the lower bound on \eqn{\sigma}, as a share of the standard
 #'   deviation of the factor's initial residual.
-#' @param cap One positive number from 0.001 to 1000: largest \eqn{\lambda\sigma}.
-#' @param ladder `NULL`, or increasing numbers from 0.001 to 1000: the least
-#'   \eqn{\lambda\sigma} with which a factor climbs, one after another; see the path of a factor in
-#'   [nmu()]. `NULL` is one climb with all free.
+#' @param cap One positive number from 0.001 to 1000: the upper bound on
+#'   \eqn{\lambda\sigma}{lambda sigma}.
+#' @param ratio_floors `NULL`, or increasing numbers from 0.001 to 1000: the lower bounds on
+#'   \eqn{\lambda\sigma}{lambda sigma} of the continuation, one after another; see [nmu_algorithm].
+#'   `NULL` is a single optimisation without a lower bound.
 #' @param lambda,sigma One number from 1e-150 to 1e150 each, in units of 1/`A` and of `A`.
-#' @param by `"constant"`, `"row"` or `"column"`: does the standard deviation of the noise differ
-#'   between rows, or columns? See the section Noise that differs. Case matters, the beginning of a
-#'   word is enough.
+#' @param by `"constant"`, `"row"` or `"column"`: whether the standard deviation of the noise
+#'   differs between rows or columns, see the section Heteroscedastic noise. Case-sensitive; may
+#'   be abbreviated.
 #' @param se `NULL`, or, only with `by = "constant"`, known standard errors: a number from 1e-150 to
 #'   1e150 for each row of `A`, or a matrix of its size, in any unit; the largest is at most 1e10
-#'   times the least.
+#'   times the smallest.
 #'
 #' @return An object of class `nmu_noise`: a list with the name of the `rule` and its settings.
 #'
-#' @section Errors: Class `nmu_error_input` where a setting is not as described.
+#' @section Errors: Class `nmu_error_input` if a setting is not as described.
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025.
 #'
@@ -82,16 +83,15 @@ NULL
 
 #' @rdname noise
 #' @export
-noise_mle <- function(floor = 0.01, cap = 3, ladder = c(0.5, 1, 2),
+noise_mle <- function(floor = 0.01, cap = 3, ratio_floors = c(0.5, 1, 2),
                       by = c("constant", "row", "column"), se = NULL) {
-  call <- match.call()
-  by <- check_choice(by, "by", c("constant", "row", "column"), call)
-  settings <- c(bounds(floor, cap, call), list(ladder = check_ladder(ladder, call)))
+  by <- check_choice(by, c("constant", "row", "column"))
+  settings <- c(bounds(floor, cap), list(ratio_floors = check_ratio_floors(ratio_floors)))
   if (!is.null(se)) {
     if (by != "constant") {
-      abort_input("se", sprintf("NULL with by = \"%s\"", by), describe(se), call)
+      abort_input("se", sprintf("NULL with by = \"%s\"", by), describe(se))
     }
-    settings$se <- check_se(se, call)
+    settings$se <- check_se(se)
   }
   if (by != "constant") {
     settings$by <- by
@@ -102,16 +102,15 @@ noise_mle <- function(floor = 0.01, cap = 3, ladder = c(0.5, 1, 2),
 #' @rdname noise
 #' @export
 noise_moments <- function(floor = 0.01, cap = 3) {
-  new_noise("moments", bounds(floor, cap, match.call()))
+  new_noise("moments", bounds(floor, cap))
 }
 
 #' @rdname noise
 #' @export
 noise_fixed <- function(lambda, sigma) {
-  call <- match.call()
   new_noise("fixed", list(
-    lambda = check_positive(lambda, "lambda", call),
-    sigma = check_positive(sigma, "sigma", call)
+    lambda = check_positive(lambda),
+    sigma = check_positive(sigma)
   ))
 }
 
@@ -121,7 +120,7 @@ noise_notebook <- function() {
   new_noise("notebook", list(lambda = 1, sigma = 0.1, rounds = 5L))
 }
 
-#' Make a noise estimator
+#' Create a noise estimator
 #'
 #' @param rule Its name, as the core knows it.
 #' @param settings Its settings.
@@ -131,60 +130,59 @@ new_noise <- function(rule, settings) {
   structure(c(list(rule = rule), settings), class = c(paste0("nmu_noise_", rule), "nmu_noise"))
 }
 
-#' Check the bounds that an estimator keeps to
+#' Check the bounds of an estimator
 #'
 #' @inheritParams noise_mle
-#' @param call The user's call.
 #' @return A list of both.
 #' @noRd
-bounds <- function(floor, cap, call) {
+bounds <- function(floor, cap, call = caller_env()) {
   list(
-    floor = check_between(floor, "floor", 0, 1, call),
-    cap = check_between(cap, "cap", 0.001, 1000, call)
+    floor = check_between(floor, 0, 1, call = call),
+    cap = check_between(cap, 0.001, 1000, call = call)
   )
 }
 
-#' Check a ladder of least ratios
+#' Check the lower bounds on lambda sigma
 #'
 #' @inheritParams noise_mle
-#' @param call The user's call.
-#' @return `ladder` as a double vector.
+#' @return `ratio_floors` as a double vector.
 #' @noRd
-check_ladder <- function(ladder, call) {
-  if (!is.null(ladder) && (!is.numeric(ladder) || is.object(ladder))) {
-    abort_input("ladder", "NULL or increasing positive numbers", describe(ladder), call)
+check_ratio_floors <- function(ratio_floors, call = caller_env()) {
+  if (!is.null(ratio_floors) && (!is.numeric(ratio_floors) || is.object(ratio_floors))) {
+    expected <- "NULL or increasing positive numbers"
+    abort_input("ratio_floors", expected, describe(ratio_floors), call = call)
   }
-  ladder <- as.double(ladder)
-  in_range <- all(is.finite(ladder)) && all(ladder >= 0.001 & ladder <= 1000)
-  if (!in_range || is.unsorted(ladder, strictly = TRUE)) {
-    found <- paste(format(utils::head(ladder, 5), digits = 4), collapse = ", ")
-    abort_input("ladder", "increasing numbers from 0.001 to 1000", found, call)
+  ratio_floors <- as.double(ratio_floors)
+  in_range <- all(is.finite(ratio_floors)) && all(ratio_floors >= 0.001 & ratio_floors <= 1000)
+  if (!in_range || is.unsorted(ratio_floors, strictly = TRUE)) {
+    found <- paste(format(utils::head(ratio_floors, 5), digits = 4), collapse = ", ")
+    abort_input("ratio_floors", "increasing numbers from 0.001 to 1000", found, call = call)
   }
-  ladder
+  ratio_floors
 }
 
 #' Check standard errors
 #'
 #' @param se A vector or matrix.
-#' @param call The user's call.
 #' @return `se` as doubles.
 #' @noRd
-check_se <- function(se, call) {
+check_se <- function(se, call = caller_env()) {
   if (!is.numeric(se) || is.object(se) || length(se) == 0 || !(length(dim(se)) %in% c(0, 2))) {
-    abort_input("se", "NULL, a numeric vector or a matrix", describe(se), call)
+    abort_input("se", "NULL, a numeric vector or a matrix", describe(se), call = call)
   }
   bad <- !(is.finite(se) & se >= 1 / largest_size & se <= largest_size)
   if (any(bad)) {
-    abort_input("se", "positive and finite throughout", format(se[bad][1], digits = 15), call)
+    found <- format(se[bad][1], digits = 15)
+    abort_input("se", "positive and finite throughout", found, call = call)
   }
   if (max(se) > 1e10 * min(se)) {
     found <- sprintf("numbers from %g to %g", min(se), max(se))
-    abort_input("se", "of a largest number at most 1e10 times the least", found, call)
+    abort_input("se", "of a largest number at most 1e10 times the least", found, call = call)
   }
   if (is.matrix(se)) matrix(as.double(se), nrow(se)) else as.double(se)
 }
 
-#' Noise estimators that may be given by name
+#' Noise estimators that can be given by name
 #'
 #' @return A named list of constructors that need no arguments.
 #' @noRd
@@ -192,18 +190,17 @@ noise_constructors <- function() {
   list(mle = noise_mle, moments = noise_moments, notebook = noise_notebook)
 }
 
-#' Bring the argument noise to an object
+#' Convert the argument noise to an object
 #'
 #' @param noise An object of class `nmu_noise`, or the name of an estimator.
-#' @param call The user's call.
 #' @return An object of class `nmu_noise`.
 #' @noRd
-check_noise <- function(noise, call) {
+check_noise <- function(noise, call = caller_env()) {
   if (inherits(noise, "nmu_noise")) {
     return(noise)
   }
   expected <- "an estimator such as noise_mle(), or its name (%s)"
-  by_name(noise, noise_constructors(), "noise", expected, call)
+  by_name(noise, noise_constructors(), expected, call = call)
 }
 
 #' @rdname noise
@@ -231,8 +228,8 @@ print.nmu_noise <- function(x, ...) {
   invisible(x)
 }
 
-#' A setting of an estimator as text
-#' @param value Numbers, or none.
+#' Format a setting of an estimator
+#' @param value Numbers, or an empty vector.
 #' @return One string.
 #' @noRd
 setting_text <- function(value) {

@@ -1,31 +1,30 @@
 #' The normal-means problem, by empirical Bayes
 #'
-#' Of quantities \eqn{w_i \ge 0}{w_i >= 0} drawn from a prior \eqn{g}, one sees
-#' \eqn{x_i \sim N(w_i, s_i^2)}{x_i ~ N(w_i, s_i^2)}. Estimates those hyperparameters of \eqn{g}
-#' that are not given by maximising the marginal likelihood, and returns the posterior of each
-#' \eqn{w_i}. The loadings of a factor, given all else, are such a problem, and so is the remainder
-#' \eqn{b} given the factors, with an exponential prior and \eqn{s = \sigma}{s = sigma}.
+#' Given observations \eqn{x_i \sim N(w_i, s_i^2)}{x_i ~ N(w_i, s_i^2)} of quantities
+#' \eqn{w_i \ge 0}{w_i >= 0} that are drawn from a prior \eqn{g}, estimates those hyperparameters of
+#' \eqn{g} that are not given by maximising the marginal likelihood, and returns the posterior of
+#' each \eqn{w_i}. The loadings of a factor, given all else, are such a problem, and so is the
+#' remainder \eqn{b} given the factors, with an exponential prior and \eqn{s = \sigma}{s = sigma}.
 #'
-#' @param x Numeric vector of observations, of length one or more, at most 1e150 in size.
+#' @param x Numeric vector of observations, of length one or more, at most 1e150 in absolute value.
 #' @param s One number from 1e-150 to 1e150, or one for each of `x`: their standard deviations.
 #' @param prior A prior such as [prior_point_exponential()], or its name in full and lower case
 #'   (`"flat"`, `"exponential"`, `"point_exponential"`, `"binary"`, `"mixture"`).
 #'
 #' @return An object of class `nmu_normal_means`, a list with
-#'   * `prior`: the prior, its hyperparameters filled in;
-#'   * `posterior`: a data frame with a row for each of `x`: `mean`, `sd` and `second` (mean of the
-#'     square) of \eqn{w_i}; `zero`, the probability that \eqn{w_i = 0}, which is both the local
-#'     zero rate and, since no \eqn{w_i} is negative, the local false sign rate; and `log_marginal`,
-#'     the log of the density of \eqn{x_i} with \eqn{w_i} integrated out. Row names are the names of
-#'     `x`;
-#'   * `loglik`: the sum of `log_marginal`. With `prior_flat()`, which is no density, it is the
-#'     sum of \eqn{\log \Phi(x_i / s_i)}{log Phi(x_i/s_i)}, and not to be compared with that of
+#'   * `prior`: the prior, with estimated hyperparameters;
+#'   * `posterior`: a data frame with a row for each of `x`: `mean`, `sd` and `second_moment` (mean
+#'     of the square) of \eqn{w_i}; `lfsr`, the probability that \eqn{w_i = 0}, which is both the
+#'     local zero rate and, since no \eqn{w_i} is negative, the local false sign rate; and
+#'     `log_marginal`, the log of the density of \eqn{x_i} with \eqn{w_i} integrated out. Row names
+#'     are the names of `x`;
+#'   * `loglik`: the sum of `log_marginal`. With `prior_flat()`, which is not a proper density, it
+#'     is the sum of \eqn{\log \Phi(x_i / s_i)}{log Phi(x_i/s_i)}, and not comparable with that of
 #'     other priors;
 #'   * `x` and `s`.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described, `nmu_error_prior`
-#'   where a function of [prior_custom()] failed, `nmu_error_interrupted` where the user
-#'   interrupted.
+#' @section Errors: Class `nmu_error_input` if an argument is not as described, `nmu_error_prior`
+#'   if a function of [prior_custom()] fails, `nmu_error_interrupted` if the user interrupts.
 #'
 #' @source J. Willwerscheid and M. Stephens (2021), ebnm: an R package for solving the empirical
 #'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152.
@@ -39,75 +38,72 @@
 #' found <- normal_means(x, 1, "point_exponential")
 #' found
 #'
-#' # nearer to the truth than the observations are
+#' # the posterior means have a smaller error than the observations
 #' mean((found$posterior$mean - w)^2)
 #' mean((pmax(x, 0) - w)^2)
 #' @export
 normal_means <- function(x, s, prior) {
-  call <- match.call()
-  observations <- check_observations(x, s, call)
-  prior <- check_single_prior(prior, "prior", call)
-  solve_normal_means(observations$x, observations$s, prior, call)
+  observations <- check_observations(x, s)
+  prior <- check_single_prior(prior)
+  solve_normal_means(observations$x, observations$s, prior)
 }
 
-#' Solve a normal-means problem whose parts have been checked
+#' Solve a normal-means problem with checked arguments
 #'
 #' @param x,s The observations, of one length.
 #' @param prior An object of class `nmu_prior`.
-#' @param call The user's call.
 #' @return An object of class `nmu_normal_means`.
 #' @noRd
-solve_normal_means <- function(x, s, prior, call) {
+solve_normal_means <- function(x, s, prior, call = caller_env()) {
   record <- new.env(parent = emptyenv())
-  options <- list(prior = core_priors(list(prior), record), unit = 1)
-  found <- core_normal_means(as.double(x), as.double(s), options)
-  new_normal_means(prior_value(found, record, call), prior, record$g, x, s)
+  options <- core_options(prior = core_priors(list(prior), record), unit = 1)
+  result <- core_normal_means(as.double(x), as.double(s), options)
+  new_normal_means(prior_value(result, record, call = call), prior, record$g, x, s)
 }
 
 #' Check the observations of a normal-means problem
 #'
 #' @inheritParams normal_means
-#' @param call The user's call.
-#' @return A list of `x` and `s`, double vectors of one length; `x` has the names it was given.
+#' @return A list of `x` and `s`, double vectors of the same length; `x` keeps its names.
 #' @noRd
-check_observations <- function(x, s, call) {
-  values <- check_numeric_vector(x, "x", call)
-  s <- check_numeric_vector(s, "s", call)
+check_observations <- function(x, s, call = caller_env()) {
+  values <- check_numeric_vector(x, call = call)
+  s <- check_numeric_vector(s, call = call)
   if (length(values) == 0) {
-    abort_input("x", "a numeric vector of length one or more", describe(x), call)
+    abort_input("x", "a numeric vector of length one or more", describe(x), call = call)
   }
   bad <- !is.finite(values) | abs(values) > largest_size
   if (any(bad)) {
-    abort_input("x", "finite, and at most 1e+150 in size", format(values[bad][1]), call)
+    abort_input("x", "finite, and at most 1e+150 in size", format(values[bad][1]), call = call)
   }
   if (length(s) != length(values) && length(s) != 1) {
     expected <- sprintf("one number, or one for each of the %d in x", length(values))
-    abort_input("s", expected, describe(s), call)
+    abort_input("s", expected, describe(s), call = call)
   }
   bad <- !(is.finite(s) & s >= 1 / largest_size & s <= largest_size)
   if (any(bad)) {
-    abort_input("s", "positive and finite (1e-150 to 1e+150)", format(s[bad][1]), call)
+    abort_input("s", "positive and finite (1e-150 to 1e+150)", format(s[bad][1]), call = call)
   }
   list(x = stats::setNames(values, names(x)), s = rep_len(s, length(values)))
 }
 
-#' Make the answer of a normal-means problem
+#' Create the result of a normal-means problem
 #'
-#' @param found What the core found.
-#' @param prior The prior as it was given.
-#' @param g What a prior written in R estimated.
+#' @param result Result of the core.
+#' @param prior The prior as given.
+#' @param g Hyperparameters that a prior written in R estimated.
 #' @param x,s The observations.
 #' @return An object of class `nmu_normal_means`.
 #' @noRd
-new_normal_means <- function(found, prior, g, x, s) {
+new_normal_means <- function(result, prior, g, x, s) {
   if (prior$family == "custom") {
     prior$g <- g
   } else {
-    prior[names(found$hyperparameters)] <- found$hyperparameters
+    prior[names(result$hyperparameters)] <- result$hyperparameters
   }
   posterior <- data.frame(
-    mean = found$mean, sd = sqrt(found$var), second = found$second, zero = found$zero,
-    log_marginal = found$log_marginal, row.names = unique_names(x)
+    mean = result$mean, sd = sqrt(result$var), second_moment = result$second_moment,
+    lfsr = result$lfsr, log_marginal = result$log_marginal, row.names = unique_names(x)
   )
   structure(
     list(prior = prior, posterior = posterior, loglik = sum(posterior$log_marginal), x = x, s = s),
@@ -115,9 +111,9 @@ new_normal_means <- function(found, prior, g, x, s) {
   )
 }
 
-#' Names of a vector that can be those of rows
+#' Names of a vector, if they can be row names
 #' @param x A vector.
-#' @return Its names where they are all there and different, or else `NULL`.
+#' @return Its names if they are complete and distinct, otherwise `NULL`.
 #' @noRd
 unique_names <- function(x) {
   labels <- names(x)
@@ -136,7 +132,7 @@ print.nmu_normal_means <- function(x, ...) {
   cli::cat_line(sprintf(
     "posterior mean %s, sd %s; %d probably zero",
     paste(signif_text(range(posterior$mean)), collapse = " to "),
-    paste(signif_text(range(posterior$sd)), collapse = " to "), sum(posterior$zero > 0.5)
+    paste(signif_text(range(posterior$sd)), collapse = " to "), sum(posterior$lfsr > 0.5)
   ))
   cli::cat_line(sprintf("log-likelihood %s", signif_text(x$loglik)))
   invisible(x)

@@ -1,11 +1,11 @@
-# plot() in base graphics; each function leaves the settings of the device as it found them.
+# Plots in base graphics. Each function restores the graphical parameters of the device.
 
-#' Draw with settings of ours, in the place of which the user may have given others
+#' Draw with default settings that the user may override
 #'
 #' @param draw A function of `...`.
-#' @param ours A named list.
-#' @param ... What the user gave.
-#' @return What `draw` returns.
+#' @param ours A named list of defaults.
+#' @param ... Arguments of the user.
+#' @return The value of `draw`.
 #' @noRd
 draw_with <- function(draw, ours, ...) {
   given <- list(...)
@@ -15,8 +15,8 @@ draw_with <- function(draw, ours, ...) {
 #' Draw the loadings, a panel for each factor
 #'
 #' @param fit A fit.
-#' @param shown Which factors.
-#' @param group What `check_group()` returned.
+#' @param shown Numbers of the factors.
+#' @param group Value of `check_group()`.
 #' @param style `"bars"` or `"lines"`.
 #' @param ... Passed on to [graphics::barplot()] or [graphics::plot.default()].
 #' @noRd
@@ -39,13 +39,13 @@ plot_loadings <- function(fit, shown, group, style, ...) {
 
 #' Draw the loadings of one factor
 #'
-#' @param panels What `loading_panels()` returned.
-#' @param index Which of its columns.
+#' @param panels Value of `loading_panels()`.
+#' @param index The number of the column.
 #' @param style,... As in `plot_loadings()`.
 #' @noRd
 draw_loadings <- function(panels, index, style, ...) {
   group <- panels$group
-  # names of a few groups stand side by side, those of many are turned
+  # names of a few groups are horizontal, those of many are rotated
   turned <- nlevels(group) > 4
   names <- if (is.null(group)) panels$labels else if (turned) strtrim(levels(group), 14) else ""
   bottom <- max(nchar(names))
@@ -54,7 +54,7 @@ draw_loadings <- function(panels, index, style, ...) {
   colours <- if (is.null(group)) plain else viridis(nlevels(group), 0.9)[group]
   value <- panels$values[, index]
   small <- min(0.75, 26 / length(value))
-  # of a null factor an empty panel, which starts at zero like all others
+  # a null factor has an empty panel, which starts at zero like all others
   limits <- c(0, if (any(value > 0)) max(value) else 1)
   if (style == "bars") {
     at <- draw_with(function(...) graphics::barplot(value, ...), list(
@@ -85,9 +85,9 @@ draw_loadings <- function(panels, index, style, ...) {
   }
 }
 
-#' Draw A and what the model splits it into, on one scale
+#' Draw A and its decomposition, on one scale
 #'
-#' @param panels What `matrix_panels()` returned.
+#' @param panels Value of `matrix_panels()`.
 #' @param ... Passed on to [graphics::image()].
 #' @noRd
 plot_matrices <- function(panels, ...) {
@@ -128,21 +128,20 @@ plot_matrices <- function(panels, ...) {
   graphics::axis(4, las = 1, cex.axis = 0.8)
 }
 
-#' Draw the histogram of the residuals with the density expected
+#' Draw the histogram of the residuals with the density of the model
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param breaks As in [graphics::hist()].
 #' @param ... Passed on to the plot of a histogram.
 #' @noRd
-plot_residuals <- function(fit, A, call, breaks = 50, ...) {
-  found <- residual_histogram(fit, A, call, breaks)
-  draw_with(function(...) plot(found$bars, ...), list(
+plot_residuals <- function(fit, A, breaks = 50, ..., call = caller_env()) {
+  histogram <- residual_histogram(fit, A, breaks, call = call)
+  draw_with(function(...) plot(histogram$bars, ...), list(
     freq = FALSE, col = "grey85", border = "grey60", xlab = "residual A - fitted",
-    main = noise_text(fit), ylim = c(0, found$top)
+    main = noise_text(fit), ylim = c(0, histogram$top)
   ), ...)
-  graphics::lines(found$density, col = accent, lwd = 2)
+  graphics::lines(histogram$density, col = accent, lwd = 2)
   graphics::legend(
     "topright",
     legend = c("residuals", "EMG density of the model"), bty = "n", cex = 0.85,
@@ -177,7 +176,7 @@ plot_trace <- function(fit, ...) {
   )
 }
 
-#' Draw weights and log-likelihood by the number of factors
+#' Draw weights and log-likelihood against the number of factors
 #'
 #' @param fit A fit.
 #' @param ... Passed on to [graphics::plot.default()].
@@ -191,7 +190,7 @@ plot_scree <- function(fit, ...) {
   for (title in names(panels)) {
     panel <- panels[[title]]
     present <- sort(unique(as.integer(panel$series)))
-    # weights are drawn from zero on, also where all are zero
+    # the axis of weights includes zero, also if all are zero
     zero <- c(0, if (all(panel$value == 0)) 1)
     # room for the legend below the points
     room <- if (length(present) > 1) 0.2 * diff(range(panel$value)) else 0

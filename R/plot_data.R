@@ -1,31 +1,30 @@
-# What plot() and autoplot() draw, as tables.
+# Data of plot() and autoplot(), as tables.
 
-#' The colour of what is marked, readable for the colour blind
+#' Accent colour, readable for the colour blind
 #' @noRd
 accent <- "#C2410C"
 
-#' The colour of bars
+#' Colour of bars
 #' @noRd
 plain <- "#31688E"
 
-#' Colours of a scale, or of a few things that must be told apart
+#' Colours of a continuous or a discrete scale
 #'
-#' @param n How many.
-#' @param end Where on the viridis scale to stop: its end is too light for lines.
+#' @param n Number of colours.
+#' @param end Position on the viridis scale at which to stop: its end is too light for lines.
 #' @return Colours.
 #' @noRd
 viridis <- function(n, end = 1) {
   grDevices::hcl.colors(101, "viridis")[1 + round(100 * seq(0, end, length.out = n))]
 }
 
-#' Check how rows or columns are grouped
+#' Check the grouping of rows or columns
 #'
 #' @param group `NULL`, a vector, or a list of `u` and `v`.
 #' @param fit The fit.
-#' @param call The user's call.
 #' @return A list of `u` and `v`, each `NULL`, a factor, or numbers to sort by.
 #' @noRd
-check_group <- function(group, fit, call) {
+check_group <- function(group, fit, call = caller_env()) {
   factors <- fit_factors(fit)
   if (is.null(group)) {
     return(list())
@@ -36,7 +35,7 @@ check_group <- function(group, fit, call) {
   unknown <- setdiff(names(group) %||% "", c("u", "v"))
   if (length(unknown) > 0) {
     found <- sprintf("an element named %s", quote_text(unknown[1]))
-    abort_input("group", "a vector, or a list with elements u and v", found, call)
+    abort_input("group", "a vector, or a list with elements u and v", found, call = call)
   }
   for (side in names(group)) {
     value <- group[[side]]
@@ -46,7 +45,7 @@ check_group <- function(group, fit, call) {
         "a factor, or numbers to sort by, with an entry for each of %d rows of %s, without NA",
         rows, side
       )
-      abort_input("group", expected, describe(value), call)
+      abort_input("group", expected, describe(value), call = call)
     }
     if (!is.null(value) && !is.numeric(value)) {
       group[[side]] <- droplevels(as.factor(value))
@@ -55,11 +54,11 @@ check_group <- function(group, fit, call) {
   group
 }
 
-#' The loadings of some factors in the order in which they are drawn
+#' Loadings of some factors in the order in which they are drawn
 #'
 #' @param fit A fit.
 #' @param side `"u"` or `"v"`.
-#' @param shown Which factors.
+#' @param shown Numbers of the factors.
 #' @param by `NULL`, a factor, or numbers to sort by.
 #' @return A list of `values` (a matrix), `labels` (of the rows), `group` (a factor, or `NULL`) and
 #'   `titles` (of the factors).
@@ -71,7 +70,7 @@ loading_panels <- function(fit, side, shown, by) {
   names <- colnames(values)[shown]
   list(
     values = values[order, shown, drop = FALSE],
-    labels = strtrim(line_names(values), 18)[order],
+    labels = strtrim(row_labels(values), 18)[order],
     group = if (is.factor(by)) by[order],
     titles = sprintf("%s%s: d = %s", if (fit$symmetric) "" else paste0(side, " of "), names,
       signif_text(factors$d[shown])
@@ -79,22 +78,21 @@ loading_panels <- function(fit, side, shown, by) {
   )
 }
 
-#' The most cells on a side of a picture of a matrix
+#' Largest number of cells on a side of an image of a matrix
 #' @noRd
 most_cells <- 200
 
-#' The matrices that the model splits A into
+#' Decompose A into the matrices of the model
 #'
 #' Large matrices are averaged over blocks of entries, a few rows at a time, so that no second
-#' matrix of the size of A is made.
+#' matrix of the size of A is needed.
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
-#' @param most The most cells on a side.
+#' @param most Largest number of cells on a side.
 #' @return A named list of four matrices.
 #' @noRd
-matrix_panels <- function(fit, A, call, most = most_cells) {
+matrix_panels <- function(fit, A, most = most_cells, call = caller_env()) {
   cells <- function(size) ceiling(seq_len(size) * min(most, size) / size)
   rows <- split(seq_len(nrow(A)), cells(nrow(A)))
   columns <- cells(ncol(A))
@@ -115,7 +113,7 @@ matrix_panels <- function(fit, A, call, most = most_cells) {
     part <- factors
     part$u <- factors$u[some, , drop = FALSE]
     fitted <- low_rank(part)
-    b <- posterior_block(fit, A, some, seq_len(ncol(A)), 0, call)$mean
+    b <- posterior_block(fit, A, some, seq_len(ncol(A)), 0, call = call)$mean
     lapply(list(block, fitted, b, block - fitted - b), across)
   })
   panels <- lapply(1:4, function(index) {
@@ -129,21 +127,20 @@ matrix_panels <- function(fit, A, call, most = most_cells) {
   stats::setNames(panels, matrix_titles)
 }
 
-#' Titles of the four matrices, of which the first is the sum of the others
+#' Titles of the four matrices; the first is the sum of the others
 #' @noRd
 matrix_titles <- c("A", "fitted", "b (posterior mean)", "noise: A - fitted - b")
 
-#' The residuals that count, and the density that the model expects of them
+#' Histogram of the observed residuals, and their density under the model
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param breaks As in [graphics::hist()].
 #' @return A list of `bars`, an object of class `histogram`; `density`, a data frame of `x` and `y`;
-#'   and `top`, how high the picture is.
+#'   and `top`, the upper limit of the vertical axis.
 #' @noRd
-residual_histogram <- function(fit, A, call, breaks = 50) {
-  residual <- residual_block(fit, A, call)
+residual_histogram <- function(fit, A, breaks = 50, call = caller_env()) {
+  residual <- residual_block(fit, A, call = call)
   if (isTRUE(fit$ignore_diag)) {
     diag(residual) <- NA
   }
@@ -158,16 +155,16 @@ residual_histogram <- function(fit, A, call, breaks = 50) {
   })
   density <- data.frame(x = x, y = rowMeans(densities))
   bars <- graphics::hist(residual, breaks = breaks, plot = FALSE)
-  # at the least sigma the density may be a spike that would hide the histogram
+  # at the lower bound on sigma the density may be a spike that would hide the histogram
   top <- max(bars$density, min(max(density$y), 1.5 * max(bars$density)))
   list(bars = bars, density = density, top = top)
 }
 
-#' The log-likelihood of every iteration
+#' Log-likelihood of every iteration
 #'
 #' @param fit A fit.
-#' @return A data frame: `part` (a factor: which factor, or the joint refit), `stage`, `iteration`
-#'   (counted through) and `loglik`.
+#' @return A data frame: `part` (a factor: the label of the factor, or the joint refit), `stage`,
+#'   `iteration` (cumulative) and `loglik`.
 #' @noRd
 trace_lines <- function(fit) {
   if (!inherits(fit, "nmu")) {
@@ -178,7 +175,7 @@ trace_lines <- function(fit) {
     ))
   }
   names <- colnames(fit$u)[match(fit$trace$factor, fit$path$factor)]
-  # factors that were looked at and dropped have no name
+  # factors that were tried and dropped have no name
   names[is.na(names)] <- paste0("k", fit$trace$factor[is.na(names)])
   refit <- fit$refit$trace
   part <- c(names, rep("joint refit", length(refit$loglik)))
@@ -190,7 +187,7 @@ trace_lines <- function(fit) {
   )
 }
 
-#' Weights and log-likelihood by the number of factors
+#' Weights and log-likelihood for each number of factors
 #'
 #' @param fit A fit.
 #' @return A data frame: `panel`, `K`, `value`, `series`.
@@ -222,12 +219,12 @@ scree_points <- function(fit) {
   table
 }
 
-#' The range of the log-likelihood that is drawn
+#' Range of the log-likelihood in a plot of the trace
 #'
-#' The first iterations of a start may lie far below all that follows, and would leave no room for
-#' it: below the lowest end of a stage, at most half of the range above it is shown.
+#' The first iterations may have values far below all later ones, which would leave no room for
+#' these: below the lowest end of a stage, at most half of the range above it is shown.
 #'
-#' @param lines What `trace_lines()` returned.
+#' @param lines Value of `trace_lines()`.
 #' @return Two numbers.
 #' @noRd
 trace_limits <- function(lines) {

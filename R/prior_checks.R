@@ -1,15 +1,14 @@
-#' The checks of a prior
+#' Checks of a prior
 #'
-#' Each returns the largest error that it finds.
+#' Each returns its largest error.
 #'
-#' @param posterior Function of `x` and `s` that returns the posterior under the prior that was
-#'   estimated.
-#' @param data A list of `x` and `s`, from which it was estimated.
-#' @param prior The prior as it was given.
-#' @param known The prior that was estimated.
-#' @param found What `solve_normal_means()` found.
+#' @param posterior Function of `x` and `s` that returns the posterior under the estimated prior.
+#' @param data A list of `x` and `s`, from which the prior was estimated.
+#' @param prior The prior as given.
+#' @param known The estimated prior.
+#' @param solution Value of `solve_normal_means()`.
 #' @param solve Function of `x`, `s` and a prior that solves a normal-means problem.
-#' @param density What `prior_density()` returned.
+#' @param density Value of `prior_density()`.
 #' @return One number.
 #' @name prior_checks
 #' @noRd
@@ -18,31 +17,31 @@ check_range <- function(posterior, data) {
   z <- c(-rev(far), 0, far)
   broken <- vapply(range(data$s), function(s) {
     answer <- posterior(s * z, rep(s, length(z)))
-    legal <- Reduce(`&`, lapply(answer, is.finite)) & answer$mean >= 0 & answer$sd >= 0 &
-      answer$zero >= 0 & answer$zero <= 1
-    sum(!legal)
+    valid <- Reduce(`&`, lapply(answer, is.finite)) & answer$mean >= 0 & answer$sd >= 0 &
+      answer$lfsr >= 0 & answer$lfsr <= 1
+    sum(!valid)
   }, 0)
   as.double(sum(broken))
 }
 
 #' @rdname prior_checks
 #' @noRd
-check_moments <- function(known, found) {
+check_moments <- function(known, solution) {
   answer <- if (known$family == "custom") {
-    known$posterior(as.double(found$x), found$s, known$g)
+    known$posterior(as.double(solution$x), solution$s, known$g)
   } else {
-    found$posterior
+    solution$posterior
   }
-  # Of a prior written in R, what it gave; the others follow from that.
+  # For a prior written in R, the moments that it returned; others are derived from these.
   sd <- answer[["sd"]]
-  second <- answer[["second"]]
+  second <- answer[["second_moment"]]
   var <- answer[["var"]] %||% if (!is.null(sd)) sd^2
   if (is.null(var) || is.null(second)) {
     return(0)
   }
   both <- c(
-    relative_error(answer[["mean"]]^2 + var, second, found$s^2),
-    if (!is.null(sd)) relative_error(sd^2, var, found$s^2)
+    relative_error(answer[["mean"]]^2 + var, second, solution$s^2),
+    if (!is.null(sd)) relative_error(sd^2, var, solution$s^2)
   )
   max(both)
 }
@@ -60,13 +59,13 @@ check_variance <- function(posterior, data) {
   check_slope(posterior, data, "mean", function(x, s, answer) answer$sd^2 / s^2, function(s) s)
 }
 
-#' Check that one function of x is the slope of another
+#' Check the derivative of a column of the posterior
 #'
 #' @inheritParams prior_checks
-#' @param column The other: a column of the posterior.
-#' @param slope Function of `x`, `s` and the posterior.
+#' @param column Name of a column of the posterior.
+#' @param slope Its derivative in x: a function of `x`, `s` and the posterior.
 #' @param unit Function of `s`: the unit of the column.
-#' @return The largest difference between a change of the column and the integral of its slope.
+#' @return The largest difference between a change of the column and the integral of `slope`.
 #' @noRd
 check_slope <- function(posterior, data, column, slope, unit = function(s) 1) {
   errors <- vapply(unique(stats::quantile(data$s, c(0, 0.5, 1), type = 1)), function(s) {
@@ -82,7 +81,7 @@ check_slope <- function(posterior, data, column, slope, unit = function(s) 1) {
   max(errors)
 }
 
-#' Where a posterior is looked at
+#' Grid of x on which a posterior is evaluated
 #'
 #' @inheritParams prior_checks
 #' @param s A standard deviation.
@@ -106,7 +105,7 @@ check_quadrature <- function(posterior, data, density) {
       abs(answer$log_marginal - expected$log_marginal) / pmax(abs(expected$log_marginal), 1),
       relative_error(answer$mean, expected$mean, s),
       relative_error(answer$sd^2, expected$var, s^2),
-      abs(answer$zero - expected$zero)
+      abs(answer$lfsr - expected$lfsr)
     )
   }, 0)
   max(errors)
@@ -114,34 +113,34 @@ check_quadrature <- function(posterior, data, density) {
 
 #' @rdname prior_checks
 #' @noRd
-check_estimate <- function(prior, found, solve) {
-  others <- moved_priors(prior, found$prior)
+check_estimate <- function(prior, solution, solve) {
+  others <- perturbed_priors(prior, solution$prior)
   if (length(others) == 0) {
     return(NULL)
   }
   gains <- vapply(others, function(other) {
-    # a hyperparameter may have been moved out of its range
+    # the changed hyperparameter may be out of range
     tryCatch(
-      suppressWarnings(solve(found$x, found$s, other)$loglik) - found$loglik,
+      suppressWarnings(solve(solution$x, solution$s, other)$loglik) - solution$loglik,
       nmu_error = function(condition) -Inf
     )
   }, 0)
-  max(gains, 0) / length(found$x)
+  max(gains, 0) / length(solution$x)
 }
 
 #' @rdname prior_checks
 #' @noRd
-check_units <- function(prior, found, solve) {
+check_units <- function(prior, solution, solve) {
   errors <- vapply(c(2^-20, 1e3), function(unit) {
-    moved <- solve(unit * found$x, unit * found$s, prior)
-    shift <- moved$posterior$log_marginal - found$posterior$log_marginal
+    rescaled <- solve(unit * solution$x, unit * solution$s, prior)
+    shift <- rescaled$posterior$log_marginal - solution$posterior$log_marginal
     # a density of x is in units of 1/x; that of an improper prior need not be
     min(abs(mean(shift + log(unit))), abs(mean(shift)))
   }, 0)
   max(errors)
 }
 
-#' Is nothing known of a prior's scale?
+#' Is the scale of a prior estimated?
 #' @param prior An object of class `nmu_prior`.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
@@ -149,26 +148,26 @@ is_free <- function(prior) {
   all(vapply(c("rate", "location", "scales", "g"), function(name) is.null(prior[[name]]), TRUE))
 }
 
-#' Priors next to the one that was estimated
+#' Priors in the neighbourhood of the estimated one
 #'
 #' @inheritParams prior_checks
-#' @return A list of priors; in each, one number that was estimated is another.
+#' @return A list of priors; in each, one estimated number is changed.
 #' @noRd
-moved_priors <- function(prior, known) {
+perturbed_priors <- function(prior, known) {
   if (known$family == "custom") {
     if (!is.null(prior$g)) {
       return(list())
     }
-    return(lapply(moved_lists(known$g), function(g) replace(known, "g", list(g))))
+    return(lapply(perturbed_lists(known$g), function(g) replace(known, "g", list(g))))
   }
   free <- setdiff(names(Filter(is.null, unclass(prior))), "scales")
   settings <- unclass(known)[free]
-  # a weight and a ratio are sought up to 1, a ratio from 0.001
+  # weights are estimated up to 1, ratios from 0.001 to 1
   in_range <- function(settings) {
     weight <- settings[["weight"]]
     all(weight <= 1, settings$ratio <= 1, settings$ratio >= 0.001)
   }
-  lapply(Filter(in_range, moved_lists(settings)), function(settings) {
+  lapply(Filter(in_range, perturbed_lists(settings)), function(settings) {
     if (!is.null(settings$weights)) {
       settings$weights <- settings$weights / sum(settings$weights)
     }
@@ -177,15 +176,15 @@ moved_priors <- function(prior, known) {
   })
 }
 
-#' Lists that differ from one in a number
+#' Copies of a list in which one number is changed
 #'
 #' @param values A named list or vector.
-#' @return A list of lists or vectors, a few for each number: moved by a factor, and by an absolute
-#'   amount where it is zero.
+#' @return A list of lists or vectors, a few for each number: multiplied by a factor, or increased
+#'   by an absolute amount if it is zero.
 #' @noRd
-moved_lists <- function(values) {
+perturbed_lists <- function(values) {
   moves <- c(0.9, 0.99, 0.999, 1.001, 1.01, 1.1)
-  moved <- lapply(names(hyperparameters_of(values)), function(name) {
+  perturbed <- lapply(names(hyperparameters_of(values)), function(name) {
     lapply(seq_along(values[[name]]), function(index) {
       lapply(moves, function(move) {
         old <- values[[name]][index]
@@ -194,13 +193,13 @@ moved_lists <- function(values) {
       })
     })
   })
-  unlist(unlist(moved, recursive = FALSE), recursive = FALSE)
+  unlist(unlist(perturbed, recursive = FALSE), recursive = FALSE)
 }
 
-#' The error relative to what is expected
+#' Largest relative error
 #'
 #' @param value,expected Nonnegative numbers.
-#' @param unit Their unit: what is far below it may be off by a share of it.
+#' @param unit Their unit: below 1e-6 of it, errors are relative to that.
 #' @return The largest relative error.
 #' @noRd
 relative_error <- function(value, expected, unit) {

@@ -1,47 +1,47 @@
-#' A prior written in R
+#' A prior defined by R functions
 #'
-#' Makes a prior of two functions, so that a family that the package does not have can be tried. It
-#' is the slow path: each iteration of a fit calls R for each factor and side, and what the
-#' functions do is done in R. A prior that proves its worth belongs in the core.
+#' Makes a prior from two functions, to try a family that the package does not have. It is slower
+#' than the built-in families: each iteration of a fit calls R for each factor and side. A prior
+#' that turns out useful should be added to the core.
 #'
-#' The functions see \eqn{x_i \sim N(w_i, s_i^2)}{x_i ~ N(w_i, s_i^2)} with
+#' The functions are given \eqn{x_i \sim N(w_i, s_i^2)}{x_i ~ N(w_i, s_i^2)} with
 #' \eqn{w_i \ge 0}{w_i >= 0}, in the units of \eqn{w = \sqrt{d}\,u}{w = sqrt(d) u}, as in
-#' [prior]. A fit calls `estimate` and then `posterior` in turns, always from R's main thread. If
-#' `x` and `s` are multiplied by a constant, the prior that `estimate` finds should be scaled with
-#' them: results then do not depend on the units of `A`. [check_prior()] looks at that and more.
+#' [prior]. A fit alternates calls of `estimate` and `posterior`, always from R's main thread. If
+#' `x` and `s` are multiplied by a constant, the prior that `estimate` finds should be scaled
+#' by it: results then do not depend on the units of `A`. [check_prior()] checks this and more.
 #'
-#' @param estimate Function of `x` and `s`, two numeric vectors of one length, that returns the
-#'   hyperparameters that maximise the marginal likelihood: any R object but `NULL`, called `g`
-#'   from then on. Numbers in it by name (a list such as `list(rate = 2)`, or a named vector) are
+#' @param estimate Function of `x` and `s`, two numeric vectors of the same length, that returns the
+#'   hyperparameters that maximise the marginal likelihood: any R object except `NULL`, called `g`
+#'   below. Named numbers in it (a list such as `list(rate = 2)`, or a named vector) are
 #'   reported as hyperparameters.
 #' @param posterior Function of `x`, `s` and `g` that returns a data frame or a list with these
-#'   numeric vectors, as long as `x`:
+#'   numeric vectors, of the length of `x`:
 #'   * `mean`: the posterior mean of each \eqn{w_i}, zero or larger;
-#'   * one of `var`, `sd` and `second`: the posterior variance, the standard deviation, or
-#'     the mean of \eqn{w_i^2}. Where the standard deviation is small beside the mean, `second` has
-#'     lost the digits of the variance;
+#'   * one of `var`, `sd` and `second_moment`: the posterior variance, the standard deviation, or
+#'     the mean of \eqn{w_i^2}. If the standard deviation is small compared with the mean,
+#'     `second_moment` loses the digits of the variance;
 #'   * `log_marginal`: the log of the density of each \eqn{x_i} with \eqn{w_i} integrated out;
-#'   * `zero` (may be left out: zeros): the posterior probability that \eqn{w_i = 0}.
+#'   * `lfsr` (optional, default zeros): the posterior probability that \eqn{w_i = 0}.
 #' @param density `NULL`, or a function of `w`, a vector, and `g`, that returns the density of the
-#'   prior at each `w` above zero, and the probability of zero where `w` is zero. Only
-#'   [check_prior()] uses it, to hold `posterior` against quadrature.
-#' @param g `NULL` (`estimate` is called), or what `estimate` would return: hyperparameters that are
-#'   known.
+#'   prior at each `w` above zero, and the probability of zero if `w` is zero. Only
+#'   [check_prior()] uses it, to compare `posterior` with quadrature.
+#' @param g `NULL` (`estimate` is called), or known hyperparameters, in the form that `estimate`
+#'   returns.
 #' @param name One string: the name that is printed.
 #'
 #' @return An object of classes `nmu_prior_custom` and `nmu_prior`.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described. Where `estimate`
-#'   or `posterior` fails during a fit, or returns something else, or a number that is not finite,
-#'   the fit ends with an error of class `nmu_error_prior`, whose `parent` is the original error;
-#'   one of class `nmu_error_interrupted` where the user interrupted a function. Warnings of these
-#'   functions are given once the fit has ended, each once.
+#' @section Errors: Class `nmu_error_input` if an argument is not as described. If `estimate`
+#'   or `posterior` fails during a fit, or returns an invalid value or a number that is not finite,
+#'   the fit ends with an error of class `nmu_error_prior`, whose `parent` is the original error.
+#'   Class `nmu_error_interrupted` if the user interrupts a function. Warnings of these
+#'   functions are signalled after the fit, each once.
 #'
 #' @source J. Willwerscheid and M. Stephens (2021), ebnm: an R package for solving the empirical
-#'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152; the idea that a
-#'   fit takes any function that solves this problem.
+#'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152, for the idea
+#'   that a fit accepts any function that solves this problem.
 #'
-#' @seealso [prior] for the families that the package has.
+#' @seealso [prior] for the built-in families.
 #'
 #' @examples
 #' # the exponential prior: a truncated normal posterior, and the density of demg()
@@ -61,12 +61,11 @@
 #' normal_means(c(0.5, 2, 4), 1, prior)
 #' @export
 prior_custom <- function(estimate, posterior, density = NULL, g = NULL, name = "custom") {
-  call <- match.call()
-  check_function(estimate, "estimate", call)
-  check_function(posterior, "posterior", call)
-  check_optional(check_function, density, "density", call)
+  check_function(estimate)
+  check_function(posterior)
+  check_function(density, allow_null = TRUE)
   if (!is.character(name) || length(name) != 1 || is.na(name)) {
-    abort_input("name", "one string", describe(name), call)
+    abort_input("name", "one string", describe(name))
   }
   new_prior("custom", list(
     name = name, estimate = estimate, posterior = posterior, density = density, g = g
@@ -77,21 +76,21 @@ prior_custom <- function(estimate, posterior, density = NULL, g = NULL, name = "
 #' @inheritParams checks
 #' @return `x`.
 #' @noRd
-check_function <- function(x, arg, call) {
-  if (!is.function(x)) {
-    abort_input(arg, "a function", describe(x), call)
+check_function <- function(x, allow_null = FALSE, arg = caller_arg(x), call = caller_env()) {
+  if (!is.function(x) && !(allow_null && is.null(x))) {
+    abort_input(arg, "a function", describe(x), call = call)
   }
   x
 }
 
-#' Priors as the core takes them
+#' Convert priors to the form that the core expects
 #'
-#' The core must not see an error of R. Functions of the user are wrapped so that they never throw;
-#' what went wrong is kept in `record`, from where `prior_value()` raises it. So are warnings, each
-#' once: none of R's handlers hears of what is called from the core.
+#' An R error must not unwind through the core. Functions of the user are wrapped so that they never
+#' throw; `prior_value()` raises the condition kept in `record`. Warnings are kept, too, each
+#' once: R's handlers are not active in calls from the core.
 #'
 #' @param priors A list of objects of class `nmu_prior`.
-#' @param record An environment.
+#' @param record An environment that stores conditions.
 #' @return A list of plain lists.
 #' @noRd
 core_priors <- function(priors, record) {
@@ -108,8 +107,8 @@ core_priors <- function(priors, record) {
         }
         list(g = record$g, numbers = hyperparameters_of(record$g))
       }),
-      posterior = guard(record, prior$name, function(x, s, found) {
-        posterior_columns(prior$posterior(x, s, found$g), length(x))
+      posterior = guard(record, prior$name, function(x, s, estimate) {
+        posterior_columns(prior$posterior(x, s, estimate$g), length(x))
       })
     )
   })
@@ -134,13 +133,13 @@ guard <- function(record, name, work) {
     }
     tryInvokeRestart("muffleWarning")
   }
-  refused <- list(ok = NULL, err = "another function of a prior failed before")
+  not_called <- list(ok = NULL, err = "another function of a prior failed before")
   function(...) {
-    # the core asks the prior of the other side once more before it hears of a failure
+    # the core calls the prior of the other side once more before it handles a failure
     if (!is.null(record$name)) {
-      return(refused)
+      return(not_called)
     }
-    # stays where the function is left in another way than by an error, such as the restart "abort"
+    # remains set if the function exits other than by an error, such as by the restart "abort"
     record$name <- name
     answer <- tryCatch(
       list(ok = withCallingHandlers(work(...), warning = warned), err = NULL),
@@ -153,22 +152,22 @@ guard <- function(record, name, work) {
   }
 }
 
-#' Take the value out of what the core returned, where it may have called functions of the user
+#' Extract the result of a core call that may have called functions of the user
 #'
 #' @inheritParams core_value
 #' @inheritParams core_priors
 #' @return `result$ok`.
 #' @noRd
-prior_value <- function(result, record, call) {
+prior_value <- function(result, record, call = caller_env()) {
   lapply(record$warnings, warning)
   if (is.null(result$err) || is.null(record$name)) {
-    return(core_value(result, call))
+    return(core_value(result, call = call))
   }
   name <- record$name
   condition <- record$condition
   # a function of the prior may itself have called the package
   if (inherits(condition, c("interrupt", "nmu_error_interrupted"))) {
-    signal_interrupt(NULL, call)
+    signal_interrupt(call = call)
   }
   more <- if (is.null(condition)) c(x = "One of its functions was left without an answer.")
   abort_nmu(
@@ -177,9 +176,9 @@ prior_value <- function(result, record, call) {
   )
 }
 
-#' The numbers in hyperparameters, by name
+#' Extract the named numbers of hyperparameters
 #'
-#' @param g What a function `estimate` returned.
+#' @param g Value of a function `estimate`.
 #' @return A named list of numeric vectors.
 #' @noRd
 hyperparameters_of <- function(g) {
@@ -188,11 +187,11 @@ hyperparameters_of <- function(g) {
   lapply(Filter(function(value) is.numeric(value) && !is.object(value), g[named]), as.double)
 }
 
-#' Check what a function `posterior` returned
+#' Check the value of a function `posterior`
 #'
-#' @param answer What it returned.
+#' @param answer The value.
 #' @param count Number of observations.
-#' @return A list of `mean`, `var`, `zero` and `log_marginal`, finite double vectors.
+#' @return A list of `mean`, `var`, `lfsr` and `log_marginal`, finite double vectors.
 #' @noRd
 posterior_columns <- function(answer, count) {
   fail <- function(...) stop(sprintf(...), call. = FALSE)
@@ -220,31 +219,34 @@ posterior_columns <- function(answer, count) {
     as.double(values)
   }
   mean <- column("mean", least = 0)
-  spread <- Filter(function(name) !is.null(answer[[name]]), c("var", "sd", "second"))
-  var <- switch(c(spread, "none")[1],
+  measure <- Filter(function(name) !is.null(answer[[name]]), c("var", "sd", "second_moment"))
+  var <- switch(c(measure, "none")[1],
     var = column("var", least = 0),
     sd = column("sd", least = 0)^2,
-    second = second_to_var(column("second", least = 0), mean, fail),
-    none = fail("posterior() must return one of \"var\", \"sd\" and \"second\".")
+    second_moment = second_to_var(column("second_moment", least = 0), mean, fail),
+    none = fail("posterior() must return one of \"var\", \"sd\" and \"second_moment\".")
   )
   list(
     mean = mean, var = var,
-    zero = if (is.null(answer[["zero"]])) double(count) else column("zero", least = 0, most = 1),
+    lfsr = if (is.null(answer[["lfsr"]])) double(count) else column("lfsr", least = 0, most = 1),
     log_marginal = column("log_marginal")
   )
 }
 
-#' The variance from the second moment
+#' Compute the variance from the second moment
 #'
 #' @param second,mean Moments.
 #' @param fail Function that raises an error.
-#' @return The variance; zero where rounding would make it negative.
+#' @return The variance; zero if rounding would make it negative.
 #' @noRd
 second_to_var <- function(second, mean, fail) {
   bad <- second < mean^2 * (1 - 1e-12)
   if (any(bad)) {
     fail(
-      "posterior() must return numbers in \"second\" that are at least mean^2; number %d is not.",
+      paste(
+        "posterior() must return numbers in \"second_moment\" that are at least mean^2;",
+        "number %d is not."
+      ),
       which(bad)[1]
     )
   }

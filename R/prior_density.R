@@ -1,12 +1,12 @@
-#' The density of a prior
+#' Density of a prior
 #'
-#' Written down here once more, so that the core can be held against it.
+#' An implementation that is independent of the core, to check the core with.
 #'
 #' @param prior An object of class `nmu_prior`, all of whose hyperparameters are known.
-#' @return `NULL` where it is not known, or a list of
+#' @return `NULL` if the density is not known, or a list of
 #'   * `at`, a function of `w` that returns the density at each `w` above zero, and the probability
-#'     of zero where `w` is zero;
-#'   * `marks`, points that parts of the density are as wide as, or are at.
+#'     of zero if `w` is zero;
+#'   * `marks`, the widths and locations of features of the density.
 #' @noRd
 prior_density <- function(prior) {
   point <- function(weight, density) {
@@ -36,7 +36,7 @@ prior_density <- function(prior) {
   )
 }
 
-#' The density of a mixture
+#' Density of a mixture
 #' @param prior An object of class `nmu_prior_mixture`.
 #' @return A function of `w`.
 #' @noRd
@@ -54,15 +54,15 @@ mixture_density <- function(prior) {
   }
 }
 
-#' A posterior by quadrature
+#' Compute a posterior by quadrature
 #'
-#' Gauss-Legendre rules on pieces of a half line that are no wider than a part of the noise, of the
-#' posterior as it is claimed to be, and of the prior.
+#' Gauss-Legendre rules on intervals of a half line that resolve the noise, the claimed posterior
+#' and the prior.
 #'
-#' @param x,s One observation.
-#' @param mean,sd What is said of its posterior.
-#' @param density What `prior_density()` returned.
-#' @return A numeric vector: `mean`, `var`, `zero`, `log_marginal`.
+#' @param x,s One observation and its standard deviation.
+#' @param mean,sd The claimed moments of its posterior.
+#' @param density Value of `prior_density()`.
+#' @return A numeric vector: `mean`, `var`, `lfsr`, `log_marginal`.
 #' @noRd
 quadrature_posterior <- function(x, s, mean, sd, density) {
   steps <- seq(-10, 10, by = 0.5)
@@ -81,12 +81,12 @@ quadrature_posterior <- function(x, s, mean, sd, density) {
   shares <- shares / total
   mean <- sum(shares * w)
   c(
-    mean = mean, var = sum(shares * (w - mean)^2), zero = shares[1],
+    mean = mean, var = sum(shares * (w - mean)^2), lfsr = shares[1],
     log_marginal = top + log(total)
   )
 }
 
-#' A Gauss-Legendre rule, from the eigenvalues of its Jacobi matrix
+#' Gauss-Legendre rule, from the eigenvalues of its Jacobi matrix
 #' @param count Number of nodes.
 #' @return A list of `nodes` between -1 and 1, and `weights`.
 #' @source G. H. Golub and J. H. Welsch (1969), Calculation of Gauss quadrature rules, *Mathematics
@@ -96,15 +96,15 @@ gauss_legendre <- function(count) {
   index <- seq_len(count - 1)
   jacobi <- matrix(0, count, count)
   jacobi[cbind(index, index + 1)] <- index / sqrt(4 * index^2 - 1)
-  found <- eigen(jacobi + t(jacobi), symmetric = TRUE)
-  list(nodes = found$values, weights = 2 * found$vectors[1, ]^2)
+  decomposition <- eigen(jacobi + t(jacobi), symmetric = TRUE)
+  list(nodes = decomposition$values, weights = 2 * decomposition$vectors[1, ]^2)
 }
 
-#' An integral by adaptive quadrature
+#' Integrate by adaptive quadrature
 #'
 #' @param along The function.
-#' @param from,to The ends.
-#' @return The integral, as near as it can be had.
+#' @param from,to The limits.
+#' @return The integral, to the accuracy that is attainable.
 #' @noRd
 adaptive_integral <- function(along, from, to) {
   stats::integrate(

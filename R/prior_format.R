@@ -1,5 +1,5 @@
-#' The density of a prior as text
-#' @param family Its name.
+#' Format the density of a prior
+#' @param family Name of the family.
 #' @return One string.
 #' @noRd
 prior_text <- function(family) {
@@ -38,7 +38,7 @@ format.nmu_prior <- function(x, ...) {
   )
 }
 
-#' What is set of a prior, or left to be estimated
+#' Hyperparameters of a prior, given or to be estimated
 #' @param prior An object of class `nmu_prior`.
 #' @return A named list.
 #' @noRd
@@ -49,8 +49,8 @@ prior_settings <- function(prior) {
   unclass(prior)[-1]
 }
 
-#' A hyperparameter as text
-#' @param value Numbers, a word, or `NULL`.
+#' Format a hyperparameter
+#' @param value Numbers, a string, or `NULL`.
 #' @return One string.
 #' @noRd
 hyperparameter_text <- function(value) {

@@ -1,40 +1,39 @@
-# What is said of a matrix before anything is done with it: missing, infinite and negative entries,
-# the largest size, the root mean square, symmetry.
+# Summary of a matrix before a fit: missing, infinite and negative entries, largest absolute value,
+# root mean square, symmetry.
 
-#' Look at a matrix once
+#' Summarise a matrix
 #'
-#' @param A What `as_storage()` returned.
-#' @param call The user's call.
-#' @param symmetric What the user says of its symmetry, or `NULL`. A matrix that is not in memory is
-#'   compared with its transpose only where nothing is said: that takes another look.
-#' @return What `core_scan()` returns.
+#' @param A Value of `as_storage()`.
+#' @param symmetric The user's argument `symmetric`. A matrix that is not in memory is compared with
+#'   its transpose only if this is `NULL`, since that requires another pass.
+#' @return A list in the form of the value of `core_scan()`.
 #' @noRd
-scan_matrix <- function(A, call, symmetric = NULL) {
+scan_matrix <- function(A, symmetric = NULL, call = caller_env()) {
   if (!is_delayed(A)) {
-    return(core_value(core_scan(A), call))
+    return(core_value(core_scan(A), call = call))
   }
   tryCatch(
     {
-      scan <- scan_columns(A, call)
-      said <- nrow(A) == ncol(A) && isTRUE(symmetric)
-      scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else said
+      scan <- scan_columns(A, call = call)
+      assumed <- nrow(A) == ncol(A) && isTRUE(symmetric)
+      scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else assumed
       scan
     },
     nmu_error = function(condition) stop(condition),
-    error = function(condition) signal_failure(condition, call)
+    error = function(condition) signal_failure(condition, call = call)
   )
 }
 
-#' What is said of a matrix that is not in memory, symmetry apart
+#' Summarise a matrix that is not in memory, without its symmetry
 #'
 #' @inheritParams scan_matrix
-#' @return What `core_scan()` returns of the whole.
+#' @return The elements of `core_scan()` except `symmetric`.
 #' @noRd
-scan_columns <- function(A, call) {
-  width <- max(block_room() %/% nrow(A), 1)
-  parts <- lapply(block_ranges(ncol(A), width, block_step(A)), function(columns) {
+scan_columns <- function(A, call = caller_env()) {
+  width <- max(default_block_length() %/% nrow(A), 1)
+  parts <- lapply(block_ranges(ncol(A), width, chunk_ncol(A)), function(columns) {
     block <- read_block(A, c(1, nrow(A)), columns)
-    part <- core_value(core_scan(block), call)
+    part <- core_value(core_scan(block), call = call)
     part$finite <- length(block) - part$missing - part$nan - part$infinite
     part
   })
@@ -50,12 +49,12 @@ scan_columns <- function(A, call) {
   )
 }
 
-#' Ranges that follow each other
+#' Split 1 to size into consecutive ranges
 #'
-#' @param size Their last number.
-#' @param width At most how long each is.
-#' @param step The lengths are multiples of this, where it is not above `width`.
-#' @return A list of pairs, the first and the last number of each.
+#' @param size The last number.
+#' @param width Largest length of a range.
+#' @param step Lengths are multiples of this if it is at most `width`.
+#' @return A list of pairs, the first and the last number of each range.
 #' @noRd
 block_ranges <- function(size, width, step = 1) {
   width <- if (step <= width) width - width %% step else width
@@ -66,7 +65,7 @@ block_ranges <- function(size, width, step = 1) {
 #' Is a matrix that is not in memory symmetric, by the rule of `core_scan()`?
 #'
 #' @param A The matrix.
-#' @param scan What `scan_columns()` found.
+#' @param scan Value of `scan_columns()`.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 is_symmetric <- function(A, scan) {
@@ -74,8 +73,8 @@ is_symmetric <- function(A, scan) {
     return(FALSE)
   }
   slack <- 100 * .Machine$double.eps * scan$max_abs
-  # a block and its mirror image together fill the room
-  ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room() / 2)), 1), block_step(A))
+  # a block and its mirror image together have the number of entries read at a time
+  ranges <- block_ranges(nrow(A), max(floor(sqrt(default_block_length() / 2)), 1), chunk_ncol(A))
   for (column in seq_along(ranges)) {
     for (row in seq_len(column)) {
       upper <- read_block(A, ranges[[row]], ranges[[column]])
@@ -90,15 +89,15 @@ is_symmetric <- function(A, scan) {
   TRUE
 }
 
-#' The entries on the diagonal of a square matrix
+#' Diagonal of a square matrix
 #'
-#' @param A What `as_storage()` returned.
+#' @param A Value of `as_storage()`.
 #' @return A numeric vector.
 #' @noRd
 diagonal <- function(A) {
   if (!is_delayed(A)) {
     return(Matrix::diag(A))
   }
-  ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room())), 1), block_step(A))
+  ranges <- block_ranges(nrow(A), max(floor(sqrt(default_block_length())), 1), chunk_ncol(A))
   unlist(lapply(ranges, function(range) diag(read_block(A, range, range))))
 }

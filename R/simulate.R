@@ -1,26 +1,26 @@
 #' The notebook's data sets
 #'
 #' Draw symmetric matrices \eqn{X \mathrm{diag}(w) X^T + E + E^T}{X diag(w) X^T + E + E^T} with
-#' a known structure of zeros and ones in \eqn{X} and noise that is nonnegative: the entries
+#' a known structure of zeros and ones in \eqn{X} and nonnegative noise: the entries
 #' of \eqn{E} are `noise` times exponential variables of mean 1.
 #'
-#' `sim_blocks()` has two groups of `n` rows each. `sim_tree()` adds to these two groups
-#' their halves, so that the six columns of \eqn{X} are the branches below the root of a
+#' `sim_blocks()` has two groups of `n` rows each. `sim_tree()` also has the two halves of each
+#' group, so that the six columns of \eqn{X} are the branches below the root of a
 #' balanced tree with four tips.
 #'
-#' @param n One positive whole number: rows of a group, so that the matrix is 2n by 2n. Even
+#' @param n One positive whole number: the number of rows of a group; the matrix is 2n by 2n. Even
 #'   for `sim_tree()`.
 #' @param weights Six finite numbers, zero or larger: the weights \eqn{w} of the branches, the
 #'   two groups first, then their halves in order.
 #' @param noise One finite number, zero or larger: the mean of an entry of \eqn{E}, in the
 #'   units of `A`.
 #'
-#' @return A symmetric numeric matrix, 2n by 2n. Its attribute `"loadings"` holds \eqn{X},
+#' @return A symmetric numeric matrix, 2n by 2n. Its attribute `"loadings"` is \eqn{X},
 #'   a matrix of zeros and ones with 2n rows and a column for each factor, `"k1"`, `"k2"` ...
 #'
-#'   After `set.seed(1)` the defaults give the very matrices of the notebook.
+#'   After `set.seed(1)` the defaults give the matrices of the notebook.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described.
+#' @section Errors: Class `nmu_error_input` if an argument is not as described.
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025.
 #'
@@ -33,28 +33,26 @@
 #' image(sim_tree(n = 20, weights = c(2, 2, 1, 1, 1, 1)))
 #' @export
 sim_blocks <- function(n = 10, noise = 0.1) {
-  call <- match.call()
-  n <- check_count(n, "n", call)
-  noise <- check_nonnegative(noise, "noise", call)
+  n <- check_count(n)
+  noise <- check_nonnegative(noise)
   add_noise(group_indicator(rep(1:2, each = n)), c(1, 1), noise)
 }
 
 #' @rdname sim_blocks
 #' @export
 sim_tree <- function(n = 40, weights = rep(1, 6), noise = 0.1) {
-  call <- match.call()
-  n <- check_count(n, "n", call)
+  n <- check_count(n)
   if (n %% 2 > 0) {
-    abort_input("n", "even, since each group is halved", describe(n), call)
+    abort_input("n", "even, since each group is halved", describe(n))
   }
   if (!is.numeric(weights) || length(weights) != 6) {
-    abort_input("weights", "six numbers", describe(weights), call)
+    abort_input("weights", "six numbers", describe(weights))
   }
   if (!all(is.finite(weights)) || any(weights < 0)) {
     found <- format(weights[!is.finite(weights) | weights < 0][1], digits = 15)
-    abort_input("weights", "finite, zero or larger", found, call)
+    abort_input("weights", "finite, zero or larger", found)
   }
-  noise <- check_nonnegative(noise, "noise", call)
+  noise <- check_nonnegative(noise)
   loadings <- cbind(
     group_indicator(rep(1:2, each = n)),
     group_indicator(rep(1:4, each = n / 2))
@@ -62,7 +60,7 @@ sim_tree <- function(n = 40, weights = rep(1, 6), noise = 0.1) {
   add_noise(loadings, weights, noise)
 }
 
-#' The 0/1 matrix of a grouping
+#' Indicator matrix of a grouping
 #'
 #' @param group Group of each row, whole numbers from 1.
 #' @return A matrix with a column for each group.
@@ -71,7 +69,7 @@ group_indicator <- function(group) {
   1 * outer(group, seq_len(max(group)), "==")
 }
 
-#' Weighted sum of the factors plus symmetric, nonnegative noise
+#' Add symmetric, nonnegative noise to a weighted sum of factors
 #'
 #' @param loadings Matrix of factors.
 #' @param weights Weight of each column.

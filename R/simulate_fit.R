@@ -1,40 +1,39 @@
-#' Matrices drawn from a fitted model
+#' Simulate matrices from a fitted model
 #'
 #' Draws \eqn{\sum_k d_k u_k v_k^T + b + e}{sum_k d_k u_k v_k^T + b + e} with new \eqn{b} and
-#' \eqn{e}, the factors, \eqn{\lambda} and \eqn{\sigma} being those of the fit: for a parametric
-#' bootstrap, or to see whether the data look like what the model makes.
+#' \eqn{e}, and with the factors, \eqn{\lambda} and \eqn{\sigma} of the fit: for a parametric
+#' bootstrap, or to compare the data with draws from the model.
 #'
-#' The remainder and the noise come from [remg()], that is from R's own generator; under another
-#' `prior_b` than the exponential the remainder is drawn from the law that was fitted. Where `A` was
-#' treated as symmetric, the upper triangle is drawn, with the diagonal, and mirrored. Every
-#' entry is drawn, also those that were missing in `A` or on a diagonal that was ignored.
+#' The remainder and the noise are drawn by [remg()], with R's own generator; under a
+#' `prior_b` other than the exponential the remainder is drawn from the fitted prior. If `A` was
+#' treated as symmetric, the upper triangle is drawn, with the diagonal, and mirrored. All
+#' entries are drawn, including those that were missing in `A` or on an ignored diagonal.
 #'
 #' @param object A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
-#' @param nsim One positive whole number: how many matrices.
+#' @param nsim One positive whole number: the number of matrices.
 #' @param seed `NULL`, or one whole number for [set.seed()]. With a number, the state of R's
-#'   generator is put back afterwards.
+#'   generator is restored afterwards.
 #' @param ... Not used.
 #'
 #' @return A list of `nsim` matrices, `"sim_1"`, `"sim_2"` ..., in the units, of the size and with
-#'   the row and column names of `A`. As with all methods of [stats::simulate()], the attribute
-#'   `"seed"` is the state of the generator before the draws where `seed` is `NULL`, and
+#'   the row and column names of `A`. As in all methods of [stats::simulate()], the attribute
+#'   `"seed"` is the state of the generator before the draws if `seed` is `NULL`, and
 #'   otherwise `seed` with the kind of the generator as its attribute `"kind"`.
 #'
-#' @section Errors: Class `nmu_error_input` where `nsim` or `seed` is not as described.
+#' @section Errors: Class `nmu_error_input` if `nsim` or `seed` is not as described.
 #'
 #' @examples
 #' fit <- nmu(Harman74.cor$cov, K = 2)
 #' drawn <- simulate(fit, nsim = 20, seed = 1)
 #'
-#' # how much does the weight of the first factor vary?
+#' # variation of the weight of the first factor
 #' sd(vapply(drawn, function(A) nmu(A)$d, 0))
 #' @export
 simulate.nmu_fit <- function(object, nsim = 1, seed = NULL, ...) {
-  call <- quote(simulate(object))
-  nsim <- check_count(nsim, "nsim", call)
-  seed <- check_seed(seed, call)
+  nsim <- check_count(nsim)
+  seed <- check_seed(seed)
   if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) {
-    # R makes its generator when it is first used
+    # R creates the state of its generator at first use
     stats::runif(1)
   }
   before <- get(".Random.seed", envir = globalenv(), inherits = FALSE)
@@ -52,15 +51,14 @@ simulate.nmu_fit <- function(object, nsim = 1, seed = NULL, ...) {
 #' Check a seed
 #'
 #' @param seed The value given.
-#' @param call The user's call.
 #' @return An integer, or `NULL`.
 #' @noRd
-check_seed <- function(seed, call) {
+check_seed <- function(seed, call = caller_env()) {
   if (is.null(seed)) {
     return(NULL)
   }
   if (!is_number(seed) || abs(seed) > .Machine$integer.max || seed %% 1 > 0) {
-    abort_input("seed", "NULL or one whole number", describe(seed), call)
+    abort_input("seed", "NULL or one whole number", describe(seed), call = call)
   }
   as.integer(seed)
 }

@@ -1,22 +1,22 @@
-#' Bring A to the form that the core takes
+#' Convert A to the form that the core expects
 #'
-#' A double matrix is passed on as it is, without a copy; everything else accepted is
-#' converted, which loses nothing. The values are not looked at here.
+#' A double matrix is returned unchanged, without a copy; all other accepted types are
+#' converted without loss. The values are not checked here.
 #'
-#' @param A What the user gave.
-#' @param call The user's call.
+#' @param A The value given.
 #' @param arg Name of the argument.
 #' @return A double matrix with the dimnames of `A`, a `dgCMatrix`, or the `DelayedMatrix` itself.
 #' @noRd
-as_storage <- function(A, call, arg = "A") {
+as_storage <- function(A, arg = caller_arg(A), call = caller_env()) {
+  force(arg)
   if (is_delayed(A)) {
-    return(check_delayed(A, call, arg))
+    return(check_delayed(A, arg = arg, call = call))
   }
   if (inherits(A, "sparseMatrix")) {
-    return(compressed_columns(A, call, arg))
+    return(compressed_columns(A, arg = arg, call = call))
   }
   if (is.data.frame(A)) {
-    check_columns(A, call, arg)
+    check_columns(A, arg = arg, call = call)
   }
   if (is.data.frame(A) || inherits(A, "Matrix")) {
     A <- as.matrix(A)
@@ -24,11 +24,11 @@ as_storage <- function(A, call, arg = "A") {
   numbers <- (is.numeric(A) || is.logical(A)) && !inherits(A, "integer64")
   if (!is.matrix(A) || !numbers) {
     expected <- "a numeric, integer or logical matrix, or a data frame of numbers"
-    abort_input(arg, expected, describe(A), call)
+    abort_input(arg, expected, describe(A), call = call)
   }
   if (length(A) == 0) {
     found <- sprintf("a %d x %d matrix", nrow(A), ncol(A))
-    abort_input(arg, "a matrix with at least one row and one column", found, call)
+    abort_input(arg, "a matrix with at least one row and one column", found, call = call)
   }
   if (is.object(A)) {
     A <- unclass(A)
@@ -39,35 +39,36 @@ as_storage <- function(A, call, arg = "A") {
   A
 }
 
-#' Refuse a matrix that is not in memory where it is empty or not of numbers
+#' Check that a matrix that is not in memory is numeric and not empty
 #'
 #' @inheritParams as_storage
 #' @return `A`.
 #' @noRd
-check_delayed <- function(A, call, arg) {
-  # which may read an empty block
+check_delayed <- function(A, arg = caller_arg(A), call = caller_env()) {
+  # type() may read an empty block
   type <- tryCatch(DelayedArray::type(A), error = function(condition) {
-    signal_failure(condition, call)
+    signal_failure(condition, call = call)
   })
   if (any(dim(A) == 0) || !type %in% c("double", "integer", "logical")) {
     expected <- "a matrix of numbers with at least one row and one column"
     found <- sprintf("a %d x %d matrix of type %s", nrow(A), ncol(A), type)
-    abort_input(arg, expected, found, call)
+    abort_input(arg, expected, found, call = call)
   }
   A
 }
 
-#' Bring a sparse matrix to compressed columns
+#' Convert a sparse matrix to compressed columns
 #'
-#' A `dgCMatrix` is passed on as it is, without a copy.
+#' A `dgCMatrix` is returned unchanged, without a copy.
 #'
 #' @inheritParams as_storage
 #' @return A `dgCMatrix`.
 #' @noRd
-compressed_columns <- function(A, call, arg) {
+compressed_columns <- function(A, arg = caller_arg(A), call = caller_env()) {
+  force(arg)
   if (any(dim(A) == 0)) {
     found <- sprintf("a %d x %d matrix", nrow(A), ncol(A))
-    abort_input(arg, "a matrix with at least one row and one column", found, call)
+    abort_input(arg, "a matrix with at least one row and one column", found, call = call)
   }
   if (!methods::is(A, "dgCMatrix")) {
     for (class in c("dMatrix", "generalMatrix", "CsparseMatrix")) {
@@ -76,50 +77,48 @@ compressed_columns <- function(A, call, arg) {
   }
   valid <- methods::validObject(A, test = TRUE)
   if (!isTRUE(valid)) {
-    abort_input(arg, "a valid sparse matrix", paste(valid, collapse = "; "), call)
+    abort_input(arg, "a valid sparse matrix", paste(valid, collapse = "; "), call = call)
   }
   A
 }
 
 #' Is a matrix sparse?
-#' @param A What `as_storage()` returned.
+#' @param A Value of `as_storage()`.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 is_sparse <- function(A) {
   inherits(A, "sparseMatrix")
 }
 
-#' May entries of a matrix be missing?
-#' @param A What `as_storage()` returned.
+#' Does a matrix have missing entries?
+#' @param A Value of `as_storage()`.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 has_missing <- function(A) {
   anyNA(if (is_sparse(A)) A@x else A)
 }
 
-#' The Frobenius norm of the observed entries
-#' @param A What `as_storage()` returned.
-#' @param call The user's call.
+#' Frobenius norm of the observed entries
+#' @param A Value of `as_storage()`.
 #' @return One number.
 #' @noRd
-frobenius_norm <- function(A, call) {
-  scan <- scan_matrix(A, call, symmetric = FALSE)
+frobenius_norm <- function(A, call = caller_env()) {
+  scan <- scan_matrix(A, symmetric = FALSE, call = call)
   scan$rms * sqrt(length(A) - scan$missing)
 }
 
-#' The most entries that are written down of a matrix which is sparse or not in memory
+#' Largest number of entries of a dense block of a matrix that is sparse or not in memory
 #' @noRd
 largest_block <- 1e7
 
-#' A block of a matrix, all of its entries written down
+#' Dense block of a matrix
 #'
-#' @param A What `as_storage()` returned.
+#' @param A Value of `as_storage()`.
 #' @param rows,cols Whole numbers.
-#' @param call The user's call.
-#' @param arg Name of the argument that A is.
+#' @param arg Name of the argument.
 #' @return A double matrix.
 #' @noRd
-dense_block <- function(A, rows, cols, call, arg = "A") {
+dense_block <- function(A, rows, cols, arg = caller_arg(A), call = caller_env()) {
   if (is.matrix(A)) {
     return(A[rows, cols, drop = FALSE])
   }
@@ -128,27 +127,28 @@ dense_block <- function(A, rows, cols, call, arg = "A") {
       "asked for in blocks of at most ten million entries, since it is",
       if (is_sparse(A)) "sparse" else "not in memory"
     )
-    abort_input(arg, expected, sprintf("a block of %d x %d", length(rows), length(cols)), call)
+    found <- sprintf("a block of %d x %d", length(rows), length(cols))
+    abort_input(arg, expected, found, call = call)
   }
   read <- function() as.matrix(A[rows, cols, drop = FALSE])
   block <- if (!is_delayed(A)) {
     read()
   } else {
-    tryCatch(read(), error = function(condition) signal_failure(condition, call))
+    tryCatch(read(), error = function(condition) signal_failure(condition, call = call))
   }
   storage.mode(block) <- "double"
   block
 }
 
-#' Refuse a data frame with columns that are not plain numbers
+#' Check that the columns of a data frame are plain numbers
 #'
-#' A column with a class (factor, Date, integer64 ...) may mean something else than its
-#' numbers, so it is refused rather than converted.
+#' The meaning of a column with a class (factor, Date, integer64 ...) may differ from its
+#' numbers, so it is an error rather than converted.
 #'
 #' @inheritParams as_storage
-#' @return Nothing of use.
+#' @return `NULL`, invisibly.
 #' @noRd
-check_columns <- function(A, call, arg) {
+check_columns <- function(A, arg = caller_arg(A), call = caller_env()) {
   plain <- vapply(A, FUN.VALUE = logical(1), FUN = function(column) {
     (is.numeric(column) || is.logical(column)) && !is.object(column) && is.null(dim(column))
   })
@@ -158,6 +158,6 @@ check_columns <- function(A, call, arg) {
       "column %d, %s, of class %s",
       first, quote_text(names(A)[first]), quote_text(class(A[[first]])[1])
     )
-    abort_input(arg, "numeric or logical in every column", found, call)
+    abort_input(arg, "numeric or logical in every column", found, call = call)
   }
 }

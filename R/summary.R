@@ -1,4 +1,4 @@
-# What print() and summary() tell of a fit. Their help is with the other methods, in methods.R.
+# print() and summary() of fits. Their help page is in methods.R.
 
 #' @rdname nmu_methods
 #' @method summary nmu_fit
@@ -7,20 +7,20 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
   structure(
     list(
       title = fit_title(object),
-      factors = factor_table(object, A, quote(summary(object))),
+      factors = factor_table(object, A),
       lambda = object$lambda,
       sigma = object$sigma,
-      law = fit_law(object),
-      sds = object$sds,
+      b_prior_fitted = fitted_b_prior(object),
+      noise_sd = object$noise_sd,
       loglik = if (inherits(object, "nmu") || !is.null(A) || !is.null(object$A)) {
-        as.numeric(logLik(object, A = A))
+        as.numeric(log_lik_of(object, A))
       } else {
         NA_real_
       },
       nobs = object$nobs,
       status = object$status,
       certificate = object$certificate,
-      refit = object$refit[c("settled", "status")],
+      refit = object$refit[c("accepted", "status")],
       elbo = object$elbo,
       priors = schedule_text(object)
     ),
@@ -28,19 +28,18 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
   )
 }
 
-#' The factors as a table
+#' Table of the factors
 #'
 #' @param fit A fit.
-#' @param A The data, or `NULL`: then those that the fit has kept, if any.
-#' @param call The user's call.
+#' @param A The data, or `NULL` to use those in the fit, if any.
 #' @return A data frame with a row for each factor.
 #' @noRd
-factor_table <- function(fit, A, call) {
+factor_table <- function(fit, A, call = caller_env()) {
   factors <- fit_factors(fit)
   share <- NA_real_
   if (!is.null(A) || !is.null(fit$A)) {
-    size <- frobenius_norm(fit_data(fit, A, call), call)
-    # of a matrix of zeros there is nothing to have a share of
+    size <- frobenius_norm(fit_data(fit, A, call = call), call = call)
+    # shares of a matrix of zeros are not defined
     share <- if (size > 0) (factors$d / size)^2 else NA_real_
   }
   data.frame(
@@ -62,22 +61,22 @@ print.summary.nmu_fit <- function(x, ...) {
   shown$share <- round(shown$share, 4)
   print(shown, row.names = FALSE)
   cat_wrapped(c(
-    noise_text(x), law_text(x),
+    noise_text(x), b_prior_text(x),
     sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)),
     x$priors, certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)
   ))
   invisible(x)
 }
 
-#' Print lines, broken where the console is narrower than they are
+#' Print lines, wrapped to the width of the console
 #' @param lines Strings.
 #' @noRd
 cat_wrapped <- function(lines) {
   cli::cat_line(cli::ansi_strwrap(lines, width = cli::console_width() + 1, exdent = 2))
 }
 
-#' A certificate as text
-#' @param certificate That of a fit, or `NULL`.
+#' Format a certificate
+#' @param certificate The certificate of a fit, or `NULL`.
 #' @return One string, or `NULL`.
 #' @noRd
 certificate_text <- function(certificate) {
@@ -95,20 +94,20 @@ certificate_text <- function(certificate) {
   sprintf("relative error = %s, %s", signif_text(certificate$error), above)
 }
 
-#' How a joint refit went, as text
-#' @param refit A list of `settled` and `status`, or `NULL`.
+#' Format the outcome of a joint refit
+#' @param refit A list of `accepted` and `status`, or `NULL`.
 #' @return One string, or `NULL`.
 #' @noRd
 refit_text <- function(refit) {
-  if (is.null(refit$settled)) {
+  if (is.null(refit$accepted)) {
     return(NULL)
   }
-  if (is.na(refit$settled)) {
+  if (is.na(refit$accepted)) {
     "certified underapproximation"
-  } else if (refit$settled) {
+  } else if (refit$accepted) {
     "factors refitted together"
-  } else if (refit$status == "refused") {
-    "refit not taken: it lost a factor or its flatness"
+  } else if (refit$status == "rejected") {
+    "refit rejected: it lost a factor or flatness"
   } else {
     sprintf("factors not determined by the likelihood (refit: %s)", refit$status)
   }
@@ -143,13 +142,13 @@ format.nmu_fit <- function(x, ...) {
     paste("d =", list_text(factors$d)),
     support,
     noise_text(x),
-    law_text(x),
+    b_prior_text(x),
     if (inherits(x, "nmu")) log_lik_text(x),
     status_text(x$status)
   )
 }
 
-#' First line about a fit
+#' Format the title of a fit
 #' @param fit A fit.
 #' @return One string.
 #' @noRd
@@ -162,19 +161,19 @@ fit_title <- function(fit) {
   )
 }
 
-#' Lambda and sigma as text
+#' Format lambda and sigma
 #' @param fit A fit, or its summary.
 #' @return One string.
 #' @noRd
 noise_text <- function(fit) {
-  differs <- if (!is.null(fit$sds)) {
-    sprintf(" (from %s to %s)", signif_text(min(fit$sds)), signif_text(max(fit$sds)))
+  differs <- if (!is.null(fit$noise_sd)) {
+    sprintf(" (from %s to %s)", signif_text(min(fit$noise_sd)), signif_text(max(fit$noise_sd)))
   }
   text <- sprintf("lambda = %s, sigma = %s", signif_text(fit$lambda), signif_text(fit$sigma))
   paste0(text, differs)
 }
 
-#' The log-likelihood as text
+#' Format the log-likelihood
 #' @param fit A fit of class `nmu`, or a summary.
 #' @return One string.
 #' @noRd
@@ -183,22 +182,22 @@ log_lik_text <- function(fit) {
   paste("log-likelihood =", value)
 }
 
-#' The status as text
+#' Format the status
 #' @param status Status of a fit.
 #' @return One string.
 #' @noRd
 status_text <- function(status) {
   meaning <- c(
     converged = "converged",
-    maxiter = "all iterations allowed were run",
-    stalled = "stalled: no step gained more",
+    maxiter = "maximum number of iterations reached",
+    stalled = "stalled: no step increased the objective",
     lambda = "stopped: the residual gives no positive lambda and sigma",
     interrupted = "interrupted"
   )
   if (status %in% names(meaning)) meaning[[status]] else status
 }
 
-#' Numbers as text, with four digits
+#' Format numbers with four digits
 #' @param x Numbers.
 #' @return A character vector.
 #' @noRd

@@ -1,20 +1,21 @@
-#' What can be done with a tree of factors
+#' Methods for trees of factors
 #'
 #' @param x An object of class `nmu_tree`, made by [factor_tree()]; for `as_newick()` also a fit.
-#' @param labels `TRUE` or `FALSE`: name the tips? By default where there are at most 60.
+#' @param labels `TRUE` or `FALSE`: whether to label the tips. `NULL` means: if there are at most
+#'   60.
 #' @param ... `plot()`: passed on to [graphics::plot.default()]. `as_newick()`: arguments of
-#'   [factor_tree()] where `x` is a fit. Otherwise not used.
+#'   [factor_tree()] if `x` is a fit. Otherwise not used.
 #'
 #' @return
-#' * `print()`, `plot()`: the tree, invisibly. `plot()` draws a branch for each factor, as long as
-#'   its length, from the root on the left, and then the tips; where tips are not named, each
-#'   bracket stands for all tips of one factor.
+#' * `print()`, `plot()`: the tree, invisibly. `plot()` draws a branch of the given length for each
+#'   factor, from the root on the left, and the tips; without labels, each
+#'   bracket represents all tips of one factor.
 #' * `as_newick()`: one string, the tree in the Newick format, with factors as names of inner nodes
-#'   and tips of length zero. Names that the format does not allow are put into quotes.
+#'   and tips of length zero. Names that the format does not allow are quoted.
 #' * `ape::as.phylo()`: an object of class `phylo` of the package ape, with factors as
-#'   `node.label`. Factors with a single child stay; `ape::collapse.singles()` removes them.
+#'   `node.label`. Factors with a single child are kept; `ape::collapse.singles()` removes them.
 #'
-#' @section Errors: Class `nmu_error_input` where an argument is not as described.
+#' @section Errors: Class `nmu_error_input` if an argument is not as described.
 #'
 #' @examples
 #' set.seed(1)
@@ -47,11 +48,11 @@ print.nmu_tree <- function(x, ...) {
   invisible(x)
 }
 
-#' The branches below a factor as lines of text
+#' Format the branches below a factor as lines of text
 #'
 #' @param tree The tree.
 #' @param parent Name of the factor, or `NA` for the root.
-#' @param indent What each line begins with.
+#' @param indent Prefix of each line.
 #' @return Strings.
 #' @noRd
 tree_lines <- function(tree, parent, indent) {
@@ -67,7 +68,7 @@ tree_lines <- function(tree, parent, indent) {
   }))
 }
 
-#' The rows of a table that hang below a factor
+#' Rows of a table whose parent is a factor
 #'
 #' @param table `branches` or `tips` of a tree.
 #' @param parent Name of the factor, or `NA` for the root.
@@ -80,11 +81,10 @@ children_of <- function(table, parent) {
 #' @rdname nmu_tree_methods
 #' @export
 as_newick <- function(x, ...) {
-  call <- match.call()
   if (inherits(x, "nmu_fit")) {
     x <- factor_tree(x, ...)
   } else if (!inherits(x, "nmu_tree")) {
-    abort_input("x", "a fit, or a tree made by factor_tree()", describe(x), call)
+    abort_input("x", "a fit, or a tree made by factor_tree()", describe(x))
   }
   below <- function(parent) {
     inner <- vapply(children_of(x$branches, parent), FUN.VALUE = "", FUN = function(child) {
@@ -97,7 +97,7 @@ as_newick <- function(x, ...) {
   paste0(below(NA), ";")
 }
 
-#' Names as the Newick format wants them
+#' Quote names for the Newick format
 #' @param x Names.
 #' @return Strings.
 #' @noRd
@@ -125,7 +125,7 @@ as.phylo.nmu_tree <- function(x, ...) { # nolint: object_name_linter.
   )
   storage.mode(phylo$edge) <- "integer"
   phylo$edge <- unname(phylo$edge)
-  # ape walks the edges in this order
+  # ape expects the edges in this order
   ape::reorder.phylo(structure(phylo, class = "phylo"), "cladewise")
 }
 
@@ -134,15 +134,15 @@ as.phylo.nmu_tree <- function(x, ...) { # nolint: object_name_linter.
 #' @export
 plot.nmu_tree <- function(x, labels = NULL, ...) {
   labels <- labels %||% (nrow(x$tips) <= 60)
-  labels <- check_flag(labels, "labels", quote(plot(x)))
+  labels <- check_flag(labels)
   draw_tree(tree_layout(x, labels), ...)
   invisible(x)
 }
 
-#' Where the lines of a tree go
+#' Compute the layout of a tree
 #'
 #' @param tree The tree.
-#' @param labels A line for each tip (or one for all tips of a factor)?
+#' @param labels `TRUE` for a line per tip, `FALSE` for one for all tips of a factor.
 #' @return A list of data frames: `segments` (`x`, `xend`, `y`, `yend`), `branches` (`x`, `y`,
 #'   `label`), at the middle of each branch, `tips` (`x`, `y`, `label`).
 #' @noRd
@@ -150,10 +150,10 @@ tree_layout <- function(tree, labels) {
   state <- new.env()
   state$row <- 0
   state$tips <- state$branches <- list()
-  # a tree of a single line of tips has no segments, but is drawn
+  # a tree with a single row of tips has no segments
   state$segments <- list(data.frame(x = 0, xend = 0, y = 0, yend = 0)[0, ])
   add <- function(what, ...) state[[what]] <- c(state[[what]], list(data.frame(...)))
-  # draws what hangs at depth x below a factor, and returns at which height that is
+  # adds the subtree at depth x below a factor, and returns its vertical position
   place <- function(parent, x) {
     heights <- vapply(children_of(tree$branches, parent), FUN.VALUE = 0, FUN = function(child) {
       line <- tree$branches[child, ]
@@ -181,7 +181,7 @@ tree_layout <- function(tree, labels) {
 }
 
 #' Draw a tree
-#' @param layout What `tree_layout()` returned.
+#' @param layout Value of `tree_layout()`.
 #' @param ... Passed on to [graphics::plot.default()].
 #' @noRd
 draw_tree <- function(layout, ...) {

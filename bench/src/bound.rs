@@ -2,6 +2,7 @@
 
 use nmu_core::error::Error;
 use nmu_core::factor::Factor;
+use nmu_core::faer::ColRef;
 use nmu_core::mle::maximize::Settings;
 use nmu_core::noise::ResidualParams;
 use nmu_core::pass::{sweep, Model, PassLevel, PassSpec};
@@ -25,8 +26,12 @@ pub fn climb(storage: &Dense, factor: &Factor, params: ResidualParams, threads: 
     let threads = Threads::new(threads);
     let counted = Counted::new(storage);
     let view = ResidualView::new(&counted, &[], true);
-    let question =
-        PassSpec { row_weights: factor.u(), column_weights: factor.u(), shift: 0.0, depth: PassLevel::Curvature };
+    let question = PassSpec {
+        row_weights: ColRef::from_slice(factor.u()),
+        column_weights: ColRef::from_slice(factor.u()),
+        shift: 0.0,
+        level: PassLevel::Curvature,
+    };
     sweep(&view, Model { factor, params }, &question, threads);
     let one = counted.readings();
     let prior = GeneralizedBinary::new(None, None, Some(0.02))?;

@@ -3,6 +3,7 @@
 use crate::bound::climb;
 use nmu_core::error::Error;
 use nmu_core::factor::Factor;
+use nmu_core::faer::{ColRef, MatRef};
 use nmu_core::noise::NoiseScales;
 use nmu_core::noise::ResidualParams;
 use nmu_core::pass::{product, sweep, Model, PassLevel, PassSpec, RowColSums};
@@ -42,7 +43,7 @@ impl<'a> Case<'a> {
     }
 
     fn new(values: &'a [f64], (nrow, ncol): (usize, usize), factor: Factor, removed: usize) -> Result<Self, Error> {
-        let storage = Dense::from_columns(values, nrow, ncol)?;
+        let storage = Dense::new(MatRef::from_column_major_slice(values, nrow, ncol));
         // Taken out in name only: their weight is too small to change the residual.
         let removed = vec![Factor { d: 1e-12, ..factor.clone() }; removed];
         Ok(Self { storage, symmetric: factor.v.is_none(), factor, removed })
@@ -65,7 +66,12 @@ impl<'a> Case<'a> {
 
     /// `A q` and `Aᵀ p`: no model, no `b̄`.
     pub fn product(&self, threads: usize) -> RowColSums {
-        product(&self.view(), self.factor.u(), self.factor.v(), Threads::new(threads))
+        product(
+            &self.view(),
+            ColRef::from_slice(self.factor.u()),
+            ColRef::from_slice(self.factor.v()),
+            Threads::new(threads),
+        )
     }
 
     /// A climb of the bound under a prior, on a symmetric matrix: the number of sweeps.
@@ -90,8 +96,12 @@ impl<'a> Case<'a> {
 
     fn sweep(&self, view: &ResidualView, depth: PassLevel, threads: usize) -> RowColSums {
         let model = Model { factor: &self.factor, params: NOISE };
-        let question =
-            PassSpec { row_weights: self.factor.u(), column_weights: self.factor.v(), shift: 1.0 / NOISE.lambda, depth };
+        let question = PassSpec {
+            row_weights: ColRef::from_slice(self.factor.u()),
+            column_weights: ColRef::from_slice(self.factor.v()),
+            shift: 1.0 / NOISE.lambda,
+            level: depth,
+        };
         sweep(view, model, &question, Threads::new(threads)).products
     }
 }

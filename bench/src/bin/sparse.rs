@@ -8,6 +8,7 @@
 //! the values as doubles. Each pass is that for a first factor, on which all rows have a loading, or a fifth of them.
 
 use nmu_core::factor::Factor;
+use nmu_core::faer::ColRef;
 use nmu_core::noise::ResidualParams;
 use nmu_core::pass::{sweep, Model, PassLevel, PassSpec};
 use nmu_core::residual::ResidualView;
@@ -42,7 +43,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn pass(storage: &Sparse, factor: &Factor, params: ResidualParams, depth: PassLevel, threads: Threads) -> f64 {
     let view = ResidualView::new(storage, &[], true);
-    let question = PassSpec { row_weights: factor.u(), column_weights: factor.v(), shift: 1.0 / params.lambda, depth };
+    let question = PassSpec {
+        row_weights: ColRef::from_slice(factor.u()),
+        column_weights: ColRef::from_slice(factor.v()),
+        shift: 1.0 / params.lambda,
+        level: depth,
+    };
     let start = Instant::now();
     black_box(sweep(&view, Model { factor, params }, &question, threads));
     start.elapsed().as_secs_f64()

@@ -1,12 +1,12 @@
 //! Factors `d u vᵀ`, and factors of which an optimizer may move a part.
 
-use crate::vector::{column, Contiguous};
-use faer::Col;
+use crate::vector::{column, norm, Contiguous};
+use faer::{Col, ColRef};
 
-/// One factor `d u vᵀ`, with `u, v ≥ 0` of unit norm, or zero where there is none.
+/// A factor `d u vᵀ` with `u, v ≥ 0`, of unit norm or zero.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Factor {
-    /// The weight, `d ≥ 0`.
+    /// Weight, `d ≥ 0`.
     pub d: f64,
     /// Loadings of the rows.
     pub u: Col<f64>,
@@ -30,27 +30,47 @@ impl Factor {
         self.u.as_slice()
     }
 
+    /// Loadings of the columns; those of the rows if the matrix is symmetric.
+    pub fn v_column(&self) -> ColRef<'_, f64> {
+        self.v.as_ref().unwrap_or(&self.u).as_ref()
+    }
+
     /// Loadings of the columns, contiguous; those of the rows if the matrix is symmetric.
     pub fn v(&self) -> &[f64] {
         self.v.as_ref().unwrap_or(&self.u).as_slice()
     }
+
+    /// The same product with loadings of unit norm and all weight in `d`; zero loadings stay zero.
+    pub(crate) fn normalised(self) -> Self {
+        let Self { mut d, mut u, mut v } = self;
+        let mut unit = |loadings: &mut [f64], power: i32| {
+            let length = norm(loadings);
+            d *= length.powi(power);
+            loadings.iter_mut().for_each(|loading| *loading = if length > 0.0 { *loading / length } else { 0.0 });
+        };
+        unit(u.as_slice_mut(), if v.is_some() { 1 } else { 2 });
+        if let Some(v) = &mut v {
+            unit(v.as_slice_mut(), 1);
+        }
+        Self { d, u, v }
+    }
 }
 
-/// What of a factor may move.
+/// The part of a factor that an optimizer may move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Free {
-    /// Its loadings, and so its weight.
+    /// The loadings, and with them the weight.
     Loadings,
-    /// Its weight `d` alone.
+    /// The weight `d` alone.
     Weight,
 }
 
-/// A factor that climbs.
+/// A factor that is optimized.
 #[derive(Clone, Debug)]
 pub struct FreeFactor {
-    /// The factor at the start.
+    /// Its starting value.
     pub factor: Factor,
-    /// What of it may move.
+    /// The part that may move.
     pub free: Free,
 }
 
@@ -60,7 +80,7 @@ impl FreeFactor {
         Self { factor, free: Free::Loadings }
     }
 
-    /// A factor of which only the weight may move.
+    /// A factor whose weight alone may move.
     pub fn weight(factor: Factor) -> Self {
         Self { factor, free: Free::Weight }
     }

@@ -1,170 +1,175 @@
-//! One factor by maximum likelihood.
-//!
-//! A few EM steps from the truncated leading pair with a small σ, as for an underapproximation, lead to the hill that EM
-//! would climb. From there the loadings climb with λ and σ as given, or in turns with a rule for them, or together with
-//! them up a ladder of ratios `λσ`.
+//! Fitters of single factors and of all factors jointly: the interface of deflation, and its two implementations.
 
+use crate::em::{self, NotebookEm, NotebookFit};
 use crate::error::Error;
 use crate::factor::{Factor, FreeFactor};
-use crate::fit::{FactorFit, FactorFitter, Refit};
+use crate::fit::{FactorFit, FitOptions, JointRefit, ModelFit};
 use crate::init::{largest_init, InitialLoadings};
-use crate::mle::maximize::Settings;
-use crate::mle::rank_one::FitContext;
-use crate::mle::remainder_update::RemainderPriorFamily;
-use crate::noise::{BoundSpec, NoiseStructure, ResidualParams};
-use crate::noise_estimators::NoiseEstimator;
+use crate::mle::context::MleFit;
+use crate::mle::refit::{estimate_noise, estimate_weights};
+use crate::noise::ResidualParams;
+use crate::pass::{sweep, Model, PassLevel};
+use crate::remainder_prior::RemainderPrior;
 use crate::residual::{Problem, ResidualView};
 use crate::runtime::cancel::{cancel, catch_cancellation};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::Status;
-use crate::underapprox;
-use crate::underapprox::Certified;
-use crate::variational::PriorStage;
+use crate::underapprox::{self, CertifiedFactor, UnderapproxOptions};
+use crate::variational::fit::{fit_with_priors, refit_with_priors};
 
-/// How λ and σ are found.
-pub enum NoiseRule<'a> {
-    /// They are given.
-    Fixed(ResidualParams),
-    /// They climb the likelihood together with the loadings, within bounds, up a ladder of least ratios `λσ`.
-    Likelihood(BoundSpec, Vec<f64>),
-    /// Another rule takes turns with the loadings, within bounds.
-    Alternate(&'a dyn NoiseEstimator, BoundSpec),
+/// A method that fits factors. If it is interrupted before there is anything to return, it is cancelled (see
+/// [`cancel`](crate::runtime::cancel)).
+pub trait FactorFitter {
+    /// Fits one factor to a view, from the initial loadings given or from its own.
+    fn fit(
+        &self,
+        view: &ResidualView,
+        init: Option<InitialLoadings>,
+        threads: Threads,
+        progress: &mut ProgressCallback,
+    ) -> FactorFit;
+
+    /// Estimates the weights of factors whose loadings are given; unchanged if the method cannot.
+    fn estimate_weights(
+        &self,
+        _: &ResidualView,
+        factors: Vec<Factor>,
+        _: Threads,
+        _: &mut ProgressCallback,
+    ) -> Vec<Factor> {
+        factors
+    }
+
+    /// Refits factors jointly from their present values, λ and σ from `params` if these are known; `None` if the method
+    /// cannot.
+    fn refit(
+        &self,
+        _: &ResidualView,
+        _: &[FreeFactor],
+        _: Option<ResidualParams>,
+        _: Threads,
+        _: &mut ProgressCallback,
+    ) -> Option<JointRefit> {
+        None
+    }
 }
 
-/// The settings of a climb.
+/// Maximum likelihood, followed by empirical Bayes if there are priors.
 pub struct ModelFitter<'a> {
-    /// How λ and σ are found.
-    pub rule: NoiseRule<'a>,
-    /// The priors of the loadings, one stage after another; none where they are to be likeliest.
-    pub schedule: Vec<PriorStage<'a>>,
-    /// What is known of the law of the remainder; the rest of it climbs in turns with all else.
-    pub family: RemainderPriorFamily,
-    /// How the noise differs between entries.
-    pub scatter: NoiseStructure,
-    /// Stop where the gain an entry and the scaled projected gradient are at most this.
-    pub tolerance: f64,
-    /// The most iterations of a climb.
-    pub iterations: usize,
+    /// Options of the fit.
+    pub options: FitOptions<'a>,
 }
-
-/// The EM steps at the start.
-const EM_STEPS: usize = 30;
 
 impl FactorFitter for ModelFitter<'_> {
     fn fit(
         &self,
         view: &ResidualView,
-        start: Option<InitialLoadings>,
+        init: Option<InitialLoadings>,
         threads: Threads,
-        on_progress: &mut ProgressCallback,
+        progress: &mut ProgressCallback,
     ) -> FactorFit {
-        let start = start.unwrap_or_else(|| largest_init(view, threads, on_progress));
-        if on_progress(Progress::new(0)).is_break() {
+        let init = init.unwrap_or_else(|| largest_init(view, threads, progress));
+        if progress(Progress::new(0)).is_break() {
             cancel();
         }
-        let fit = self.fit_mle(view, &start, threads, on_progress);
-        let ended = matches!(fit.status, Status::Interrupted | Status::NoEstimate | Status::Null);
-        if self.schedule.is_empty() || ended {
+        let fit = MleFit::new(view, &self.options, threads, progress).fit_rank_one(&init);
+        let ended = matches!(fit.model.status, Status::Interrupted | Status::NoEstimate | Status::Null);
+        if self.options.schedule.is_empty() || ended {
             return fit;
         }
-        let found = catch_cancellation(|| self.with_priors(view, &fit, threads, on_progress));
-        found.unwrap_or(FactorFit { status: Status::Interrupted, ..fit })
+        let found = catch_cancellation(|| fit_with_priors(&self.options, view, &fit, threads, progress));
+        found.unwrap_or_else(|| {
+            let FactorFit { model, ratio_floor, path } = fit;
+            FactorFit { model: ModelFit { status: Status::Interrupted, ..model }, ratio_floor, path }
+        })
     }
 
-    fn weights(
+    fn estimate_weights(
         &self,
         view: &ResidualView,
         factors: Vec<Factor>,
         threads: Threads,
-        on_progress: &mut ProgressCallback,
+        progress: &mut ProgressCallback,
     ) -> Vec<Factor> {
-        self.estimate_weights(view, factors, threads, on_progress)
+        estimate_weights(&self.options, view, factors, threads, progress)
     }
 
     fn refit(
         &self,
         view: &ResidualView,
-        parts: &[FreeFactor],
+        factors: &[FreeFactor],
         params: Option<ResidualParams>,
         threads: Threads,
-        on_progress: &mut ProgressCallback,
-    ) -> Option<Refit> {
-        (!parts.is_empty()).then(|| {
-            if self.schedule.is_empty() {
-                self.refit_all(view, parts, params, threads, on_progress)
+        progress: &mut ProgressCallback,
+    ) -> Option<JointRefit> {
+        (!factors.is_empty()).then(|| {
+            if self.options.schedule.is_empty() {
+                MleFit::new(view, &self.options, threads, progress).refit(factors, params)
             } else {
-                self.refit_with_priors(view, parts, params, threads, on_progress)
+                refit_with_priors(&self.options, view, factors, params, threads, progress)
             }
         })
     }
 }
 
-impl ModelFitter<'_> {
-    /// What climbs have in common whose loadings have no bound but zero.
-    pub(crate) fn settings(&self) -> Settings {
-        let Self { tolerance, iterations, .. } = *self;
-        Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance, iterations }
-    }
-
-    /// A factor without priors.
-    fn fit_mle(
-        &self,
-        view: &ResidualView,
-        start: &InitialLoadings,
-        threads: Threads,
-        on_progress: &mut ProgressCallback,
-    ) -> FactorFit {
-        let mut route = FitContext::new(view, self, threads, on_progress);
-        match &self.rule {
-            NoiseRule::Fixed(params) => {
-                let factor = route.em_steps(start, *params, EM_STEPS);
-                let fit = route.climb(&factor, *params, None);
-                route.end(fit.only(), &fit, None)
-            }
-            NoiseRule::Likelihood(shares, ratio_floors) => {
-                let bounds = route.bounds(shares);
-                route.fit_continuation(start, ratio_floors, bounds)
-            }
-            NoiseRule::Alternate(estimator, shares) => {
-                let bounds = route.bounds(shares);
-                let params = route.initial_params(&bounds);
-                let factor = route.em_steps(start, params, EM_STEPS);
-                let fit = route.alternate(&[FreeFactor::loadings(factor)], params, *estimator, &bounds);
-                route.end(fit.only(), &fit, Some(bounds))
-            }
-        }
-    }
-}
-
-/// A certified underapproximation, and λ and σ of what it leaves.
+/// A certified underapproximation as a model.
 pub struct Underapproximation {
     /// The factors.
-    pub factors: Vec<Certified>,
-    /// λ and σ by the rule, with these factors; `None` where there was no time for them.
-    pub model: Option<Refit>,
-    /// The number of observed entries, as in the sums of a pass; NaN where there was no time to count them.
+    pub factors: Vec<CertifiedFactor>,
+    /// λ and σ with these factors; `None` if the fit was interrupted before.
+    pub model: Option<ModelFit>,
+    /// Number of observed entries, as a pass counts them; NaN if the fit was interrupted before they were counted.
     pub count: f64,
 }
 
 impl ModelFitter<'_> {
-    /// Finds factors whose sum is nowhere larger than the matrix, and then λ and σ.
+    /// Finds factors whose sum exceeds no entry of the matrix, then estimates λ and σ.
     ///
     /// # Errors
     /// Those of [`underapprox::underapproximate`].
     pub fn underapproximate(
         &self,
         problem: &Problem,
-        settings: &underapprox::Settings,
+        options: &UnderapproxOptions,
         threads: Threads,
-        on_progress: &mut ProgressCallback,
+        progress: &mut ProgressCallback,
     ) -> Result<Underapproximation, Error> {
-        let certified = underapprox::underapproximate(problem, settings, threads, on_progress)?;
+        let certified = underapprox::underapproximate(problem, options, threads, progress)?;
         let factors: Vec<Factor> = certified.iter().map(|certified| certified.factor.clone()).collect();
         let view = problem.view(&[]);
-        let model = catch_cancellation(|| self.estimate_noise(&view, factors, threads, on_progress));
+        let model = catch_cancellation(|| estimate_noise(&self.options, &view, factors, threads, progress));
         let unknown = if view.has_missing() { f64::NAN } else { view.count() };
         let count = model.as_ref().map_or(unknown, |model| model.count);
         Ok(Underapproximation { factors: certified, model, count })
+    }
+}
+
+impl FactorFitter for NotebookEm<'_> {
+    fn fit(
+        &self,
+        view: &ResidualView,
+        init: Option<InitialLoadings>,
+        threads: Threads,
+        progress: &mut ProgressCallback,
+    ) -> FactorFit {
+        let NotebookFit { factor, params, trace, status, .. } = em::iterate(view, init, self, threads, progress);
+        let model = Model { factor: &factor, params };
+        let stats = sweep(view, model, &model.spec(PassLevel::Likelihood), threads).sums;
+        let model = ModelFit {
+            params,
+            remainder_prior: RemainderPrior::EXPONENTIAL,
+            noise_sd: None,
+            bounds: None,
+            log_likelihood: stats.log_likelihood(params),
+            count: stats.count,
+            derivatives: None,
+            posteriors: Vec::new(),
+            low_rank_variance: 0.0,
+            trace,
+            status,
+            factors: vec![factor],
+        };
+        FactorFit { model, ratio_floor: None, path: Vec::new() }
     }
 }

@@ -1,4 +1,4 @@
-//! The slopes of the log-likelihood in λ and σ, from the sums of one pass.
+//! Gradient and Hessian of the log-likelihood in `(log λ, log σ)`, from the statistics of one pass.
 //!
 //! In `l = log λ`, `s = log σ` and with `κ = λσ`, `t = x/σ`, `r = t + κ`, `h`, `m = h (z + h)` and `B = b̄/σ = z + h`:
 //!
@@ -8,9 +8,9 @@
 //!                             ∂s∂s = Σ (2κ² − m r² − 2κh + h r)
 //! ```
 //!
-//! Under a mixture of laws `f = Σ π_k f_k` each entry has `∂ = Σ p_k ∂_k` and `∂∂ = Σ p_k (∂∂_k + ∂_k ∂_k) − ∂ ∂`, with the
-//! responsibilities `p_k` and the slopes `∂_k` of `log f_k`: those above at `κ r_k`; of the point mass `∂l = 0`,
-//! `∂s = t² − 1`, `∂s∂s = −2t²`. These the pass adds up itself.
+//! Under a mixture `f = Σ π_k f_k` each entry has `∂ = Σ p_k ∂_k` and `∂∂ = Σ p_k (∂∂_k + ∂_k ∂_k) − ∂ ∂`, with the
+//! responsibilities `p_k` and the derivatives `∂_k` of `log f_k`: those above at `κ r_k`; for the point mass `∂l = 0`,
+//! `∂s = t² − 1`, `∂s∂s = −2t²`. The pass sums these itself.
 
 use crate::noise::ResidualParams;
 use crate::pass::PassStats;
@@ -18,43 +18,43 @@ use crate::pass::PassStats;
 /// The gradient and the Hessian of the log-likelihood in `(log λ, log σ)` with the low-rank part held fixed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NoiseDerivatives {
-    /// The first derivatives.
+    /// First derivatives.
     pub gradient: [f64; 2],
-    /// The second derivatives, the mixed one in the middle.
+    /// Second derivatives, the mixed one in the middle.
     pub hessian: [f64; 3],
 }
 
 impl NoiseDerivatives {
-    /// The slopes at `noise`, from sums that were taken there with curvatures.
-    pub fn new(sums: &PassStats, params: ResidualParams) -> Self {
-        if let Some(mixed) = &sums.mixed {
-            let [l, s, ll, ls, ss] = mixed.slopes;
+    /// The derivatives at `params`, from statistics of a pass there with curvatures.
+    pub fn new(stats: &PassStats, params: ResidualParams) -> Self {
+        if let Some(mixture) = &stats.mixture {
+            let [l, s, ll, ls, ss] = mixture.derivatives;
             return Self { gradient: [l, s], hessian: [ll, ls, ss] };
         }
         let kappa = params.lambda * params.sigma;
-        let count = sums.count;
-        let kappa_b = params.lambda * sums.mean_b;
-        let reach = count * (sums.residual_mean() / params.sigma + kappa);
+        let count = stats.count;
+        let kappa_b = params.lambda * stats.mean_b;
+        let reach = count * (stats.residual_mean() / params.sigma + kappa);
         Self {
-            gradient: [count - kappa_b, count * kappa * kappa - sums.hazard_reach],
+            gradient: [count - kappa_b, count * kappa * kappa - stats.hazard_reach],
             hessian: [
-                kappa * kappa * (count - sums.curvature) - kappa_b,
-                kappa * (reach - sums.curvature_reach) - kappa_b,
-                2.0 * count * kappa * kappa - sums.curvature_reach_squared - 2.0 * kappa * sums.hazard
-                    + sums.hazard_reach,
+                kappa * kappa * (count - stats.curvature) - kappa_b,
+                kappa * (reach - stats.curvature_reach) - kappa_b,
+                2.0 * count * kappa * kappa - stats.curvature_reach_squared - 2.0 * kappa * stats.hazard
+                    + stats.hazard_reach,
             ],
         }
     }
 
-    /// The same slopes in `(log λσ, log σ)`, in which the bounds are a box: `log λ = log λσ − log σ`.
+    /// The derivatives in `(log λσ, log σ)`, where the bounds are a box: `log λ = log λσ − log σ`.
     pub(crate) fn in_ratio(&self) -> Self {
         let [l, s] = self.gradient;
         let [ll, ls, ss] = self.hessian;
         Self { gradient: [l, s - l], hessian: [ll, ls - ll, ss - 2.0 * ls + ll] }
     }
 
-    /// The standard errors of `log λ` and `log σ`: the roots of the diagonal of minus the inverse Hessian; NaN where
-    /// the likelihood does not curve downwards.
+    /// Standard errors of `log λ` and `log σ`: square roots of the diagonal of minus the inverse Hessian; NaN if the
+    /// log-likelihood is not concave there.
     pub fn standard_errors(&self) -> [f64; 2] {
         let [ll, ls, ss] = self.hessian;
         let determinant = ll * ss - ls * ls;

@@ -1,24 +1,25 @@
-//! What is believed of loadings: the product of the `q(w_i)`.
+//! Posteriors of the loadings of a factor, products of the `q(w_i)`.
 
 use crate::factor::Factor;
 use crate::prior::{Maximum, Observations, Prior};
 use crate::runtime::parallel::Threads;
-use crate::vector::{norm, Contiguous};
+use crate::vector::{column, norm, Contiguous};
+use faer::Col;
 use std::rc::Rc;
 
-/// What is believed of the loadings `w` on one side of a factor.
+/// Posterior of the loadings `w` on one side of a factor.
 #[derive(Clone, Debug)]
 pub struct LoadingPosterior {
-    /// The prior, its hyperparameters estimated.
+    /// The prior, with its hyperparameters estimated.
     pub(crate) prior: Rc<dyn Prior>,
     /// The normal-means problem whose posterior this is.
     pub(crate) problem: NormalMeans,
     /// `E[w]`.
-    pub mean: Vec<f64>,
+    pub mean: Col<f64>,
     /// `Var[w]`.
-    pub variance: Vec<f64>,
-    /// `P(w = 0)`.
-    pub zero: Vec<f64>,
+    pub variance: Col<f64>,
+    /// `P(w = 0)`: the local false sign rate, since no `w` is negative.
+    pub lfsr: Col<f64>,
     /// `Σ KL(q(w_i) ‖ g)`.
     pub kl: f64,
 }
@@ -31,10 +32,9 @@ pub(crate) struct NormalMeans {
 }
 
 impl NormalMeans {
-    /// For a prior to be estimated from, or a posterior to be taken; `None` where it makes no sense, since the other
-    /// side of the factor has vanished.
+    /// The observations of the problem; `None` if they are not finite, because the other side of the factor is zero.
     pub(crate) fn observations(&self, threads: Threads) -> Option<Observations<'_>> {
-        Observations::new(&self.x, &self.s).ok().map(|observations| observations.on(threads))
+        Observations::new(&self.x, &self.s).ok().map(|observations| observations.with_threads(threads))
     }
 }
 
@@ -43,18 +43,19 @@ impl LoadingPosterior {
     pub(crate) fn new(prior: Rc<dyn Prior>, problem: NormalMeans, threads: Threads) -> Option<Self> {
         let observations = problem.observations(threads)?;
         let posteriors = prior.posteriors(&observations);
-        let divergences = posteriors.iter().zip(observations.iter()).map(|(q, (x, s))| q.kl(x, s));
-        let kl = divergences.sum();
+        let kls = posteriors.iter().zip(observations.iter()).map(|(q, (x, s))| q.kl(x, s));
+        let kl = kls.sum();
         let of = |value: fn(&crate::prior::Posterior) -> f64| posteriors.iter().map(value).collect();
-        let (mean, variance, zero) = (of(|q| q.mean), of(|q| q.variance), of(|q| q.zero));
-        Some(Self { prior, problem, mean, variance, zero, kl })
+        let (mean, variance, lfsr) = (of(|q| q.mean), of(|q| q.variance), of(|q| q.lfsr));
+        Some(Self { prior, problem, mean, variance, lfsr, kl })
     }
 
-    /// Loadings that are known for certain.
+    /// Loadings without uncertainty.
     pub(crate) fn certain(mean: Vec<f64>) -> Self {
-        let problem = NormalMeans { x: mean.clone(), s: vec![1.0; mean.len()] };
-        let zero = mean.iter().map(|mean| if *mean > 0.0 { 0.0 } else { 1.0 }).collect();
-        Self { prior: Rc::new(Maximum), problem, variance: vec![0.0; mean.len()], mean, zero, kl: 0.0 }
+        let count = mean.len();
+        let problem = NormalMeans { x: mean.clone(), s: vec![1.0; count] };
+        let lfsr = mean.iter().map(|mean| if *mean > 0.0 { 0.0 } else { 1.0 }).collect();
+        Self { prior: Rc::new(Maximum), problem, variance: Col::zeros(count), mean: column(&mean), lfsr, kl: 0.0 }
     }
 
     /// The prior, its hyperparameters estimated.
@@ -62,23 +63,23 @@ impl LoadingPosterior {
         self.prior.as_ref()
     }
 
-    /// The norm of the means.
+    /// Norm of the posterior means.
     pub fn norm(&self) -> f64 {
-        norm(&self.mean)
+        norm(self.mean.as_slice())
     }
 }
 
-/// What is believed of a factor.
+/// Posterior of the loadings of a factor.
 #[derive(Clone, Debug)]
 pub struct FactorPosterior {
-    /// Its loadings on the rows.
+    /// Posterior of the loadings of the rows.
     pub rows: LoadingPosterior,
-    /// Those on the columns; `None` where the matrix is symmetric and they are those of the rows.
+    /// Posterior of the loadings of the columns; `None` if the matrix is symmetric, so that it is that of the rows.
     pub columns: Option<LoadingPosterior>,
 }
 
 impl FactorPosterior {
-    /// A factor that is known for certain, its weight shared out evenly.
+    /// A factor without uncertainty, its weight divided evenly between the sides.
     pub(crate) fn certain(factor: &Factor) -> Self {
         let root = factor.d.max(0.0).sqrt();
         let side =
@@ -86,19 +87,18 @@ impl FactorPosterior {
         Self { rows: side(factor.u()), columns: factor.v.as_ref().map(|v| side(v.as_slice())) }
     }
 
-    /// The factor of the means, its loadings of any norm.
+    /// The factor of the posterior means, its loadings of any norm.
     pub(crate) fn mean(&self) -> Factor {
-        Factor::new(1.0, &self.rows.mean, self.columns.as_ref().map(|columns| &columns.mean[..]))
+        Factor { d: 1.0, u: self.rows.mean.clone(), v: self.columns.as_ref().map(|columns| columns.mean.clone()) }
     }
 
-    /// The norm of the means of each side once the weight of the factor is shared out evenly: only the product of the
-    /// two norms is determined.
+    /// Norm of the means of each side if the weight is divided evenly: only the product of the two norms is identified.
     pub fn even_norm(&self) -> f64 {
         let norm = self.rows.norm();
         (norm * self.columns.as_ref().map_or(norm, LoadingPosterior::norm)).sqrt()
     }
 
-    /// What it costs in the bound.
+    /// Divergence of the loadings from their priors, summed over both sides.
     pub fn kl(&self) -> f64 {
         self.rows.kl + self.columns.as_ref().map_or(0.0, |columns| columns.kl)
     }

@@ -1,25 +1,40 @@
-//! The matrix of posterior means of `b`, for callers who want to see it: the one place where it is written down.
+//! The matrix of posterior means of `b`. Passes never store it; this is for callers that ask for it.
 
-use crate::distributions::simd::posterior;
+use crate::distributions::simd::truncated_lanes;
 use crate::factor::Factor;
 use crate::noise::ResidualParams;
 use crate::residual::{Buffer, ResidualView};
 use crate::runtime::parallel::Threads;
+use faer::{ColMut, MatMut};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::Mutex;
 
-/// Writes `b̄` of the whole matrix into `b`, column after column: for the model's own law of `b`, and noise that is the same
-/// everywhere.
-pub fn posterior_mean(view: &ResidualView, factor: &Factor, params: ResidualParams, b: &mut [f64], threads: Threads) {
+/// Writes `b̄` into the matrix `b`, for an exponential prior of `b` and homoscedastic noise.
+pub fn posterior_mean(
+    view: &ResidualView,
+    factor: &Factor,
+    params: ResidualParams,
+    b: MatMut<'_, f64>,
+    threads: Threads,
+) {
     let arch = Arch::new();
-    let columns: Vec<_> = b.chunks_exact_mut(view.nrow().max(1)).map(Mutex::new).collect();
+    let columns: Vec<Mutex<ColMut<'_, f64>>> = b.col_iter_mut().map(Mutex::new).collect();
     threads.map(columns.len(), |column| {
         if let Ok(mut values) = columns[column].lock() {
-            arch.dispatch(Column { view, factor, params, column, values: &mut values });
+            let write = |values: &mut [f64]| arch.dispatch(Column { view, factor, params, column, values });
+            match values.as_mut().try_as_col_major_mut() {
+                Some(values) => write(values.as_slice_mut()),
+                None => {
+                    let mut copy = vec![0.0; view.nrow()];
+                    write(&mut copy);
+                    values.as_mut().iter_mut().zip(copy).for_each(|(to, value)| *to = value);
+                }
+            }
         }
     });
 }
 
+/// One column, compiled for each instruction set.
 struct Column<'a> {
     view: &'a ResidualView<'a>,
     factor: &'a Factor,
@@ -42,11 +57,11 @@ impl WithSimd for Column<'_> {
             *value = (entry - loading * row) * inverse_sigma - lambda_sigma;
         }
         let sigma = simd.splat_f64s(params.sigma);
-        let (whole, rest) = S::as_mut_simd_f64s(values);
-        for z in whole {
-            *z = simd.mul_f64s(posterior(simd, *z).mean, sigma);
+        let (registers, last) = S::as_mut_simd_f64s(values);
+        for z in registers {
+            *z = simd.mul_f64s(truncated_lanes(simd, *z).mean, sigma);
         }
-        let z = simd.partial_load_f64s(rest);
-        simd.partial_store_f64s(rest, simd.mul_f64s(posterior(simd, z).mean, sigma));
+        let z = simd.partial_load_f64s(last);
+        simd.partial_store_f64s(last, simd.mul_f64s(truncated_lanes(simd, z).mean, sigma));
     }
 }

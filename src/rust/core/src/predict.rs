@@ -1,13 +1,15 @@
-//! The loadings of new rows on known factors, by maximum likelihood: the loadings of the columns, λ and σ are held.
+//! Loadings of new rows on known factors by maximum likelihood, with the loadings of the columns, λ and σ held.
 //!
-//! A row stands up as a column, `a = Σ_k l_k v_k + b + e`, so that its loadings are the weights of factors. Each row is a
-//! problem of its own, and under the exponential law a concave one: its maximum does not depend on the start. The start is
-//! the projection of the row, factor by factor, which takes `b` and the other factors for parts of each: from above the row
-//! the likelihood curves as it should, while far below it is a slope that does not curve at all.
+//! A row is treated as a column, `a = Σ_k l_k v_k + b + e`, so that its loadings are the weights of factors. Rows are separate
+//! problems. Under an exponential remainder each is concave, and its maximum does not depend on the starting point, which is the
+//! projection of the row on each factor alone. That start attributes `b` and the other factors to every factor, and so lies above
+//! the row, where the likelihood curves; far below the row it is nearly linear.
 
 use crate::error::Error;
 use crate::factor::{Factor, FreeFactor};
-use crate::mle::maximize::{maximize, no_callback, Objective, Settings};
+use crate::fit::StopRule;
+use crate::mle::maximize::{maximize, no_callback};
+use crate::mle::objective::Objective;
 use crate::noise::ResidualParams;
 use crate::remainder_prior::RemainderPrior;
 use crate::residual::ResidualView;
@@ -15,70 +17,76 @@ use crate::runtime::parallel::Threads;
 use crate::runtime::progress::ProgressCallback;
 use crate::storage::{Dense, Masked};
 use crate::trace::Status;
+use faer::{Col, ColRef, MatRef};
 
-/// New rows, and what their entries are multiplied by as they are read: loadings, λ and σ are in these units.
+/// New rows; loadings, λ and σ are in the units of the scaled entries.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> {
-    /// The entries, row after row; NaN where one is missing.
-    pub values: &'a [f64],
-    /// The scale.
+pub struct NewRows<'a> {
+    /// Entries, one column per new row; NaN if missing.
+    pub entries: MatRef<'a, f64>,
+    /// Scale that entries are multiplied by as they are read.
     pub scale: f64,
-    /// The law of their remainder.
-    pub law: RemainderPrior,
+    /// Prior of their remainder.
+    pub remainder_prior: RemainderPrior,
 }
 
-/// How long the climb of a row goes on.
-#[derive(Clone, Copy, Debug)]
-pub struct StopRule {
-    /// Until the gain an entry and the scaled projected gradient are at most this.
-    pub tolerance: f64,
-    /// For so many iterations at most.
-    pub iterations: usize,
-}
-
-/// What was found of a row.
+/// Prediction for one row.
 pub struct RowPrediction {
-    /// Its loadings `d u`, one for each factor.
-    pub loadings: Vec<f64>,
-    /// Why its climb ended.
+    /// Loadings `d u`, one per factor.
+    pub loadings: Col<f64>,
+    /// Why the optimization ended.
     pub status: Status,
 }
 
-/// The loadings of rows on factors of which `columns` has the loadings of the columns, each of unit norm; of the rows so
-/// far where the observer ends it.
+/// Loadings of new rows on factors whose loadings `v` of the columns, one factor per column, have unit norm. An interrupt returns
+/// the rows so far.
 ///
 /// # Errors
-/// [`Error::Length`] where a row is not as long as the loadings.
+/// [`Error::Length`] if a row and the loadings differ in length.
 pub fn predict(
-    rows: Rows,
-    columns: &[Vec<f64>],
+    rows: NewRows,
+    v: MatRef<f64>,
     params: ResidualParams,
-    patience: StopRule,
-    on_progress: &mut ProgressCallback,
+    stop: StopRule,
+    progress: &mut ProgressCallback,
 ) -> Result<Vec<RowPrediction>, Error> {
-    let StopRule { tolerance, iterations } = patience;
-    let settings = Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance, iterations };
-    let length = columns.first().map_or(1, Vec::len);
-    let mut found = Vec::new();
-    for row in rows.values.chunks(length) {
-        let storage = Masked::new(Dense::from_columns(row, length, 1)?);
-        let view = ResidualView::new(&storage, &[], false).scaled_by(rows.scale).with_remainder_prior(rows.law);
-        let part = |v: &Vec<f64>| FreeFactor::weight(Factor::new(rows.scale * least_squares(row, v), v, Some(&[1.0])));
-        let parts: Vec<FreeFactor> = columns.iter().map(part).collect();
-        let hill = Objective { view: &view, parts: &parts, params, settings, threads: Threads::new(1) };
-        let fit = maximize(hill, &mut no_callback, on_progress);
-        let loadings = fit.factors.iter().map(|factor| factor.d).collect();
-        found.push(RowPrediction { loadings, status: fit.status });
-        if fit.status == Status::Interrupted {
+    let (length, found) = (v.nrows(), rows.entries.nrows());
+    if found != length {
+        return Err(Error::Length { what: "a row", expected: length, found });
+    }
+    let mut predictions = Vec::new();
+    for index in 0..rows.entries.ncols() {
+        let row = rows.entries.subcols(index, 1);
+        let storage = Masked::new(Dense::new(row));
+        let view = ResidualView::new(&storage, &[], false).scaled_by(rows.scale);
+        let view = view.with_remainder_prior(rows.remainder_prior);
+        let start = |v: ColRef<f64>| {
+            let d = rows.scale * least_squares(row.col(0), v);
+            FreeFactor::weight(Factor { d, u: v.to_owned(), v: Some(Col::ones(1)) })
+        };
+        let factors: Vec<FreeFactor> = v.col_iter().map(start).collect();
+        let objective = Objective {
+            view: &view,
+            factors: &factors,
+            params,
+            bounds: None,
+            max_loading: f64::INFINITY,
+            low_rank_variance: 0.0,
+            threads: Threads::new(1),
+        };
+        let optimum = maximize(objective, stop, &mut no_callback, progress);
+        let loadings = optimum.factors.iter().map(|factor| factor.d).collect();
+        predictions.push(RowPrediction { loadings, status: optimum.status });
+        if optimum.status == Status::Interrupted {
             break;
         }
     }
-    Ok(found)
+    Ok(predictions)
 }
 
-/// The loading of a row on one factor by itself, not below zero; 0 where nothing is observed.
-fn least_squares(row: &[f64], v: &[f64]) -> f64 {
-    let observed = row.iter().zip(v).filter(|(entry, _)| !entry.is_nan());
+/// Nonnegative least-squares loading of a row on one factor alone; 0 if no entry is observed.
+fn least_squares(row: ColRef<f64>, v: ColRef<f64>) -> f64 {
+    let observed = row.iter().zip(v.iter()).filter(|(entry, _)| !entry.is_nan());
     let (product, square) = observed.fold((0.0, 0.0), |(product, square), (entry, loading)| {
         (product + entry * loading, square + loading * loading)
     });

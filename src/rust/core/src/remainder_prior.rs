@@ -1,28 +1,31 @@
-//! The shape of the remainder's distribution, its mean apart: `b = c/λ`, where `c` has mean 1.
+//! Prior of the remainder up to its mean: `b = c/λ`, where `c` has mean 1.
 //!
 //! ```text
 //! c ~ π_0 δ_0 + Σ_k π_k Exp(r_k),   π_0 + Σ_k π_k = 1,   E[c] = Σ_k π_k/r_k = 1,   Var[c] = 2 Σ_k π_k/r_k² − 1
 //! ```
 //!
-//! One exponential with rate 1 is the model's own. All others make the density of the residual a mixture of EMG densities
-//! and of a normal one, which need not be log-concave: with `κ = λσ`, `t = x/σ`, `z_k = t − κ r_k` and `B_k = z_k + h(z_k)`,
+//! The default is a single exponential of rate 1. Under the others, the density of the residual is a mixture of EMG
+//! densities and a normal density, and need not be log-concave. With `κ = λσ`, `t = x/σ`, `z_k = t − κ r_k` and
+//! `B_k = z_k + h(z_k)`,
 //!
 //! ```text
 //! f(x) = φ(t)/σ [π_0 + Σ_k π_k κ r_k / h(z_k)],   b̄/σ = Σ_k p_k B_k,   m = 1 − Var[b]/σ² = p_0 + Σ_k p_k h(z_k) B_k − Var_p[B]
 //! ```
 //!
-//! where `p_k`, the responsibilities, are the shares of the terms in the bracket, and `B_0 = 0`.
+//! where the responsibilities `p_k` are proportional to the terms in the bracket, and `B_0 = 0`.
 
 use crate::error::Error;
 
-/// The most exponentials of a law.
+/// The maximum number of exponentials.
 pub const MAX_COMPONENTS: usize = 12;
 
-/// The least mean of an exponential, in units of `E[b]`. An exponential of mean `a` has `κ = λσ/a`, and beside `κ²` all else in
-/// the slopes loses its digits. The face refuses twice as much, so that rounding does not decide.
+/// The smallest mean of an exponential, in units of `E[b]`.
+///
+/// An exponential of mean `a` has `κ = λσ/a`, and the other terms of the slopes lose their digits beside `κ²`. The R
+/// interface requires twice this bound, so that rounding of the means does not matter here.
 pub const MIN_MEAN: f64 = 5e-5;
 
-/// A law of `c`; see the module.
+/// The distribution of `c`: a point mass at 0 and exponentials, with mean 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RemainderPrior {
     atom: f64,
@@ -32,91 +35,93 @@ pub struct RemainderPrior {
 }
 
 impl RemainderPrior {
-    /// `c ~ Exp(1)`, the model's own law.
+    /// The default, `c ~ Exp(1)`.
     pub const EXPONENTIAL: Self = {
         let mut only = [0.0; MAX_COMPONENTS];
         only[0] = 1.0;
         Self { atom: 0.0, count: 1, weights: only, rates: only }
     };
 
-    /// The law with these weights and means, a mean of 0 for the point mass, both in units of their own: weights are made
-    /// to sum to 1 and the law to have mean 1. Parts without weight are dropped.
+    /// Returns the mixture of `components`, pairs of a weight and a mean, where a mean of 0 is the point mass. Weights
+    /// are normalised to sum to 1 and means to an overall mean of 1; components of weight 0 are dropped.
     ///
     /// # Errors
-    /// [`Error::Range`] where a number is negative or not finite, the mean is not positive, the mean of a part is below
-    /// [`MIN_MEAN`] of it and not 0, or the parts are too many.
-    pub fn new(parts: impl IntoIterator<Item = (f64, f64)>) -> Result<Self, Error> {
-        let mut parts: Vec<(f64, f64)> = parts.into_iter().filter(|(weight, _)| *weight != 0.0).collect();
-        for (what, found) in parts.iter().flat_map(|(weight, mean)| [("a weight", *weight), ("a mean", *mean)]) {
+    /// [`Error::Range`] if a number is negative or not finite, the overall mean is not positive, the mean of a component
+    /// is positive but below [`MIN_MEAN`] relative to the overall mean, or there are more than [`MAX_COMPONENTS`]
+    /// exponentials.
+    pub fn new(components: impl IntoIterator<Item = (f64, f64)>) -> Result<Self, Error> {
+        let mut components: Vec<(f64, f64)> = components.into_iter().filter(|(weight, _)| *weight != 0.0).collect();
+        for (what, found) in components.iter().flat_map(|(weight, mean)| [("a weight", *weight), ("a mean", *mean)]) {
             if !(found >= 0.0 && found.is_finite()) {
                 return Err(Error::Range { what, expected: "nonnegative and finite", found });
             }
         }
-        let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
-        let mean = parts.iter().map(|(weight, mean)| weight * mean).sum::<f64>() / total;
-        if !(mean > 0.0 && mean.is_finite()) {
-            return Err(Error::Range { what: "the mean of a law", expected: "positive and finite", found: mean });
+        let total: f64 = components.iter().map(|(weight, _)| weight).sum();
+        let overall_mean = components.iter().map(|(weight, mean)| weight * mean).sum::<f64>() / total;
+        if !(overall_mean > 0.0 && overall_mean.is_finite()) {
+            let what = "the mean of the prior of b";
+            return Err(Error::Range { what, expected: "positive and finite", found: overall_mean });
         }
-        let zeros = parts.iter().filter(|(_, mean)| *mean == 0.0);
-        let mut law =
-            Self { atom: zeros.fold(0.0, |sum, (weight, _)| sum + weight / total), count: 0, ..Self::EXPONENTIAL };
-        parts.retain(|(_, mean)| *mean > 0.0);
-        // The slowest first: it is the least far from any x.
-        parts.sort_by(|one, other| other.1.total_cmp(&one.1));
-        if parts.len() > MAX_COMPONENTS {
-            let found = parts.len() as f64;
+        let zeros = components.iter().filter(|(_, mean)| *mean == 0.0);
+        let atom = zeros.fold(0.0, |sum, (weight, _)| sum + weight / total);
+        let mut prior = Self { atom, count: 0, ..Self::EXPONENTIAL };
+        components.retain(|(_, mean)| *mean > 0.0);
+        // By increasing rate.
+        components.sort_by(|one, other| other.1.total_cmp(&one.1));
+        if components.len() > MAX_COMPONENTS {
+            let found = components.len() as f64;
             return Err(Error::Range { what: "the number of exponentials", expected: "at most 12", found });
         }
-        if let Some(found) = parts.last().map(|(_, own)| own / mean).filter(|share| *share < MIN_MEAN) {
-            return Err(Error::Range { what: "the least mean", expected: "0 or 5e-5 of the law's", found });
+        if let Some(found) = components.last().map(|(_, mean)| mean / overall_mean).filter(|mean| *mean < MIN_MEAN) {
+            return Err(Error::Range { what: "the smallest mean", expected: "0 or 5e-5 of the overall mean", found });
         }
-        for (weight, own) in parts {
-            law.weights[law.count] = weight / total;
-            law.rates[law.count] = mean / own;
-            law.count += 1;
+        for (weight, mean) in components {
+            prior.weights[prior.count] = weight / total;
+            prior.rates[prior.count] = overall_mean / mean;
+            prior.count += 1;
         }
-        Ok(law)
+        Ok(prior)
     }
 
-    /// The law as numbers, from which [`RemainderPrior::from_numbers`] makes the same, to the bit.
+    /// Returns the parameters as numbers, which [`RemainderPrior::from_numbers`] restores exactly.
     pub(crate) fn to_numbers(self) -> Vec<f64> {
         std::iter::once(self.atom).chain(self.exponentials().flat_map(|(weight, rate)| [weight, rate])).collect()
     }
 
-    /// The law from such numbers.
+    /// Restores a prior from its [`RemainderPrior::to_numbers`]; `None` if there are no numbers or too many.
     pub(crate) fn from_numbers(numbers: &[f64]) -> Option<Self> {
-        let (atom, parts) = numbers.split_first()?;
-        let mut law = Self { atom: *atom, count: 0, ..Self::EXPONENTIAL };
-        for part in parts.chunks_exact(2) {
-            *law.weights.get_mut(law.count)? = part[0];
-            *law.rates.get_mut(law.count)? = part[1];
-            law.count += 1;
+        let (atom, exponentials) = numbers.split_first()?;
+        let mut prior = Self { atom: *atom, count: 0, ..Self::EXPONENTIAL };
+        for pair in exponentials.chunks_exact(2) {
+            *prior.weights.get_mut(prior.count)? = pair[0];
+            *prior.rates.get_mut(prior.count)? = pair[1];
+            prior.count += 1;
         }
-        Some(law)
+        Some(prior)
     }
 
-    /// Whether it is the model's own.
+    /// Returns whether `c` is a single exponential.
     pub fn is_exponential(&self) -> bool {
         self.count == 1 && self.atom == 0.0
     }
 
-    /// `π_0`.
+    /// Returns `π_0`.
     pub fn atom(&self) -> f64 {
         self.atom
     }
 
-    /// `π_k` and `r_k`, by increasing rate.
+    /// Returns the pairs `(π_k, r_k)` of the exponentials, by increasing rate.
     pub fn exponentials(&self) -> impl ExactSizeIterator<Item = (f64, f64)> + '_ {
         self.weights[..self.count].iter().copied().zip(self.rates[..self.count].iter().copied())
     }
 
-    /// Weights and means, the point mass first where there is one, then by falling mean.
-    pub fn parts(&self) -> Vec<(f64, f64)> {
+    /// Returns the weights and means of all components: the point mass, if any, then exponentials by decreasing mean.
+    pub fn components(&self) -> Vec<(f64, f64)> {
         let atom = (self.atom > 0.0).then_some((self.atom, 0.0));
         atom.into_iter().chain(self.exponentials().map(|(weight, rate)| (weight, 1.0 / rate))).collect()
     }
 
-    /// `Var[c]`; 1 of the model's own law.
+    /// Returns `Var[c]`, which is 1 for a single exponential.
     pub fn variance(&self) -> f64 {
         if self.is_exponential() {
             return 1.0;

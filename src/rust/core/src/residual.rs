@@ -1,5 +1,6 @@
-//! A matrix minus the factors taken out of it so far. The matrix itself is never copied or changed.
+//! View of a matrix minus the factors subtracted so far. The matrix itself is never copied or changed.
 
+use crate::factor::Factor;
 use crate::noise::NoiseScales;
 use crate::remainder_prior::RemainderPrior;
 use crate::storage::{Remote, Sparse, Storage};
@@ -7,11 +8,9 @@ use crate::vector::add_scaled;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
-pub use crate::factor::Factor;
-
-/// `c A − Σ d u vᵀ`, computed entry by entry as it is read.
+/// `c A − Σ d u vᵀ`, computed as entries are read.
 ///
-/// The factors are in two lists, since those of one fit change while those before it stay, and neither is copied.
+/// The factors are in two lists: those of the current fit change while the earlier ones stay, and neither is copied.
 #[derive(Clone, Copy)]
 pub struct ResidualView<'a> {
     storage: &'a dyn Storage,
@@ -19,22 +18,30 @@ pub struct ResidualView<'a> {
     factors: &'a [Factor],
     fitted: &'a [Factor],
     symmetric: bool,
-    law: RemainderPrior,
+    remainder_prior: RemainderPrior,
     scales: Option<&'a NoiseScales>,
 }
 
 impl<'a> ResidualView<'a> {
-    /// The matrix in `storage` minus `factors`. Of a symmetric matrix only the upper triangle is read.
+    /// The matrix in `storage` minus `factors`. Only the upper triangle of a symmetric matrix is read.
     pub fn new(storage: &'a dyn Storage, factors: &'a [Factor], symmetric: bool) -> Self {
-        Self { storage, scale: 1.0, factors, fitted: &[], symmetric, law: RemainderPrior::EXPONENTIAL, scales: None }
+        Self {
+            storage,
+            scale: 1.0,
+            factors,
+            fitted: &[],
+            symmetric,
+            remainder_prior: RemainderPrior::EXPONENTIAL,
+            scales: None,
+        }
     }
 
-    /// The same view in other units: `c` times the matrix, minus the same factors, which are in these units already.
+    /// The same view in other units: `c` times the matrix, minus the same factors, which are already in these units.
     pub fn scaled_by(self, scale: f64) -> Self {
         Self { scale, ..self }
     }
 
-    /// The same view minus the factors of one fit, in the place of any that an earlier `minus` took out.
+    /// The same view minus the factors of one fit, instead of those that an earlier `minus` subtracted.
     pub(crate) fn minus<'b>(&'b self, fitted: &'b [Factor]) -> ResidualView<'b>
     where
         'a: 'b,
@@ -42,42 +49,42 @@ impl<'a> ResidualView<'a> {
         ResidualView { fitted, ..*self }
     }
 
-    /// The stored entries of the matrix itself, where all others are zero, and what they are to be multiplied by.
+    /// The storage and the scale of its entries, if the matrix is sparse.
     pub(crate) fn sparse(&self) -> Option<(&Sparse<'_>, f64)> {
         self.storage.sparse().map(|stored| (stored, self.scale))
     }
 
-    /// Those who go over the entries in the place of this process.
+    /// The workers that hold the entries, if this process does not.
     pub(crate) fn remote(&self) -> Option<&dyn Remote> {
         self.storage.remote()
     }
 
-    /// What the entries are multiplied by.
+    /// The factor that entries are multiplied by.
     pub(crate) fn scale(&self) -> f64 {
         self.scale
     }
 
-    /// How the noise of entries differs.
+    /// The noise scales `s`, if the noise is heteroscedastic.
     pub(crate) fn scales(&self) -> Option<&'a NoiseScales> {
         self.scales
     }
 
-    /// The factors of one fit that are taken out.
+    /// The subtracted factors of the current fit.
     pub(crate) fn fitted(&self) -> &'a [Factor] {
         self.fitted
     }
 
-    /// All factors that are taken out.
+    /// All subtracted factors.
     pub(crate) fn subtracted(&self) -> impl Iterator<Item = &'a Factor> {
         self.factors.iter().chain(self.fitted)
     }
 
-    /// The same view, its remainder under another law.
-    pub fn with_remainder_prior(&self, law: RemainderPrior) -> Self {
-        Self { law, ..*self }
+    /// The same view with another prior of the remainder.
+    pub fn with_remainder_prior(&self, remainder_prior: RemainderPrior) -> Self {
+        Self { remainder_prior, ..*self }
     }
 
-    /// The same view, the noise of its entries so much larger or smaller than σ.
+    /// The same view with these noise scales; `None` if the noise is homoscedastic.
     pub fn with_noise_scales<'b>(&self, scales: Option<&'b NoiseScales>) -> ResidualView<'b>
     where
         'a: 'b,
@@ -85,29 +92,29 @@ impl<'a> ResidualView<'a> {
         ResidualView { scales, ..*self }
     }
 
-    /// Whether the remainder is exponential and all entries have the same noise.
+    /// Whether the prior is exponential and the noise homoscedastic.
     pub(crate) fn is_plain(&self) -> bool {
-        self.law.is_exponential() && self.scales.is_none()
+        self.remainder_prior.is_exponential() && self.scales.is_none()
     }
 
-    /// `s` of the entries of a column in `rows`, but for a factor, and that factor; nothing where all are 1.
+    /// `s` of the entries of a column in `rows`, up to a factor, and that factor. The slice is empty if all are 1.
     #[inline(always)]
-    pub(crate) fn deviations(&self, column: usize, rows: Range<usize>) -> (&[f64], f64) {
+    pub(crate) fn column_scales(&self, column: usize, rows: Range<usize>) -> (&[f64], f64) {
         self.scales.map_or((&[], 1.0), |scales| scales.of_column(column, rows, self.storage.nrow()))
     }
 
-    /// `s` of entries of the diagonal.
+    /// `s` of some entries of the diagonal; empty if all are 1.
     pub(crate) fn diagonal_scales(&self, range: Range<usize>) -> Vec<f64> {
-        let corner = |index: usize| {
-            let (own, factor) = self.deviations(index, index..index + 1);
-            own.first().map(|own| own * factor)
+        let scale = |index: usize| {
+            let (scales, factor) = self.column_scales(index, index..index + 1);
+            scales.first().map(|scale| scale * factor)
         };
-        range.filter_map(corner).collect()
+        range.filter_map(scale).collect()
     }
 
-    /// The law of the remainder, its mean apart.
-    pub fn law(&self) -> &RemainderPrior {
-        &self.law
+    /// The prior of the remainder, without its mean.
+    pub fn remainder_prior(&self) -> &RemainderPrior {
+        &self.remainder_prior
     }
 
     /// Whether entries may be missing.
@@ -145,7 +152,7 @@ impl<'a> ResidualView<'a> {
         }
     }
 
-    /// The entries of a column in `rows`, as [`Storage::column`] gives them, scaled and minus the factors.
+    /// The entries of a column in `rows`, as for [`Storage::column`], scaled and minus the factors.
     pub(crate) fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut Buffer) -> &'b [f64] {
         let length = rows.len();
         let Buffer { raw, residual } = buffer;
@@ -163,26 +170,26 @@ impl<'a> ResidualView<'a> {
         self.scales.is_none()
     }
 
-    /// Writes the precision `1/s²` where an entry of a column is observed, and NaN where it is missing.
+    /// Writes the precision `1/s²` of the observed entries of a column, and NaN for missing entries.
     pub(crate) fn precisions(&self, column: usize, rows: Range<usize>, precisions: &mut [f64]) {
-        let mut room = vec![0.0; rows.len()];
-        for (one, entry) in precisions.iter_mut().zip(self.storage.column(column, rows.clone(), &mut room)) {
-            *one = if entry.is_nan() { f64::NAN } else { 1.0 };
+        let mut buffer = vec![0.0; rows.len()];
+        for (precision, entry) in precisions.iter_mut().zip(self.storage.column(column, rows.clone(), &mut buffer)) {
+            *precision = if entry.is_nan() { f64::NAN } else { 1.0 };
         }
-        let (deviations, factor) = self.deviations(column, rows);
-        for (one, deviation) in precisions.iter_mut().zip(deviations) {
-            *one /= (deviation * factor).powi(2);
+        let (scales, factor) = self.column_scales(column, rows);
+        for (precision, scale) in precisions.iter_mut().zip(scales) {
+            *precision /= (scale * factor).powi(2);
         }
     }
 }
 
-/// The matrix to take factors out of.
+/// The matrix to factorise.
 pub struct Problem<'a> {
-    /// How it is held.
+    /// Its storage.
     pub storage: &'a dyn Storage,
     /// Whether it equals its transpose.
     pub symmetric: bool,
-    /// What its entries are multiplied by as they are read: the factors, λ and σ are found in these units.
+    /// The factor that entries are multiplied by as they are read; factors, λ and σ are in these units.
     pub scale: f64,
 }
 
@@ -193,7 +200,7 @@ impl Problem<'_> {
     }
 }
 
-/// What the factors leave of some entries, compiled for each instruction set.
+/// Subtraction of the factors from some entries, compiled for each instruction set.
 struct Subtraction<'a> {
     view: &'a ResidualView<'a>,
     column: usize,
@@ -220,14 +227,14 @@ impl WithSimd for Subtraction<'_> {
     }
 }
 
-/// Room for one column, reused from column to column.
+/// Buffers for one column, reused from column to column.
 pub(crate) struct Buffer {
     raw: Vec<f64>,
     residual: Vec<f64>,
 }
 
 impl Buffer {
-    /// Room for `length` entries.
+    /// Buffers for `length` entries.
     pub(crate) fn new(length: usize) -> Self {
         Self { raw: vec![0.0; length], residual: vec![0.0; length] }
     }

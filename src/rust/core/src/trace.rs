@@ -1,35 +1,35 @@
-//! Termination status and trace of an optimization.
+//! Termination status and trace of an iteration.
 
 use crate::noise::ResidualParams;
 
 /// Why a fit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It no longer moved.
+    /// The stopping rule holds.
     Converged,
-    /// No step gained more, though the slopes say that one should.
+    /// No step raised the objective, although its gradient is not zero.
     Stalled,
-    /// It was still moving when its iterations were used up.
+    /// The maximum number of iterations was reached.
     Maxiter,
-    /// It was losing what had been found, or had lost it.
-    Refused,
-    /// Nothing is left for a factor: its loadings are zero.
+    /// Rejected: the refit lost a factor, or flatness.
+    Rejected,
+    /// No factor improves the objective; its loadings are zero.
     Null,
-    /// The estimator found no positive λ and σ.
+    /// The estimator gave no positive λ and σ.
     NoEstimate,
-    /// The observer ended it.
+    /// The progress callback ended the fit, or it was cancelled.
     Interrupted,
 }
 
-/// One value an iteration.
+/// One iteration.
 #[derive(Clone, Copy, Debug)]
 pub struct Trace {
-    /// The log-likelihood after the iteration; NaN where it was not asked for.
+    /// Log-likelihood after the iteration; NaN if it was not computed.
     pub log_likelihood: f64,
-    /// The bound of the evidence after the iteration; NaN where there are no priors.
+    /// Evidence lower bound after the iteration; NaN without priors.
     pub elbo: f64,
-    /// The λ and σ of the iteration.
+    /// λ and σ after the iteration.
     pub params: ResidualParams,
-    /// The stage of the fit that it belongs to, from 1. Within a stage nothing but the iterations moves anything.
+    /// Number of the stage, from 1. Within a stage the objective does not change.
     pub stage: usize,
 }

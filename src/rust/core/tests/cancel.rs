@@ -1,6 +1,7 @@
 //! Tests of cancellation: a fit cancelled at any sweep returns the results completed before, unchanged.
 
 use crate::common::problems::{problem, Data};
+use faer::MatRef;
 use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::em;
 use nmu_core::factor::Factor;
@@ -16,7 +17,7 @@ use nmu_core::runtime::cancel::with_cancellation;
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
 use nmu_core::trace::Status;
-use nmu_core::underapprox::{certificate, underapproximate, Settings};
+use nmu_core::underapprox::{certificate, underapproximate, UnderapproxOptions};
 use nmu_core::variational::PriorStage;
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -44,7 +45,7 @@ fn poll_count<T>(work: impl FnOnce() -> T) -> usize {
 }
 
 fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     work(&Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 })
 }
 
@@ -155,7 +156,7 @@ fn certified_factors_stay_certified_after_cancellation() {
         let fit = || {
             with_problem(&data, |problem| {
                 let on_progress = &mut |_| ControlFlow::Continue(());
-                underapproximate(problem, &Settings::new(3), Threads::new(1), on_progress).expect("memory")
+                underapproximate(problem, &UnderapproxOptions::new(3), Threads::new(1), on_progress).expect("memory")
             })
         };
         let polls = poll_count(fit);

@@ -2,13 +2,11 @@
 #![allow(clippy::expect_used)]
 
 mod cancel;
-mod certify;
 mod common;
 mod deflation;
 mod emg;
 mod fuzz;
-mod law;
-mod law_fit;
+mod init;
 mod layers;
 mod mle;
 mod normal;
@@ -17,9 +15,11 @@ mod posterior;
 mod prior;
 mod prior_estimates;
 mod prior_limits;
+mod remainder_prior;
+mod remainder_prior_fit;
 mod remote;
 mod sparse;
-mod start;
 mod storage;
+mod underapprox;
 mod variational;
 mod worked_prior;

@@ -8,8 +8,8 @@
 //! upper tail    S(t) = Φ(−t) + exp(k²/2 − kt) Φ(z)
 //! ```
 //!
-//! `S` is a sum of positive terms; `F` cancels as it stands, and is written as such a sum, too. All goes through the
-//! Mills ratio `M(a) = Φ(−a)/φ(a)` of `a ≥ 0` and its slope `M′(a) = a M(a) − 1 < 0`:
+//! `S` is a sum of positive terms. `F` as written suffers from cancellation, and is rewritten as such a sum. All functions use
+//! the Mills ratio `M(a) = Φ(−a)/φ(a)` for `a ≥ 0` and its derivative `M′(a) = a M(a) − 1 < 0`:
 //!
 //! ```text
 //! t ≤ 0           F = φ(t) [M(−t) − M(k − t)]
@@ -17,18 +17,17 @@
 //! 0 ≤ z           S = exp(k²/2 − kt) Φ(z) [1 + M(t) φ(z)/Φ(z)],   F = [Φ(t) − Φ(z)] + [1 − exp(k²/2 − kt)] Φ(z)
 //! ```
 //!
-//! A difference of `M` or of `Φ` is the integral of a smooth, positive slope, taken by Gauss and Legendre's rule
-//! wherever the subtraction would lose digits. Of `F` and `S` the smaller is computed, and the other is what it leaves
-//! of 1. All digits are kept for `|t|` and `k` up to 1e150 and `k` from 1e-150.
+//! A difference of `M` or of `Φ` is the integral of a smooth, positive derivative. It is computed by Gauss–Legendre quadrature
+//! wherever subtraction would lose digits. The smaller of `F` and `S` is computed, and the other is its complement. All digits
+//! are kept for `|t|` and `k` up to 1e150 and `k` from 1e-150.
 
-use crate::distributions::mills::SQRT_TAU;
-use crate::distributions::mills::{density, tail, truncated, HALF_LOG_TAU};
+use crate::distributions::mills::{density, tail, truncated_moments, HALF_LOG_TAU, SQRT_TAU};
 use crate::noise::ResidualParams;
 use std::f64::consts::LN_2;
 
 /// The log-density at `x`: `log λ + λ²σ²/2 − λx + log Φ(z)`, `z = x/σ − λσ`.
 ///
-/// To the left of `z = 0` the exponents are joined, `λ²σ²/2 − λx − z²/2 = −½ (x/σ)²`, so that nothing large cancels.
+/// For `z < 0` the exponents are combined, `λ²σ²/2 − λx − z²/2 = −½ (x/σ)²`, to avoid cancellation.
 pub fn log_density(x: f64, params: ResidualParams) -> f64 {
     let scaled = x / params.sigma;
     let lambda_sigma = params.lambda * params.sigma;
@@ -43,7 +42,7 @@ pub fn log_density(x: f64, params: ResidualParams) -> f64 {
     params.lambda.ln() + kernel
 }
 
-/// Which tail a probability is of.
+/// A tail of the distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// `P(X ≤ x)`.
@@ -52,7 +51,7 @@ pub enum Side {
     Upper,
 }
 
-/// The log of the probability of the tail that ends, or begins, at `x`.
+/// The log of the probability of a tail at `x`.
 pub fn log_probability(x: f64, params: ResidualParams, side: Side) -> f64 {
     let tails = Tails::at(x / params.sigma, params.lambda * params.sigma);
     match side {
@@ -61,11 +60,11 @@ pub fn log_probability(x: f64, params: ResidualParams, side: Side) -> f64 {
     }
 }
 
-/// The `x` whose tail has a probability of log `log_p`; NaN where `log_p` is positive.
+/// The `x` at which a tail has log-probability `log_p`; NaN if `log_p` is positive.
 ///
-/// Newton's method on the log of the smaller tail. The density is log-concave, and so are both tails: a start outside,
-/// where the tail is too small, is followed by steps that all point inwards and never pass the solution. A step that
-/// does not is made of rounding, and ends the search; no bracket is needed.
+/// Newton's method on the log of the smaller tail. The density is log-concave, and so are both tails. Started where the tail
+/// is too small, all steps point inwards and never pass the solution. A step in the other direction is due to rounding and
+/// ends the iteration; no bracket is needed.
 pub fn quantile(log_p: f64, params: ResidualParams, side: Side) -> f64 {
     if log_p > -LN_2 && log_p < 0.0 {
         let other = if side == Side::Lower { Side::Upper } else { Side::Lower };
@@ -87,11 +86,11 @@ pub fn quantile(log_p: f64, params: ResidualParams, side: Side) -> f64 {
         let tails = Tails::at(t, k);
         let (next, inwards) = match side {
             Side::Lower => {
-                let next = t + (log_p - tails.lower) / tails.lower_slope;
+                let next = t + (log_p - tails.lower) / tails.lower_derivative;
                 (next, next > t)
             }
             Side::Upper => {
-                let next = t - (log_p - tails.upper) / tails.upper_slope;
+                let next = t - (log_p - tails.upper) / tails.upper_derivative;
                 (next, next < t)
             }
         };
@@ -103,13 +102,13 @@ pub fn quantile(log_p: f64, params: ResidualParams, side: Side) -> f64 {
     t * params.sigma
 }
 
-/// Ten are many; a bound all the same.
+/// A safeguard: about ten steps suffice.
 const MAX_STEPS: usize = 200;
 
 /// A `t` with `F(t) ≤ p ≤ ½`.
 ///
-/// `F(t) ≤ Φ(t) ≤ ½ exp(−t²/2)` to the left of 0, and `F(t) ≤ E[k (t − e)₊] = k (t Φ(t) + φ(t))`, at most `k φ(t)` to
-/// the left of 0 and `k (t + φ(0))` to the right.
+/// `F(t) ≤ Φ(t) ≤ ½ exp(−t²/2)` for `t ≤ 0`, and `F(t) ≤ E[k (t − e)₊] = k (t Φ(t) + φ(t))`, which is at most `k φ(t)` for
+/// `t ≤ 0` and `k (t + φ(0))` for `t ≥ 0`.
 fn lower_start(log_p: f64, k: f64) -> f64 {
     let reach = (k / SQRT_TAU).min(0.5).ln() - log_p;
     if reach >= 0.0 {
@@ -121,7 +120,7 @@ fn lower_start(log_p: f64, k: f64) -> f64 {
 
 /// A `t` with `S(t) ≤ p ≤ ½`.
 ///
-/// `S(t) ≤ exp(−t²/2)` for `0 ≤ t ≤ k`, since `φ(t) M` is at most half of that for either ratio. Beyond `k`, each of the
+/// `S(t) ≤ exp(−t²/2)` for `0 ≤ t ≤ k`, because `φ(t) M` is at most half of that for either ratio. Beyond `k`, each of the
 /// two terms of `S` is at most `p/2` at the `t` returned.
 fn upper_start(log_p: f64, k: f64) -> f64 {
     let reach = (-2.0 * log_p).sqrt();
@@ -132,12 +131,12 @@ fn upper_start(log_p: f64, k: f64) -> f64 {
     }
 }
 
-/// The logs of both tails, and their slopes in `t` (the upper one with its sign changed).
+/// The logs of both tails and their derivatives in `t`; that of the upper one with its sign changed.
 struct Tails {
     lower: f64,
     upper: f64,
-    lower_slope: f64,
-    upper_slope: f64,
+    lower_derivative: f64,
+    upper_derivative: f64,
 }
 
 impl Tails {
@@ -145,18 +144,18 @@ impl Tails {
         let log_density = log_density(t, ResidualParams { lambda: k, sigma: 1.0 });
         if t <= 0.0 {
             let drop = mean_drop(-t, k);
-            // The product can vanish only where the square has long left it behind.
+            // The product underflows only where the square dominates by far.
             let lower = -0.5 * t * t - HALF_LOG_TAU + (k * drop).max(f64::MIN_POSITIVE).ln();
             let upper = (-lower.exp()).ln_1p() + 0.0;
-            let lower_slope = mills(k - t) / drop;
-            return Self { lower, upper, lower_slope, upper_slope: (log_density - upper).exp() };
+            let lower_derivative = mills(k - t) / drop;
+            return Self { lower, upper, lower_derivative, upper_derivative: (log_density - upper).exp() };
         }
         let z = t - k;
-        let (mut upper, upper_slope) = if z < 0.0 {
+        let (mut upper, upper_derivative) = if z < 0.0 {
             let sum = mills(t) + mills(-z);
             (-0.5 * t * t - HALF_LOG_TAU + sum.ln(), k * mills(-z) / sum)
         } else {
-            let above = truncated(z);
+            let above = truncated_moments(z);
             let ratio = mills(t) * above.hazard;
             (-k * (t - 0.5 * k) + above.log_mass + ratio.ln_1p(), k / (1.0 + ratio))
         };
@@ -167,11 +166,11 @@ impl Tails {
             upper = (-lower).ln_1p();
             lower.ln()
         };
-        Self { lower, upper, lower_slope: (log_density - lower).exp(), upper_slope }
+        Self { lower, upper, lower_derivative: (log_density - lower).exp(), upper_derivative }
     }
 }
 
-/// `F(t)` for `t > 0` where it is below a half (so that `t` or `k` is small), by the sums of positive terms.
+/// `F(t)` for `t > 0` where it is below a half, so that `t` or `k` is small, by sums of positive terms.
 fn small_lower(t: f64, k: f64) -> f64 {
     let z = t - k;
     if z < 0.0 {
@@ -179,7 +178,7 @@ fn small_lower(t: f64, k: f64) -> f64 {
         body - z * mean_drop(0.0, -z) * density(t) - 0.5 * (-0.5 * t * t).exp_m1()
     } else {
         let body = k * mean(density, z, k);
-        body - (-k * (t - 0.5 * k)).exp_m1() * truncated(z).log_mass.exp()
+        body - (-k * (t - 0.5 * k)).exp_m1() * truncated_moments(z).log_mass.exp()
     }
 }
 
@@ -193,21 +192,21 @@ fn mean_drop(a: f64, k: f64) -> f64 {
     if k > 1.0 + a {
         return (mills(a) - mills(a + k)) / k;
     }
-    let slope = |s: f64| {
+    let derivative = |s: f64| {
         let gap = tail(s).gap();
         gap / (s + gap)
     };
-    mean(slope, a, k)
+    mean(derivative, a, k)
 }
 
-/// The mean of `f` from `from` to `from + width`, by the rule of Gauss and Legendre with 12 points.
+/// The mean of `f` from `from` to `from + width`, by Gauss–Legendre quadrature with 12 points.
 fn mean(f: impl Fn(f64) -> f64, from: f64, width: f64) -> f64 {
     let pair =
         |&(node, weight): &(f64, f64)| weight * (f(from + width * (0.5 - node)) + f(from + width * (0.5 + node)));
     LEGENDRE.iter().map(pair).sum()
 }
 
-/// Nodes on `(0, ½)`, each standing for two around the middle of `[0, 1]`, and their weights.
+/// Nodes on `(0, ½)`, each of which stands for two around the middle of `[0, 1]`, and their weights.
 const LEGENDRE: [(f64, f64); 6] = [
     (0.062_616_704_255_734_46, 0.124_573_522_906_701_39),
     (0.183_915_749_499_090_1, 0.116_746_268_269_177_4),

@@ -1,17 +1,17 @@
-//! The standard normal, to full double accuracy over the whole line.
+//! Functions of the standard normal distribution, to full double precision on the whole line.
 //!
-//! For `z = −a < 0` everything hangs on one function, the tail of the continued fraction of the Mills ratio
-//! `M(a) = Φ(−a)/φ(a)` (Laplace; Abramowitz & Stegun 26.2.14):
+//! For `z = −a < 0` all functions follow from one: the tail of the continued fraction of the Mills ratio `M(a) = Φ(−a)/φ(a)`
+//! (Laplace; Abramowitz & Stegun 26.2.14):
 //!
 //! ```text
 //! 1/M(a) = a + G(a),   G(a) = 1/(a + f(a)),   f(a) = 2/(a + 3/(a + 4/(a + …)))
 //! ```
 //!
-//! `f` is approximated on all of `[0, ∞)` by one ratio of polynomials with positive coefficients, so that no sum
-//! cancels, and with it `G`, `1 − a G = f G` and `1 − G (a + G) = G (f − G)` keep all their digits where the textbook
-//! forms lose them. For `z ≥ 0`, `Φ(z) = 1 − φ(z)/(z + G(z))` by symmetry.
+//! `f` is approximated on all of `[0, ∞)` by one ratio of polynomials with positive coefficients, so that no sum suffers from
+//! cancellation. With it, `G`, `1 − a G = f G` and `1 − G (a + G) = G (f − G)` keep all digits, which the textbook forms lose.
+//! For `z ≥ 0`, `Φ(z) = 1 − φ(z)/(z + G(z))` by symmetry.
 //!
-//! This file has the scalar functions; `lanes` evaluates the same formulas over vector registers.
+//! This module has the scalar functions; [`crate::distributions::simd`] evaluates the same formulas in vector registers.
 
 use crate::distributions::simd;
 use crate::distributions::simd::{Powers, DENSITY_LIMIT};
@@ -20,7 +20,7 @@ use pulp::Scalar;
 /// `½ log(2π)`.
 pub const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
 
-/// Moments of the normal with mean `z` and variance 1 truncated to `[0, ∞)`: what the E-step needs, in units of σ.
+/// Moments of the normal with mean `z` and variance 1, truncated to `[0, ∞)`: the E-step in units of σ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TruncatedMoments {
     /// `z + h`, the mean.
@@ -31,12 +31,12 @@ pub struct TruncatedMoments {
     pub variance: f64,
     /// `h = φ(z)/Φ(z)`, the inverse Mills ratio at `−z`.
     pub hazard: f64,
-    /// `log Φ(z)`, the log of the mass that is kept.
+    /// `log Φ(z)`, the log of the probability that is kept.
     pub log_mass: f64,
 }
 
-/// All of [`TruncatedMoments`] at one `z`; NaN where `z` is NaN.
-pub fn truncated(z: f64) -> TruncatedMoments {
+/// Computes the [`TruncatedMoments`] at `z`; NaN if `z` is NaN.
+pub fn truncated_moments(z: f64) -> TruncatedMoments {
     if z < 0.0 {
         let a = -z;
         let fraction = tail(a);
@@ -57,7 +57,7 @@ pub fn truncated(z: f64) -> TruncatedMoments {
         TruncatedMoments {
             mean,
             second: z.mul_add(mean, 1.0),
-            // Far right `h` is 0 and `z` may be infinite.
+            // For large `z`, `h` is 0 and `z` may be infinite.
             variance: 1.0 - if hazard > 0.0 { hazard * mean } else { 0.0 },
             hazard,
             log_mass: (-phi / w).ln_1p() + 0.0,
@@ -65,13 +65,13 @@ pub fn truncated(z: f64) -> TruncatedMoments {
     }
 }
 
-/// The density `φ(z)`, its relative error at rounding level also far out.
+/// The density `φ(z)`, with a relative error at rounding level also in the tails.
 pub fn density(z: f64) -> f64 {
     let a = z.abs();
     if a < DENSITY_LIMIT {
         return simd::density(Scalar, a);
     }
-    // The square in two parts, of which the exponential takes the first.
+    // The square is split in two parts; the exponential takes the first.
     let square = a * a;
     let rest = if square.is_finite() { a.mul_add(a, -square) } else { 0.0 };
     (-0.5 * square).exp() * (1.0 - 0.5 * rest) / SQRT_TAU
@@ -86,7 +86,7 @@ pub(crate) struct MillsTail {
     t: f64,
 }
 
-/// Beyond this `a` the polynomials could overflow, and `G = 1/a`, `f = 2/a` to all digits.
+/// Above this `a` the polynomials could overflow, and `G = 1/a` and `f = 2/a` to all digits.
 const FAR: f64 = 1e30;
 
 /// The tail of the continued fraction at `a ≥ 0`.

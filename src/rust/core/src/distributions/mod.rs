@@ -1,4 +1,4 @@
-//! Distributions that the model is made of, and the functions behind them.
+//! Distributions of the model, and the special functions that they use.
 
 pub mod emg;
 pub mod mills;

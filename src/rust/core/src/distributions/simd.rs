@@ -1,7 +1,7 @@
-//! The functions of [`crate::distributions::mills`] over the lanes of a vector register, for whichever instruction set
-//! [`pulp`] found at run time: one division and one exponential an entry, no branch, no table.
+//! The functions of [`crate::distributions::mills`] in the lanes of a vector register, for the instruction set that [`pulp`]
+//! detects at run time. An entry takes one division and one exponential, without branches or tables.
 //!
-//! With `T = aQ + P` and `N = aT + Q` from the tail `f = P/Q` at `a = min(|z|, 1e28)`, the two sides of zero share their division:
+//! With `T = aQ + P` and `N = aT + Q` from the tail `f = P/Q` at `a = min(|z|, 1e28)`, both signs of `z` share the division:
 //!
 //! | | `z < 0` | `z ≥ 0` |
 //! |---|---|---|
@@ -14,16 +14,16 @@ use crate::distributions::mills::{DENSITY, P, Q, SQRT_TAU};
 use pulp::bytemuck::{cast, cast_slice};
 use pulp::Simd;
 
-/// Beyond this `|z|` the tail is taken at the limit: `b̄/σ < 1e-28` to the left, where it is lost in `x − b̄` anyway; and `h`
-/// with it, so that `h (z + h)` is 1.
+/// Above this `|z|` the tail is taken at the limit. For negative `z`, `b̄/σ < 1e-28`, which is lost in `x − b̄` anyway; `h` is
+/// taken at the same limit, so that `h (z + h)` is 1.
 const LIMIT: f64 = 1e28;
 
-/// Beyond this `|z|` the density stays at its value there, 1.5e-196.
+/// Above this `|z|` the density keeps its value there, 1.5e-196.
 pub(crate) const DENSITY_LIMIT: f64 = 30.0;
 
-/// What the E-step needs of every lane, in units of σ. What a caller does not read is not computed: all is inlined.
+/// The truncated normal of the E-step in each lane, in units of σ. Unused fields cost nothing, because all is inlined.
 #[derive(Clone, Copy)]
-pub(crate) struct Posterior<S: Simd> {
+pub(crate) struct TruncatedLanes<S: Simd> {
     /// `b̄/σ = z + h`.
     pub(crate) mean: S::f64s,
     /// `h = φ/Φ`.
@@ -32,9 +32,9 @@ pub(crate) struct Posterior<S: Simd> {
     pub(crate) inverse_mass: S::f64s,
 }
 
-/// The posterior of `b` at every lane of `z`.
+/// Computes the posterior of `b` in every lane of `z`.
 #[inline(always)]
-pub(crate) fn posterior<S: Simd>(simd: S, z: S::f64s) -> Posterior<S> {
+pub(crate) fn truncated_lanes<S: Simd>(simd: S, z: S::f64s) -> TruncatedLanes<S> {
     let zero = simd.splat_f64s(0.0);
     let one = simd.splat_f64s(1.0);
     let a = simd.min_f64s(simd.abs_f64s(z), simd.splat_f64s(LIMIT));
@@ -48,15 +48,15 @@ pub(crate) fn posterior<S: Simd>(simd: S, z: S::f64s) -> Posterior<S> {
     let denominator = simd.select_f64s(left, t, mul_add(simd, simd.neg_f64s(phi), t, n));
     let inverse = simd.div_f64s(one, denominator);
     let ratio = simd.mul_f64s(n, inverse);
-    let part = simd.select_f64s(left, simd.mul_f64s(q, inverse), simd.mul_f64s(phi, ratio));
-    let mean = simd.add_f64s(part, simd.max_f64s(z, zero));
-    let hazard = simd.add_f64s(part, simd.select_f64s(left, a, zero));
+    let excess = simd.select_f64s(left, simd.mul_f64s(q, inverse), simd.mul_f64s(phi, ratio));
+    let mean = simd.add_f64s(excess, simd.max_f64s(z, zero));
+    let hazard = simd.add_f64s(excess, simd.select_f64s(left, a, zero));
     let scale = simd.select_f64s(left, simd.splat_f64s(SQRT_TAU), one);
     let inverse_mass = simd.mul_f64s(ratio, scale);
-    Posterior { mean, hazard, inverse_mass }
+    TruncatedLanes { mean, hazard, inverse_mass }
 }
 
-/// A value where it is kept, and `otherwise` elsewhere; without a mask all is kept.
+/// Selects `value` in the lanes of `keep` and `otherwise` in the others; `value` in all lanes if there is no mask.
 #[inline(always)]
 pub(crate) fn kept<S: Simd>(simd: S, keep: Option<S::m64s>, value: S::f64s, otherwise: S::f64s) -> S::f64s {
     match keep {
@@ -65,7 +65,7 @@ pub(crate) fn kept<S: Simd>(simd: S, keep: Option<S::m64s>, value: S::f64s, othe
     }
 }
 
-/// `a b + c`, fused where the machine can: without the instruction a fused form would be a library call.
+/// `a b + c`, fused if the processor can: without the instruction a fused form would be a library call.
 #[inline(always)]
 pub(crate) fn mul_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
     if S::IS_SCALAR {
@@ -75,7 +75,7 @@ pub(crate) fn mul_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S
     }
 }
 
-/// The powers of a number that Estrin's scheme is made of.
+/// The powers of a number that Estrin's scheme uses.
 #[derive(Clone, Copy)]
 pub(crate) struct Powers<S: Simd> {
     first: S::f64s,
@@ -92,8 +92,8 @@ impl<S: Simd> Powers<S> {
         Self { first: x, second, fourth, eighth: simd.mul_f64s(fourth, fourth) }
     }
 
-    /// A polynomial with twelve coefficients in ascending order: fewer steps one after another than Horner's rule has,
-    /// and fewer roundings.
+    /// Evaluates a polynomial with twelve coefficients in ascending order. Estrin's scheme has fewer sequential steps than
+    /// Horner's, and fewer roundings.
     #[inline(always)]
     pub(crate) fn polynomial(&self, simd: S, c: &[f64; 12]) -> S::f64s {
         let c = |index: usize| simd.splat_f64s(c[index]);
@@ -104,8 +104,8 @@ impl<S: Simd> Powers<S> {
     }
 }
 
-/// `φ(a)` for `a ≥ 0`: `φ = 2^{-k} e^{-r/2}/√(2π)` with `a² = 2k log 2 + r`. The first part of `2 log 2` has room for `k`,
-/// and a fused step never rounds `a²`. Not beyond [`DENSITY_LIMIT`].
+/// `φ(a)` for `a ≥ 0`: `φ = 2^{-k} e^{-r/2}/√(2π)` with `a² = 2k log 2 + r`. The leading part of `2 log 2` has few enough bits
+/// that its product with `k` is exact, and a fused step never rounds `a²`. Constant above [`DENSITY_LIMIT`].
 #[inline(always)]
 pub(crate) fn density<S: Simd>(simd: S, a: S::f64s) -> S::f64s {
     let a = simd.min_f64s(a, simd.splat_f64s(DENSITY_LIMIT));
@@ -115,7 +115,7 @@ pub(crate) fn density<S: Simd>(simd: S, a: S::f64s) -> S::f64s {
     let k = simd.sub_f64s(k, round);
     let head = simd.mul_f64s(k, simd.splat_f64s(-TWO_LN_2_HIGH));
     let r = if S::IS_SCALAR {
-        // Without a fused step: the square of the leading 26 bits is exact, and so is its distance from `head`.
+        // Without fused operations: the square of the leading 26 bits is exact, and so is its difference from `head`.
         let grid = simd.splat_f64s(GRID);
         let leading = simd.sub_f64s(simd.add_f64s(a, grid), grid);
         let rest = simd.mul_f64s(simd.sub_f64s(a, leading), simd.add_f64s(a, leading));
@@ -129,7 +129,7 @@ pub(crate) fn density<S: Simd>(simd: S, a: S::f64s) -> S::f64s {
 
 /// `e^{−y/2}/√(2π)` for `y ≥ 0`, at most [`DENSITY_LIMIT`]²: [`density`] at `√y`.
 #[inline(always)]
-pub(crate) fn falling<S: Simd>(simd: S, square: S::f64s) -> S::f64s {
+pub(crate) fn density_at_square<S: Simd>(simd: S, square: S::f64s) -> S::f64s {
     let square = simd.min_f64s(square, simd.splat_f64s(DENSITY_LIMIT * DENSITY_LIMIT));
     let round = simd.splat_f64s(ROUND);
     let k = simd.sub_f64s(mul_add(simd, square, simd.splat_f64s(INVERSE_TWO_LN_2), round), round);
@@ -138,7 +138,7 @@ pub(crate) fn falling<S: Simd>(simd: S, square: S::f64s) -> S::f64s {
     halve(simd, Powers::new(simd, r).polynomial(simd, &DENSITY), k)
 }
 
-/// `1.5 · 2^52`: adding it rounds to a whole number, which then stands in the low bits.
+/// `1.5 · 2^52`: adding it rounds to an integer, which is then in the low bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// `1.5 · 2^31`: adding it rounds to a multiple of `2^{-21}`.
 const GRID: f64 = 3_221_225_472.0;
@@ -149,21 +149,21 @@ const TWO_LN_2_HIGH: f64 = 1.386_294_361_119_326;
 /// `2 log 2` minus [`TWO_LN_2_HIGH`].
 const TWO_LN_2_LOW: f64 = 5.647_058_112_606_315e-13;
 
-/// `value · 2^{-k}` for whole `k` from 0 to 1000 and values near 1, by subtracting from the exponent's bits.
+/// `value · 2^{-k}` for integers `k` from 0 to 1000 and values near 1, by subtraction from the exponent bits.
 #[inline(always)]
 fn halve<S: Simd>(simd: S, value: S::f64s, k: S::f64s) -> S::f64s {
     if S::IS_SCALAR {
         let (value, k): (f64, f64) = (cast(value), cast(k));
         return cast(f64::from_bits(value.to_bits() - ((k as u64) << 52)));
     }
-    // k · 2^32 added to 1.5 · 2^52 stands in the upper half words, 20 places below the exponent; the lower ones are zero.
-    let seated = mul_add(simd, k, simd.splat_f64s(4_294_967_296.0), simd.splat_f64s(ROUND));
-    let shifted = simd.wrapping_dyn_shl_u32s(cast(seated), simd.splat_u32s(20));
+    // k · 2^32 added to 1.5 · 2^52 is in the upper half words, 20 places below the exponent; the lower ones are zero.
+    let aligned = mul_add(simd, k, simd.splat_f64s(4_294_967_296.0), simd.splat_f64s(ROUND));
+    let shifted = simd.wrapping_dyn_shl_u32s(cast(aligned), simd.splat_u32s(20));
     cast(simd.sub_u32s(cast(value), shifted))
 }
 
-/// A product of many positive numbers, a lane each, kept in range by moving its exponent aside: the logarithm of the
-/// whole costs one `log` a lane.
+/// A product of many positive numbers in each lane. Its exponent is held separately, so that it stays in range, and the
+/// logarithm of the whole product costs one `log` per lane.
 #[derive(Clone, Copy)]
 pub(crate) struct LogProduct<S: Simd> {
     mantissa: S::f64s,
@@ -199,13 +199,118 @@ impl<S: Simd> LogProduct<S> {
     pub(crate) fn log(&self) -> f64 {
         let mantissas: &[f64] = cast_slice(std::slice::from_ref(&self.mantissa));
         let exponents: &[u32] = cast_slice(std::slice::from_ref(&self.exponent));
-        // In a vector the exponents stand in the upper half words.
+        // In a vector the exponents are in the upper half words.
         let upper = exponents.iter().skip(usize::from(!S::IS_SCALAR)).step_by(2);
         let whole: f64 = upper.map(|&exponent| f64::from(exponent as i32)).sum();
         mantissas.iter().map(|mantissa| mantissa.ln()).sum::<f64>() + whole * std::f64::consts::LN_2
     }
 }
 
+/// Comparison of every available instruction set with the scalar functions.
 #[cfg(test)]
-#[path = "simd_tests.rs"]
-mod tests;
+mod tests {
+    use crate::distributions::mills::truncated_moments;
+    use crate::distributions::simd::{truncated_lanes, LogProduct, DENSITY_LIMIT};
+    use pulp::{Arch, Scalar, Simd, WithSimd};
+
+    /// The moments at every `z`, one vector per quantity: mean, hazard, inverse mass.
+    struct Evaluate<'a>(&'a [f64]);
+
+    impl WithSimd for Evaluate<'_> {
+        type Output = [Vec<f64>; 3];
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> [Vec<f64>; 3] {
+            let mut actual = [(); 3].map(|()| Vec::new());
+            for lanes in self.0.chunks(S::F64_LANES) {
+                let b = truncated_lanes(simd, simd.partial_load_f64s(lanes));
+                for (values, quantity) in actual.iter_mut().zip([b.mean, b.hazard, b.inverse_mass]) {
+                    let mut stored = vec![0.0; S::F64_LANES];
+                    simd.partial_store_f64s(&mut stored, quantity);
+                    values.extend_from_slice(&stored[..lanes.len()]);
+                }
+            }
+            actual
+        }
+    }
+
+    /// Points from −1e27 to 1e27, dense where the functions bend.
+    fn points() -> Vec<f64> {
+        let dense = (-40_000..40_000).map(|step| f64::from(step) * 1.000_37e-3);
+        let wide = (-600..=270).map(|power| 10_f64.powf(f64::from(power) / 10.0));
+        dense.chain(wide.flat_map(|z| [z, -z])).collect()
+    }
+
+    /// The distance in units in the last place of `expected`.
+    fn ulps(actual: f64, expected: f64) -> f64 {
+        (actual - expected).abs() / (expected.abs().next_up() - expected.abs())
+    }
+
+    fn agrees_with_scalar(name: &str, actual: &[Vec<f64>; 3]) {
+        for (index, z) in points().into_iter().enumerate() {
+            let expected = truncated_moments(z);
+            let [mean, hazard, inverse_mass] = [0, 1, 2].map(|quantity| actual[quantity][index]);
+            let close = |what: &str, actual: f64, expected: f64, bound: f64| {
+                let distance = ulps(actual, expected);
+                assert!(distance <= bound, "{name}: {what} at {z}: {distance} ulp");
+            };
+            close("mean", mean, expected.mean, 4.0);
+            if z < DENSITY_LIMIT {
+                close("hazard", hazard, expected.hazard, 4.0);
+            } else {
+                assert!(hazard < 1e-190, "{name}: hazard at {z}");
+            }
+            let exponent = if z < 0.0 { 0.5 * z * z } else { 0.0 };
+            let log_mass = -inverse_mass.ln() - exponent;
+            assert!((log_mass - expected.log_mass).abs() <= 1e-15 * (1.0 + exponent), "{name}: mass at {z}");
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_agrees_with_the_scalar_functions() {
+        let points = points();
+        agrees_with_scalar("plain", &Scalar.vectorize(Evaluate(&points)));
+        agrees_with_scalar("best", &Arch::new().dispatch(Evaluate(&points)));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            agrees_with_scalar("AVX2", &Simd::vectorize(simd, Evaluate(&points)));
+        }
+    }
+
+    #[test]
+    fn the_curvature_is_at_most_one_however_far_out() {
+        let points: Vec<f64> =
+            (250..308).flat_map(|power| [10_f64.powi(power - 200), -(10_f64.powi(power - 200))]).collect();
+        for [mean, hazard, ..] in [Scalar.vectorize(Evaluate(&points)), Arch::new().dispatch(Evaluate(&points))] {
+            for ((z, mean), hazard) in points.iter().zip(mean).zip(hazard) {
+                let curvature = hazard * mean;
+                let off = if *z < 0.0 { (curvature - 1.0).abs() } else { curvature };
+                assert!(off < 1e-15, "{curvature} at {z}");
+            }
+        }
+    }
+
+    struct LogOf<'a>(&'a [f64]);
+
+    impl WithSimd for LogOf<'_> {
+        type Output = f64;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> f64 {
+            let mut product = LogProduct::new(simd);
+            for &factor in self.0 {
+                product.multiply(simd, simd.splat_f64s(factor));
+            }
+            product.log() / S::F64_LANES as f64
+        }
+    }
+
+    #[test]
+    fn the_log_of_a_product_never_overflows() {
+        let factors: Vec<f64> = (0..5000).map(|k| 1.0 + f64::from(k % 97) * 1e27).collect();
+        let expected: f64 = factors.iter().map(|factor| factor.ln()).sum();
+        for actual in [Scalar.vectorize(LogOf(&factors)), Arch::new().dispatch(LogOf(&factors))] {
+            assert!((actual / expected - 1.0).abs() < 1e-14);
+        }
+    }
+}

@@ -1,95 +1,102 @@
-//! Factors, λ and σ by maximum likelihood: what is free climbs together, from a given start.
+//! Maximum likelihood of everything that is free, jointly, from given starting values.
 //!
-//! The problem is not concave in the loadings, so `ascent` checks every step; in the weights alone it is.
+//! The log-likelihood is not concave in the loadings, so the optimizer checks every step; in the weights alone it is.
 
 use crate::factor::{Factor, FreeFactor};
+use crate::fit::StopRule;
+use crate::mle::objective::Objective;
 use crate::noise::ResidualParams;
-use crate::optim::lbfgs::climb;
+use crate::optim::lbfgs::{self, Evaluation, Termination};
 use crate::pass::PassStats;
 use crate::remainder_prior::RemainderPrior;
-use crate::runtime::progress::ProgressCallback;
+use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::{Status, Trace};
-use crate::vector::{norm, Contiguous};
 use std::ops::ControlFlow;
 
-pub use crate::mle::objective::Objective;
-pub use crate::mle::objective::Settings;
-
-/// Where a climb ended.
-pub struct Fit {
-    /// The factors; zero where nothing is left for one.
+/// Where an optimization ended.
+pub struct Optimum {
+    /// The factors; a factor that does not improve the likelihood is zero.
     pub factors: Vec<Factor>,
     /// λ and σ.
     pub params: ResidualParams,
-    /// The law of the remainder, which was held.
-    pub law: RemainderPrior,
-    /// The sums of a sweep there, with curvatures.
-    pub sums: PassStats,
-    /// A value a step.
+    /// Prior of the remainder, which was held.
+    pub remainder_prior: RemainderPrior,
+    /// Statistics of a pass there, with curvatures.
+    pub stats: PassStats,
+    /// One row per step.
     pub trace: Vec<Trace>,
     /// Why it ended.
     pub status: Status,
 }
 
-impl Fit {
-    /// The factor of a climb that had but one.
-    pub(crate) fn only(&self) -> Factor {
+impl Optimum {
+    /// The factor of an optimization over a single one.
+    pub(crate) fn only_factor(&self) -> Factor {
         self.factors[0].clone()
     }
 
-    /// Its factors, of which as much may move as of the parts that it began with.
-    pub(crate) fn parts(&self, begun: &[FreeFactor]) -> Vec<FreeFactor> {
-        let pairs = self.factors.iter().zip(begun);
-        pairs.map(|(factor, part)| FreeFactor { factor: factor.clone(), free: part.free }).collect()
+    /// Its factors, of which the same parts may move as at the start.
+    pub(crate) fn free_factors(&self, start: &[FreeFactor]) -> Vec<FreeFactor> {
+        let pairs = self.factors.iter().zip(start);
+        pairs.map(|(factor, start)| FreeFactor { factor: factor.clone(), free: start.free }).collect()
     }
 
     /// The log-likelihood there.
     pub fn log_likelihood(&self) -> f64 {
-        self.sums.log_likelihood(self.params)
+        self.stats.log_likelihood(self.params)
     }
 }
 
-/// Sees the factors after every step, with loadings of any norm. `Break` refuses to go on.
+/// Called with the factors after every step, their loadings of any norm. `Break` rejects the optimization.
 pub type StepCallback<'a> = dyn FnMut(&[Factor]) -> ControlFlow<()> + 'a;
 
-/// Lets a climb go on.
+/// A step callback that never rejects.
 pub fn no_callback(_: &[Factor]) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Climbs a hill from its start.
-pub fn maximize(hill: Objective, watch: &mut StepCallback, on_progress: &mut ProgressCallback) -> Fit {
-    let params = hill.settings.bounds.map_or(hill.params, |bounds| bounds.clamp(hill.params));
-    let hill = Objective { params, ..hill };
+/// Maximizes an objective from its starting values.
+pub fn maximize(
+    objective: Objective,
+    stop: StopRule,
+    on_step: &mut StepCallback,
+    progress: &mut ProgressCallback,
+) -> Optimum {
+    let params = objective.bounds.map_or(objective.params, |bounds| bounds.clamp(objective.params));
+    let objective = Objective { params, ..objective };
     let mut trace = Vec::new();
-    let (theta, sums, status) = climb(
-        hill.start(),
-        &hill.limits(),
-        |theta| hill.evaluate(theta),
-        |theta| hill.size(theta),
-        |theta, log_likelihood| {
-            trace.push(Trace { log_likelihood, elbo: f64::NAN, params: hill.params_at(theta), stage: 1 });
-            watch(&hill.factors_at(theta))
-        },
-        on_progress,
+    let after_step = |iteration: usize, theta: &[f64], evaluation: &Evaluation<PassStats>| {
+        let log_likelihood = evaluation.value;
+        if iteration > 0 {
+            trace.push(Trace { log_likelihood, elbo: f64::NAN, params: objective.params_at(theta), stage: 1 });
+            if on_step(&objective.factors_at(theta)).is_break() {
+                return ControlFlow::Break(Status::Rejected);
+            }
+        }
+        let event = Progress::new(iteration).with_log_likelihood(log_likelihood, evaluation.payload.count);
+        progress(event).map_break(|()| Status::Interrupted)
+    };
+    let maximum = lbfgs::maximize(
+        objective.start(),
+        &objective.constraints(),
+        &lbfgs::StopRule { tolerance: stop.tolerance, max_iterations: stop.max_iterations },
+        |theta: &[f64]| objective.evaluate(theta),
+        |theta| objective.magnitudes(theta),
+        after_step,
     );
-    let factors = hill.factors_at(&theta).into_iter().map(Factor::normalised).collect();
-    Fit { factors, params: hill.params_at(&theta), law: *hill.view.law(), sums, trace, status }
+    let (theta, stats, status) = (maximum.x, maximum.evaluation.payload, status_of(maximum.termination));
+    let factors = objective.factors_at(&theta).into_iter().map(Factor::normalised).collect();
+    let remainder_prior = *objective.view.remainder_prior();
+    Optimum { factors, params: objective.params_at(&theta), remainder_prior, stats, trace, status }
 }
 
-impl Factor {
-    /// The same product with loadings of unit norm and all weight in `d`; zero loadings stay.
-    pub(crate) fn normalised(self) -> Self {
-        let Self { mut d, mut u, mut v } = self;
-        let mut unit = |loadings: &mut [f64], power: i32| {
-            let length = norm(loadings);
-            d *= length.powi(power);
-            loadings.iter_mut().for_each(|loading| *loading = if length > 0.0 { *loading / length } else { 0.0 });
-        };
-        unit(u.as_slice_mut(), if v.is_some() { 1 } else { 2 });
-        if let Some(v) = &mut v {
-            unit(v.as_slice_mut(), 1);
-        }
-        Self { d, u, v }
+/// The status of a fit whose optimizer terminated for this reason.
+fn status_of(termination: Termination<Status>) -> Status {
+    match termination {
+        Termination::Converged => Status::Converged,
+        Termination::Stalled => Status::Stalled,
+        Termination::MaxIterations => Status::Maxiter,
+        Termination::Cancelled => Status::Interrupted,
+        Termination::Stopped(status) => status,
     }
 }

@@ -86,15 +86,20 @@ impl RemainderPriorFamily {
     }
 
     /// The law with these weights: of the exponentials by falling mean, then of the point mass.
+    ///
+    /// If the M-step leaves no weight to the exponential of a point-exponential, `b` is 0 and there is no law with mean 1;
+    /// the exponential is returned, whose likelihood decides whether the step is accepted.
+    #[allow(clippy::expect_used)]
     pub(crate) fn law(&self, weights: &[f64]) -> RemainderPrior {
         let law = match self {
             Self::Known(law) => return *law,
+            Self::PointExponential if weights[0] == 0.0 => return RemainderPrior::EXPONENTIAL,
             Self::PointExponential => RemainderPrior::new(weights.iter().copied().zip([1.0, 0.0])),
             Self::Mixture(ComponentMeans(means)) => {
                 RemainderPrior::new(weights.iter().copied().zip(means.iter().copied()))
             }
         };
-        law.unwrap_or_default()
+        law.expect("invariant: updated weights are a valid mixture")
     }
 
     /// Weights that are legal but for rounding, made so.
@@ -110,10 +115,10 @@ impl RemainderPriorFamily {
 
     /// The M-step from weights under which `sums` were taken.
     pub(crate) fn update(&self, weights: &[f64], sums: &PassStats, params: ResidualParams) -> Vec<f64> {
-        let Some(mixed) = &sums.mixed else {
+        let Some(mixed) = &sums.mixture else {
             return weights.to_vec();
         };
-        let (exponentials, atom) = mixed.shares.split_at(MAX_COMPONENTS);
+        let (exponentials, atom) = mixed.responsibilities.split_at(MAX_COMPONENTS);
         match self {
             Self::Known(_) => Vec::new(),
             Self::PointExponential => {

@@ -1,4 +1,4 @@
-//! The slopes and curvatures of the log-likelihood in the loadings of one factor, or of several.
+//! Derivatives and curvatures of the log-likelihood in the loadings of one or more factors.
 
 use crate::factor::Factor;
 use crate::noise::ResidualParams;
@@ -6,42 +6,42 @@ use crate::pass::{multi_factor_sweep, sweep, Model, PassLevel, PassOutput, PassS
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::vector::dot;
+use faer::Col;
 
-/// For each of `factors` the products of `x − b̄` with its loadings, and the curvatures in each of them; and the sums. Without
-/// any factor, there are the products of one that is zero, and the sums are those of the view.
+/// Returns the products of `x − b̄` with the loadings of each of `factors` and the curvatures in these loadings, and the sums
+/// over the entries. Without factors, the products are those of the null factor, and the sums are those of the view.
 ///
-/// A single factor has a sweep of its own, in which nothing is written down. For several, the mean curvature stands in
-/// for that of each loading: it is all but as good a guide, at half the cost.
+/// A single factor is handled by one sweep of its own, which stores no residuals. For several factors, the mean curvature
+/// replaces that of each loading: as a preconditioner it is nearly as good, at half the cost.
 pub(crate) fn loading_gradient(
     view: &ResidualView,
     factors: &[Factor],
     params: ResidualParams,
     threads: Threads,
 ) -> (Vec<(RowColSums, RowColSums)>, PassStats) {
-    let nothing = view.zero_factor();
-    if let [factor] = if factors.is_empty() { std::slice::from_ref(&nothing) } else { factors } {
+    let null = view.zero_factor();
+    if let [factor] = if factors.is_empty() { std::slice::from_ref(&null) } else { factors } {
         let model = Model { factor, params };
-        let PassOutput { products, curvatures, sums } =
-            sweep(view, model, &model.question(PassLevel::Curvature), threads);
+        let PassOutput { products, curvatures, sums } = sweep(view, model, &model.spec(PassLevel::Curvature), threads);
         return (vec![(products, curvatures)], sums);
     }
     let (products, sums) = if view.sparse().is_some() && view.is_plain() {
         one_by_one(view, factors, params, threads)
     } else {
-        let found = multi_factor_sweep(view, factors, params, false, threads);
-        ((0..factors.len()).map(|index| found.products.of(index)).collect(), found.sums)
+        let output = multi_factor_sweep(view, factors, params, false, threads);
+        ((0..factors.len()).map(|index| output.products.of(index)).collect(), output.sums)
     };
     let mean = sums.curvature / sums.count;
-    let side = |length: usize, other: &[f64]| vec![mean * dot(other, other); length];
+    let side = |length: usize, other: &[f64]| Col::full(length, mean * dot(other, other));
     let curvatures = |factor: &Factor| RowColSums {
         rows: side(factor.u.nrows(), factor.v()),
-        columns: factor.v.as_ref().map_or(Vec::new(), |v| side(v.nrows(), factor.u())),
+        columns: factor.v.as_ref().map_or(Col::zeros(0), |v| side(v.nrows(), factor.u())),
     };
     (products.into_iter().zip(factors).map(|(products, factor)| (products, curvatures(factor))).collect(), sums)
 }
 
-/// The products by a sweep a factor, the others taken out: of a matrix that is mostly zero each goes over its stored
-/// entries.
+/// The products by one sweep per factor, with the other factors subtracted: for a sparse matrix each sweep takes time
+/// proportional to the stored entries.
 fn one_by_one(
     view: &ResidualView,
     factors: &[Factor],
@@ -54,9 +54,9 @@ fn one_by_one(
         let (factor, after) = (&rest[0], &rest[1..]);
         let others: Vec<Factor> = view.fitted().iter().chain(before).chain(after).cloned().collect();
         let model = Model { factor, params };
-        let found = sweep(&view.minus(&others), model, &model.question(PassLevel::Curvature), threads);
-        sums = found.sums;
-        found.products
+        let output = sweep(&view.minus(&others), model, &model.spec(PassLevel::Curvature), threads);
+        sums = output.sums;
+        output.products
     });
     (products.collect(), sums)
 }

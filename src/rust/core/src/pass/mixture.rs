@@ -1,22 +1,23 @@
-//! The posterior of `b` under a mixture, a register at a time: what [`crate::remainder_prior::RemainderPrior`] says, without cancellation.
+//! The posterior of `b` under a mixture prior ([`crate::remainder_prior::RemainderPrior`]), one vector register at a time.
 //!
-//! In the reduced form `f(x) = λ e^{−E/2} P`, where `E` is `t²` to the left of `z_1 = 0` and `κ_1 (t + z_1)` to the right of it
-//! (of the slowest exponential, whose `z` is the largest), the terms of `P` are
+//! To avoid cancellation the density is written in the reduced form `f(x) = λ e^{−E/2} P`. With `κ_1` and `z_1` those of the
+//! exponential with the smallest rate, whose `z` is the largest, `E` is `t²` if `z_1 < 0` and `κ_1 (t + z_1)` otherwise. The
+//! terms of `P` are
 //!
 //! ```text
 //! π_k r_k √(2π) y_k / I_k   and   y_0 π_0 / κ,      y_k = φ(√(d_k (2 z_1⁺ − d_k))),   d_k = min(κ_k − κ_1, z_1⁺)
 //! ```
 //!
-//! with `I_k` the inverse mass of [`crate::distributions::simd::posterior`], and `d_0 = z_1⁺`. No term overflows, and the slowest has no `y`
-//! of its own (it is `φ(0)`).
+//! with `I_k` the inverse mass of [`truncated_lanes`] and `d_0 = z_1⁺`. No term overflows. The first exponential needs no
+//! `y`: it is `φ(0)`.
 
 use crate::distributions::mills::SQRT_TAU;
-use crate::distributions::simd::{falling, mul_add, posterior, Posterior};
+use crate::distributions::simd::{density_at_square, kept, mul_add, truncated_lanes, TruncatedLanes};
 use crate::noise::ResidualParams;
 use crate::remainder_prior::{RemainderPrior, MAX_COMPONENTS};
 use pulp::Simd;
 
-/// The numbers that the loop needs of a law, in units of σ.
+/// The constants of a prior that the loop needs, in units of σ.
 #[derive(Clone, Copy)]
 pub(crate) struct Mixture {
     count: usize,
@@ -24,28 +25,28 @@ pub(crate) struct Mixture {
     kappas: [f64; MAX_COMPONENTS],
     /// `κ_k − κ_1`.
     gaps: [f64; MAX_COMPONENTS],
-    /// `π_k r_k √(2π)`, of the first `π_1 r_1`.
+    /// `π_k r_k √(2π)`, for the first `π_1 r_1`.
     factors: [f64; MAX_COMPONENTS],
     /// `π_0/κ`.
     atom: f64,
 }
 
 impl Mixture {
-    pub(crate) fn new(law: &RemainderPrior, params: ResidualParams) -> Self {
+    pub(crate) fn new(prior: &RemainderPrior, params: ResidualParams) -> Self {
         let kappa = params.lambda * params.sigma;
-        let nothing = [0.0; MAX_COMPONENTS];
-        let mut mixture = Self { count: 0, kappas: nothing, gaps: nothing, factors: nothing, atom: law.atom() / kappa };
-        let slowest = law.exponentials().next().map_or(1.0, |(_, rate)| rate);
-        for (index, (weight, rate)) in law.exponentials().enumerate() {
+        let zeros = [0.0; MAX_COMPONENTS];
+        let mut mixture = Self { count: 0, kappas: zeros, gaps: zeros, factors: zeros, atom: prior.atom() / kappa };
+        let smallest_rate = prior.exponentials().next().map_or(1.0, |(_, rate)| rate);
+        for (index, (weight, rate)) in prior.exponentials().enumerate() {
             mixture.kappas[index] = kappa * rate;
-            mixture.gaps[index] = kappa * (rate - slowest);
+            mixture.gaps[index] = kappa * (rate - smallest_rate);
             mixture.factors[index] = weight * rate * if index == 0 { 1.0 } else { SQRT_TAU };
             mixture.count += 1;
         }
         mixture
     }
 
-    /// How many exponentials there are.
+    /// The number of exponentials.
     #[inline(always)]
     pub(crate) fn count(&self) -> usize {
         self.count
@@ -57,14 +58,14 @@ impl Mixture {
         self.atom > 0.0
     }
 
-    /// `κ_1`, the least.
-    pub(crate) fn least(&self) -> f64 {
+    /// `κ_1`, the smallest.
+    pub(crate) fn smallest_kappa(&self) -> f64 {
         self.kappas[0]
     }
 }
 
-/// What one register of entries says.
-pub(crate) struct Explained<S: Simd> {
+/// The posterior of one register of entries.
+pub(crate) struct MixturePosterior<S: Simd> {
     /// `b̄/σ`.
     pub(crate) mean: S::f64s,
     /// `m = 1 − Var[b]/σ²`, which may be below zero.
@@ -73,13 +74,13 @@ pub(crate) struct Explained<S: Simd> {
     pub(crate) inverse_density: S::f64s,
     /// The terms of `P`; the last is that of the point mass.
     pub(crate) terms: [S::f64s; MAX_COMPONENTS + 1],
-    /// The slopes and second slopes of `log f` in `log λ` and `log σ`: `l`, `s`, `ll`, `ls`, `ss`.
-    pub(crate) slopes: [S::f64s; 5],
+    /// The derivatives and second derivatives of `log f` in `log λ` and `log σ`: `l`, `s`, `ll`, `ls`, `ss`.
+    pub(crate) derivatives: [S::f64s; 5],
 }
 
-/// What one component says: its posterior, and the slopes of its log-density, as [`crate::noise_derivatives`] has them.
-struct Explanation<S: Simd> {
-    b: Posterior<S>,
+/// The posterior under one component, and the derivatives of its log-density (see [`crate::noise_derivatives`]).
+struct ComponentPosterior<S: Simd> {
+    b: TruncatedLanes<S>,
     /// `h B`.
     curvature: S::f64s,
     l: S::f64s,
@@ -90,35 +91,35 @@ struct Explanation<S: Simd> {
 }
 
 #[inline(always)]
-fn explanation<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> Explanation<S> {
-    let b = posterior(simd, simd.sub_f64s(t, kappas));
+fn component_posterior<S: Simd>(simd: S, t: S::f64s, kappas: S::f64s) -> ComponentPosterior<S> {
+    let b = truncated_lanes(simd, simd.sub_f64s(t, kappas));
     let reach = simd.add_f64s(t, kappas);
     let curvature = simd.mul_f64s(b.hazard, b.mean);
     let square = simd.mul_f64s(kappas, kappas);
     let kappa_b = simd.mul_f64s(kappas, b.mean);
     let hazard_reach = simd.mul_f64s(b.hazard, reach);
-    let rest = simd.sub_f64s(simd.splat_f64s(1.0), curvature);
+    let relative_variance = simd.sub_f64s(simd.splat_f64s(1.0), curvature);
     let curvature_reach = simd.mul_f64s(curvature, reach);
-    let twice = simd.add_f64s(kappas, kappas);
-    let ss = simd.mul_f64s(twice, simd.sub_f64s(kappas, b.hazard));
-    Explanation {
+    let two_kappas = simd.add_f64s(kappas, kappas);
+    let ss = simd.mul_f64s(two_kappas, simd.sub_f64s(kappas, b.hazard));
+    ComponentPosterior {
         l: simd.sub_f64s(simd.splat_f64s(1.0), kappa_b),
         s: simd.sub_f64s(square, hazard_reach),
-        ll: simd.sub_f64s(simd.mul_f64s(square, rest), kappa_b),
-        ls: simd.sub_f64s(simd.mul_f64s(simd.mul_f64s(kappas, rest), reach), kappa_b),
+        ll: simd.sub_f64s(simd.mul_f64s(square, relative_variance), kappa_b),
+        ls: simd.sub_f64s(simd.mul_f64s(simd.mul_f64s(kappas, relative_variance), reach), kappa_b),
         ss: simd.add_f64s(simd.sub_f64s(ss, simd.mul_f64s(curvature_reach, reach)), hazard_reach),
         b,
         curvature,
     }
 }
 
-/// PassStats over components, each by its term of `P`; of the differences from the first, so that nothing large cancels.
-struct Weighed<S: Simd> {
+/// Sums over components, weighted by the terms of `P`; of differences from the first component, to avoid cancellation.
+struct WeightedSums<S: Simd> {
     total: S::f64s,
     mean: S::f64s,
     curvature: S::f64s,
     shift: S::f64s,
-    spread: S::f64s,
+    square_shift: S::f64s,
     l: S::f64s,
     s: S::f64s,
     ll: S::f64s,
@@ -126,7 +127,7 @@ struct Weighed<S: Simd> {
     ss: S::f64s,
 }
 
-impl<S: Simd> Weighed<S> {
+impl<S: Simd> WeightedSums<S> {
     #[inline(always)]
     fn new(simd: S) -> Self {
         let zero = simd.splat_f64s(0.0);
@@ -135,7 +136,7 @@ impl<S: Simd> Weighed<S> {
             mean: zero,
             curvature: zero,
             shift: zero,
-            spread: zero,
+            square_shift: zero,
             l: zero,
             s: zero,
             ll: zero,
@@ -145,63 +146,77 @@ impl<S: Simd> Weighed<S> {
     }
 
     #[inline(always)]
-    fn add(&mut self, simd: S, weight: S::f64s, own: &Explanation<S>, first: &Explanation<S>, slopes: bool) {
+    fn add(
+        &mut self,
+        simd: S,
+        weight: S::f64s,
+        component: &ComponentPosterior<S>,
+        first: &ComponentPosterior<S>,
+        derivatives: bool,
+    ) {
         self.total = simd.add_f64s(self.total, weight);
-        self.mean = mul_add(simd, weight, own.b.mean, self.mean);
-        if slopes {
-            let apart = simd.sub_f64s(own.b.mean, first.b.mean);
-            let (l, s) = (simd.sub_f64s(own.l, first.l), simd.sub_f64s(own.s, first.s));
-            self.curvature = mul_add(simd, weight, own.curvature, self.curvature);
-            self.shift = mul_add(simd, weight, apart, self.shift);
-            self.spread = mul_add(simd, weight, simd.mul_f64s(apart, apart), self.spread);
+        self.mean = mul_add(simd, weight, component.b.mean, self.mean);
+        if derivatives {
+            let difference = simd.sub_f64s(component.b.mean, first.b.mean);
+            let (l, s) = (simd.sub_f64s(component.l, first.l), simd.sub_f64s(component.s, first.s));
+            self.curvature = mul_add(simd, weight, component.curvature, self.curvature);
+            self.shift = mul_add(simd, weight, difference, self.shift);
+            self.square_shift = mul_add(simd, weight, simd.mul_f64s(difference, difference), self.square_shift);
             self.l = mul_add(simd, weight, l, self.l);
             self.s = mul_add(simd, weight, s, self.s);
-            self.ll = mul_add(simd, weight, mul_add(simd, l, l, own.ll), self.ll);
-            self.ls = mul_add(simd, weight, mul_add(simd, l, s, own.ls), self.ls);
-            self.ss = mul_add(simd, weight, mul_add(simd, s, s, own.ss), self.ss);
+            self.ll = mul_add(simd, weight, mul_add(simd, l, l, component.ll), self.ll);
+            self.ls = mul_add(simd, weight, mul_add(simd, l, s, component.ls), self.ls);
+            self.ss = mul_add(simd, weight, mul_add(simd, s, s, component.ss), self.ss);
         }
     }
 }
 
-/// The mean of a square less the square, or product, of means.
+/// The mean of a product minus the product of means.
 #[inline(always)]
-fn less<S: Simd>(simd: S, mean: S::f64s, one: S::f64s, other: S::f64s) -> S::f64s {
+fn covariance<S: Simd>(simd: S, mean: S::f64s, one: S::f64s, other: S::f64s) -> S::f64s {
     simd.sub_f64s(mean, simd.mul_f64s(one, other))
 }
 
-/// `y` of a gap, given `z_1⁺`.
+/// `y` for a gap `κ_k − κ_1`, given `z_1⁺`.
 #[inline(always)]
-fn fallen<S: Simd>(simd: S, gap: S::f64s, above: S::f64s) -> S::f64s {
+fn density_ratio<S: Simd>(simd: S, gap: S::f64s, above: S::f64s) -> S::f64s {
     let d = simd.min_f64s(gap, above);
-    falling(simd, simd.mul_f64s(d, simd.sub_f64s(simd.add_f64s(above, above), d)))
+    density_at_square(simd, simd.mul_f64s(d, simd.sub_f64s(simd.add_f64s(above, above), d)))
 }
 
-/// The posterior of `b` at `t = x/σs` and `s`, in units of `σs`, with curvature and slopes only where `slopes`.
+/// The posterior of `b` at `t = x/σs` and `s`, in units of `σs`. Curvature and derivatives are valid only if requested by
+/// `derivatives`.
 #[inline(always)]
-pub(crate) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64s, slopes: bool) -> Explained<S> {
+pub(crate) fn mixture_posterior<S: Simd>(
+    simd: S,
+    mixture: &Mixture,
+    t: S::f64s,
+    s: S::f64s,
+    derivatives: bool,
+) -> MixturePosterior<S> {
     let zero = simd.splat_f64s(0.0);
     let one = simd.splat_f64s(1.0);
-    let least = simd.mul_f64s(simd.splat_f64s(mixture.kappas[0]), s);
-    let first = explanation(simd, t, least);
-    let above = simd.max_f64s(simd.sub_f64s(t, least), zero);
+    let smallest = simd.mul_f64s(simd.splat_f64s(mixture.kappas[0]), s);
+    let first = component_posterior(simd, t, smallest);
+    let above = simd.max_f64s(simd.sub_f64s(t, smallest), zero);
     let mut terms = [zero; MAX_COMPONENTS + 1];
-    let mut sums = Weighed::new(simd);
+    let mut sums = WeightedSums::new(simd);
     terms[0] = simd.div_f64s(simd.splat_f64s(mixture.factors[0]), first.b.inverse_mass);
-    sums.add(simd, terms[0], &first, &first, slopes);
-    // An index, since adaptors of iterators would not all be compiled for the same instruction set.
+    sums.add(simd, terms[0], &first, &first, derivatives);
+    // Indexed, because closures of iterator adaptors would not all be compiled for the same instruction set.
     #[allow(clippy::needless_range_loop)]
     for index in 1..mixture.count {
-        let own = explanation(simd, t, simd.mul_f64s(simd.splat_f64s(mixture.kappas[index]), s));
+        let component = component_posterior(simd, t, simd.mul_f64s(simd.splat_f64s(mixture.kappas[index]), s));
         let gap = simd.mul_f64s(simd.splat_f64s(mixture.gaps[index]), s);
-        let term = simd.mul_f64s(simd.splat_f64s(mixture.factors[index]), fallen(simd, gap, above));
-        terms[index] = simd.div_f64s(term, own.b.inverse_mass);
-        sums.add(simd, terms[index], &own, &first, slopes);
+        let term = simd.mul_f64s(simd.splat_f64s(mixture.factors[index]), density_ratio(simd, gap, above));
+        terms[index] = simd.div_f64s(term, component.b.inverse_mass);
+        sums.add(simd, terms[index], &component, &first, derivatives);
     }
     if mixture.has_atom() {
         let square = simd.mul_f64s(t, t);
-        let nothing = Posterior { mean: zero, hazard: zero, inverse_mass: one };
-        let own = Explanation {
-            b: nothing,
+        let atom = TruncatedLanes { mean: zero, hazard: zero, inverse_mass: one };
+        let component = ComponentPosterior {
+            b: atom,
             curvature: one,
             l: zero,
             s: simd.sub_f64s(square, one),
@@ -209,25 +224,100 @@ pub(crate) fn explain<S: Simd>(simd: S, mixture: &Mixture, t: S::f64s, s: S::f64
             ls: zero,
             ss: simd.mul_f64s(simd.splat_f64s(-2.0), square),
         };
-        let term = simd.div_f64s(simd.mul_f64s(simd.splat_f64s(mixture.atom), fallen(simd, above, above)), s);
+        let term = simd.div_f64s(simd.mul_f64s(simd.splat_f64s(mixture.atom), density_ratio(simd, above, above)), s);
         terms[MAX_COMPONENTS] = term;
-        sums.add(simd, term, &own, &first, slopes);
+        sums.add(simd, term, &component, &first, derivatives);
     }
     let inverse = simd.div_f64s(one, sums.total);
     let (shift, l) = (simd.mul_f64s(sums.shift, inverse), simd.mul_f64s(sums.l, inverse));
-    let slope = simd.mul_f64s(sums.s, inverse);
-    let spread = less(simd, simd.mul_f64s(sums.spread, inverse), shift, shift);
-    Explained {
+    let derivative = simd.mul_f64s(sums.s, inverse);
+    let square_shift = covariance(simd, simd.mul_f64s(sums.square_shift, inverse), shift, shift);
+    MixturePosterior {
         mean: simd.mul_f64s(sums.mean, inverse),
-        curvature: simd.sub_f64s(simd.mul_f64s(sums.curvature, inverse), spread),
+        curvature: simd.sub_f64s(simd.mul_f64s(sums.curvature, inverse), square_shift),
         inverse_density: inverse,
         terms,
-        slopes: [
+        derivatives: [
             simd.add_f64s(first.l, l),
-            simd.add_f64s(first.s, slope),
-            less(simd, simd.mul_f64s(sums.ll, inverse), l, l),
-            less(simd, simd.mul_f64s(sums.ls, inverse), l, slope),
-            less(simd, simd.mul_f64s(sums.ss, inverse), slope, slope),
+            simd.add_f64s(first.s, derivative),
+            covariance(simd, simd.mul_f64s(sums.ll, inverse), l, l),
+            covariance(simd, simd.mul_f64s(sums.ls, inverse), l, derivative),
+            covariance(simd, simd.mul_f64s(sums.ss, inverse), derivative, derivative),
         ],
+    }
+}
+
+/// The sums that only a mixture prior has, in lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct MixtureAccumulator<S: Simd> {
+    responsibilities: [S::f64s; MAX_COMPONENTS + 1],
+    derivatives: [S::f64s; 5],
+}
+
+impl<S: Simd> MixtureAccumulator<S> {
+    #[inline(always)]
+    pub(crate) fn new(simd: S) -> Self {
+        let zero = simd.splat_f64s(0.0);
+        Self { responsibilities: [zero; MAX_COMPONENTS + 1], derivatives: [zero; 5] }
+    }
+
+    /// Adds a register; the lanes outside `keep` are excluded.
+    #[inline(always)]
+    pub(crate) fn add(
+        &mut self,
+        simd: S,
+        mixture: &Mixture,
+        posterior: &MixturePosterior<S>,
+        derivatives: bool,
+        keep: Option<S::m64s>,
+    ) {
+        let zero = simd.splat_f64s(0.0);
+        let inverse = kept(simd, keep, posterior.inverse_density, zero);
+        for index in 0..mixture.count() {
+            let term = kept(simd, keep, posterior.terms[index], zero);
+            self.responsibilities[index] = mul_add(simd, term, inverse, self.responsibilities[index]);
+        }
+        if mixture.has_atom() {
+            let term = kept(simd, keep, posterior.terms[MAX_COMPONENTS], zero);
+            self.responsibilities[MAX_COMPONENTS] = mul_add(simd, term, inverse, self.responsibilities[MAX_COMPONENTS]);
+        }
+        if derivatives {
+            for index in 0..5 {
+                self.derivatives[index] =
+                    simd.add_f64s(self.derivatives[index], kept(simd, keep, posterior.derivatives[index], zero));
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn sums(&self, simd: S) -> MixtureStats {
+        MixtureStats {
+            responsibilities: self.responsibilities.map(|lanes| simd.reduce_sum_f64s(lanes)),
+            derivatives: self.derivatives.map(|lanes| simd.reduce_sum_f64s(lanes)),
+        }
+    }
+}
+
+/// The sums over entries that only a mixture prior has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MixtureStats {
+    /// `Σ p_k`, the responsibilities, by increasing rate; the last is `Σ p_0`.
+    pub(crate) responsibilities: [f64; MAX_COMPONENTS + 1],
+    /// The sums of the derivatives of `log f`: `l`, `s`, `ll`, `ls`, `ss`.
+    pub(crate) derivatives: [f64; 5],
+}
+
+impl MixtureStats {
+    /// The sums over no entries.
+    pub(crate) const ZERO: Self = Self { responsibilities: [0.0; MAX_COMPONENTS + 1], derivatives: [0.0; 5] };
+
+    /// Adds the sums of other entries, each counted `weight` times.
+    pub(crate) fn add(&mut self, other: &Self, weight: f64) {
+        let pairs = self
+            .responsibilities
+            .iter_mut()
+            .chain(&mut self.derivatives)
+            .zip(other.responsibilities.iter().chain(&other.derivatives));
+        pairs.for_each(|(sum, part)| *sum += weight * part);
     }
 }

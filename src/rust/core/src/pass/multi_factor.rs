@@ -1,26 +1,25 @@
-//! The pass for several factors at once: what they leave is worked out once, and then multiplied with the loadings of each.
+//! The pass for several factors at once: the residual is computed once and multiplied with the loadings of each factor.
 //!
-//! The residual of a few columns at a time is written down, so that all products are those of matrices.
+//! The residuals of a few columns at a time are stored in a panel, so that all products are matrix products.
 
 use crate::factor::Factor;
 use crate::noise::ResidualParams;
-use crate::pass::factor_sums::{shift, FactorSums, MultiFactorOutput};
-use crate::pass::kernel::{level, Kernel, Line};
-use crate::pass::remote::protocol::Request;
+use crate::pass::kernel::{kernel_level, ColumnRun, Kernel};
+use crate::pass::remote::{pieces, shape, Request, WireFormat};
 use crate::pass::tile::{cut, diagonal_part, Tile};
-use crate::pass::PassStats;
+use crate::pass::{PassStats, RowColSums};
 use crate::residual::{Buffer, ResidualView};
 use crate::runtime::parallel::Threads;
 use faer::linalg::matmul::matmul;
 use faer::reborrow::{Reborrow, ReborrowMut};
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::{Accum, Col, Mat, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
-/// The columns whose residuals are written down at a time.
+/// The number of columns of a panel.
 const WIDTH: usize = 8;
 
-/// Sweeps over `view` minus `factors`, with curvatures in each loading where `curved`.
+/// Sweeps over `view` minus `factors`, with the curvature in each loading if `curved`.
 pub(crate) fn multi_factor_sweep(
     view: &ResidualView,
     factors: &[Factor],
@@ -30,7 +29,7 @@ pub(crate) fn multi_factor_sweep(
 ) -> MultiFactorOutput {
     let tiles = cut(view);
     let parts = Request::MultiFactor { factors, params, curved }
-        .elsewhere(view, &tiles)
+        .evaluate_remotely(view, &tiles)
         .unwrap_or_else(|| sweep_tiles(view, factors, params, curved, &tiles, threads));
     let count = factors.len();
     let columns = if view.is_symmetric() { 0 } else { view.ncol() };
@@ -47,7 +46,7 @@ pub(crate) fn multi_factor_sweep(
     total
 }
 
-/// The sweeps over tiles of the view.
+/// Sweeps over some tiles of the view.
 pub(crate) fn sweep_tiles(
     view: &ResidualView,
     factors: &[Factor],
@@ -57,7 +56,7 @@ pub(crate) fn sweep_tiles(
     threads: Threads,
 ) -> Vec<MultiFactorOutput> {
     let loadings =
-        |of: &dyn Fn(&Factor) -> &[f64], length| Mat::from_fn(length, factors.len(), |i, k| of(&factors[k])[i]);
+        |side: &dyn Fn(&Factor) -> &[f64], length| Mat::from_fn(length, factors.len(), |i, k| side(&factors[k])[i]);
     let u = loadings(&|factor| factor.u(), view.nrow());
     let v = loadings(&|factor| factor.v(), view.ncol());
     let weighted = Mat::from_fn(v.nrows(), v.ncols(), |i, k| factors[k].d * v[(i, k)]);
@@ -75,23 +74,23 @@ pub(crate) fn sweep_tiles(
     threads.map(tiles.len(), |index| {
         let (task, tile) = (&task, tiles[index].clone());
         if !view.is_plain() {
-            arch.dispatch(JointPass::<true, true> { task, tile })
+            arch.dispatch(PanelPass::<true, true> { task, tile })
         } else if view.has_missing() {
-            arch.dispatch(JointPass::<true, false> { task, tile })
+            arch.dispatch(PanelPass::<true, false> { task, tile })
         } else {
-            arch.dispatch(JointPass::<false, false> { task, tile })
+            arch.dispatch(PanelPass::<false, false> { task, tile })
         }
     })
 }
 
-/// What the residuals (or their curvatures) are multiplied with.
+/// The loadings, or their squares, that a panel is multiplied with.
 #[derive(Clone, Copy)]
 struct Weights<'a> {
     u: MatRef<'a, f64>,
     v: MatRef<'a, f64>,
 }
 
-/// What the pass over every tile is made of.
+/// The inputs that all tiles share.
 struct Task<'a> {
     view: &'a ResidualView<'a>,
     /// `d_k v_k`.
@@ -102,13 +101,13 @@ struct Task<'a> {
     curvatures: Option<Weights<'a>>,
 }
 
-/// The pass over one tile of what the factors leave.
-struct JointPass<'a, const MASKED: bool, const MIXED: bool> {
+/// The sweep over one tile of the residual.
+struct PanelPass<'a, const MASKED: bool, const MIXED: bool> {
     task: &'a Task<'a>,
     tile: Tile,
 }
 
-impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, MIXED> {
+impl<const MASKED: bool, const MIXED: bool> WithSimd for PanelPass<'_, MASKED, MIXED> {
     type Output = MultiFactorOutput;
 
     #[inline(always)]
@@ -116,50 +115,52 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
         let Self { task, tile } = self;
         let Task { view, weighted, params, shift, products: weights, curvatures: squares } = *task;
         let symmetric = view.is_symmetric();
-        let mut kernel = Kernel::<S, { level::CURVATURE }, MASKED, MIXED>::new(simd, params, view.law(), shift);
+        let mut kernel =
+            Kernel::<S, { kernel_level::CURVATURE }, MASKED, MIXED>::new(simd, params, view.remainder_prior(), shift);
         let factors = weights.u.ncols();
         let mut products = FactorSums::zeros(tile.rows.len(), tile.columns.len(), factors);
         let mut curvatures =
             FactorSums::zeros(tile.rows.len(), tile.columns.len(), squares.map_or(0, |squares| squares.u.ncols()));
-        let nothing = vec![0.0; tile.rows.len()];
+        let zeros = vec![0.0; tile.rows.len()];
         let mut diagonal = Vec::new();
         let mut buffer = Buffer::new(tile.rows.len());
-        let mut room = [(); 3].map(|()| Mat::<f64>::zeros(tile.rows.len(), WIDTH));
+        let mut panels = [(); 3].map(|()| Mat::<f64>::zeros(tile.rows.len(), WIDTH));
         for first in tile.columns.clone().step_by(WIDTH) {
-            let panel = first..(first + WIDTH).min(tile.columns.end);
-            let rows = if symmetric { 0..panel.end } else { tile.rows.clone() };
-            let [mut left, mut rest, mut curvature] =
-                room.each_mut().map(|room| room.as_mut().submatrix_mut(0, 0, rows.len(), panel.len()));
-            rest.fill(0.0);
+            let columns = first..(first + WIDTH).min(tile.columns.end);
+            let rows = if symmetric { 0..columns.end } else { tile.rows.clone() };
+            let [mut residual, mut difference, mut curvature] =
+                panels.each_mut().map(|panel| panel.as_mut().submatrix_mut(0, 0, rows.len(), columns.len()));
+            difference.fill(0.0);
             curvature.fill(0.0);
-            for (index, column) in panel.clone().enumerate() {
-                let read = if symmetric { 0..column + 1 } else { rows.clone() };
-                let entries = view.column(column, read, &mut buffer);
-                slice(left.rb_mut(), index)[..entries.len()].copy_from_slice(entries);
+            for (index, column) in columns.clone().enumerate() {
+                let range = if symmetric { 0..column + 1 } else { rows.clone() };
+                let entries = view.column(column, range, &mut buffer);
+                slice(residual.rb_mut(), index)[..entries.len()].copy_from_slice(entries);
             }
-            let (u, v) = (weights.u.subrows(rows.start, rows.len()), weighted.subrows(panel.start, panel.len()));
-            matmul(left.rb_mut(), Accum::Add, u, v.transpose(), -1.0, Par::Seq);
-            for (index, column) in panel.clone().enumerate() {
-                let entries = &*slice(left.rb_mut(), index);
+            let (u, v) = (weights.u.subrows(rows.start, rows.len()), weighted.subrows(columns.start, columns.len()));
+            matmul(residual.rb_mut(), Accum::Add, u, v.transpose(), -1.0, Par::Seq);
+            for (index, column) in columns.clone().enumerate() {
+                let entries = &*slice(residual.rb_mut(), index);
                 let above = if symmetric { column } else { rows.len() };
                 diagonal.extend(entries.get(column).filter(|_| symmetric));
-                let (deviations, deviation) = view.deviations(column, if symmetric { 0..column } else { rows.clone() });
-                kernel.line(Line {
+                let (scales, column_scale) =
+                    view.column_scales(column, if symmetric { 0..column } else { rows.clone() });
+                kernel.add_run(ColumnRun {
                     entries: &entries[..above],
-                    loadings: &nothing[..above],
-                    weights: &nothing[..above],
-                    products: slice(rest.rb_mut(), index),
+                    loadings: &zeros[..above],
+                    weights: &zeros[..above],
+                    products: slice(difference.rb_mut(), index),
                     curvatures: slice(curvature.rb_mut(), index),
                     loading: 0.0,
                     weight: 1.0,
-                    deviations,
-                    deviation,
+                    scales,
+                    column_scale,
                 });
             }
-            let place = first - tile.columns.start..panel.end - tile.columns.start;
-            multiply(&mut products, rest.rb(), weights, &rows, &panel, place.clone());
+            let position = first - tile.columns.start..columns.end - tile.columns.start;
+            multiply(&mut products, difference.rb(), weights, &rows, &columns, position.clone());
             if let Some(squares) = squares {
-                multiply(&mut curvatures, curvature.rb(), squares, &rows, &panel, place);
+                multiply(&mut curvatures, curvature.rb(), squares, &rows, &columns, position);
             }
         }
         let mut sums = kernel.sums();
@@ -167,7 +168,7 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
             let part = diagonal_part(
                 kernel.fresh(),
                 &diagonal,
-                &nothing[..diagonal.len()],
+                &zeros[..diagonal.len()],
                 &view.diagonal_scales(tile.columns.clone()),
             );
             for (index, column) in tile.columns.clone().enumerate() {
@@ -185,19 +186,20 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for JointPass<'_, MASKED, M
     }
 }
 
-/// A column of a panel, whose columns are contiguous.
+/// A column of a panel; these are contiguous.
+#[allow(clippy::expect_used)]
 fn slice(panel: MatMut<'_, f64>, index: usize) -> &mut [f64] {
-    panel.col_mut(index).try_as_col_major_mut().map_or(&mut [], |column| column.as_slice_mut())
+    panel.col_mut(index).try_as_col_major_mut().expect("invariant: columns of a panel are contiguous").as_slice_mut()
 }
 
-/// Adds `panel · v` and `panelᵀ · u`, the panel's columns standing at `place` in the tile.
+/// Adds `panel · v` and `panelᵀ · u`, with the panel at the columns `position` of the tile.
 fn multiply(
     total: &mut FactorSums,
     panel: MatRef<f64>,
     weights: Weights,
     rows: &Range<usize>,
     columns: &Range<usize>,
-    place: Range<usize>,
+    position: Range<usize>,
 ) {
     let add = |total: MatMut<f64>, left: MatRef<f64>, right: MatRef<f64>| {
         matmul(total, Accum::Add, left, right, 1.0, Par::Seq);
@@ -205,5 +207,80 @@ fn multiply(
     let u = weights.u.subrows(rows.start, rows.len());
     let v = weights.v.subrows(columns.start, columns.len());
     add(total.rows.as_mut().subrows_mut(0, rows.len()), panel, v);
-    add(total.columns.as_mut().subrows_mut(place.start, place.len()), panel.transpose(), u);
+    add(total.columns.as_mut().subrows_mut(position.start, position.len()), panel.transpose(), u);
+}
+
+/// Sums with one column per factor, over the rows and over the columns of the matrix; without `columns` if it is symmetric.
+pub(crate) struct FactorSums {
+    pub(crate) rows: Mat<f64>,
+    pub(crate) columns: Mat<f64>,
+}
+
+/// Derivatives and curvatures of the log-likelihood in the loadings of several factors.
+pub(crate) struct MultiFactorOutput {
+    /// `(x − b̄) v_k` and `(x − b̄)ᵀ u_k`.
+    pub(crate) products: FactorSums,
+    /// `Σ_j m_ij v_jk²` and `Σ_i m_ij u_ik²`; for no factor if not requested.
+    pub(crate) curvatures: FactorSums,
+    /// The sums over the entries.
+    pub(crate) sums: PassStats,
+}
+
+/// The value about which the moments of the residual are taken.
+pub(crate) fn shift(params: ResidualParams) -> f64 {
+    1.0 / params.lambda
+}
+
+impl FactorSums {
+    /// The sums of one factor.
+    pub(crate) fn of(&self, factor: usize) -> RowColSums {
+        let column = |panel: &Mat<f64>| -> Col<f64> { panel.col(factor).to_owned() };
+        RowColSums { rows: column(&self.rows), columns: column(&self.columns) }
+    }
+
+    pub(crate) fn zeros(rows: usize, columns: usize, factors: usize) -> Self {
+        Self { rows: Mat::zeros(rows, factors), columns: Mat::zeros(columns, factors) }
+    }
+
+    /// Adds the sums of a tile. For a symmetric matrix both go to the rows.
+    pub(crate) fn add(&mut self, tile: &Tile, part: &Self) {
+        let add = |total: &mut Mat<f64>, range: &Range<usize>, part: &Mat<f64>| {
+            let mut total = total.as_mut().subrows_mut(range.start, range.len());
+            total += part;
+        };
+        add(&mut self.rows, &tile.rows, &part.rows);
+        let columns = if self.columns.nrows() == 0 { &mut self.rows } else { &mut self.columns };
+        add(columns, &tile.columns, &part.columns);
+    }
+}
+
+impl WireFormat for MultiFactorOutput {
+    fn shape(request: &Request, tile: &Tile) -> Vec<usize> {
+        let Request::MultiFactor { factors, .. } = request else { return Vec::new() };
+        shape(request, tile, factors.len())
+    }
+
+    fn write(&self) -> Vec<f64> {
+        let mut numbers = Vec::new();
+        let panels = [&self.products, &self.curvatures];
+        for panel in panels.iter().flat_map(|panels| [&panels.rows, &panels.columns]) {
+            panel.col_iter().for_each(|column| numbers.extend(column.iter()));
+        }
+        numbers.extend(self.sums.to_numbers());
+        numbers
+    }
+
+    fn read(request: &Request, tile: &Tile, numbers: &[f64]) -> Option<Self> {
+        let Request::MultiFactor { params, .. } = request else { return None };
+        let pieces = pieces(numbers, &Self::shape(request, tile))?;
+        let panel = |length: usize, numbers: &[f64]| {
+            Mat::from_fn(length, numbers.len() / length.max(1), |index, factor| numbers[factor * length + index])
+        };
+        let panels = |from: usize| FactorSums {
+            rows: panel(tile.rows.len(), pieces[from]),
+            columns: panel(tile.columns.len(), pieces[from + 1]),
+        };
+        let sums = PassStats::from_numbers(pieces[4], shift(*params))?;
+        Some(Self { products: panels(0), curvatures: panels(2), sums })
+    }
 }

@@ -1,10 +1,8 @@
-//! Nearly two values: a point mass at 0 and a narrow normal.
+//! The generalized binary prior: a point mass at 0 and a narrow normal.
 
 use crate::error::Error;
-use crate::optim::scalar::{highest, Point};
-use crate::prior::component::Component;
-use crate::prior::component_mixture::ComponentMixture;
-use crate::prior::profile_likelihood::{knots, Best, SpikeSlab};
+use crate::prior::component::{Component, ComponentMixture};
+use crate::prior::profile_likelihood::{maximize_on_grid, scale_grid, Point, ProfiledWeight, SpikeSlab};
 use crate::prior::{check_positive, check_probability, Family, Hyperparameter, Observations, Prior};
 use std::f64::consts::LN_2;
 
@@ -13,8 +11,8 @@ use std::f64::consts::LN_2;
 /// transcriptional heterogeneity from single-cell RNA-seq data by generalized binary covariance decomposition, *Nature
 /// Genetics* 57).
 ///
-/// A ratio to be estimated is sought between 0.001, beyond which the normal is as good as a point, and 1, where it has
-/// little to do with two values.
+/// A ratio is estimated between 0.001, below which the normal is equivalent to a point mass, and 1, above which the
+/// prior is far from binary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GeneralizedBinary {
     weight: Option<f64>,
@@ -22,25 +20,25 @@ pub struct GeneralizedBinary {
     ratio: Option<f64>,
 }
 
-/// The bounds of a ratio that is estimated.
-const RATIOS: (f64, f64) = (1e-3, 1.0);
+/// The bounds of an estimated ratio.
+const RATIO_BOUNDS: (f64, f64) = (1e-3, 1.0);
 
-/// How far knots of the scan for the location are apart, in deviations of the normal as the noise blurs it.
-const STEP: f64 = 2.0;
+/// The grid spacing for the location, in standard deviations of the normal convolved with the noise.
+const LOCATION_STEP: f64 = 2.0;
 
-/// Knots of the scan for the ratio: a factor of 2 apart.
-const RATIO_KNOTS: usize = 11;
+/// The grid size for the ratio: neighbours differ by a factor of 2.
+const RATIO_GRID: usize = 11;
 
-/// What goes with a ratio.
+/// The location and the weight that maximise the likelihood at a ratio.
 #[derive(Clone, Copy)]
-struct Place {
+struct LocationAndWeight {
     log_location: f64,
     weight: f64,
 }
 
 impl GeneralizedBinary {
-    /// The family with the prior probability that `w` is not 0, the location, and the standard deviation in units of
-    /// the location, each given or to be estimated.
+    /// Returns the family with the given prior probability of `w > 0`, location, and standard deviation relative to the
+    /// location; `None` estimates any of them.
     pub fn new(weight: Option<f64>, location: Option<f64>, ratio: Option<f64>) -> Result<Self, Error> {
         check_probability("the weight", weight)?;
         check_positive("the location", location)?;
@@ -48,46 +46,48 @@ impl GeneralizedBinary {
         Ok(Self { weight, location, ratio })
     }
 
-    /// The best location and weight at one ratio.
+    /// Maximises the likelihood over location and weight at a given ratio.
     ///
-    /// Each slope `E[w] (x − μ)/r² − q²` is negative beyond the largest `x`, so the best location is not. Hills are no
-    /// narrower than a normal that is blurred by the noise, and knots up to two deviations of that apart told them from
-    /// each other in trials on continuous loadings.
-    fn best_location(&self, observations: &Observations, ratio: f64) -> Point<Best> {
-        let slab = SpikeSlab { observations, weight: self.weight };
+    /// Each slope `E[w] (x − μ)/r² − q²` is negative beyond the largest `x`, which bounds the location. Local maxima
+    /// are no narrower than the normal convolved with the noise; in experiments with continuous loadings, a grid
+    /// spacing of two of its standard deviations separated them.
+    fn maximize_location(&self, observations: &Observations, ratio: f64) -> Point<ProfiledWeight> {
+        let model = SpikeSlab { observations, weight: self.weight };
         if let Some(location) = self.location {
-            let best = slab.best_scale(Component::normal(location, ratio * location), &[0.0]);
-            return Point { at: location.ln(), ..best };
+            let maximum = model.maximize_scale(Component::normal(location, ratio * location), &[0.0]);
+            return Point { x: location.ln(), ..maximum };
         }
-        let (largest, deviation) = (observations.largest(), observations.least_deviation());
-        let largest = if largest > 0.0 { largest } else { deviation };
-        let step = |location: f64| (STEP * ratio.hypot(deviation / location)).min(LN_2);
-        slab.best_scale(Component::normal(1.0, ratio), &knots(observations, largest, step))
+        let (max_x, min_sd) = (observations.max_x(), observations.min_sd());
+        let largest = if max_x > 0.0 { max_x } else { min_sd };
+        let step = |location: f64| (LOCATION_STEP * ratio.hypot(min_sd / location)).min(LN_2);
+        model.maximize_scale(Component::normal(1.0, ratio), &scale_grid(observations, largest, step))
     }
 
-    /// The best ratio's log, and with it the best location and weight.
-    fn best_ratio(&self, observations: &Observations) -> Point<Place> {
-        let look = |at: f64| {
-            let best = self.best_location(observations, at.exp());
-            let Best { weight, width_slope } = best.with;
-            Point { at, value: best.value, slope: width_slope, with: Place { log_location: best.at, weight } }
+    /// Maximises the likelihood over the log ratio, and over location and weight at each ratio.
+    fn maximize_ratio(&self, observations: &Observations) -> Point<LocationAndWeight> {
+        let evaluate = |log_ratio: f64| {
+            let maximum = self.maximize_location(observations, log_ratio.exp());
+            let ProfiledWeight { weight, width_slope } = maximum.extra;
+            let extra = LocationAndWeight { log_location: maximum.x, weight };
+            Point { x: log_ratio, value: maximum.value, slope: width_slope, extra }
         };
-        let (least, most) = (RATIOS.0.ln(), RATIOS.1.ln());
-        let knot = |index: usize| least + (most - least) * index as f64 / (RATIO_KNOTS - 1) as f64;
-        highest(&(0..RATIO_KNOTS).map(|index| look(knot(index))).collect::<Vec<_>>(), look)
+        let (lower, upper) = (RATIO_BOUNDS.0.ln(), RATIO_BOUNDS.1.ln());
+        let log_ratio = |index: usize| lower + (upper - lower) * index as f64 / (RATIO_GRID - 1) as f64;
+        let grid: Vec<_> = (0..RATIO_GRID).map(|index| evaluate(log_ratio(index))).collect();
+        maximize_on_grid(&grid, evaluate)
     }
 }
 
 impl Family for GeneralizedBinary {
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
-        let (ratio, Place { log_location, weight }) = match self.ratio {
+        let (ratio, LocationAndWeight { log_location, weight }) = match self.ratio {
             Some(ratio) => {
-                let best = self.best_location(observations, ratio);
-                (ratio, Place { log_location: best.at, weight: best.with.weight })
+                let maximum = self.maximize_location(observations, ratio);
+                (ratio, LocationAndWeight { log_location: maximum.x, weight: maximum.extra.weight })
             }
             None => {
-                let best = self.best_ratio(observations);
-                (best.at.exp(), best.with)
+                let maximum = self.maximize_ratio(observations);
+                (maximum.x.exp(), maximum.extra)
             }
         };
         let location = self.location.unwrap_or_else(|| log_location.exp());
@@ -96,6 +96,6 @@ impl Family for GeneralizedBinary {
             Hyperparameter::new("location", vec![location], 1),
             Hyperparameter::new("ratio", vec![ratio], 0),
         ];
-        Box::new(ComponentMixture::with_zero(weight, Component::normal(location, ratio * location), hyperparameters))
+        Box::new(ComponentMixture::spike_slab(weight, Component::normal(location, ratio * location), hyperparameters))
     }
 }

@@ -1,7 +1,7 @@
-//! Work over a fixed list of jobs, on as many threads as asked.
+//! Parallel execution of a fixed list of jobs on a given number of threads.
 //!
-//! The jobs and the order of their results do not depend on the number of threads, so neither do the bits of any sum
-//! taken over them. The threads live for one call: nothing is left behind for a forked process to trip over.
+//! The jobs and the order of their results do not depend on the number of threads, so sums over the results are
+//! identical to the bit. Threads live for one call only, so a forked process finds no stale ones.
 
 use crate::runtime::cancel;
 use std::num::NonZeroUsize;
@@ -11,94 +11,96 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{panicking, Builder};
 use std::time::Duration;
 
-/// Asked by long work now and then: whether to come to an early end.
-pub type Stop<'a> = dyn FnMut() -> bool + 'a;
+/// Polled by long jobs; returns whether to stop early.
+pub type StopCheck<'a> = dyn FnMut() -> bool + 'a;
 
-/// How long the calling thread waits for the others before it asks again whether to stop.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// The polling interval of the calling thread while it waits for the others.
+const POLLING_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The entries that one thread goes over while another is started, and some more.
-const ENTRIES_A_THREAD: f64 = 16384.0;
+/// The number of entries that justifies another thread: starting one takes as long as processing some thousands.
+const MIN_ENTRIES_PER_THREAD: f64 = 16384.0;
 
-/// The number of threads a computation may use.
+/// The number of threads that a computation may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threads(NonZeroUsize);
 
 impl Threads {
-    /// At least one thread.
+    /// Returns `count` threads, or one if it is 0.
     pub fn new(count: usize) -> Self {
         Self(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
     }
 
-    /// No more threads than going over so many entries is worth: to start one takes as long as to go over some thousands.
-    pub(crate) fn worth(self, entries: f64) -> Self {
-        Self::new(self.0.get().min((entries / ENTRIES_A_THREAD) as usize))
+    /// Reduces the number of threads to what a loop over so many entries justifies.
+    pub(crate) fn for_entries(self, entries: f64) -> Self {
+        Self::new(self.0.get().min((entries / MIN_ENTRIES_PER_THREAD) as usize))
     }
 
-    /// `work(0), …, work(jobs − 1)`, in that order. It may be given up between jobs (see [`cancel`]).
+    /// Returns `work(0), …, work(jobs − 1)`, in this order. May be cancelled between jobs (see [`cancel`]).
     pub(crate) fn map<T: Send>(self, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-        let unless_given_up = |job: usize, stop: &mut Stop| (!stop()).then(|| work(job));
-        let results = self.map_with_stop(jobs, unless_given_up, &mut cancel::is_requested);
+        let unless_cancelled = |job: usize, stop: &mut StopCheck| (!stop()).then(|| work(job));
+        let results = self.map_with_stop(jobs, unless_cancelled, &mut cancel::is_requested);
         results.into_iter().collect::<Option<_>>().unwrap_or_else(|| cancel::cancel())
     }
 
-    /// The same of long jobs, which are to come to an early end where the stop that they are handed says so.
+    /// Like [`Threads::map`], for long jobs that stop early when the check that they are given returns `true`.
     ///
-    /// `ask` knows whether to stop. It is asked on the calling thread alone: by the jobs that this thread takes, and while
-    /// it waits for the others.
+    /// `should_stop` is polled on the calling thread only: by the jobs that it runs, and while it waits for the others.
+    #[allow(clippy::expect_used)]
     pub(crate) fn map_with_stop<T: Send>(
         self,
         jobs: usize,
-        work: impl Fn(usize, &mut Stop) -> T + Sync,
-        ask: &mut Stop,
+        work: impl Fn(usize, &mut StopCheck) -> T + Sync,
+        should_stop: &mut StopCheck,
     ) -> Vec<T> {
         let slots: Vec<Mutex<Option<T>>> = (0..jobs).map(|_| Mutex::new(None)).collect();
-        let fill = |job: usize, stop: &mut Stop| {
-            let found = work(job, stop);
-            *slots[job].lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        let run_job = |job: usize, stop: &mut StopCheck| {
+            let result = work(job, stop);
+            *slots[job].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         };
-        self.each(jobs, &fill, ask);
-        slots.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+        self.run(jobs, &run_job, should_stop);
+        let result = |slot: Mutex<Option<T>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+        slots.into_iter().map(|slot| result(slot).expect("invariant: every job ran once")).collect()
     }
 
-    /// Does every job once. All that is about threads is here, compiled once for all kinds of work.
-    fn each(self, jobs: usize, work: &(dyn Fn(usize, &mut Stop) + Sync), ask: &mut Stop) {
+    /// Runs every job once. It is not generic, so the code for threads is compiled once.
+    fn run(self, jobs: usize, run_job: &(dyn Fn(usize, &mut StopCheck) + Sync), should_stop: &mut StopCheck) {
         let stopped = AtomicBool::new(false);
-        let mut asking = || {
-            let stop = stopped.load(Ordering::Relaxed) || ask();
+        let mut poll = || {
+            let stop = stopped.load(Ordering::Relaxed) || should_stop();
             stopped.store(stop, Ordering::Relaxed);
             stop
         };
         let threads = self.0.get().min(jobs);
         if threads <= 1 {
-            return (0..jobs).for_each(|job| work(job, &mut asking));
+            return (0..jobs).for_each(|job| run_job(job, &mut poll));
         }
         let next = AtomicUsize::new(0);
-        let take_jobs = |stop: &mut Stop| loop {
+        let run_jobs = |stop: &mut StopCheck| loop {
             let job = next.fetch_add(1, Ordering::Relaxed);
             if job >= jobs {
                 return;
             }
-            work(job, stop);
+            run_job(job, stop);
         };
         std::thread::scope(|scope| {
-            let (at_work, all_done) = channel::<()>();
-            let help = |at_work| {
-                take_jobs(&mut || stopped.load(Ordering::Relaxed));
-                drop(at_work);
+            // No message is sent: the channel closes when the last helper has dropped its sender.
+            let (sender, all_done) = channel::<()>();
+            let help = |sender| {
+                run_jobs(&mut || stopped.load(Ordering::Relaxed));
+                drop(sender);
             };
             let helpers: Vec<_> = (1..threads)
                 .filter_map(|_| {
-                    let at_work = at_work.clone();
-                    // Where the system refuses a thread, there are fewer: the others do its jobs.
-                    Builder::new().spawn_scoped(scope, move || help(at_work)).ok()
+                    let sender = sender.clone();
+                    // If the system refuses a thread, the others run its jobs.
+                    Builder::new().spawn_scoped(scope, move || help(sender)).ok()
                 })
                 .collect();
-            drop(at_work);
-            let _told = ToldAtUnwinding(&stopped);
-            take_jobs(&mut asking);
-            while all_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                asking();
+            drop(sender);
+            let _stop = StopOnUnwind(&stopped);
+            run_jobs(&mut poll);
+            while all_done.recv_timeout(POLLING_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                poll();
             }
             for helper in helpers {
                 helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -106,21 +108,26 @@ impl Threads {
         });
     }
 
-    /// Gives `take` what [`Threads::map`] would return, in its order, with no more results held at a time than a few a
-    /// thread: for results that are large.
-    pub(crate) fn fold<T: Send>(self, jobs: usize, work: impl Fn(usize) -> T + Sync, mut take: impl FnMut(usize, T)) {
-        let most = 2 * self.0.get();
-        for first in (0..jobs).step_by(most) {
-            let results = self.map(most.min(jobs - first), |job| work(first + job));
-            results.into_iter().enumerate().for_each(|(job, result)| take(first + job, result));
+    /// Passes the results of [`Threads::map`] to `consume` in order, holding only a few per thread at a time: for large
+    /// results.
+    pub(crate) fn fold<T: Send>(
+        self,
+        jobs: usize,
+        work: impl Fn(usize) -> T + Sync,
+        mut consume: impl FnMut(usize, T),
+    ) {
+        let batch_size = 2 * self.0.get();
+        for first in (0..jobs).step_by(batch_size) {
+            let results = self.map(batch_size.min(jobs - first), |job| work(first + job));
+            results.into_iter().enumerate().for_each(|(job, result)| consume(first + job, result));
         }
     }
 }
 
-/// Tells the other threads to stop where the calling one unwinds: it waits for them, and they could go on for long.
-struct ToldAtUnwinding<'a>(&'a AtomicBool);
+/// Stops the other threads if the calling thread unwinds, since it waits for them and their jobs may be long.
+struct StopOnUnwind<'a>(&'a AtomicBool);
 
-impl Drop for ToldAtUnwinding<'_> {
+impl Drop for StopOnUnwind<'_> {
     fn drop(&mut self) {
         self.0.fetch_or(panicking(), Ordering::Relaxed);
     }
@@ -143,36 +150,39 @@ mod tests {
     }
 
     #[test]
-    fn all_jobs_hear_that_the_calling_thread_unwinds() {
+    fn jobs_stop_when_the_calling_thread_unwinds() {
         let caller = std::thread::current().id();
-        let found = catch_cancellation(|| {
-            let work = |_, stop: &mut super::Stop| {
+        let result = catch_cancellation(|| {
+            let work = |_, stop: &mut super::StopCheck| {
                 if std::thread::current().id() == caller {
                     cancel();
                 }
-                // Without end, unless it is told.
+                // Runs until it is stopped.
                 (0..).take_while(|_| !stop()).count()
             };
             Threads::new(3).map_with_stop(9, work, &mut || false)
         });
-        assert_eq!(found, None);
+        assert_eq!(result, None);
     }
 
     #[test]
-    fn all_jobs_hear_that_they_are_to_stop() {
+    fn jobs_stop_when_the_check_returns_true() {
         for threads in [1, 2, 3] {
-            let mut asked = 0;
+            let mut polls = 0;
             let caller = std::thread::current().id();
-            let mut ask = || {
+            let mut should_stop = || {
                 assert_eq!(std::thread::current().id(), caller);
-                asked += 1;
-                asked > 3
+                polls += 1;
+                polls > 3
             };
-            // Each job goes on until it is told to stop.
-            let turns =
-                Threads::new(threads).map_with_stop(9, |_, stop| (0..).take_while(|_| !stop()).count(), &mut ask);
-            assert_eq!(turns.len(), 9);
-            assert_eq!(asked, 4);
+            // Each job runs until it is stopped.
+            let results = Threads::new(threads).map_with_stop(
+                9,
+                |_, stop| (0..).take_while(|_| !stop()).count(),
+                &mut should_stop,
+            );
+            assert_eq!(results.len(), 9);
+            assert_eq!(polls, 4);
         }
     }
 }

@@ -1,50 +1,50 @@
-//! What a long computation tells its caller, and how the caller stops it.
+//! Progress reports of long computations, and the callback that receives them.
 
 use std::ops::ControlFlow;
 
-/// What a fit is at.
+/// The stage of a fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// One factor.
+    /// Fitting a single factor.
     Factor,
-    /// All factors so far, together.
+    /// Refitting all factors so far jointly.
     Refit,
-    /// λ and σ, with the factors as they are.
+    /// Estimating λ and σ with the factors fixed.
     ResidualParams,
 }
 
-/// Where a fit stands, told after every iteration and, where iterations are long, within them.
+/// The state of a fit, reported after every iteration and, if iterations are long, within them.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// What it is at.
+    /// The stage.
     pub stage: Stage,
-    /// The factor being fitted, from 0; of a refit, the last of those refitted.
+    /// The index of the factor being fitted, from 0; in a refit, of the last refitted factor.
     pub factor: usize,
-    /// The iterations done.
+    /// The number of completed iterations.
     pub iteration: usize,
-    /// The log-likelihood, in the units that the matrix is read in; NaN where it is not known.
+    /// The log-likelihood, in the units that the matrix is read in; NaN if unknown.
     pub log_likelihood: f64,
-    /// The number of entries that the log-likelihood sums over. In units of the matrix it is larger by this times the log of the
-    /// scale.
+    /// The number of entries in the log-likelihood. In the units of the user's matrix, the log-likelihood is larger by
+    /// this number times the log of the scale.
     pub count: f64,
 }
 
 impl Progress {
-    /// After so many iterations on the first factor.
+    /// Returns the progress after `iteration` iterations on the first factor.
     pub fn new(iteration: usize) -> Self {
         Self { stage: Stage::Factor, factor: 0, iteration, log_likelihood: f64::NAN, count: 0.0 }
     }
 
-    /// The same, with a log-likelihood.
-    pub fn at(self, log_likelihood: f64, count: f64) -> Self {
+    /// Sets the log-likelihood and its number of entries.
+    pub fn with_log_likelihood(self, log_likelihood: f64, count: f64) -> Self {
         Self { log_likelihood, count, ..self }
     }
 
-    /// The same, of another stage and factor.
-    pub fn of(self, stage: Stage, factor: usize) -> Self {
+    /// Sets the stage and the factor.
+    pub fn in_stage(self, stage: Stage, factor: usize) -> Self {
         Self { stage, factor, ..self }
     }
 }
 
-/// A listener on the calling thread. `Break` ends the fit, which returns what it has.
+/// A progress callback, called on the calling thread. `Break` ends the fit, which returns its current state.
 pub type ProgressCallback<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;

@@ -4,36 +4,32 @@
 //! min ‖A − W‖   over   W = Σ_k d_k u_k v_kᵀ,   u, v ≥ 0,   W_ij ≤ A_ij wherever A_ij ≥ 0 is observed
 //! ```
 //!
-//! The inequality holds for the numbers that are returned, in whatever order `W_ij` is evaluated in double arithmetic: the
-//! factors are fitted to `(1 − m) A` with a margin `m` of some `K` roundings, no factor has both loadings where `A_ij = 0`,
-//! and the sum of all is checked at the end. Where `A_ij < 0` a factor has no part either, since zero is the best
-//! that it can do there; a missing entry bounds nothing.
+//! The inequality holds for the numbers that are returned, for every order of evaluation of `W_ij` in double
+//! arithmetic: the factors are fitted to `(1 − m) A` with a margin `m` of some `K` roundings, no factor has positive
+//! loadings on both sides where `A_ij = 0`, and the sum of all factors is checked at the end. Where `A_ij < 0`, every
+//! factor is zero too, since zero is the best nonnegative value. A missing entry sets no bound.
 //!
 //! | step | module |
 //! |---|---|
-//! | a factor after another, each to what those before it leave (`residual`) | `search`: several starts, a race |
-//! | how a start climbs | `ascent`: one `side` moves, the other follows (`row`, `limits`); `symmetric` |
-//! | all factors again, in turn and together | `refine`, by `joint`: a quadratic programme a row |
-//! | the proof | [`certificate()`] |
+//! | greedy factors, each fitted to the residual of those before it | `search`: several starts, successive halving |
+//! | ascent from one start | `coordinate_ascent`: one side moves, the other is its `best_response`; `symmetric` |
+//! | all factors again, in turn and jointly | `refine`, with one quadratic programme per row (`row_qp`) |
+//! | matrices in memory: bounds and residual | `working_copy` |
+//! | verification | [`certificate()`] |
 //!
-//! The problem for one factor, with A binary, is the largest biclique (Gillis & Glineur 2010), so all of this is local
-//! search. Every step keeps the factors feasible and the error from rising.
+//! For a binary A the problem of one factor is the largest biclique (Gillis & Glineur 2010), so the method is a local
+//! search. Every step keeps the factors feasible and does not increase the error.
 
-mod ascent;
+mod best_response;
 mod certificate;
-mod limits;
+mod coordinate_ascent;
 mod refine;
-mod row;
 mod row_qp;
 mod search;
-mod side;
-mod sparse;
 mod symmetric;
-mod tally;
 mod working_copy;
 
-pub use certificate::certificate;
-pub use tally::Certificate;
+pub use certificate::{certificate, Certificate};
 
 use crate::error::Error;
 use crate::factor::Factor;
@@ -43,65 +39,71 @@ use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback, Stage};
 use crate::storage::summary::power_of_two_near;
 use crate::trace::Status;
-use crate::vector::norm;
-use search::{best_pair, End, Found};
+use crate::vector::{norm, Contiguous};
+use search::{best_pair, SearchResult, Termination};
 use std::ops::ControlFlow;
-use working_copy::{bounds, Pair, Residual};
+use working_copy::{Pair, Residual, WorkingCopy};
 
-/// How long to search, and how widely.
+/// Options of a certified underapproximation.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// The most factors.
-    pub count: usize,
-    /// The most steps of a factor's climb, each a sweep over the columns and one over the rows.
-    pub iterations: usize,
-    /// A relative gain that ends a climb, and a relative fall of the squared error that ends the rounds.
+pub struct UnderapproxOptions {
+    /// The maximum number of factors.
+    pub max_factors: usize,
+    /// The maximum number of coordinate ascent steps per factor. A step is a pass over the columns and one over the
+    /// rows.
+    pub max_iterations: usize,
+    /// The relative gain of a step, or the relative decrease of the squared error in a round, below which iterations
+    /// end.
     pub tolerance: f64,
-    /// How many single rows or columns a factor's search starts from.
+    /// The number of single rows or columns from which the search for a factor starts.
     pub starts: usize,
-    /// The most rounds over all factors once they are found; 0 leaves them as deflation found them.
+    /// The maximum number of refinement rounds over all factors; 0 for the greedy factors without refinement.
     pub rounds: usize,
-    /// How often each factor in turn is given up for a better one. Slow, as every exchange is a search and some rounds.
+    /// The maximum number of times that each factor in turn is replaced by a better one. Slow: every exchange needs a
+    /// search and some rounds.
     pub exchanges: usize,
 }
 
-impl Settings {
-    /// Settings for `count` factors that need no tuning.
-    pub fn new(count: usize) -> Self {
-        Self { count, iterations: 30, tolerance: 1e-4, starts: 16, rounds: 20, exchanges: 1 }
+impl UnderapproxOptions {
+    /// Returns the default options for up to `max_factors` factors.
+    pub fn new(max_factors: usize) -> Self {
+        Self { max_factors, max_iterations: 30, tolerance: 1e-4, starts: 16, rounds: 20, exchanges: 1 }
     }
 }
 
-/// A factor of a certified underapproximation, and how it was found.
+/// A factor of a certified underapproximation.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Certified {
+pub struct CertifiedFactor {
     /// The factor.
     pub factor: Factor,
-    /// The steps of its first climb.
+    /// The number of coordinate ascent steps of its first search.
     pub iterations: usize,
     /// `‖A − W‖/‖A‖` with the factors up to this one, over the observed entries; NaN after an interrupt.
     pub error: f64,
-    /// Why its first climb ended; null where there was nothing left for a factor.
+    /// The termination status of its first search; null if there was nothing left for a factor.
     pub status: Status,
 }
 
-/// What was found for one factor.
-struct Search {
+/// The iterations and the status of the search for one factor.
+struct SearchSummary {
     iterations: usize,
     status: Status,
 }
 
-/// Finds up to `settings.count` factors whose sum is nowhere larger than the matrix. An interrupt leaves fewer. These hold
-/// as well, if only to roundings where the last look at them is given up.
+/// Finds up to `options.max_factors` factors whose sum exceeds no entry of the matrix.
+///
+/// After an interrupt there are fewer factors, which satisfy the bounds as well; if the final check itself is
+/// cancelled, they do so only up to rounding.
 ///
 /// # Errors
-/// [`Error::Memory`] where the working copies find no room: two of a symmetric matrix, otherwise four.
+/// [`Error::Memory`] if the working copies cannot be allocated: two for a symmetric matrix, otherwise four.
 pub fn underapproximate(
     problem: &Problem,
-    settings: &Settings,
+    options: &UnderapproxOptions,
     threads: Threads,
     on_progress: &mut ProgressCallback,
-) -> Result<Vec<Certified>, Error> {
+) -> Result<Vec<CertifiedFactor>, Error> {
+    // Once the callback has requested a stop, it is not called again.
     let mut stopped = false;
     let mut on_progress = |progress: Progress| {
         stopped = stopped || on_progress(progress).is_break();
@@ -113,84 +115,85 @@ pub fn underapproximate(
     };
     let view = problem.view(&[]);
     let unit = unit(&view, threads);
-    let margin = 4.0 * (settings.count as f64 + 8.0) * f64::EPSILON;
-    let bounds = bounds(&view.scaled_by(problem.scale / unit), margin)?;
+    let margin = 4.0 * (options.max_factors as f64 + 8.0) * f64::EPSILON;
+    let bounds = WorkingCopy::bounds(&view.scaled_by(problem.scale / unit), margin)?;
     let mut residual = Residual::new(&bounds)?;
-    let mut searches: Vec<Search> = Vec::new();
+    let mut searches: Vec<SearchSummary> = Vec::new();
     let mut pairs: Vec<Pair> = Vec::new();
     let mut interrupted = false;
-    while searches.len() < settings.count && !interrupted {
-        let mut tell = |progress: Progress| on_progress(progress.of(Stage::Factor, searches.len()));
-        let found = catch_cancellation(|| {
-            best_pair(residual.after(pairs.iter()), problem.symmetric, settings, threads, &mut tell)
+    while searches.len() < options.max_factors && !interrupted {
+        let mut report = |progress: Progress| on_progress(progress.in_stage(Stage::Factor, searches.len()));
+        let result = catch_cancellation(|| {
+            best_pair(residual.of(pairs.iter()), problem.symmetric, options, threads, &mut report)
         });
-        let Found { pair, iterations, end } =
-            found.unwrap_or(Found { pair: None, iterations: 0, end: End::Interrupted });
-        interrupted = end == End::Interrupted;
-        let status = match end {
-            End::Interrupted => Status::Interrupted,
+        let cancelled = SearchResult { pair: None, iterations: 0, termination: Termination::Interrupted };
+        let SearchResult { pair, iterations, termination } = result.unwrap_or(cancelled);
+        interrupted = termination == Termination::Interrupted;
+        let status = match termination {
+            Termination::Interrupted => Status::Interrupted,
             _ if pair.is_none() => Status::Null,
-            End::Converged => Status::Converged,
-            End::Maxiter => Status::Maxiter,
+            Termination::Converged => Status::Converged,
+            Termination::MaxIterations => Status::Maxiter,
         };
-        searches.push(Search { iterations, status });
+        searches.push(SearchSummary { iterations, status });
         pairs.extend(pair);
     }
     if !interrupted {
-        let mut tell = |progress: Progress| on_progress(progress.of(Stage::Refit, searches.len().saturating_sub(1)));
+        let mut report =
+            |progress: Progress| on_progress(progress.in_stage(Stage::Refit, searches.len().saturating_sub(1)));
         let refined = catch_cancellation(|| {
-            refine::refine(&mut pairs, &mut residual, problem.symmetric, settings, threads, &mut tell)
+            refine::refine(&mut pairs, &mut residual, problem.symmetric, options, threads, &mut report)
         });
         if let (true, Some(last)) = (refined.is_none_or(|flow| flow.is_break()), searches.last_mut()) {
             last.status = Status::Interrupted;
         }
     }
-    pairs.resize_with(searches.len(), || Pair::nothing(&bounds));
-    let mut factors: Vec<Factor> = pairs.into_iter().map(|pair| factor(pair, unit, problem.symmetric)).collect();
+    pairs.resize_with(searches.len(), || bounds.zero_pair());
+    let mut factors: Vec<Factor> = pairs.into_iter().map(|pair| to_factor(pair, unit, problem.symmetric)).collect();
     let enforced = catch_cancellation(|| certificate::enforce(problem, &mut factors, threads));
-    let looked = enforced
+    // The errors cost a full pass, which is skipped after an interrupt.
+    let errors = enforced
         .filter(|()| !stopped)
-        .and_then(|()| catch_cancellation(|| certificate::errors(problem, &factors, threads)));
-    if let (None, Some(last)) = (&looked, searches.last_mut()) {
+        .and_then(|()| catch_cancellation(|| certificate::relative_errors(problem, &factors, threads)));
+    if let (None, Some(last)) = (&errors, searches.last_mut()) {
         last.status = Status::Interrupted;
     }
-    let errors = looked.unwrap_or_else(|| vec![f64::NAN; factors.len()]);
-    Ok(report(factors, &searches, errors))
+    let errors = errors.unwrap_or_else(|| vec![f64::NAN; factors.len()]);
+    Ok(certified_factors(factors, &searches, errors))
 }
 
-/// The factor of a pair, in units of the matrix.
-fn factor(pair: Pair, unit: f64, symmetric: bool) -> Factor {
+/// Converts a pair to a factor in the units of the matrix.
+fn to_factor(pair: Pair, unit: f64, symmetric: bool) -> Factor {
     let Pair { mut u, mut v } = pair;
-    if norm(&u) == 0.0 || norm(&v) == 0.0 {
+    if norm(u.as_slice()) == 0.0 || norm(v.as_slice()) == 0.0 {
         u.fill(0.0);
         v.fill(0.0);
     }
-    Factor::new(unit, &u, (!symmetric).then_some(&v[..])).normalised()
+    Factor { d: unit, u, v: (!symmetric).then_some(v) }.normalised()
 }
 
-/// The factors with how they were found.
-fn report(factors: Vec<Factor>, searches: &[Search], errors: Vec<f64>) -> Vec<Certified> {
-    let found = factors.into_iter().zip(searches).zip(errors);
-    let certified = |((factor, search), error): ((Factor, &Search), f64)| {
+/// Combines factors, searches and errors.
+fn certified_factors(factors: Vec<Factor>, searches: &[SearchSummary], errors: Vec<f64>) -> Vec<CertifiedFactor> {
+    let certified = |((factor, search), error): ((Factor, &SearchSummary), f64)| {
         let null = factor.d == 0.0 && search.status != Status::Interrupted;
         let status = if null { Status::Null } else { search.status };
-        Certified { factor, iterations: search.iterations, error, status }
+        CertifiedFactor { factor, iterations: search.iterations, error, status }
     };
-    found.map(certified).collect()
+    factors.into_iter().zip(searches).zip(errors).map(certified).collect()
 }
 
-/// The power of two near the largest observed `|A_ij|`, so that the search does not depend on the scale of A.
+/// Returns the power of two near the largest observed `|A_ij|`, so that the search does not depend on the scale of A.
 fn unit(view: &ResidualView, threads: Threads) -> f64 {
     let largest = threads.map(view.ncol(), |column| {
         let mut buffer = Buffer::new(view.nrow());
         let entries = view.column(column, 0..view.nrow(), &mut buffer);
-        // `max` passes over missing entries.
+        // `max` ignores missing entries.
         entries.iter().fold(0.0_f64, |largest, entry| largest.max(entry.abs()))
     });
     unit_of(largest.into_iter().fold(0.0, f64::max))
 }
 
-/// The power of two near the largest entry, or 1 where all are zero.
+/// Returns the power of two near `largest`, or 1 if it is zero.
 fn unit_of(largest: f64) -> f64 {
     if largest > 0.0 {
         power_of_two_near(largest)

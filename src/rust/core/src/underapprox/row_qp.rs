@@ -1,197 +1,200 @@
-//! All factors of a row together, those of the columns held: a quadratic programme a row.
+//! Quadratic programme for all loadings of one row, those of the columns held fixed.
 //!
 //! ```text
 //! min ‖a − V x‖²   over   x ≥ 0,  V x ≤ a
 //! ```
 //!
-//! over the observed entries of the row `a`. Where `a_j = 0`, every `x_k` with `v_jk > 0` is zero and leaves the programme.
-//! What stays is solved by Hildreth's method, coordinate ascent on the multipliers of the constraints, with a small
-//! `ρ‖x − x₀‖²` that makes it definite; `x₀` is the row as it was. The result is scaled until it is feasible, and taken if
-//! it is better than `x₀`.
+//! over the observed entries of the row `a`. Where `a_j = 0`, every `x_k` with `v_jk > 0` is zero and is removed from
+//! the programme. The rest is solved by Hildreth's method, coordinate ascent on the multipliers of the constraints,
+//! with a small `ρ‖x − x₀‖²` that makes it definite; `x₀` is the current row. The solution is scaled until it is
+//! feasible, and accepted if its error is smaller than that of `x₀`.
 
 use crate::vector::add_scaled;
 use faer::linalg::solvers::DenseSolveCore;
-use faer::{Mat, Side};
+use faer::{Col, Mat, Side};
 
-/// The weight of the change, as a share of the mean diagonal of `VᵀV`.
-const HELD: f64 = 1e-3;
-/// The most sweeps over the multipliers.
+/// The penalty ρ as a multiple of the mean diagonal of `VᵀV`.
+const RELATIVE_PENALTY: f64 = 1e-3;
+/// The maximum number of sweeps over the multipliers.
 const MAX_SWEEPS: usize = 100;
-/// A violation, relative to the largest entry, that ends them.
-const SMALL_VIOLATION: f64 = 1e-4;
-/// A share of the largest loading of a row below which a loading only stands in the way of others.
-const IN_THE_WAY: f64 = 1e-6;
+/// Sweeps end if the largest violation, relative to the largest entry, is at most this.
+const MAX_VIOLATION: f64 = 1e-4;
+/// Loadings of at most this multiple of the largest one of the row are set to zero: they only limit the others.
+const NEGLIGIBLE: f64 = 1e-6;
 
-/// The better loadings of the row whose entries are `bounds`, if any are found. `other` holds the other side's loadings,
-/// a vector a factor.
-pub(super) fn better_row(bounds: &[f64], other: &[&[f64]], old: &[f64]) -> Option<Vec<f64>> {
-    let row = feasible_row(bounds, other, old)?;
-    (error(bounds, other, &row) < error(bounds, other, old)).then_some(row)
+/// Returns better loadings of the row whose entries are `bounds`, if any are found. `other` holds the loadings of the
+/// other side, one slice per factor.
+pub(super) fn better_row(bounds: &[f64], other: &[&[f64]], current: &[f64]) -> Option<Vec<f64>> {
+    let row = feasible_row(bounds, other, current)?;
+    (squared_error(bounds, other, &row) < squared_error(bounds, other, current)).then_some(row)
 }
 
-/// The same for row `index` of a symmetric matrix, whose entry on the diagonal, `A_ii ≥ ‖x‖²`, is not linear in the row:
-/// the programme leaves it out, and the result is scaled until it holds.
-pub(super) fn better_symmetric_row(bounds: &[f64], index: usize, other: &[&[f64]], old: &[f64]) -> Option<Vec<f64>> {
-    let mut beside = bounds.to_vec();
-    beside[index] = f64::NAN;
-    let mut row = feasible_row(&beside, other, old)?;
-    let own = bounds[index];
+/// Returns better loadings of row `index` of a symmetric matrix, if any are found.
+///
+/// The diagonal constraint, `A_ii ≥ ‖x‖²`, is not linear in the row: the programme leaves it out, and the solution is
+/// scaled until it holds.
+pub(super) fn better_symmetric_row(
+    bounds: &[f64],
+    index: usize,
+    other: &[&[f64]],
+    current: &[f64],
+) -> Option<Vec<f64>> {
+    let mut off_diagonal = bounds.to_vec();
+    off_diagonal[index] = f64::NAN;
+    let mut row = feasible_row(&off_diagonal, other, current)?;
+    let diagonal = bounds[index];
     let square = inner(&row, &row);
-    if square > own {
-        let share = (own / square).sqrt();
-        row.iter_mut().for_each(|value| *value *= share);
+    if square > diagonal {
+        let scale = (diagonal / square).sqrt();
+        row.iter_mut().for_each(|value| *value *= scale);
     }
     let error = |row: &[f64]| {
-        let own_error = if own.is_nan() { 0.0 } else { (own - inner(row, row)).powi(2) };
-        2.0 * error(&beside, other, row) + own_error
+        let diagonal_error = if diagonal.is_nan() { 0.0 } else { (diagonal - inner(row, row)).powi(2) };
+        2.0 * squared_error(&off_diagonal, other, row) + diagonal_error
     };
-    (error(&row) < error(old)).then_some(row)
+    (error(&row) < error(current)).then_some(row)
 }
 
-/// A feasible row near the solution of its programme.
-fn feasible_row(bounds: &[f64], other: &[&[f64]], old: &[f64]) -> Option<Vec<f64>> {
+/// Returns a feasible row near the solution of its programme.
+fn feasible_row(bounds: &[f64], other: &[&[f64]], current: &[f64]) -> Option<Vec<f64>> {
     let free: Vec<usize> = (0..other.len()).filter(|&factor| is_free(bounds, other[factor])).collect();
-    let start: Vec<f64> = free.iter().map(|&factor| old[factor]).collect();
-    let found = Programme::new(bounds, other, &free)?.solve(&start)?;
-    let mut row = vec![0.0; old.len()];
-    for (&factor, &value) in free.iter().zip(&found) {
+    let start: Vec<f64> = free.iter().map(|&factor| current[factor]).collect();
+    let solution = RowQp::new(bounds, other, &free)?.solve(&start)?;
+    let mut row = vec![0.0; current.len()];
+    for (&factor, &value) in free.iter().zip(&solution) {
         row[factor] = value;
     }
     Some(row)
 }
 
-/// Whether a factor may have this row, and says anything about it.
+/// Returns whether a factor can have a positive loading in this row, and affects an observed entry of it.
 fn is_free(bounds: &[f64], loadings: &[f64]) -> bool {
-    let mut touched =
+    let mut affected =
         bounds.iter().zip(loadings).filter(|(bound, &loading)| !bound.is_nan() && loading > 0.0).peekable();
-    touched.peek().is_some() && touched.all(|(&bound, _)| bound > 0.0)
+    affected.peek().is_some() && affected.all(|(&bound, _)| bound > 0.0)
 }
 
-/// The squared error of a row.
-fn error(bounds: &[f64], other: &[&[f64]], row: &[f64]) -> f64 {
-    let mut rest = bounds.to_vec();
+/// Returns the squared error of a row.
+fn squared_error(bounds: &[f64], other: &[&[f64]], row: &[f64]) -> f64 {
+    let mut residual = bounds.to_vec();
     for (loadings, &weight) in other.iter().zip(row).filter(|(_, &weight)| weight > 0.0) {
-        add_scaled(&mut rest, -weight, loadings);
+        add_scaled(&mut residual, -weight, loadings);
     }
-    rest.iter().filter(|value| !value.is_nan()).map(|value| value * value).sum()
+    residual.iter().filter(|value| !value.is_nan()).map(|value| value * value).sum()
 }
 
-/// The programme of one row, in the factors that are free.
-struct Programme {
-    /// The number of unknowns.
-    count: usize,
-    /// The entries that bound, and the loadings there, `count` an entry.
-    bounds: Vec<f64>,
-    loadings: Vec<f64>,
-    /// `VᵀV + ρI`, inverted, and ρ.
+/// The quadratic programme of one row in the loadings of the free factors.
+struct RowQp {
+    /// The upper bounds `a`.
+    bounds: Col<f64>,
+    /// `Vᵀ`: one column per bound, one row per free factor.
+    loadings: Mat<f64>,
+    /// `(VᵀV + ρI)⁻¹`.
     inverse: Mat<f64>,
-    held: f64,
+    /// `ρ`.
+    penalty: f64,
 }
 
-impl Programme {
+impl RowQp {
+    /// Creates the programme; `None` if no factor is free, or if the Gram matrix is not positive definite.
     fn new(entries: &[f64], other: &[&[f64]], free: &[usize]) -> Option<Self> {
         let count = free.len();
         if count == 0 {
             return None;
         }
-        let (mut bounds, mut loadings) = (Vec::new(), Vec::new());
+        let is_constraint =
+            |index: usize| !entries[index].is_nan() && free.iter().any(|&factor| other[factor][index] != 0.0);
+        let constraints: Vec<usize> = (0..entries.len()).filter(|&index| is_constraint(index)).collect();
+        let bounds = constraints.iter().map(|&index| entries[index]).collect();
+        let loadings =
+            Mat::from_fn(count, constraints.len(), |factor, constraint| other[free[factor]][constraints[constraint]]);
         let mut gram = Mat::<f64>::zeros(count, count);
-        for (index, &entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.is_nan()) {
-            let here = free.iter().map(|&factor| other[factor][index]);
-            if here.clone().all(|loading| loading == 0.0) {
-                continue;
-            }
-            bounds.push(entry);
-            let first = loadings.len();
-            loadings.extend(here);
-            let here = &loadings[first..];
-            for (column, &weight) in here.iter().enumerate().filter(|(_, &weight)| weight > 0.0) {
-                for (row, &loading) in here.iter().enumerate() {
+        for constraint in 0..constraints.len() {
+            let values = loadings.col_as_slice(constraint);
+            for (column, &weight) in values.iter().enumerate().filter(|(_, &weight)| weight > 0.0) {
+                for (row, &loading) in values.iter().enumerate() {
                     gram[(row, column)] += weight * loading;
                 }
             }
         }
-        let held = HELD * (0..count).map(|index| gram[(index, index)]).sum::<f64>() / count as f64;
+        let penalty = RELATIVE_PENALTY * (0..count).map(|index| gram[(index, index)]).sum::<f64>() / count as f64;
         for index in 0..count {
-            gram[(index, index)] += held;
+            gram[(index, index)] += penalty;
         }
         let inverse = gram.llt(Side::Lower).ok()?.inverse();
-        Some(Self { count, bounds, loadings, inverse, held })
+        Some(Self { bounds, loadings, inverse, penalty })
     }
 
-    fn row(&self, index: usize) -> &[f64] {
-        &self.loadings[index * self.count..(index + 1) * self.count]
-    }
-
-    /// The solution near `start`, made feasible.
+    /// Returns the solution near `start`, made feasible.
     fn solve(&self, start: &[f64]) -> Option<Vec<f64>> {
         let mut x = self.unconstrained(start);
-        let directions: Vec<Vec<f64>> =
-            (0..self.bounds.len()).map(|index| self.times_inverse(self.row(index))).collect();
-        let curvatures: Vec<f64> =
-            directions.iter().enumerate().map(|(index, direction)| inner(direction, self.row(index))).collect();
-        let mut multipliers = vec![0.0; self.bounds.len()];
-        let mut signs = vec![0.0; self.count];
+        let (count, constraints) = (self.loadings.nrows(), self.loadings.ncols());
+        let directions =
+            Mat::from_fn(count, constraints, |row, index| self.inverse_product(row, self.loadings.col_as_slice(index)));
+        let curvatures: Col<f64> = (0..constraints)
+            .map(|index| inner(directions.col_as_slice(index), self.loadings.col_as_slice(index)))
+            .collect();
+        let mut multipliers = Col::<f64>::zeros(constraints);
+        let mut sign_multipliers = Col::<f64>::zeros(count);
         let largest = self.bounds.iter().copied().fold(0.0, f64::max);
         for _ in 0..MAX_SWEEPS {
-            let mut worst = 0.0_f64;
-            for index in 0..self.bounds.len() {
-                let excess = inner(self.row(index), &x) - self.bounds[index];
+            let mut violation = 0.0_f64;
+            for index in 0..constraints {
+                let excess = inner(self.loadings.col_as_slice(index), &x) - self.bounds[index];
                 let step = (excess / curvatures[index]).max(-multipliers[index]);
                 if step != 0.0 {
                     multipliers[index] += step;
-                    add_scaled(&mut x, -step, &directions[index]);
-                    worst = worst.max(step.abs() * curvatures[index]);
+                    add_scaled(&mut x, -step, directions.col_as_slice(index));
+                    violation = violation.max(step.abs() * curvatures[index]);
                 }
             }
-            for index in 0..self.count {
-                let step = (-x[index] / self.inverse[(index, index)]).max(-signs[index]);
+            for index in 0..count {
+                let step = (-x[index] / self.inverse[(index, index)]).max(-sign_multipliers[index]);
                 if step != 0.0 {
-                    signs[index] += step;
+                    sign_multipliers[index] += step;
                     for (row, value) in x.iter_mut().enumerate() {
                         *value += step * self.inverse[(row, index)];
                     }
                 }
             }
-            if worst <= SMALL_VIOLATION * largest {
+            if violation <= MAX_VIOLATION * largest {
                 break;
             }
         }
-        self.feasible(x)
+        self.make_feasible(x)
     }
 
-    /// The least squares with nothing but the change to hold them.
+    /// Returns the penalised least-squares solution without constraints.
     fn unconstrained(&self, start: &[f64]) -> Vec<f64> {
-        let mut right: Vec<f64> = start.iter().map(|value| self.held * value).collect();
+        let mut right: Vec<f64> = start.iter().map(|value| self.penalty * value).collect();
         for (index, &bound) in self.bounds.iter().enumerate() {
-            add_scaled(&mut right, bound, self.row(index));
+            add_scaled(&mut right, bound, self.loadings.col_as_slice(index));
         }
-        self.times_inverse(&right)
+        (0..right.len()).map(|row| self.inverse_product(row, &right)).collect()
     }
 
-    fn times_inverse(&self, vector: &[f64]) -> Vec<f64> {
-        (0..self.count)
-            .map(|row| (0..self.count).map(|index| self.inverse[(row, index)] * vector[index]).sum())
-            .collect()
+    /// Returns one element of the product of the inverse with a vector.
+    fn inverse_product(&self, row: usize, vector: &[f64]) -> f64 {
+        (0..vector.len()).map(|index| self.inverse[(row, index)] * vector[index]).sum()
     }
 
-    /// Nonnegative, and scaled to within the bounds; nothing where that is not a number.
-    fn feasible(&self, x: Vec<f64>) -> Option<Vec<f64>> {
+    /// Sets negative and negligible elements to zero and scales `x` to within the bounds; `None` if it is not finite.
+    fn make_feasible(&self, x: Vec<f64>) -> Option<Vec<f64>> {
         let largest = x.iter().copied().fold(0.0, f64::max);
-        let mut x: Vec<f64> = x.iter().map(|&value| if value > IN_THE_WAY * largest { value } else { 0.0 }).collect();
-        let mut share = 1.0_f64;
+        let mut x: Vec<f64> = x.iter().map(|&value| if value > NEGLIGIBLE * largest { value } else { 0.0 }).collect();
+        let mut scale = 1.0_f64;
         for (index, &bound) in self.bounds.iter().enumerate() {
-            let sum = inner(self.row(index), &x);
+            let sum = inner(self.loadings.col_as_slice(index), &x);
             if sum > bound {
-                share = share.min(bound / sum);
+                scale = scale.min(bound / sum);
             }
         }
-        x.iter_mut().for_each(|value| *value *= share);
+        x.iter_mut().for_each(|value| *value *= scale);
         x.iter().all(|value| value.is_finite()).then_some(x)
     }
 }
 
-/// `xᵀy`, in the order of the factors: there are few of them.
+/// `xᵀy`, summed in the order of the few factors.
 fn inner(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }

@@ -1,140 +1,155 @@
-//! One factor: several starts climb side by side, and the lesser ones are dropped on the way.
+//! Search for one factor: coordinate ascent from several starts, with successive halving of the candidates.
 
 use crate::runtime::cancel;
-use crate::runtime::parallel::{Stop, Threads};
+use crate::runtime::parallel::{StopCheck, Threads};
 use crate::runtime::progress::{Progress, ProgressCallback};
-use crate::underapprox::ascent::Ascent;
-use crate::underapprox::working_copy::{Pair, Sides};
-use crate::underapprox::{symmetric, Settings};
+use crate::underapprox::coordinate_ascent::PairState;
+use crate::underapprox::symmetric::improve_symmetric;
+use crate::underapprox::working_copy::{column_sum_of_squares, Pair, WorkingCopy};
+use crate::underapprox::UnderapproxOptions;
+use faer::Col;
 
-/// How many of the starts reach the top.
+/// The number of candidates that successive halving keeps.
 const FINALISTS: usize = 2;
-/// Two climbs whose gains agree to this are at the same place.
-const SAME_PLACE: f64 = 1e-9;
+/// Two candidates whose gains agree to this relative tolerance count as one.
+const DUPLICATE_TOLERANCE: f64 = 1e-9;
 
-/// How a search ended.
+/// Termination reason of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// No step gained more.
+pub(super) enum Termination {
+    /// The gain no longer increased.
     Converged,
-    /// Its iterations were used up.
-    Maxiter,
-    /// The observer ended it.
+    /// The iteration limit was reached.
+    MaxIterations,
+    /// The progress callback requested a stop.
     Interrupted,
 }
 
-/// What a search found.
-pub(super) struct Found {
-    /// The pair; none where nothing is positive.
+/// Result of a search.
+pub(super) struct SearchResult {
+    /// The best pair; `None` if no entry of the residual is positive.
     pub(super) pair: Option<Pair>,
-    /// The steps of the climbs.
+    /// The number of coordinate ascent steps.
     pub(super) iterations: usize,
-    pub(super) end: End,
+    pub(super) termination: Termination,
 }
 
-/// Looks for the feasible `u vᵀ` that takes most out of `residual`.
+/// Searches for the feasible `u vᵀ` that reduces the squared error of `residual` most.
 pub(super) fn best_pair(
-    residual: &Sides,
+    residual: &WorkingCopy,
     symmetric: bool,
-    settings: &Settings,
+    options: &UnderapproxOptions,
     threads: Threads,
     on_progress: &mut ProgressCallback,
-) -> Found {
-    let mut climbs = starts(residual, settings.starts, threads, &mut || stops(on_progress, 0));
-    let (iterations, mut end) = race(&mut climbs, residual, settings, threads, on_progress);
+) -> SearchResult {
+    let mut candidates = starts(residual, options.starts, threads, &mut || stop_requested(on_progress, 0));
+    let (iterations, mut termination) = successive_halving(&mut candidates, residual, options, threads, on_progress);
     if symmetric {
-        let raise = |index: usize, stop: &mut Stop| symmetric::raise(residual.columns(), &climbs[index].pair, stop);
-        climbs = threads.map_with_stop(climbs.len(), raise, &mut || stops(on_progress, iterations));
-        climbs.sort_by(|one, other| other.gain.total_cmp(&one.gain));
-        if stops(on_progress, iterations) {
-            end = End::Interrupted;
+        let improve =
+            |index: usize, stop: &mut StopCheck| improve_symmetric(residual.by_column(), &candidates[index].pair, stop);
+        candidates = threads.map_with_stop(candidates.len(), improve, &mut || stop_requested(on_progress, iterations));
+        sort_by_gain(&mut candidates);
+        if stop_requested(on_progress, iterations) {
+            termination = Termination::Interrupted;
         }
     }
-    let best = climbs.into_iter().next().filter(|best| best.gain > 0.0);
-    Found { pair: best.map(|best| best.pair), iterations, end }
+    let best = candidates.into_iter().next().filter(|best| best.gain > 0.0);
+    SearchResult { pair: best.map(|best| best.pair), iterations, termination }
 }
 
-/// Whether the observer ends the search. Iterations are long, so that it is asked within them, too.
-pub(super) fn stops(on_progress: &mut ProgressCallback, iteration: usize) -> bool {
+/// Reports progress and returns whether the callback requests a stop. Since iterations are long, it is also called
+/// within them.
+pub(super) fn stop_requested(on_progress: &mut ProgressCallback, iteration: usize) -> bool {
     on_progress(Progress::new(iteration)).is_break()
 }
 
-/// Climbs on from a pair, a few steps.
-pub(super) fn climb_on(residual: &Sides, symmetric: bool, pair: &Pair, steps: usize, stop: &mut Stop) -> Ascent {
-    let mut ascent = Ascent::new(residual, pair.v.clone());
+/// Improves a pair by a few steps of coordinate ascent.
+pub(super) fn improve(
+    residual: &WorkingCopy,
+    symmetric: bool,
+    pair: &Pair,
+    steps: usize,
+    stop: &mut StopCheck,
+) -> PairState {
+    let mut state = PairState::new(residual, pair.v.clone());
     for _ in 0..steps {
-        ascent.step(residual, stop);
+        state.step(residual, stop);
     }
     if !symmetric {
-        return ascent;
+        return state;
     }
-    let mut raise = |pair: &Pair| symmetric::raise(residual.columns(), pair, stop);
-    let (stayed, moved) = (raise(pair), raise(&ascent.pair));
-    if moved.gain > stayed.gain {
-        moved
+    let mut improve = |pair: &Pair| improve_symmetric(residual.by_column(), pair, stop);
+    let (from_pair, from_state) = (improve(pair), improve(&state.pair));
+    if from_state.gain > from_pair.gain {
+        from_state
     } else {
-        stayed
+        from_pair
     }
 }
 
-/// The single rows or columns, whichever are fewer, that hold most.
-fn starts(residual: &Sides, count: usize, threads: Threads, ask: &mut Stop) -> Vec<Ascent> {
-    let by_column = residual.columns().count() <= residual.rows().count();
-    let block = if by_column { residual.columns() } else { residual.rows() };
-    let square = |index: usize| -> f64 {
+/// Sorts candidates by decreasing gain.
+fn sort_by_gain(candidates: &mut [PairState]) {
+    candidates.sort_by(|one, other| other.gain.total_cmp(&one.gain));
+}
+
+/// Returns `count` starts: the rows or the columns, whichever are fewer, with the largest sums of squares.
+fn starts(residual: &WorkingCopy, count: usize, threads: Threads, stop: &mut StopCheck) -> Vec<PairState> {
+    let by_column = residual.by_column().ncols() <= residual.by_row().ncols();
+    let matrix = if by_column { residual.by_column() } else { residual.by_row() };
+    let sum_of_squares = |index: usize| -> f64 {
         cancel::check();
-        block.square(index)
+        column_sum_of_squares(matrix, index)
     };
-    let mut squares: Vec<(f64, usize)> = (0..block.count()).map(|index| (square(index), index)).collect();
-    squares.retain(|&(square, _)| square > 0.0);
-    squares.sort_by(|one, other| other.0.total_cmp(&one.0));
-    squares.truncate(count);
-    let start = |rank: usize, stop: &mut Stop| {
-        let index = squares[rank].1;
+    let mut ranking: Vec<(f64, usize)> = (0..matrix.ncols()).map(|index| (sum_of_squares(index), index)).collect();
+    ranking.retain(|&(square, _)| square > 0.0);
+    ranking.sort_by(|one, other| other.0.total_cmp(&one.0));
+    ranking.truncate(count);
+    let start = |rank: usize, stop: &mut StopCheck| {
+        let index = ranking[rank].1;
         if stop() {
-            return Ascent::new(residual, vec![0.0; residual.columns().count()]);
+            return PairState::new(residual, Col::zeros(residual.by_column().ncols()));
         }
         if by_column {
-            let mut v = vec![0.0; block.count()];
+            let mut v = Col::zeros(matrix.ncols());
             v[index] = 1.0;
-            Ascent::new(residual, v)
+            PairState::new(residual, v)
         } else {
-            // A row that is missing somewhere asks for nothing there.
-            let v = block.column(index).iter().map(|value| value.max(0.0)).collect();
-            Ascent::new(residual, v)
+            // `max` replaces missing entries by zero.
+            let v = matrix.col_as_slice(index).iter().map(|value| value.max(0.0)).collect();
+            PairState::new(residual, v)
         }
     };
-    threads.map_with_stop(squares.len(), start, ask)
+    threads.map_with_stop(ranking.len(), start, stop)
 }
 
-/// Climbs from all starts, a step at a time, and drops the worse half after every step. The best is left first. Returns
-/// how many steps that took.
-fn race(
-    climbs: &mut Vec<Ascent>,
-    residual: &Sides,
-    settings: &Settings,
+/// Runs coordinate ascent on all candidates, one step at a time, and drops the worse half after each step. The
+/// remaining candidates are sorted by decreasing gain. Returns the number of steps and the termination reason.
+fn successive_halving(
+    candidates: &mut Vec<PairState>,
+    residual: &WorkingCopy,
+    options: &UnderapproxOptions,
     threads: Threads,
     on_progress: &mut ProgressCallback,
-) -> (usize, End) {
-    let mut leader = 0.0;
-    for iteration in 1..=settings.iterations {
-        let step = |index: usize, stop: &mut Stop| {
-            let mut ascent = climbs[index].clone();
-            ascent.step(residual, stop);
-            ascent
+) -> (usize, Termination) {
+    let mut best_gain = 0.0;
+    for iteration in 1..=options.max_iterations {
+        let step = |index: usize, stop: &mut StopCheck| {
+            let mut state = candidates[index].clone();
+            state.step(residual, stop);
+            state
         };
-        *climbs = threads.map_with_stop(climbs.len(), step, &mut || stops(on_progress, iteration - 1));
-        climbs.sort_by(|one, other| other.gain.total_cmp(&one.gain));
-        climbs.dedup_by(|one, other| (one.gain - other.gain).abs() <= SAME_PLACE * other.gain);
-        climbs.truncate(climbs.len().div_ceil(2).max(FINALISTS));
-        if stops(on_progress, iteration) {
-            return (iteration, End::Interrupted);
+        *candidates = threads.map_with_stop(candidates.len(), step, &mut || stop_requested(on_progress, iteration - 1));
+        sort_by_gain(candidates);
+        candidates.dedup_by(|one, other| (one.gain - other.gain).abs() <= DUPLICATE_TOLERANCE * other.gain);
+        candidates.truncate(candidates.len().div_ceil(2).max(FINALISTS));
+        if stop_requested(on_progress, iteration) {
+            return (iteration, Termination::Interrupted);
         }
-        let gain = climbs.first().map_or(0.0, |best| best.gain);
-        if climbs.len() <= FINALISTS && gain <= leader * (1.0 + settings.tolerance) {
-            return (iteration, End::Converged);
+        let gain = candidates.first().map_or(0.0, |best| best.gain);
+        if candidates.len() <= FINALISTS && gain <= best_gain * (1.0 + options.tolerance) {
+            return (iteration, Termination::Converged);
         }
-        leader = gain;
+        best_gain = gain;
     }
-    (settings.iterations, End::Maxiter)
+    (options.max_iterations, Termination::MaxIterations)
 }

@@ -1,82 +1,84 @@
-//! PassStats over the entries of each row, and of each column, that are observed.
+//! Weighted sums over the observed entries of each row and of each column.
 
 use crate::pass::{product, RowColSums};
 use crate::residual::ResidualView;
 use crate::runtime::cancel::checked;
 use crate::runtime::parallel::Threads;
 use crate::storage::{Sparse, Storage};
+use faer::{Col, ColRef};
 use std::ops::Range;
 
 /// `Σ_j q_j/s_ij²` over the observed entries of each row, and `Σ_i p_i/s_ij²` over those of each column.
 pub(crate) fn observed_sums(view: &ResidualView, threads: Threads, p: &[f64], q: &[f64]) -> RowColSums {
     let symmetric = view.is_symmetric();
     if !view.is_homoscedastic() {
-        return over_precisions(view, threads, p, q);
+        return dense_sums(view, threads, p, q);
     }
     if !view.has_missing() {
-        let columns = if symmetric { Vec::new() } else { vec![p.iter().sum(); q.len()] };
-        return RowColSums { rows: vec![q.iter().sum(); p.len()], columns };
+        let columns = if symmetric { Col::zeros(0) } else { Col::full(q.len(), p.iter().sum()) };
+        return RowColSums { rows: Col::full(p.len(), q.iter().sum()), columns };
     }
     match view.sparse() {
-        Some((stored, _)) => between_missing(stored, symmetric, p, q),
-        None => over_precisions(view, threads, p, q),
+        Some((stored, _)) => sparse_sums(stored, symmetric, p, q),
+        None => dense_sums(view, threads, p, q),
     }
 }
 
-fn over_precisions(view: &ResidualView, threads: Threads, p: &[f64], q: &[f64]) -> RowColSums {
+fn dense_sums(view: &ResidualView, threads: Threads, p: &[f64], q: &[f64]) -> RowColSums {
     let precisions = Precisions(view);
-    product(&ResidualView::new(&precisions, &[], view.is_symmetric()), p, q, threads)
+    let view = ResidualView::new(&precisions, &[], view.is_symmetric());
+    product(&view, ColRef::from_slice(p), ColRef::from_slice(q), threads)
 }
 
-/// The sums over all that is not stored as missing, in a time that grows with what is stored.
+/// The sums for a sparse matrix with missing entries, in time proportional to the number of stored entries.
 ///
-/// They are put together from the runs between the missing entries. Totals less what is missing would lose the digits of
-/// a row of which little is seen, whose variance is large.
-fn between_missing(stored: &Sparse, symmetric: bool, p: &[f64], q: &[f64]) -> RowColSums {
-    let (along_rows, along_columns) = (Runs::new(q), Runs::new(p));
-    // Columns come in their order, and so do the missing entries of each row.
-    let mut rows = vec![Open::default(); p.len()];
+/// Each is a sum over the runs between missing entries. Subtracting the missing entries from a total would lose digits in
+/// rows with few observed entries, whose variance is large.
+fn sparse_sums(stored: &Sparse, symmetric: bool, p: &[f64], q: &[f64]) -> RowColSums {
+    let (along_rows, along_columns) = (RangeSums::new(q), RangeSums::new(p));
+    // Columns are visited in order, and so are the missing entries of each row.
+    let mut rows = vec![RunningSum::default(); p.len()];
     let column = |column: usize| {
         let missing = stored.entries(column).filter(|(_, value)| value.is_nan()).map(|(row, _)| row);
         let mut missing: Vec<usize> = missing.collect();
-        // A diagonal that is missing without being stored comes last.
+        // A missing diagonal entry that is not stored comes last.
         missing.sort_unstable();
-        missing.iter().for_each(|row| rows[*row].pass(column, &along_rows));
+        missing.iter().for_each(|row| rows[*row].skip(column, &along_rows));
         if symmetric {
             return None;
         }
-        let mut sum = Open::default();
-        missing.iter().for_each(|row| sum.pass(*row, &along_columns));
-        Some(sum.close(&along_columns))
+        let mut sum = RunningSum::default();
+        missing.iter().for_each(|row| sum.skip(*row, &along_columns));
+        Some(sum.finish(&along_columns))
     };
     let columns = checked(0..q.len()).filter_map(column).collect();
-    RowColSums { rows: rows.into_iter().map(|row| row.close(&along_rows)).collect(), columns }
+    RowColSums { rows: rows.into_iter().map(|row| row.finish(&along_rows)).collect(), columns }
 }
 
-/// A sum over a line up to its last missing entry.
+/// The sum over a row or column up to its last missing entry so far.
 #[derive(Clone, Default)]
-struct Open {
+struct RunningSum {
     sum: f64,
     next: usize,
 }
 
-impl Open {
-    /// Adds what is between the last missing entry and this one.
-    fn pass(&mut self, missing: usize, runs: &Runs) {
-        self.sum += runs.sum(self.next..missing);
+impl RunningSum {
+    /// Adds the entries between the last missing one and this one.
+    fn skip(&mut self, missing: usize, sums: &RangeSums) {
+        self.sum += sums.sum(self.next..missing);
         self.next = missing + 1;
     }
 
-    /// The sum over the whole line.
-    fn close(self, runs: &Runs) -> f64 {
-        self.sum + runs.sum(self.next..runs.length())
+    /// The sum over the whole row or column.
+    fn finish(self, sums: &RangeSums) -> f64 {
+        self.sum + sums.sum(self.next..sums.length())
     }
 }
 
-/// PassStats of numbers that are not negative over any range, to all their digits: a tree, each of whose nodes has the sum of two.
-struct Runs(Vec<f64>);
+/// Sums of nonnegative numbers over any range without cancellation: a binary tree whose nodes hold the sums of their children.
+struct RangeSums(Vec<f64>);
 
-impl Runs {
+impl RangeSums {
     fn new(values: &[f64]) -> Self {
         let length = values.len();
         let mut nodes = vec![0.0; length];
@@ -110,7 +112,7 @@ impl Runs {
     }
 }
 
-/// `1/s²` where an entry is observed.
+/// The matrix with entries `1/s²`, missing where the original is.
 struct Precisions<'a>(&'a ResidualView<'a>);
 
 impl Storage for Precisions<'_> {
@@ -139,9 +141,9 @@ mod tests {
     use crate::residual::ResidualView;
     use crate::runtime::parallel::Threads;
     use crate::storage::{Sparse, Storage};
-    use crate::variational::observed_sums::{between_missing, over_precisions};
+    use crate::variational::observed_sums::{dense_sums, sparse_sums};
 
-    /// Squares of loadings of very different sizes, all but one of which are small.
+    /// Squares of loadings of very different sizes: all but one are small.
     fn squares(count: usize) -> Vec<f64> {
         (0..count)
             .map(|index| ((index as f64 + 0.3) * 12.9898).sin().abs() * 1e-20f64.powi(i32::from(index != 2)))
@@ -149,27 +151,28 @@ mod tests {
     }
 
     #[test]
-    fn sparse_sums_are_those_of_all_entries() {
-        // Rows 2 and 4 are not seen at all; entries that are stored and observed do not matter.
-        let holes = |row: usize, column: usize| row == 2 || row == 4 || column == 2 || column == 4 || row + column == 9;
-        for (nrow, ncol, symmetric, hollow) in
+    fn sparse_sums_agree_with_dense_ones() {
+        // Rows 2 and 4 have no observed entry; observed entries that are stored do not matter.
+        let missing =
+            |row: usize, column: usize| row == 2 || row == 4 || column == 2 || column == 4 || row + column == 9;
+        for (nrow, ncol, symmetric, without_diagonal) in
             [(7, 7, true, true), (7, 7, true, false), (6, 11, false, false), (1, 5, false, true)]
         {
             let (mut starts, mut rows, mut values) = (vec![0], Vec::new(), Vec::new());
             for column in 0..ncol {
-                for row in (0..nrow).filter(|row| holes(*row, column) || (row * column) % 3 == 1) {
+                for row in (0..nrow).filter(|row| missing(*row, column) || (row * column) % 3 == 1) {
                     rows.push(row as i32);
-                    values.push(if holes(row, column) { f64::NAN } else { 1.0 });
+                    values.push(if missing(row, column) { f64::NAN } else { 1.0 });
                 }
                 starts.push(rows.len() as i32);
             }
             let stored = Sparse::new(nrow, &starts, &rows, &values).expect("compressed columns");
-            let stored = if hollow { stored.without_diagonal() } else { stored };
+            let stored = if without_diagonal { stored.without_diagonal() } else { stored };
             let (p, q) = (squares(nrow), squares(ncol));
-            let found = between_missing(&stored, symmetric, &p, &q);
-            let expected = over_precisions(&ResidualView::new(&stored, &[], symmetric), Threads::new(1), &p, &q);
-            assert_eq!(found.columns.len(), if symmetric { 0 } else { stored.ncol() });
-            let pairs = found.rows.iter().zip(&expected.rows).chain(found.columns.iter().zip(&expected.columns));
+            let found = sparse_sums(&stored, symmetric, &p, &q);
+            let expected = dense_sums(&ResidualView::new(&stored, &[], symmetric), Threads::new(1), &p, &q);
+            assert_eq!(found.columns.nrows(), if symmetric { 0 } else { stored.ncol() });
+            let pairs = found.rows.iter().zip(expected.rows()).chain(found.columns.iter().zip(expected.columns()));
             for (found, expected) in pairs {
                 assert!((found - expected).abs() <= 1e-12 * expected, "{found} {expected}");
             }

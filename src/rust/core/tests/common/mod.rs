@@ -1,28 +1,29 @@
-//! Test matrices, and a reference implementation of the pass, entry by entry.
+//! Test matrices, and the pass computed entry by entry.
 
 pub(crate) mod brute;
 pub(crate) mod counted;
-pub(crate) mod laws;
+pub(crate) mod fitters;
 pub(crate) mod means;
 pub(crate) mod problems;
 pub(crate) mod quadrature;
+pub(crate) mod remainder_priors;
 
-use nmu_core::distributions::mills::truncated;
+use nmu_core::distributions::mills::truncated_moments;
 use nmu_core::pass::Model;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A seeded random number generator.
+/// A generator for one test.
 pub(crate) fn generator(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// `count` draws from the uniform distribution on `[low, high)`.
+/// `count` numbers, uniform on `[low, high)`.
 pub(crate) fn uniform(generator: &mut ChaCha8Rng, count: usize, low: f64, high: f64) -> Vec<f64> {
     (0..count).map(|_| generator.random_range(low..high)).collect()
 }
 
-/// A uniform random matrix in column-major order, symmetric if requested.
+/// A matrix in column-major order, optionally symmetric.
 pub(crate) fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symmetric: bool) -> Vec<f64> {
     let mut values = uniform(generator, nrow * ncol, -0.5, 2.0);
     if symmetric {
@@ -35,34 +36,41 @@ pub(crate) fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symme
     values
 }
 
-/// The expected output of a sweep, from scalar functions and plain sums over all entries.
+/// The expected result of a sweep, from the scalar functions and plain sums over all entries.
 #[derive(Default)]
-pub(crate) struct Plain {
+pub(crate) struct ExpectedPass {
     pub(crate) rows: Vec<f64>,
     pub(crate) columns: Vec<f64>,
     pub(crate) row_curvatures: Vec<f64>,
     pub(crate) column_curvatures: Vec<f64>,
     pub(crate) count: f64,
     pub(crate) mean_b: f64,
-    pub(crate) square_rest: f64,
+    pub(crate) square_difference: f64,
     pub(crate) mean: f64,
     pub(crate) variance: f64,
     pub(crate) maximum: f64,
     pub(crate) log_likelihood: f64,
 }
 
-/// Computes the output of a sweep over a matrix in column-major order, with NaN for missing entries. With `slopes`, the
-/// products are of `x − b̄` instead of `a − b̄`.
-pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
+/// The expected result for a matrix in column-major order, in which missing entries are NaN. With `derivatives`,
+/// products are those of `x − b̄` instead of `a − b̄`.
+pub(crate) fn expected_pass(
+    values: &[f64],
+    nrow: usize,
+    model: Model,
+    p: &[f64],
+    q: &[f64],
+    derivatives: bool,
+) -> ExpectedPass {
     let ncol = q.len();
     let (lambda, sigma) = (model.params.lambda, model.params.sigma);
-    let mut sums = Plain {
+    let mut sums = ExpectedPass {
         rows: vec![0.0; nrow],
         columns: vec![0.0; ncol],
         row_curvatures: vec![0.0; nrow],
         column_curvatures: vec![0.0; ncol],
         maximum: f64::NEG_INFINITY,
-        ..Plain::default()
+        ..ExpectedPass::default()
     };
     let mut residuals = Vec::new();
     for column in 0..ncol {
@@ -70,20 +78,20 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
             let entry = values[column * nrow + row];
             let x = entry - model.factor.d * model.factor.u[row] * model.factor.v()[column];
             if x.is_nan() {
-                // A missing entry contributes to no sum, except that EM imputes its expectation.
+                // A missing entry is excluded from all sums, but EM imputes it by its expectation.
                 let expected =
-                    if slopes { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
+                    if derivatives { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
                 sums.rows[row] += expected * q[column];
                 sums.columns[column] += expected * p[row];
-                sums.square_rest += expected * expected;
+                sums.square_difference += expected * expected;
                 continue;
             }
-            let b = truncated(x / sigma - lambda * sigma);
-            let rest = if slopes { x } else { entry } - sigma * b.mean;
+            let b = truncated_moments(x / sigma - lambda * sigma);
+            let difference = if derivatives { x } else { entry } - sigma * b.mean;
             let curvature = b.hazard * b.mean;
-            sums.rows[row] += rest * q[column];
-            sums.columns[column] += rest * p[row];
-            sums.square_rest += rest * rest;
+            sums.rows[row] += difference * q[column];
+            sums.columns[column] += difference * p[row];
+            sums.square_difference += difference * difference;
             sums.row_curvatures[row] += curvature * q[column] * q[column];
             sums.column_curvatures[column] += curvature * p[row] * p[row];
             sums.mean_b += sigma * b.mean;
@@ -98,7 +106,7 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
     sums
 }
 
-/// Whether two vectors agree within `tolerance`, relative to the largest expected element.
+/// Whether two vectors agree within `tolerance` times the largest expected element.
 pub(crate) fn close(actual: &[f64], expected: &[f64], tolerance: f64) -> bool {
     let scale = expected.iter().fold(1e-300_f64, |scale, value| scale.max(value.abs()));
     actual.len() == expected.len() && actual.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)

@@ -1,12 +1,18 @@
 //! A random matrix and its storage.
 
+use faer::MatRef;
 use nmu_core::error::Error;
-use nmu_core::storage::summary::{power_of_two_near, scan, summarize_sparse, Summary};
+use nmu_core::storage::summary::{power_of_two_near, summarize, summarize_sparse, Summary};
 use nmu_core::storage::{Dense, Masked, Sparse, Storage};
 use rand::seq::IndexedRandom;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Cauchy, Distribution, Exp1, StandardNormal};
+
+/// Whether R takes a NaN as missing: the lower half of its bits is 1954.
+fn is_na(value: f64) -> bool {
+    value.to_bits() as u32 == 1954
+}
 
 /// R's NA.
 const MISSING: u64 = 0x7ff0_0000_0000_07a2;
@@ -85,8 +91,8 @@ impl Matrix {
 
     fn scan(&self) -> Result<Summary, Error> {
         match &self.sparse {
-            Some(columns) => Ok(summarize_sparse(&columns.view(self.nrow)?)),
-            None => Ok(scan(&self.values, self.nrow)),
+            Some(columns) => Ok(summarize_sparse(&columns.view(self.nrow)?, is_na)),
+            None => Ok(summarize(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol), is_na)),
         }
     }
 
@@ -100,7 +106,11 @@ impl Matrix {
         let missing = self.scan()?.missing > 0;
         Ok(match &self.sparse {
             Some(columns) => masked(columns.view(self.nrow)?, ignore_diagonal, missing),
-            None => masked(Dense::from_columns(&self.values, self.nrow, self.ncol)?, ignore_diagonal, missing),
+            None => masked(
+                Dense::new(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol)),
+                ignore_diagonal,
+                missing,
+            ),
         })
     }
 }

@@ -1,23 +1,23 @@
-//! What stored entries of a matrix that is mostly zero yield, less what zeros in their place would.
+//! The correction for the stored entries of a sparse matrix: their terms minus those of zeros in their place.
 
 use crate::factor::Factor;
 use crate::noise::ResidualParams;
-use crate::pass::kernel::{level, Kernel, Line};
-use crate::pass::{Model, PassOutput, PassSpec, PassStats, RowColSums};
+use crate::pass::kernel::{kernel_level, ColumnRun, Kernel};
+use crate::pass::{KernelSpec, Model, PassOutput, PassStats, RowColSums};
 use crate::remainder_prior::RemainderPrior;
 use crate::residual::ResidualView;
 use crate::storage::Sparse;
-use crate::vector::dot;
+use crate::vector::{dot, Contiguous};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// The entries that are gathered at a time, but for the rest of their last column.
+/// The number of entries after which a batch is closed, at the end of a column.
 const BATCH: usize = 1 << 10;
 
-/// Room for what some columns find: a number for each, and for each row of a matrix that is not symmetric. In one that is,
-/// whose entries are stored on both sides of the diagonal, a column says all of its row.
-pub(crate) fn room(view: &ResidualView, columns: &Range<usize>) -> RowColSums {
-    RowColSums { rows: vec![0.0; if view.is_symmetric() { 0 } else { view.nrow() }], columns: vec![0.0; columns.len()] }
+/// Zeros for the sums of some columns: one per column and, if the matrix is not symmetric, one per row. The entries of a
+/// symmetric matrix are stored on both sides of the diagonal, so that a column gives the whole sum of its row.
+pub(crate) fn piece_sums(view: &ResidualView, columns: &Range<usize>) -> RowColSums {
+    RowColSums::zeros(if view.is_symmetric() { 0 } else { view.nrow() }, columns.len())
 }
 
 /// The correction for the entries of some columns, compiled for each instruction set.
@@ -27,41 +27,41 @@ pub(crate) struct Correction<'a, const LEVEL: u8> {
     pub(crate) scale: f64,
     pub(crate) subtracted: &'a [&'a Factor],
     pub(crate) model: Model<'a>,
-    pub(crate) question: &'a PassSpec<'a>,
+    pub(crate) spec: &'a KernelSpec<'a>,
     pub(crate) columns: Range<usize>,
 }
 
 impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
-    /// RowColSums over the columns, and over all rows of a matrix that is not symmetric; and `Σ (x − b̄)²/σ²` of the zeros.
+    /// Sums over the columns and, if the matrix is not symmetric, over all rows; and `Σ (x − b̄)²/σ²` of the zeros.
     type Output = (PassOutput, f64);
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let Self { view, model, question, columns, .. } = &self;
-        let curved = LEVEL == level::CURVATURE;
-        let mut products = room(view, columns);
-        let mut curvatures = if curved { room(view, columns) } else { RowColSums::default() };
-        let mut here = kernel::<S, LEVEL, true>(simd, model.params, question);
-        let mut instead = kernel::<S, LEVEL, false>(simd, model.params, question);
-        let idle = idle(kernel::<S, LEVEL, false>(simd, model.params, question));
-        let (mut batch, mut idle_count) = (Batch::default(), 0);
+        let Self { view, model, spec, columns, .. } = &self;
+        let curved = LEVEL == kernel_level::CURVATURE;
+        let mut products = piece_sums(view, columns);
+        let mut curvatures = if curved { piece_sums(view, columns) } else { RowColSums::default() };
+        let mut stored_kernel = kernel::<S, LEVEL, true>(simd, model.params, spec);
+        let mut zero_kernel = kernel::<S, LEVEL, false>(simd, model.params, spec);
+        let inactive = inactive(kernel::<S, LEVEL, false>(simd, model.params, spec));
+        let (mut batch, mut inactive_count) = (Batch::default(), 0);
         let mut first = columns.start;
         while first < columns.end {
             self.gather(&mut batch, first);
-            idle_count += batch.compare::<S, LEVEL>(&mut here, &mut instead, &idle);
+            inactive_count += batch.compare::<S, LEVEL>(&mut stored_kernel, &mut zero_kernel, &inactive);
             let mut start = 0;
             for (index, &end) in batch.ends.iter().enumerate() {
                 let (column, entries) = (first + index, start..end);
                 start = end;
-                let q = question.column_weights[column];
+                let q = spec.column_weights[column];
                 let weights = &batch.weights[entries.clone()];
-                products.columns[column - columns.start] = dot(&batch.rests[entries.clone()], weights);
+                products.columns[column - columns.start] = dot(&batch.differences[entries.clone()], weights);
                 if !view.is_symmetric() {
-                    batch.scatter(&batch.rests, entries.clone(), q, &mut products.rows);
+                    batch.add_to_rows(&batch.differences, entries.clone(), q, products.rows.as_slice_mut());
                 }
                 if curved {
                     if !view.is_symmetric() {
-                        batch.scatter(&batch.curvatures, entries.clone(), q * q, &mut curvatures.rows);
+                        batch.add_to_rows(&batch.curvatures, entries.clone(), q * q, curvatures.rows.as_slice_mut());
                     }
                     let terms = batch.curvatures[entries.clone()].iter().zip(weights);
                     curvatures.columns[column - columns.start] = terms.map(|(curvature, p)| curvature * p * p).sum();
@@ -69,10 +69,10 @@ impl<const LEVEL: u8> WithSimd for Correction<'_, LEVEL> {
             }
             first += batch.ends.len();
         }
-        let (mut sums, zeros) = (here.sums(), instead.sums());
-        sums.take(&zeros, 1.0);
-        sums.take(&idle.sums, idle_count as f64);
-        (PassOutput { products, curvatures, sums }, zeros.square_rest / model.params.sigma.powi(2))
+        let (mut sums, zeros) = (stored_kernel.sums(), zero_kernel.sums());
+        sums.subtract(&zeros, 1.0);
+        sums.subtract(&inactive.sums, inactive_count as f64);
+        (PassOutput { products, curvatures, sums }, zeros.square_difference / model.params.sigma.powi(2))
     }
 }
 
@@ -81,9 +81,9 @@ impl<const LEVEL: u8> Correction<'_, LEVEL> {
     #[inline(always)]
     fn gather(&self, batch: &mut Batch, first: usize) {
         let Model { factor, .. } = self.model;
-        let p = self.question.row_weights;
-        // Mostly the weights are the loadings themselves, and need not be looked up twice.
-        let alike = std::ptr::eq(p, factor.u());
+        let p = self.spec.row_weights;
+        // The weights are usually the loadings themselves, and need not be gathered twice.
+        let same = std::ptr::eq(p, factor.u());
         batch.clear();
         for column in first..self.columns.end {
             if batch.rows.len() >= BATCH {
@@ -98,11 +98,11 @@ impl<const LEVEL: u8> Correction<'_, LEVEL> {
             batch.weights.extend(rows.iter().map(|row| p[*row as usize]));
             let loading = factor.d * factor.v()[column];
             if loading == 0.0 {
-                batch.explained.resize(batch.rows.len(), 0.0);
-            } else if alike {
-                batch.explained.extend(batch.weights[start..].iter().map(|u| loading * u));
+                batch.fitted.resize(batch.rows.len(), 0.0);
+            } else if same {
+                batch.fitted.extend(batch.weights[start..].iter().map(|u| loading * u));
             } else {
-                batch.explained.extend(rows.iter().map(|row| loading * factor.u()[*row as usize]));
+                batch.fitted.extend(rows.iter().map(|row| loading * factor.u()[*row as usize]));
             }
             batch.zeros.resize(batch.rows.len(), 0.0);
             for factor in self.subtracted {
@@ -122,73 +122,73 @@ impl<const LEVEL: u8> Correction<'_, LEVEL> {
 fn kernel<S: Simd, const LEVEL: u8, const MASKED: bool>(
     simd: S,
     params: ResidualParams,
-    question: &PassSpec,
+    spec: &KernelSpec,
 ) -> Kernel<S, LEVEL, MASKED, false> {
-    Kernel::new(simd, params, &RemainderPrior::EXPONENTIAL, question.shift)
+    Kernel::new(simd, params, &RemainderPrior::EXPONENTIAL, spec.shift)
 }
 
-/// What a zero yields of which no factor says anything.
-struct Idle {
-    rest: f64,
+/// The terms and sums of a zero on which no factor has a loading.
+struct InactiveZero {
+    difference: f64,
     curvature: f64,
     sums: PassStats,
 }
 
 #[inline(always)]
-fn idle<S: Simd, const LEVEL: u8>(mut kernel: Kernel<S, LEVEL, false, false>) -> Idle {
-    let (mut rest, mut curvature) = ([0.0], [0.0]);
-    run(&mut kernel, &[0.0], &[0.0], &mut rest, &mut curvature);
-    Idle { rest: rest[0], curvature: curvature[0], sums: kernel.sums() }
+fn inactive<S: Simd, const LEVEL: u8>(mut kernel: Kernel<S, LEVEL, false, false>) -> InactiveZero {
+    let (mut difference, mut curvature) = ([0.0], [0.0]);
+    run(&mut kernel, &[0.0], &[0.0], &mut difference, &mut curvature);
+    InactiveZero { difference: difference[0], curvature: curvature[0], sums: kernel.sums() }
 }
 
-/// Adds `a − b̄`, or `x − b̄`, and `m` of entries of which the model says `explained`.
+/// Adds `a − b̄`, or `x − b̄`, and `m` of entries whose part in the model's factor is `fitted`.
 #[inline(always)]
 fn run<S: Simd, const LEVEL: u8, const MASKED: bool>(
     kernel: &mut Kernel<S, LEVEL, MASKED, false>,
     entries: &[f64],
-    explained: &[f64],
-    rests: &mut [f64],
+    fitted: &[f64],
+    differences: &mut [f64],
     curvatures: &mut [f64],
 ) {
-    kernel.line(Line {
+    kernel.add_run(ColumnRun {
         entries,
-        loadings: explained,
-        weights: explained,
-        products: rests,
+        loadings: fitted,
+        weights: fitted,
+        products: differences,
         curvatures,
         loading: 1.0,
         weight: 1.0,
-        deviations: &[],
-        deviation: 1.0,
+        scales: &[],
+        column_scale: 1.0,
     });
 }
 
-/// The entries of some columns, side by side; reused from batch to batch.
+/// The entries of some columns, gathered; reused from batch to batch.
 #[derive(Default)]
 struct Batch {
     rows: Vec<u32>,
-    /// Where each column ends.
+    /// The end of each column.
     ends: Vec<usize>,
-    /// The entries less what was taken out, and what zeros are less that.
+    /// The entries, and zeros, minus the subtracted factors.
     entries: Vec<f64>,
     zeros: Vec<f64>,
     /// `d u_i v_j`.
-    explained: Vec<f64>,
+    fitted: Vec<f64>,
     /// `p_i`.
     weights: Vec<f64>,
-    /// The yields of the entries, and then what these are more than those of zeros.
-    rests: Vec<f64>,
+    /// The terms of the entries, and then the differences to those of zeros.
+    differences: Vec<f64>,
     curvatures: Vec<f64>,
-    busy: Busy,
+    active: ActiveZeros,
 }
 
-/// The zeros of which some factor says something, side by side.
+/// The zeros on which some factor has a loading, gathered.
 #[derive(Default)]
-struct Busy {
-    places: Vec<u32>,
+struct ActiveZeros {
+    positions: Vec<u32>,
     zeros: Vec<f64>,
-    explained: Vec<f64>,
-    rests: Vec<f64>,
+    fitted: Vec<f64>,
+    differences: Vec<f64>,
     curvatures: Vec<f64>,
 }
 
@@ -197,50 +197,53 @@ impl Batch {
     fn clear(&mut self) {
         self.rows.clear();
         self.ends.clear();
-        let Self { entries, zeros, explained, weights, rests, curvatures, .. } = self;
-        for numbers in [entries, zeros, explained, weights, rests, curvatures] {
-            numbers.clear();
+        let Self { entries, zeros, fitted, weights, differences, curvatures, .. } = self;
+        for values in [entries, zeros, fitted, weights, differences, curvatures] {
+            values.clear();
         }
     }
 
-    /// Works out what entries yield more than zeros; returns the number of those of which no factor says anything.
+    /// Computes the terms of entries minus those of zeros. Returns the number of zeros without loadings.
     #[inline(always)]
     fn compare<S: Simd, const LEVEL: u8>(
         &mut self,
-        here: &mut Kernel<S, LEVEL, true, false>,
-        instead: &mut Kernel<S, LEVEL, false, false>,
-        idle: &Idle,
+        stored_kernel: &mut Kernel<S, LEVEL, true, false>,
+        zero_kernel: &mut Kernel<S, LEVEL, false, false>,
+        inactive: &InactiveZero,
     ) -> usize {
-        let Self { entries, zeros, explained, rests, curvatures, busy, .. } = self;
+        let Self { entries, zeros, fitted, differences, curvatures, active, .. } = self;
         let count = entries.len();
-        let curved = LEVEL == level::CURVATURE;
-        rests.resize(count, 0.0);
+        let curved = LEVEL == kernel_level::CURVATURE;
+        differences.resize(count, 0.0);
         curvatures.resize(if curved { count } else { 0 }, 0.0);
-        run(here, entries, explained, rests, curvatures);
-        busy.places.clear();
-        busy.places.extend((0..count).filter(|&e| explained[e] != 0.0 || zeros[e] != 0.0).map(|e| e as u32));
-        busy.zeros.clear();
-        busy.zeros.extend(busy.places.iter().map(|e| zeros[*e as usize]));
-        busy.explained.clear();
-        busy.explained.extend(busy.places.iter().map(|e| explained[*e as usize]));
-        for (to, wanted) in [(&mut busy.rests, true), (&mut busy.curvatures, curved)] {
+        run(stored_kernel, entries, fitted, differences, curvatures);
+        active.positions.clear();
+        active.positions.extend((0..count).filter(|&e| fitted[e] != 0.0 || zeros[e] != 0.0).map(|e| e as u32));
+        active.zeros.clear();
+        active.zeros.extend(active.positions.iter().map(|e| zeros[*e as usize]));
+        active.fitted.clear();
+        active.fitted.extend(active.positions.iter().map(|e| fitted[*e as usize]));
+        for (to, requested) in [(&mut active.differences, true), (&mut active.curvatures, curved)] {
             to.clear();
-            to.resize(if wanted { busy.places.len() } else { 0 }, 0.0);
+            to.resize(if requested { active.positions.len() } else { 0 }, 0.0);
         }
-        run(instead, &busy.zeros, &busy.explained, &mut busy.rests, &mut busy.curvatures);
-        for (to, part, idle) in [(rests, &busy.rests, idle.rest), (curvatures, &busy.curvatures, idle.curvature)] {
-            // The difference to a zero of which nothing is said is taken first: what is written down is then the rest of it.
-            to.iter_mut().for_each(|yielded| *yielded -= idle);
-            busy.places.iter().zip(part).for_each(|(e, lost)| to[*e as usize] += idle - lost);
+        run(zero_kernel, &active.zeros, &active.fitted, &mut active.differences, &mut active.curvatures);
+        for (to, part, inactive) in [
+            (differences, &active.differences, inactive.difference),
+            (curvatures, &active.curvatures, inactive.curvature),
+        ] {
+            // The difference to a zero without loadings is taken first, and then corrected where there are loadings.
+            to.iter_mut().for_each(|term| *term -= inactive);
+            active.positions.iter().zip(part).for_each(|(e, zero)| to[*e as usize] += inactive - zero);
         }
-        count - busy.places.len()
+        count - active.positions.len()
     }
 
-    /// Adds `weight` times the numbers of some entries to their rows.
+    /// Adds `weight` times the values of some entries to the sums of their rows.
     #[inline(always)]
-    fn scatter(&self, numbers: &[f64], entries: Range<usize>, weight: f64, rows: &mut [f64]) {
+    fn add_to_rows(&self, values: &[f64], entries: Range<usize>, weight: f64, rows: &mut [f64]) {
         for entry in entries {
-            rows[self.rows[entry] as usize] += weight * numbers[entry];
+            rows[self.rows[entry] as usize] += weight * values[entry];
         }
     }
 }

@@ -1,24 +1,29 @@
-//! PassStats over zeros for each row, or each column, by which factors have a loading there.
+//! Sums over zeros for each row or column, grouped by the support of the factors there.
 
 use crate::pass::sparse::chebyshev::{fit, Interval, Series};
-use crate::pass::sparse::zero_row::{Block, Look, Row, RowYield};
+use crate::pass::sparse::grid::Grid;
+use crate::pass::sparse::zeros::{Block, Row, RowEvaluator, RowValues};
 use crate::pass::stats::SUMS;
 use crate::pass::{Model, PassStats};
 use crate::runtime::parallel::Threads;
 use crate::support::Support;
 
-/// The rows that a thread takes at a time, and the least that are halved.
-pub(crate) const ROWS: usize = 1 << 12;
-/// A sum of `n` numbers has lost some `√n` times this.
+/// The number of rows of a job, and the minimal number of rows of a range that is halved.
+pub(crate) const ROWS_PER_JOB: usize = 1 << 12;
+/// The rounding error of a sum of `n` terms, relative to its size, is about `√n` times this.
 const ROUNDING: f64 = 8.0 * f64::EPSILON;
-/// Ranges that are halved so often are gone over row by row instead.
+/// After so many halvings, the rows of a range are evaluated one by one.
 const MAX_HALVINGS: usize = 8;
+/// Numbers of additional steps between nodes, beyond those that a single entry needs, tried in turn.
+const EXTRA_STEPS: [usize; 2] = [0, 4];
+/// The minimal number of rows per node of a grid.
+const MIN_ROWS_PER_NODE: usize = 2;
 
-/// PassStats over one side of the matrix for each element of the other, here called a row. The last factor is the model's.
-pub(crate) struct Margin<'a> {
-    /// `w_ik`, a vector a factor.
+/// Sums over one side of the matrix for each element of the other, here called a row. The last factor is the model's.
+pub(crate) struct ZeroRowSums<'a> {
+    /// `w_ik`, one vector per factor.
     pub(crate) loadings: Vec<&'a [f64]>,
-    /// `y_jk`, a vector a factor, but for the weight.
+    /// `y_jk` without the weight `d_k`, one vector per factor.
     pub(crate) others: Vec<&'a [f64]>,
     /// `d_k`.
     pub(crate) d: Vec<f64>,
@@ -27,122 +32,129 @@ pub(crate) struct Margin<'a> {
     pub(crate) model: Model<'a>,
     pub(crate) shift: f64,
     pub(crate) tolerance: f64,
-    pub(crate) look: Look,
+    pub(crate) evaluate_row: RowEvaluator,
     pub(crate) curved: bool,
 }
 
-/// By row, and over all.
-pub(crate) struct Found {
+/// Sums by row, and over all rows.
+pub(crate) struct RowSums {
     pub(crate) products: Vec<f64>,
     pub(crate) curvatures: Vec<f64>,
     pub(crate) sums: PassStats,
     total: [f64; SUMS],
 }
 
-impl Found {
+impl RowSums {
+    /// Sets the product and the curvature of a row.
     pub(crate) fn put(&mut self, row: u32, product: f64, curvature: f64) {
         self.products[row as usize] = product;
-        // Without rows where none are asked for.
-        if let Some(place) = self.curvatures.get_mut(row as usize) {
-            *place = curvature;
+        // Empty if curvatures are not requested.
+        if let Some(sum) = self.curvatures.get_mut(row as usize) {
+            *sum = curvature;
         }
     }
 
+    /// Adds to the sums over all rows.
     pub(crate) fn add(&mut self, part: &[f64], weight: f64) {
         self.total.iter_mut().zip(part).for_each(|(total, part)| *total += weight * part);
     }
 
-    pub(crate) fn widen(&mut self, maximum: f64) {
+    /// Raises the largest residual to at least `maximum`.
+    pub(crate) fn raise_maximum(&mut self, maximum: f64) {
         self.sums.maximum = self.sums.maximum.max(maximum);
     }
 }
 
-impl Margin<'_> {
-    /// The sums of each row, whose patterns of loadings these are.
-    pub(crate) fn sums_by_row(&self, supports: Vec<Support>, threads: Threads) -> Found {
+impl ZeroRowSums<'_> {
+    /// The sums of each row, given the supports of the factors on the rows.
+    pub(crate) fn sums_by_row(&self, supports: Vec<Support>, threads: Threads) -> RowSums {
         let count = self.loadings[0].len();
-        let mut found = Found {
+        let mut row_sums = RowSums {
             products: vec![0.0; count],
             curvatures: vec![0.0; if self.curved { count } else { 0 }],
             sums: PassStats::empty(self.shift),
             total: [0.0; SUMS],
         };
-        for pattern in supports {
-            let block = self.block(&pattern);
+        for support in supports {
+            let block = self.block(&support);
             match block.factors[..] {
                 [] => {
-                    let (all, maximum) = self.row(&block, &[]);
-                    found.widen(maximum);
-                    pattern.elements.iter().for_each(|&row| found.put(row, all[0], all[1]));
-                    found.add(&all[2..], pattern.elements.len() as f64);
+                    let (values, maximum) = self.row(&block, &[]);
+                    row_sums.raise_maximum(maximum);
+                    support.elements.iter().for_each(|&row| row_sums.put(row, values[0], values[1]));
+                    row_sums.add(&values[2..], support.elements.len() as f64);
                 }
                 [factor] if !block.weights.is_empty() => {
-                    self.single(&block, factor, pattern.elements, &mut found, threads);
+                    self.single(&block, factor, support.elements, &mut row_sums, threads);
                 }
-                _ => self.overlap(&block, &pattern.elements, &mut found, threads),
+                _ => self.overlap(&block, &support.elements, &mut row_sums, threads),
             }
         }
-        found.sums = PassStats { maximum: found.sums.maximum, ..PassStats::from_values(found.total, self.shift) };
-        found
+        row_sums.sums =
+            PassStats { maximum: row_sums.sums.maximum, ..PassStats::from_values(row_sums.total, self.shift) };
+        row_sums
     }
 
-    /// What the rows of a pattern meet.
-    fn block(&self, pattern: &Support) -> Block {
-        let factors: Vec<usize> = pattern.factors().collect();
+    /// The columns on which the factors of a support have loadings.
+    fn block(&self, support: &Support) -> Block {
+        let factors: Vec<usize> = support.factors().collect();
         let (mut others, mut weights) = (vec![Vec::new(); factors.len()], Vec::new());
-        let mut idle = [0.0; 3];
+        let mut inactive = [0.0; 3];
         for (column, &weight) in self.weights.iter().enumerate() {
             if factors.iter().any(|&factor| self.d[factor] * self.others[factor][column] != 0.0) {
                 weights.push(weight);
                 others.iter_mut().zip(&factors).for_each(|(other, &k)| other.push(self.d[k] * self.others[k][column]));
             } else {
-                idle = [idle[0] + 1.0, idle[1] + weight, idle[2] + weight * weight];
+                inactive = [inactive[0] + 1.0, inactive[1] + weight, inactive[2] + weight * weight];
             }
         }
-        Block { factors, others, weights, idle }
+        Block { factors, others, weights, inactive }
     }
 
-    /// The tolerance, or what a sum over the columns, one after another, is not better known than.
-    pub(crate) fn reachable(&self, block: &Block) -> f64 {
+    /// The tolerance, or the rounding error of a sum over the columns if that is larger.
+    pub(crate) fn attainable_tolerance(&self, block: &Block) -> f64 {
         self.tolerance.max(ROUNDING * (block.weights.len() as f64).sqrt())
     }
 
-    /// What one row with the loadings `w` of the block's factors yields, and its largest residual.
-    pub(crate) fn row(&self, block: &Block, w: &[f64]) -> (RowYield, f64) {
+    /// The values of one row with the loadings `w` on the block's factors, and its largest residual.
+    pub(crate) fn row(&self, block: &Block, w: &[f64]) -> (RowValues, f64) {
         let last = self.others.len() - 1;
-        (self.look)(Row { block, w, model: self.model, last, shift: self.shift })
+        (self.evaluate_row)(Row { block, w, model: self.model, last, shift: self.shift })
     }
 
-    /// Rows on which one factor has a loading: interpolated, where they are more than its nodes.
-    fn single(&self, block: &Block, factor: usize, rows: Vec<u32>, found: &mut Found, threads: Threads) {
+    /// Adds rows with a loading on one factor, by interpolation if there are more rows than nodes.
+    fn single(&self, block: &Block, factor: usize, rows: Vec<u32>, row_sums: &mut RowSums, threads: Threads) {
         let w = |row: &u32| self.loadings[factor][*row as usize];
         let columns = Interval::around(block.others[0].iter().copied());
         let mut ranges = vec![(rows, 0)];
         while let Some((rows, halvings)) = ranges.pop() {
             let interval = Interval::around(rows.iter().map(w));
             let mut moments = Vec::new();
-            let series = fit(interval, self.reachable(block), rows.len(), |nodes| {
+            let series = fit(interval, self.attainable_tolerance(block), rows.len(), |nodes| {
                 self.at_nodes(block, columns, nodes, &mut moments, threads)
             });
             match series {
                 Some(series) => {
-                    found.widen(if block.idle[0] > 0.0 { 0.0 } else { -interval.least() * columns.least() });
-                    self.interpolate(&series, interval, self.loadings[factor], &rows, found, threads);
+                    row_sums.raise_maximum(if block.inactive[0] > 0.0 {
+                        0.0
+                    } else {
+                        -interval.lower() * columns.lower()
+                    });
+                    self.interpolate(&series, interval, self.loadings[factor], &rows, row_sums, threads);
                 }
-                None if halvings < MAX_HALVINGS && rows.len() > ROWS => {
-                    // Where the range is wide, halves of it in the log scale.
-                    let middle = (interval.least() * interval.largest()).sqrt();
+                None if halvings < MAX_HALVINGS && rows.len() > ROWS_PER_JOB => {
+                    // A wide range is halved on the log scale.
+                    let middle = (interval.lower() * interval.upper()).sqrt();
                     let (low, high): (Vec<u32>, Vec<u32>) = rows.iter().partition(|row| w(row) <= middle);
                     let halves = [high, low].into_iter().filter(|rows| !rows.is_empty());
                     ranges.extend(halves.map(|rows| (rows, halvings + 1)));
                 }
-                None => self.one_by_one(block, &rows, found, threads),
+                None => self.one_by_one(block, &rows, row_sums, threads),
             }
         }
     }
 
-    /// What rows with the loadings `nodes` of the block's only factor yield. `moments` are those of the columns, as far as
-    /// they are known.
+    /// The values of rows with the loadings `nodes` on the block's only factor. `moments` caches those of the columns.
     fn at_nodes(
         &self,
         block: &Block,
@@ -150,7 +162,7 @@ impl Margin<'_> {
         nodes: &[f64],
         moments: &mut Vec<[f64; 3]>,
         threads: Threads,
-    ) -> Vec<RowYield> {
+    ) -> Vec<RowValues> {
         let series = threads.map(nodes.len(), |node| {
             let along = |columns: &[f64]| columns.iter().map(|y| self.entry(block, nodes[node], *y)).collect();
             fit(columns, self.tolerance, block.weights.len(), along)
@@ -163,26 +175,27 @@ impl Margin<'_> {
         if moments.len() <= order {
             *moments = columns.moments(order, &block.others[0], |column| block.weights[column], threads);
         }
-        let nothing = Block { factors: Vec::new(), others: Vec::new(), weights: Vec::new(), idle: block.idle };
-        let idle = self.row(&nothing, &[]).0;
+        let empty = Block { factors: Vec::new(), others: Vec::new(), weights: Vec::new(), inactive: block.inactive };
+        let inactive = self.row(&empty, &[]).0;
         let sum = |series: &Series| {
             let mut sum = series.summed(moments);
-            sum.iter_mut().zip(idle).for_each(|(sum, idle)| *sum += idle);
+            sum.iter_mut().zip(inactive).for_each(|(sum, inactive)| *sum += inactive);
             sum
         };
         series.iter().map(sum).collect()
     }
 
+    /// Adds rows whose sums `series` gives as functions of their loadings `w`.
     fn interpolate(
         &self,
         series: &Series,
         interval: Interval,
         w: &[f64],
         rows: &[u32],
-        found: &mut Found,
+        row_sums: &mut RowSums,
         threads: Threads,
     ) {
-        let pieces: Vec<&[u32]> = rows.chunks(ROWS).collect();
+        let pieces: Vec<&[u32]> = rows.chunks(ROWS_PER_JOB).collect();
         let mut moments = vec![[0.0; 3]; series.order() + 1];
         threads.fold(
             pieces.len(),
@@ -194,10 +207,69 @@ impl Margin<'_> {
             |piece, (values, part)| {
                 moments.iter_mut().zip(part).for_each(|(total, part)| total[0] += part[0]);
                 for (&row, [product, curvature]) in pieces[piece].iter().zip(values) {
-                    found.put(row, product, curvature);
+                    row_sums.put(row, product, curvature);
                 }
             },
         );
-        found.add(&series.summed(&moments)[2..], 1.0);
+        row_sums.add(&series.summed(&moments)[2..], 1.0);
+    }
+
+    /// Adds rows on which factors overlap: from a grid if that has fewer nodes than there are rows, otherwise one by one.
+    pub(crate) fn overlap(&self, block: &Block, rows: &[u32], row_sums: &mut RowSums, threads: Threads) {
+        let Some(axes) = self.axes(block, rows) else { return self.one_by_one(block, rows, row_sums, threads) };
+        for extra in EXTRA_STEPS {
+            let wider = axes.iter().map(|&(interval, order)| (interval, if order > 0 { order + extra } else { 0 }));
+            let grid = Grid::new(wider.collect());
+            if grid.count().saturating_mul(MIN_ROWS_PER_NODE) > rows.len() {
+                break;
+            }
+            let nodes = threads.map(grid.count(), |node| self.row(block, &grid.node(node)));
+            let values = nodes.iter().map(|(values, _)| *values).collect();
+            if let Some(series) = grid.fit(values, self.attainable_tolerance(block)) {
+                nodes.iter().for_each(|(_, maximum)| row_sums.raise_maximum(*maximum));
+                let at = |index: usize| self.loadings_of(block, rows[index]);
+                let put = |index: usize, [product, curvature]: [f64; 2]| row_sums.put(rows[index], product, curvature);
+                let sums = series.evaluate(rows.len(), at, put, threads);
+                row_sums.add(&sums[2..], 1.0);
+                return;
+            }
+        }
+        self.one_by_one(block, rows, row_sums, threads);
+    }
+
+    /// The range of loadings on each factor, and the number of steps between nodes that a sum over the columns needs there. No
+    /// more are needed than for a single entry of the largest column loading: other factors move the residual to where the
+    /// functions are smoother.
+    fn axes(&self, block: &Block, rows: &[u32]) -> Option<Vec<(Interval, usize)>> {
+        let axis = |(position, &factor): (usize, &usize)| {
+            let interval = Interval::around(rows.iter().map(|&row| self.loadings[factor][row as usize]));
+            let largest = block.others[position].iter().copied().fold(0.0, f64::max);
+            let span = Interval::around([0.0, interval.upper() - interval.lower()].into_iter());
+            let along = |points: &[f64]| points.iter().map(|w| self.entry(block, *w, largest)).collect();
+            let series = fit(span, self.tolerance, rows.len(), along)?;
+            Some((interval, series.needed(self.tolerance)))
+        };
+        block.factors.iter().enumerate().map(axis).collect()
+    }
+
+    /// The values of a single entry of weight 1 where one factor has the loadings `w` and `y`.
+    pub(crate) fn entry(&self, block: &Block, w: f64, y: f64) -> RowValues {
+        self.row(&Block::entry(block.factors[0], y), &[w]).0
+    }
+
+    /// Adds rows one by one.
+    pub(crate) fn one_by_one(&self, block: &Block, rows: &[u32], row_sums: &mut RowSums, threads: Threads) {
+        for rows in rows.chunks(ROWS_PER_JOB) {
+            let values_by_row = threads.map(rows.len(), |index| self.row(block, &self.loadings_of(block, rows[index])));
+            for (&row, (values, maximum)) in rows.iter().zip(values_by_row) {
+                row_sums.put(row, values[0], values[1]);
+                row_sums.add(&values[2..], 1.0);
+                row_sums.raise_maximum(maximum);
+            }
+        }
+    }
+
+    fn loadings_of(&self, block: &Block, row: u32) -> Vec<f64> {
+        block.factors.iter().map(|&factor| self.loadings[factor][row as usize]).collect()
     }
 }

@@ -1,32 +1,36 @@
-//! What a sweep would find were every entry zero, without going over them one by one.
+//! The sweep over a matrix of zeros, without visiting each entry.
 //!
-//! There the residual `−Σ_k w_ik y_jk` depends on the loadings alone. In a row where no factor has a loading it is zero: one
-//! entry tells all. In a row where one factor has, every sum over the columns is a smooth function of that loading, and
-//! interpolated ([`super::chebyshev`]) where rows are many; at its nodes, what a column adds is a smooth function of the
-//! loading there, and the columns are summed up likewise. In rows on which factors overlap, the sums are functions of all
-//! their loadings, and interpolated on a grid ([`super::overlap`]) if that has fewer nodes than there are rows; else such rows
-//! are gone over, but only at the columns where one of the factors has a loading.
+//! The residual of a zero, `−Σ_k w_ik y_jk`, depends on the loadings alone. In a row without loadings it is zero, and one
+//! entry determines all. In a row with a loading on one factor, every sum over the columns is a smooth function of that
+//! loading, and is interpolated ([`super::chebyshev`]) if there are many such rows. At its nodes, the terms of the columns are
+//! smooth functions of the column loadings, and are summed in the same way. In rows where factors overlap, the sums are
+//! functions of all their loadings. They are interpolated on a grid ([`super::grid`]) if that has fewer nodes than there are
+//! rows; otherwise they are computed row by row, over the columns where one of the factors has a loading.
 
 use crate::factor::Factor;
-use crate::pass::sparse::row_sums::Margin;
-use crate::pass::sparse::zero_row::Look;
-use crate::pass::{margins, Model, PassOutput, PassSpec, PassStats};
+use crate::pass::kernel::{kernel_level, ColumnRun, ColumnSums, Kernel};
+use crate::pass::sparse::chebyshev::FUNCTIONS;
+use crate::pass::sparse::row_sums::ZeroRowSums;
+use crate::pass::{KernelSpec, Model, PassOutput, PassStats, RowColSums};
+use crate::remainder_prior::RemainderPrior;
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::support::{supports, Support, MAX_FACTORS};
+use crate::vector::column;
+use pulp::{Arch, Simd, WithSimd};
 
-/// Zeros that are to be swept over, in the place of all entries.
+/// The sweep that treats all entries as zeros.
 pub(crate) struct Zeros<'a> {
     pub(crate) view: &'a ResidualView<'a>,
-    /// The factors that were taken out.
+    /// The factors that are subtracted.
     pub(crate) subtracted: &'a [&'a Factor],
     pub(crate) model: Model<'a>,
-    pub(crate) question: &'a PassSpec<'a>,
-    /// What a sum may be off by, as a share of the largest.
+    pub(crate) spec: &'a KernelSpec<'a>,
+    /// The largest admissible error of a sum, relative to the largest sum.
     pub(crate) tolerance: f64,
-    /// What zeros yield.
-    pub(crate) look: Look,
-    /// Whether that has curvatures.
+    /// Evaluates a row of zeros.
+    pub(crate) evaluate_row: RowEvaluator,
+    /// Whether curvatures are requested.
     pub(crate) curved: bool,
     pub(crate) threads: Threads,
 }
@@ -37,49 +41,148 @@ impl<'a> Zeros<'a> {
         self.subtracted.iter().copied().chain([self.model.factor])
     }
 
-    /// The sweep by which factors have a loading; `None` where there are too many of them, or so many patterns of loadings that
-    /// finding what each meets takes longer than going over all entries.
+    /// The sweep by supports of the factors. `None` if there are too many factors, or if matching the supports of rows with
+    /// those of columns would take longer than a sweep over all entries.
     pub(crate) fn by_support(&self) -> Option<PassOutput> {
-        let Self { view, subtracted, model, question, tolerance, look, curved, threads } = *self;
+        let Self { view, subtracted, model, spec, tolerance, evaluate_row, curved, threads } = *self;
         if subtracted.len() + 1 > MAX_FACTORS {
             return None;
         }
-        let rows = Margin {
+        let rows = ZeroRowSums {
             loadings: self.factors().map(|factor| factor.u()).collect(),
             others: self.factors().map(Factor::v).collect(),
             d: self.factors().map(|factor| factor.d).collect(),
-            weights: question.column_weights,
+            weights: spec.column_weights,
             model,
-            shift: question.shift,
+            shift: spec.shift,
             tolerance,
-            look,
+            evaluate_row,
             curved,
         };
         let symmetric = view.is_symmetric();
         let down = supports(&rows.loadings, view.nrow());
         let across = if symmetric { Vec::new() } else { supports(&rows.others, view.ncol()) };
-        let looks = |found: &[Support], others: usize| -> f64 {
-            found.iter().map(|pattern| pattern.count() as f64 * others as f64).sum()
+        let cost = |supports: &[Support], others: usize| -> f64 {
+            supports.iter().map(|support| support.count() as f64 * others as f64).sum()
         };
-        if looks(&down, view.ncol()) + looks(&across, view.nrow()) > view.count() {
+        if cost(&down, view.ncol()) + cost(&across, view.nrow()) > view.count() {
             return None;
         }
         let mut total = PassOutput {
-            products: margins(view),
+            products: RowColSums::zeros_of(view),
             curvatures: Default::default(),
-            sums: PassStats::empty(question.shift),
+            sums: PassStats::empty(spec.shift),
         };
-        let found = rows.sums_by_row(down, threads);
-        total.products.rows = found.products;
-        total.curvatures.rows = found.curvatures;
-        total.sums.add(&found.sums, if symmetric { 0.5 } else { 1.0 });
+        let by_row = rows.sums_by_row(down, threads);
+        total.products.rows = column(&by_row.products);
+        total.curvatures.rows = column(&by_row.curvatures);
+        total.sums.add(&by_row.sums, if symmetric { 0.5 } else { 1.0 });
         if !symmetric {
-            let Margin { loadings, others, d, .. } = rows;
-            let columns = Margin { loadings: others, others: loadings, d, weights: question.row_weights, ..rows };
-            let found = columns.sums_by_row(across, threads);
-            total.products.columns = found.products;
-            total.curvatures.columns = found.curvatures;
+            let ZeroRowSums { loadings, others, d, .. } = rows;
+            let columns = ZeroRowSums { loadings: others, others: loadings, d, weights: spec.row_weights, ..rows };
+            let by_column = columns.sums_by_row(across, threads);
+            total.products.columns = column(&by_column.products);
+            total.curvatures.columns = column(&by_column.curvatures);
         }
         Some(total)
+    }
+}
+
+/// Some factors, and the columns where at least one of them has a loading.
+pub(crate) struct Block {
+    /// The factors.
+    pub(crate) factors: Vec<usize>,
+    /// `y_jk` at these columns, one vector per factor.
+    pub(crate) others: Vec<Vec<f64>>,
+    /// `q_j` at these columns.
+    pub(crate) weights: Vec<f64>,
+    /// The number of all other columns, and the sums of their weights and squared weights.
+    pub(crate) inactive: [f64; 3],
+}
+
+impl Block {
+    /// A single column of weight 1, where one factor has the loading `y`.
+    pub(crate) fn entry(factor: usize, y: f64) -> Self {
+        Self { factors: vec![factor], others: vec![vec![y]], weights: vec![1.0], inactive: [0.0; 3] }
+    }
+}
+
+/// The values of a row: product, curvature and sums.
+pub(crate) type RowValues = [f64; FUNCTIONS];
+
+/// [`evaluate_row`] at some level.
+pub(crate) type RowEvaluator = fn(Row) -> (RowValues, f64);
+
+/// A row with the loadings `w` of the block's factors.
+pub(crate) struct Row<'a> {
+    pub(crate) block: &'a Block,
+    pub(crate) w: &'a [f64],
+    pub(crate) model: Model<'a>,
+    /// The index of the factor of the model.
+    pub(crate) last: usize,
+    pub(crate) shift: f64,
+}
+
+/// Returns the values of a row of zeros and its largest residual.
+pub(crate) fn evaluate_row<const LEVEL: u8>(row: Row) -> (RowValues, f64) {
+    Arch::new().dispatch(RowPass::<LEVEL>(row))
+}
+
+/// [`evaluate_row`], compiled for each instruction set.
+struct RowPass<'a, const LEVEL: u8>(Row<'a>);
+
+impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
+    type Output = (RowValues, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        let Row { block, w, model, last, shift } = self.0;
+        let length = block.weights.len();
+        let mut entries = vec![0.0; length];
+        let zeros = vec![0.0; length];
+        let (mut loading, mut loadings) = (0.0, &zeros[..]);
+        for ((&factor, other), &w) in block.factors.iter().zip(&block.others).zip(w) {
+            if factor == last {
+                (loading, loadings) = (w, other);
+            } else {
+                entries.iter_mut().zip(other).for_each(|(entry, y)| *entry -= w * y);
+            }
+        }
+        let mut kernel = Kernel::<S, LEVEL, false, false>::new(simd, model.params, &RemainderPrior::EXPONENTIAL, shift);
+        let mut products = vec![0.0; length];
+        let mut curvatures = vec![0.0; if LEVEL == kernel_level::CURVATURE { length } else { 0 }];
+        let active = kernel.add_run(ColumnRun {
+            entries: &entries,
+            loadings,
+            weights: &block.weights,
+            products: &mut products,
+            curvatures: &mut curvatures,
+            loading,
+            weight: 1.0,
+            scales: &[],
+            column_scale: 1.0,
+        });
+        // At all other columns the residual is zero.
+        let mut inactive = kernel.fresh();
+        let ColumnSums { product, curvature } = inactive.add_run(ColumnRun {
+            entries: &[0.0],
+            loadings: &[0.0],
+            weights: &[1.0],
+            products: &mut [0.0],
+            curvatures: &mut [0.0],
+            loading: 0.0,
+            weight: 1.0,
+            scales: &[],
+            column_scale: 1.0,
+        });
+        let [count, weights, squares] = block.inactive;
+        let (active_sums, inactive_sums) = (kernel.sums(), inactive.sums());
+        let mut values = [0.0; FUNCTIONS];
+        values[0] = active.product + weights * product;
+        values[1] = active.curvature + squares * curvature;
+        let sums = active_sums.values().into_iter().zip(inactive_sums.values());
+        values[2..].iter_mut().zip(sums).for_each(|(to, (active, inactive))| *to = active + count * inactive);
+        let maximum = active_sums.maximum.max(if count > 0.0 { inactive_sums.maximum } else { f64::NEG_INFINITY });
+        (values, maximum)
     }
 }

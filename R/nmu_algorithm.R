@@ -1,0 +1,117 @@
+# Help page on the algorithm of nmu().
+
+#' How nmu() fits its model
+#'
+#' The stages of a fit by [nmu()]: the path of greedily found factors, the continuation over lower
+#' bounds on \eqn{\lambda\sigma}{lambda sigma}, the joint refit, the choice of `K`, and the
+#' variational fit under priors. A certified underapproximation has its own algorithm, see
+#' [nmu_underapprox].
+#'
+#' @section Flatness: Several stages compare solutions by *flatness*. The flatness of a loading
+#'   vector is its largest squared cosine with the indicator of any set of its entries; it is 1 if
+#'   all nonzero loadings are equal. For a general matrix, the flatness of a factor is the geometric
+#'   mean of both sides.
+#'
+#' @section The path of a factor: With [noise_mle()], a factor starts from the leading eigenvector
+#'   or singular pair of the residual, cut at zero, and takes ten EM steps with a small
+#'   \eqn{\sigma}, as for an underapproximation. Then the log-likelihood is maximised jointly in the
+#'   loadings, \eqn{\lambda} and \eqn{\sigma} by a quasi-Newton method (L-BFGS) with a monotone line
+#'   search.
+#'
+#'   This is repeated as a continuation over lower bounds on \eqn{\lambda\sigma}{lambda sigma}, the
+#'   `ratio_floors` of [noise_mle()]: by default 0.5, 1 and 2, each started from the solution of the
+#'   one before. With a small ratio, a factor stays below the data wherever it can, at the cost of
+#'   its shape; with a large ratio it passes through the middle of the data. Overlapping groups are
+#'   found better with a small ratio, nested groups, as in a tree, with a large one, and the
+#'   likelihood does not distinguish the two. The *flattest* of the solutions is kept;
+#'   `ratio_floor` in the path says which. \eqn{\lambda} and \eqn{\sigma} of the path are then
+#'   re-estimated without the lower bound.
+#'
+#'   With [noise_fixed()] and [noise_moments()] there is no continuation: 30 EM steps are followed
+#'   by maximisation over the loadings, alternating with the update rule of \eqn{\lambda} and
+#'   \eqn{\sigma}.
+#'
+#'   For a symmetric matrix, no entry of a factor may exceed 4 times the largest entry that counts.
+#'   Otherwise, with the diagonal ignored, the likelihood of a factor on a single row would keep
+#'   increasing with its loading.
+#'
+#'   Computations use units of a power of two near the root mean square of `A`. Results therefore do
+#'   not depend on the scale of `A`, and `nmu(2^k * A)` gives the same `u` to the bit. (The results
+#'   of [noise_notebook()] do depend on the scale.)
+#'
+#' @section The joint refit: With `refine = TRUE` the log-likelihood is maximised jointly over all
+#'   loadings, \eqn{\lambda} and \eqn{\sigma}, started from the factors of the path. If the
+#'   likelihood determines the factors, as for overlapping groups, this converges in some tens of
+#'   steps. The result is accepted if no factor became null and, if the mean flatness was 0.9 or
+#'   more before, it decreased by at most 0.01.
+#'
+#'   If there is no convergence within 400 steps, the likelihood does not determine the factors. An
+#'   example are the branches of a tree, of which there are more than their covariance has
+#'   dimensions. In that case, and if the result is not accepted, the factors of the path are kept
+#'   or, if their mean flatness was 0.9 or more, the flattest factors that the refit passed through.
+#'   Their weights, \eqn{\lambda} and \eqn{\sigma} are refitted. `refit$accepted` and
+#'   `refit$status` of the fit report the outcome.
+#'
+#' @section The number of factors: With `K = NULL` deflation continues until a factor is null, three
+#'   more factors than the best number so far were tried, or `K_max` of [nmu_control()] is reached.
+#'   The criterion is a Bayesian information criterion: the log-likelihood minus
+#'   \eqn{\frac12 \log N}{log(N)/2} for each loading above a thousandth of the largest, where
+#'   \eqn{N} is the number of observations. It is computed along the path and, with `refine = TRUE`,
+#'   after a joint refit of each number of factors.
+#'
+#'   The two may have their maxima at different numbers. That of the refit is chosen, unless that of
+#'   the path is larger, and its factors are flatter on average with a mean flatness above 0.9: a
+#'   refit explains a tree by fewer factors than it has branches, but these are mixtures of
+#'   branches. If no factor is found, one null factor is returned. `candidates` of the fit has all
+#'   values.
+#'
+#' @section Fits with priors: With a `prior` other than [prior_flat()], each factor is first found
+#'   without one, as described above. Then a variational lower bound of the evidence (ELBO) is
+#'   maximised, in which the loadings \eqn{w = \sqrt{d}\,u}{w = sqrt(d) u} and
+#'   \eqn{\sqrt{d}\,v}{sqrt(d) v} are independent a posteriori: given all else, each is a
+#'   normal-means problem ([normal_means()]). Loadings, hyperparameters, \eqn{\lambda} and
+#'   \eqn{\sigma} are changed only if the ELBO increases, so that it never decreases within a stage
+#'   of the trace.
+#'
+#'   With [noise_mle()] the solutions of all continuation steps are starts, and the result with the
+#'   largest ELBO is kept. While loadings change, \eqn{\lambda\sigma}{lambda sigma} is held at or
+#'   above 1: without that bound, \eqn{b} could absorb the residual above a factor, and factors
+#'   would stay below the data at the cost of their shape. \eqn{\lambda} and \eqn{\sigma} are
+#'   estimated without the bound at the end. With [noise_moments()] they follow its rule, which may
+#'   lower the ELBO.
+#'
+#'   A list of priors is a *schedule*: each factor is fitted under them in turn, each time from the
+#'   previous result. Flat priors at the beginning of a schedule have no effect, as a fit starts
+#'   without priors. Later in a schedule, or on one side only, a flat prior means maximum likelihood
+#'   loadings without a posterior. A factor that does not increase the ELBO is null.
+#'
+#'   With `K = NULL` the ELBO takes the place of the criterion above. It often keeps factors to
+#'   which no true factor corresponds, in simulated covariance matrices and, more so with an
+#'   exponential prior, in independent noise. Choose `K` without a prior.
+#'
+#'   With `refine = TRUE` all factors are refitted jointly under the last priors of the schedule;
+#'   the result is rejected if a factor became null. In simulations in which a binary prior is
+#'   right, the refit gained nothing, and in one of twenty balanced trees it lost branches.
+#'
+#'   Posterior standard deviations ignore the dependence between loadings, and are too small if
+#'   factors overlap. [predict()][predict.nmu_fit] uses no prior of the loadings. Priors cannot be
+#'   combined with `underapprox = TRUE` or [noise_notebook()]. See [prior] for which one to use.
+#'
+#' @section Resuming a fit: With `init = fit` the factors of an earlier fit of `A` are kept, and
+#'   factors up to `K` are added. This resumes a fit that was interrupted or failed, and adds
+#'   factors to a complete one. A factor that was interrupted starts from its last state. The result
+#'   is that of one fit with `K` factors, unless the earlier fit was refitted (`refine = TRUE`):
+#'   then factors are added to the refitted ones. With priors, the ELBO along a resumed path is not
+#'   known, and `K = NULL` tries numbers of factors from there on.
+#'
+#' @source D. C. Liu and J. Nocedal (1989), On the limited memory BFGS method for large scale
+#'   optimization, *Mathematical Programming* 45, 503-528, for the optimizer. R. Varadhan and
+#'   C. Roland (2008), Simple and globally convergent methods for accelerating the convergence of
+#'   any EM algorithm, *Scandinavian Journal of Statistics* 35, 335-353, for the weights of
+#'   `prior_b`. W. Wang and M. Stephens (2021), Empirical Bayes matrix factorization, *Journal of
+#'   Machine Learning Research* 22, for the ELBO, there without \eqn{b}. The continuation, the
+#'   flatness rule and the joint refit are specific to this package.
+#'
+#' @seealso [nmu()], [nmu_object], [noise_mle()], [prior], `vignette("model")`.
+#' @name nmu_algorithm
+NULL
