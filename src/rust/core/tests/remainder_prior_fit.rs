@@ -105,9 +105,19 @@ fn simulated_priors_are_recovered() {
     let values = residuals(9, 90_000, &truth, 0.1);
     let means = ComponentMeans::new(&[0.0, 0.5, 1.0, 3.0]).expect("means");
     let fit = estimate_noise(&values, 300, &fit_options(RemainderPriorFamily::Mixture(means), &[], 1e-9));
-    let weight =
-        |mean: f64| fit.remainder_prior.components().iter().filter(|part| (part.1 - mean).abs() < 1e-9).map(|part| part.0).sum::<f64>();
-    assert!((weight(0.5) - 0.8).abs() < 0.05 && (weight(3.0) - 0.2).abs() < 0.05, "{:?}", fit.remainder_prior.components());
+    let weight = |mean: f64| {
+        fit.remainder_prior
+            .components()
+            .iter()
+            .filter(|part| (part.1 - mean).abs() < 1e-9)
+            .map(|part| part.0)
+            .sum::<f64>()
+    };
+    assert!(
+        (weight(0.5) - 0.8).abs() < 0.05 && (weight(3.0) - 0.2).abs() < 0.05,
+        "{:?}",
+        fit.remainder_prior.components()
+    );
     assert!(fit.params.lambda.ln().abs() < 0.02, "{:?}", fit.params);
 }
 
@@ -171,7 +181,8 @@ fn noise_of_rows_is_recovered_and_likelihood_never_decreases() {
         *value = random.sample::<f64, _>(Exp1) + truth[index % ROWS] * e;
     }
     let transposed: Vec<f64> = (0..ROWS * COLUMNS).map(|i| values[(i % COLUMNS) * ROWS + i / COLUMNS]).collect();
-    let by = |noise_structure| FitOptions { noise_structure, ..fit_options(RemainderPriorFamily::default(), &[], 1e-8) };
+    let by =
+        |noise_structure| FitOptions { noise_structure, ..fit_options(RemainderPriorFamily::default(), &[], 1e-8) };
     let (even, rows) = (
         estimate_noise(&values, ROWS, &by(NoiseStructure::Homoscedastic)),
         estimate_noise(&values, ROWS, &by(NoiseStructure::ByRow)),

@@ -92,9 +92,17 @@ fn fit(storage: &dyn Storage, symmetric: bool, fitter: &ModelFitter, count: usiz
 /// All results of a fit as text that shows every bit.
 fn to_text(deflation: &Deflation) -> String {
     let steps = |trace: &[Trace]| format!("{trace:?}");
-    let fits: Vec<_> =
-        deflation.fits.iter().map(|fit| &fit.model).map(|fit| (&fit.factors, fit.params, &fit.noise_sd, steps(&fit.trace))).collect();
-    let refit = deflation.refit.as_ref().map(|refit| &refit.model).map(|refit| (&refit.factors, refit.params, steps(&refit.trace)));
+    let fits: Vec<_> = deflation
+        .fits
+        .iter()
+        .map(|fit| &fit.model)
+        .map(|fit| (&fit.factors, fit.params, &fit.noise_sd, steps(&fit.trace)))
+        .collect();
+    let refit = deflation
+        .refit
+        .as_ref()
+        .map(|refit| &refit.model)
+        .map(|refit| (&refit.factors, refit.params, steps(&refit.trace)));
     format!("{fits:?} {refit:?}")
 }
 

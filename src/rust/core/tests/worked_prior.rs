@@ -2,8 +2,8 @@
 //!
 //! The first half is what its file in `src/prior/` would contain; the second half tests it like the other families.
 
-use crate::common::problems::problem;
 use crate::common::fitters::{fitter, maximum_likelihood};
+use crate::common::problems::problem;
 use crate::common::quadrature::{posterior, Component as Exact};
 use nmu_core::deflation::{deflate, Plan};
 use nmu_core::error::Error;
