@@ -1,5 +1,5 @@
-//! Tests of maximum likelihood fits on many kinds of problems: the log-likelihood never decreases and seldom ends below that
-//! of EM, few sweeps are needed, and the estimates of λ and σ are accurate.
+//! Tests of maximum likelihood fits on many kinds of problems: the log-likelihood never decreases and seldom ends below
+//! that of EM, few sweeps are needed, and the estimates of λ and σ are accurate.
 //!
 //! `NMU_EXTENDED_TESTS=true` runs 1000 problems instead of 200.
 

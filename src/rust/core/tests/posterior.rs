@@ -65,7 +65,8 @@ fn draws_are_in_rounds_and_depend_on_the_seed() {
 
 const PARAMS: ResidualParams = ResidualParams { lambda: 0.8, sigma: 0.5 };
 
-/// The log-likelihood with one parameter changed by `step`: `side` 0 is the weight, 1 and 2 are loadings of rows and columns.
+/// The log-likelihood with one parameter changed by `step`: `side` 0 is the weight, 1 and 2 are loadings of rows and
+/// columns.
 fn perturbed(view: (&dyn Storage, bool), factors: &[Factor], parameter: (usize, usize, usize), step: f64) -> f64 {
     let (storage, symmetric) = view;
     let (side, index, at) = parameter;

@@ -1,4 +1,5 @@
-//! Tests of fits with priors: the ELBO is a lower bound of the evidence, never decreases, and equals the sum of its terms.
+//! Tests of fits with priors: the ELBO is a lower bound of the evidence, never decreases, and equals the sum of its
+//! terms.
 
 use crate::common::fitters::BOUND_SPEC;
 use crate::common::problems::{problem, Data, KINDS};
@@ -116,7 +117,8 @@ fn the_elbo_is_the_sum_of_its_terms() {
     }
 }
 
-/// Compares with the evidence of a single entry, `∫∫ EMG(a − wy) g(w) g(y) dw dy`, by the midpoint rule on quantiles of `g`.
+/// Compares with the evidence of a single entry, `∫∫ EMG(a − wy) g(w) g(y) dw dy`, by the midpoint rule on quantiles of
+/// `g`.
 #[test]
 fn the_elbo_is_below_the_evidence() {
     let params = ResidualParams { lambda: 1.5, sigma: 0.3 };

@@ -28,7 +28,8 @@ fn check_params(params: ResidualParams) -> Result<(), String> {
     ensure(is_valid, || format!("{params:?}"))
 }
 
-/// Checks that within a stage the objective (the ELBO with priors, the log-likelihood otherwise) never decreases, up to rounding.
+/// Checks that within a stage the objective (the ELBO with priors, the log-likelihood otherwise) never decreases, up to
+/// rounding.
 fn check_objective(
     trace: &[Trace],
     count: f64,

@@ -25,8 +25,8 @@ pub(crate) struct Rounded {
     pub(crate) rounding: f64,
 }
 
-/// Σ log f(x) over the observed entries, halved for a symmetric matrix. The rounding error of a density includes that of its
-/// argument, and for a sparse matrix the approximation error of its pass.
+/// Σ log f(x) over the observed entries, halved for a symmetric matrix. The rounding error of a density includes that
+/// of its argument, and for a sparse matrix the approximation error of its pass.
 pub(crate) fn log_likelihood(
     matrix: &Matrix,
     scale: f64,
@@ -59,8 +59,8 @@ pub(crate) fn log_likelihood(
     Rounded { value: factor * sum.value, rounding: factor * sum.rounding }
 }
 
-/// The effect of rounding of the residuals on the log-likelihood under heteroscedastic noise, which may be smaller than the
-/// rounding.
+/// The effect of rounding of the residuals on the log-likelihood under heteroscedastic noise, which may be smaller than
+/// the rounding.
 pub(crate) fn rounding_error(matrix: &Matrix, scale: f64, residual: &Residual) -> f64 {
     if *residual.structure == NoiseStructure::Homoscedastic {
         return 0.0;

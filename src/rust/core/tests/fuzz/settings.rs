@@ -81,7 +81,8 @@ impl Settings {
             threads: random.random_range(1..=3),
             twice: random.random_bool(0.1),
         };
-        // Drawn last, so that the seeds of the corpus keep their problems. The R package requires at least one certified factor.
+        // Drawn last, so that the seeds of the corpus keep their problems. The R package requires at least one
+        // certified factor.
         if !underapproximate && random.random_bool(0.03) {
             settings.factors = 0;
         }
