@@ -5,8 +5,7 @@ use extendr_api::prelude::*;
 use nmu_core::factor::Factor;
 use nmu_core::faer::{Mat, MatRef};
 use nmu_core::mle::remainder_update::{ComponentMeans, RemainderPriorFamily};
-use nmu_core::noise::ResidualParams;
-use nmu_core::noise::{NoiseScales, NoiseStructure};
+use nmu_core::noise::{NoiseScales, NoiseStructure, ResidualParams};
 use nmu_core::remainder_prior::RemainderPrior;
 
 impl Options {
@@ -76,11 +75,11 @@ impl Options {
         Ok(Some(params).filter(|params| params.lambda.is_finite() && params.sigma.is_finite()))
     }
 
-    /// The loadings of the columns, a vector for each factor.
+    /// The loadings of the columns: a matrix with a column for each factor and `ncol` rows.
     pub(crate) fn column_loadings(&self, ncol: usize) -> Result<Mat<f64>, String> {
         let v: Vec<f64> = self.get("v")?;
         if ncol == 0 || v.len() % ncol != 0 {
-            return Err("the loadings of the columns do not fit the new rows".to_string());
+            return Err("internal error: the loadings of the columns do not fit the new rows".to_string());
         }
         Ok(MatRef::from_column_major_slice(&v, ncol, v.len() / ncol).to_owned())
     }
