@@ -5,6 +5,7 @@ mod cancel;
 mod common;
 mod deflation;
 mod emg;
+mod example;
 mod fuzz;
 mod init;
 mod layers;

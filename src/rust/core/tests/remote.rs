@@ -9,7 +9,6 @@ use nmu_core::factor::Factor;
 use nmu_core::fit::FitOptions;
 use nmu_core::fitter::ModelFitter;
 use nmu_core::mle::remainder_update::RemainderPriorFamily;
-use nmu_core::noise::BoundSpec;
 use nmu_core::noise::{NoiseScales, NoiseStructure};
 use nmu_core::pass::serve_request;
 use nmu_core::residual::Problem;
@@ -92,9 +91,17 @@ fn fit(storage: &dyn Storage, symmetric: bool, fitter: &ModelFitter, count: usiz
 /// All results of a fit as text that shows every bit.
 fn to_text(deflation: &Deflation) -> String {
     let steps = |trace: &[Trace]| format!("{trace:?}");
-    let fits: Vec<_> =
-        deflation.fits.iter().map(|fit| &fit.model).map(|fit| (&fit.factors, fit.params, &fit.noise_sd, steps(&fit.trace))).collect();
-    let refit = deflation.refit.as_ref().map(|refit| &refit.model).map(|refit| (&refit.factors, refit.params, steps(&refit.trace)));
+    let fits: Vec<_> = deflation
+        .fits
+        .iter()
+        .map(|fit| &fit.model)
+        .map(|fit| (&fit.factors, fit.params, &fit.noise_sd, steps(&fit.trace)))
+        .collect();
+    let refit = deflation
+        .refit
+        .as_ref()
+        .map(|refit| &refit.model)
+        .map(|refit| (&refit.factors, refit.params, steps(&refit.trace)));
     format!("{fits:?} {refit:?}")
 }
 

@@ -52,8 +52,8 @@ pub(crate) struct ExpectedPass {
     pub(crate) log_likelihood: f64,
 }
 
-/// The expected result for a matrix in column-major order, in which missing entries are NaN. With `derivatives`, products are
-/// those of `x − b̄` instead of `a − b̄`.
+/// The expected result for a matrix in column-major order, in which missing entries are NaN. With `derivatives`,
+/// products are those of `x − b̄` instead of `a − b̄`.
 pub(crate) fn expected_pass(
     values: &[f64],
     nrow: usize,
@@ -112,9 +112,9 @@ pub(crate) fn close(actual: &[f64], expected: &[f64], tolerance: f64) -> bool {
     actual.len() == expected.len() && actual.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)
 }
 
-/// The swimmer data in column-major order: 256 images, one per row, of 20 × 11 pixels. There is a torso of 12, and from each of four joints
-/// beside it a limb of 5 pixels in one of four directions. The joints are always on, so the matrix is the sum of 17 binary
-/// factors: the torso with the joints, and 16 limbs without them.
+/// The swimmer data in column-major order: 256 images of 20 × 11 pixels, one per row. Each image has a torso of 12
+/// pixels and four limbs of 5 pixels, each in one of four directions from its joint next to the torso. The joints are
+/// always on, so the matrix is the sum of 17 binary factors: the torso with the joints, and 16 limbs without them.
 pub(crate) fn swimmer() -> (Vec<f64>, usize, usize) {
     const PIXELS: usize = 20 * 11;
     const IMAGES: usize = 256;

@@ -71,7 +71,8 @@ fn entrywise(
     Data { kind, structured: false, values, nrow, ncol, symmetric }
 }
 
-/// The sample covariance of 200 normal features with the given loadings, one vector per factor, and noise of unit variance.
+/// The sample covariance of 200 normal features with the given loadings, one vector per factor, and noise of unit
+/// variance.
 fn covariance(kind: &'static str, random: &mut ChaCha8Rng, loadings: &[Vec<f64>], sd: f64) -> Data {
     const FEATURES: usize = 200;
     let n = loadings[0].len();

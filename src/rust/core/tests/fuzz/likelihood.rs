@@ -1,10 +1,9 @@
 //! The log-likelihood of a model, computed entry by entry from the densities.
 
 use super::matrix::Matrix;
-use nmu_core::distributions::mills::truncated;
+use nmu_core::distributions::mills::truncated_moments;
 use nmu_core::factor::Factor;
-use nmu_core::noise::ResidualParams;
-use nmu_core::noise::{NoiseScales, NoiseStructure};
+use nmu_core::noise::{NoiseScales, NoiseStructure, ResidualParams};
 use nmu_core::remainder_prior::RemainderPrior;
 
 const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
@@ -26,8 +25,8 @@ pub(crate) struct Rounded {
     pub(crate) rounding: f64,
 }
 
-/// Σ log f(x) over the observed entries, halved for a symmetric matrix. The rounding error of a density includes that of its
-/// argument, and for a sparse matrix the approximation error of its pass.
+/// Σ log f(x) over the observed entries, halved for a symmetric matrix. The rounding error of a density includes that
+/// of its argument, and for a sparse matrix the approximation error of its pass.
 pub(crate) fn log_likelihood(
     matrix: &Matrix,
     scale: f64,
@@ -60,8 +59,8 @@ pub(crate) fn log_likelihood(
     Rounded { value: factor * sum.value, rounding: factor * sum.rounding }
 }
 
-/// The effect of rounding of the residuals on the log-likelihood under heteroscedastic noise, which may be smaller than the
-/// rounding.
+/// The effect of rounding of the residuals on the log-likelihood under heteroscedastic noise, which may be smaller than
+/// the rounding.
 pub(crate) fn rounding_error(matrix: &Matrix, scale: f64, residual: &Residual) -> f64 {
     if *residual.structure == NoiseStructure::Homoscedastic {
         return 0.0;
@@ -99,7 +98,7 @@ impl Residual<'_> {
         let exponential = |(weight, rate): (f64, f64)| {
             let lambda = self.params.lambda * rate;
             let z = t - lambda * sigma;
-            let b = truncated(z);
+            let b = truncated_moments(z);
             // Two forms of the log-density; each is used where it has no cancellation.
             weight.ln()
                 + if z < 0.0 {

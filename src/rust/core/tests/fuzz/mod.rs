@@ -1,9 +1,9 @@
-//! Fuzz tests with random problems and random settings. Every fit must terminate without a panic, with finite numbers, an
-//! objective that never decreases, a log-likelihood that agrees with a computation entry by entry, and results that do not
-//! depend on the number of threads. A certified underapproximation must exceed no entry.
+//! Fuzz tests with random problems and random settings. Every fit must terminate without a panic, with finite numbers,
+//! an objective that never decreases, a log-likelihood that agrees with a computation entry by entry, and results that
+//! do not depend on the number of threads. A certified underapproximation must exceed no entry.
 //!
-//! Each problem is drawn from a seed. `corpus.txt` lists the seeds of past failures and of particular kinds of problems; they
-//! always run. `NMU_FUZZ` further seeds follow (default 300), starting at `NMU_FUZZ_FROM`.
+//! Each problem is drawn from a seed. `corpus.txt` lists the seeds of past failures and of particular kinds of
+//! problems; they always run. `NMU_FUZZ` further seeds follow (default 300), starting at `NMU_FUZZ_FROM`.
 
 mod case;
 mod check;

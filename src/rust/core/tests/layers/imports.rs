@@ -103,18 +103,18 @@ impl Crate {
         (depth, &self.files[&path[..depth]])
     }
 
-    fn resolve(&self, path: &[String], patience: usize) -> Option<String> {
+    fn resolve(&self, path: &[String], max_hops: usize) -> Option<String> {
         let (depth, file) = self.module_file(path);
         let Some(item) = path.get(depth) else { return Some(file.name.clone()) };
         if file.defined.contains(item) {
             return Some(file.name.clone());
         }
-        let patience = patience.checked_sub(1)?;
+        let max_hops = max_hops.checked_sub(1)?;
         let rest = &path[depth + 1..];
         if let Some(binding) = file.bindings.get(item) {
-            return self.resolve(&[binding, rest].concat(), patience);
+            return self.resolve(&[binding, rest].concat(), max_hops);
         }
-        file.globs.iter().find_map(|glob| self.resolve(&[glob, &path[depth..]].concat(), patience))
+        file.globs.iter().find_map(|glob| self.resolve(&[glob, &path[depth..]].concat(), max_hops))
     }
 }
 
@@ -169,8 +169,8 @@ impl SourceFile {
         self.leaves.push(Leaf { import: Import { line, path }, name, public });
     }
 
-    /// Collects the paths of the code: those from `crate`, `super`, `self` or a child module, and those that start with an
-    /// imported name.
+    /// Collects the paths of the code: those from `crate`, `super`, `self` or a child module, and those that start with
+    /// an imported name.
     fn scan(&mut self, tokens: &[Token], code: &[usize], scopes: &[ModulePath], children: &BTreeSet<String>) {
         for &at in code {
             let before = |back: usize| at.checked_sub(back).map(|index| &tokens[index]);

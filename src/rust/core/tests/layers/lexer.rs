@@ -1,7 +1,7 @@
 //! A lexer for Rust source that keeps names, path separators, punctuation and string literals.
 //!
-//! Comments, numbers, characters and lifetimes are dropped, and so is every item under `#[cfg(test)]`: unit tests may use
-//! any module.
+//! Comments, numbers, characters and lifetimes are dropped, and so is every item under `#[cfg(test)]`: unit tests may
+//! use any module.
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {

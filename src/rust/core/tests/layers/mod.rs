@@ -1,8 +1,8 @@
-//! Checks of the core's source tree: layers, circles of imports, number of files, and wording.
+//! Checks of the core's source tree: layers, import cycles, number of files, and wording.
 //!
-//! The layers are the rows of the table `| layer | ... | modules |` in the docs of `lib.rs`, from top to bottom. Its last
-//! column names the top-level modules of a layer in backticks. A module imports only from itself and from modules of lower
-//! rows. Unit tests (`#[cfg(test)]`) may import from anywhere.
+//! The layers are the rows of the table `| layer | ... | modules |` in the docs of `lib.rs`, from top to bottom. Its
+//! last column names the top-level modules of a layer in backticks. A module imports only from itself and from modules
+//! of lower rows. Unit tests (`#[cfg(test)]`) may import from anywhere.
 
 mod imports;
 mod lexer;
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Each file is one algorithm or one type; more files than this are too many to find one's way in.
+/// Limit on the number of source files; each holds one algorithm or one type.
 const MAX_FILES: usize = 85;
 
 /// Source files: names relative to the root of the sources, and texts.
@@ -51,14 +51,14 @@ fn read(directory: &Path, prefix: &str, sources: &mut Sources) {
     }
 }
 
-/// Faults of the layers, circles of imports, and too many files.
+/// Violations of the layers, import cycles, and too many files.
 fn structure(sources: &Sources) -> Vec<String> {
     let tree = Crate::new(sources);
     let mut problems = match layers(sources.get("lib.rs").map_or("", String::as_str)) {
         Ok(layers) => [membership(sources, &layers), upward_imports(&tree, &layers)].concat(),
         Err(problem) => vec![problem],
     };
-    problems.extend(circles(&tree));
+    problems.extend(cycles(&tree));
     if sources.len() > MAX_FILES {
         problems.push(format!("{} files; at most {MAX_FILES} are allowed", sources.len()));
     }
@@ -90,7 +90,7 @@ fn layers(lib: &str) -> Result<Vec<Vec<String>>, String> {
     lines.map(|cells| modules(cells.last().map_or("", String::as_str))).collect()
 }
 
-/// The names in backticks; text outside of them, such as the brackets of a link, is ignored.
+/// The names in backticks. Other text, such as the brackets of a link, is ignored.
 fn modules(cell: &str) -> Result<Vec<String>, String> {
     let names: Vec<String> = cell.split('`').skip(1).step_by(2).map(str::to_string).collect();
     let is_module = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -124,7 +124,7 @@ fn upward_imports(tree: &Crate, layers: &[Vec<String>]) -> Vec<String> {
     let level = |module: &str| layers.iter().position(|layer| layer.iter().any(|name| name == module));
     let mut problems = Vec::new();
     for (module, file) in &tree.files {
-        // The root re-exports what it likes.
+        // The root may re-export from every layer.
         let Some(from) = top_level(module) else { continue };
         for (import, target) in tree.imports(file) {
             let place = format!("{}:{}", file.name, import.line);
@@ -133,7 +133,7 @@ fn upward_imports(tree: &Crate, layers: &[Vec<String>]) -> Vec<String> {
                 problems.push(format!("{place}: `crate::{path}` is imported from lib.rs, which is above all layers"));
                 continue;
             }
-            // What is written and where it leads: a re-export belongs to the module that re-exports it.
+            // Both the module that is named and the one that defines the item: they differ for a re-export.
             let written = top_level(&import.path).filter(|name| level(name).is_some());
             let defining = module_path(&target);
             let targets: BTreeSet<&str> = written.into_iter().chain(top_level(&defining)).collect();
@@ -155,8 +155,8 @@ fn upward_imports(tree: &Crate, layers: &[Vec<String>]) -> Vec<String> {
     problems
 }
 
-/// Circles of imports between files, each named once by the shortest way round.
-fn circles(tree: &Crate) -> Vec<String> {
+/// Import cycles between files; each set of files is reported once, by its shortest cycle.
+fn cycles(tree: &Crate) -> Vec<String> {
     let mut edges: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for file in tree.files.values() {
         for (import, target) in tree.imports(file).into_iter().filter(|(_, target)| *target != file.name) {
@@ -164,25 +164,25 @@ fn circles(tree: &Crate) -> Vec<String> {
             edges.entry(file.name.clone()).or_default().entry(target).or_insert(example);
         }
     }
-    let mut circles: Vec<Vec<&String>> = edges.keys().filter_map(|file| shortest_circle(&edges, file)).collect();
-    circles.sort_by_key(Vec::len);
+    let mut cycles: Vec<Vec<&String>> = edges.keys().filter_map(|file| shortest_cycle(&edges, file)).collect();
+    cycles.sort_by_key(Vec::len);
     let mut seen: Vec<BTreeSet<&String>> = Vec::new();
     let mut problems = Vec::new();
-    for circle in circles {
-        let files: BTreeSet<&String> = circle.iter().copied().collect();
+    for cycle in cycles {
+        let files: BTreeSet<&String> = cycle.iter().copied().collect();
         if seen.iter().any(|other| other.is_subset(&files)) {
             continue;
         }
         seen.push(files);
-        let names: Vec<&str> = circle.iter().map(|file| file.as_str()).collect();
-        let examples: Vec<&str> = circle.windows(2).map(|pair| edges[pair[0]][pair[1]].as_str()).collect();
-        problems.push(format!("circle of imports {}: {}", names.join(" -> "), examples.join("; ")));
+        let names: Vec<&str> = cycle.iter().map(|file| file.as_str()).collect();
+        let examples: Vec<&str> = cycle.windows(2).map(|pair| edges[pair[0]][pair[1]].as_str()).collect();
+        problems.push(format!("import cycle {}: {}", names.join(" -> "), examples.join("; ")));
     }
     problems
 }
 
-/// The shortest circle through a file, which is both its first and its last element; `None` if there is no circle.
-fn shortest_circle<'a>(
+/// The shortest cycle through a file, which is its first and last element; `None` if there is none.
+fn shortest_cycle<'a>(
     edges: &'a BTreeMap<String, BTreeMap<String, String>>,
     file: &'a String,
 ) -> Option<Vec<&'a String>> {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_between_files_are_found() {
+    fn cycles_between_files_are_found() {
         let mutual = [
             ("pass/mod.rs", "mod kernel;\nmod tile;"),
             ("pass/kernel.rs", "use super::tile::Tile;"),
@@ -351,7 +351,10 @@ mod tests {
         one(&[files[0], kernel, files[2]], &["pass/kernel.rs -> pass/tile.rs -> pass/kernel.rs"]);
         // A parent that uses what it re-exports depends on it.
         let used = format!("{parent}pub struct Pass(Sums);");
-        one(&[("pass/mod.rs", &used), ("pass/kernel.rs", "use super::Pass;\npub struct Sums;"), files[2]], &["circle"]);
+        one(
+            &[("pass/mod.rs", &used), ("pass/kernel.rs", "use super::Pass;\npub struct Sums;"), files[2]],
+            &["import cycle"],
+        );
     }
 
     #[test]
