@@ -48,8 +48,6 @@ local_blocks <- function(A, control, options = NULL, block_length = default_bloc
     class = "nmu_blocks"
   )
   blocks$started <- !is.null(blocks$workers) && !BiocParallel::bpisup(blocks$workers)
-  blocks$before <- opened$blocks
-  opened$blocks <- blocks
   defer(close_blocks(blocks), frame)
   if (blocks$started) {
     record_failure(blocks, function(blocks) BiocParallel::bpstart(blocks$workers))
@@ -61,7 +59,6 @@ local_blocks <- function(A, control, options = NULL, block_length = default_bloc
 #' @rdname local_blocks
 #' @noRd
 close_blocks <- function(blocks) {
-  opened$blocks <- blocks$before
   if (blocks$started) {
     # bpstop() signals conditions for dead workers
     suppressWarnings(suppressMessages(
@@ -172,8 +169,8 @@ signal_failure <- function(failure, fit = NULL, call = caller_env()) {
   so_far <- if (is.null(fit)) {
     c(i = "No factor was complete.")
   } else {
-    c(i = "The field {.field fit} of this condition has the factors that were complete; go on from
-           them by {.code init}.")
+    c(i = "The field {.field fit} of this condition contains the complete factors; resume from them
+           with {.code init}.")
   }
   if (inherits(failure, "interrupt")) {
     abort_nmu(c("The fit was interrupted.", so_far), "interrupted", call = call, fit = fit)
@@ -218,8 +215,3 @@ open_certificate <- function(blocks, options, call = caller_env()) {
   certificate <- core_value_or_null(core_certificate(blocks$core, options), call = call)
   if (is.null(blocks$failure)) certificate
 }
-
-# For a core that looks up functions by their names in place of those of `core`.
-opened <- new.env()
-block_entries <- function(...) opened$blocks$core$read(...)
-block_answers <- function(...) opened$blocks$core$serve(...)

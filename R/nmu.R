@@ -252,7 +252,7 @@ count_new_factors <- function(K, initial, refine, call = caller_env()) {
     abort_input("K", expected, describe(K$K), call = call)
   }
   if (K$K == known && !refine && anyNA(initial$kept[c("lambda", "sigma")])) {
-    expected <- "TRUE where no factor is added and init does not tell lambda and sigma"
+    expected <- "TRUE if no factor is added and init has no lambda and sigma"
     abort_input("refine", expected, "FALSE", call = call)
   }
   K$K - known

@@ -128,6 +128,6 @@ check_drawable <- function(type, fit, A, call = caller_env()) {
 #' @param why The reason, a clause.
 #' @noRd
 refuse_type <- function(type, why, call = caller_env()) {
-  expected <- sprintf("another one than \"%s\", since %s", type, why)
+  expected <- sprintf("a type other than \"%s\", since %s", type, why)
   abort_input("type", expected, quote_text(type), call = call)
 }

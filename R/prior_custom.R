@@ -107,8 +107,9 @@ core_priors <- function(priors, record) {
         }
         list(g = record$g, numbers = hyperparameters_of(record$g))
       }),
-      posterior = guard(record, prior$name, function(x, s, estimate) {
-        posterior_columns(prior$posterior(x, s, estimate$g), length(x))
+      # the core names its arguments, of which `found` is the value of `estimate`
+      posterior = guard(record, prior$name, function(x, s, found) {
+        posterior_columns(prior$posterior(x, s, found$g), length(x))
       })
     )
   })
@@ -169,7 +170,7 @@ prior_value <- function(result, record, call = caller_env()) {
   if (inherits(condition, c("interrupt", "nmu_error_interrupted"))) {
     signal_interrupt(call = call)
   }
-  more <- if (is.null(condition)) c(x = "One of its functions was left without an answer.")
+  more <- if (is.null(condition)) c(x = "One of its functions did not return.")
   abort_nmu(
     c("The prior {.val {name}} could not be used.", more),
     kind = "prior", call = call, parent = condition

@@ -18,7 +18,7 @@ local_progress <- function(total, control, times = 1, frame = caller_env()) {
   }
   bar <- new_progress(total, times)
   defer(end_progress(bar), frame)
-  running$report <- function(stage, factor, iteration, loglik) {
+  function(stage, factor, iteration, loglik) {
     try(show_progress(bar, stage, factor, iteration, loglik), silent = TRUE)
     invisible()
   }
@@ -46,7 +46,6 @@ end_progress <- function(bar) {
     cli::cli_progress_done(bar$id)
   }
   rm(list = intersect("id", ls(bar)), envir = bar)
-  running$report <- NULL
   invisible()
 }
 
@@ -113,7 +112,3 @@ format_seconds <- function(seconds) {
     sprintf("%.0fs", seconds)
   }
 }
-
-# For a core that looks up a function by its name in place of the option `progress`.
-running <- new.env()
-progress_tick <- function(...) if (!is.null(running$report)) running$report(...)

@@ -7,7 +7,5 @@ local_replacement <- function(name, value, frame = parent.frame()) {
 
 # Has the core report the progress of all fits to a function, until `frame` exits.
 local_progress_report <- function(report, frame = parent.frame()) {
-  running$report <- report
-  defer(running$report <- NULL, frame)
   local_replacement("local_progress", function(...) report, frame)
 }

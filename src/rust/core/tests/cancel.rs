@@ -1,16 +1,16 @@
 //! Tests of cancellation: a fit cancelled at any sweep returns the results completed before, unchanged.
 
+use crate::common::fitters::{fitter, maximum_likelihood, options, BOUND_SPEC};
 use crate::common::problems::{problem, Data};
 use faer::MatRef;
 use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::em;
 use nmu_core::factor::Factor;
-use nmu_core::fit::{FactorFit, FactorFitter};
-use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::fit::{FitOptions, PriorStage};
+use nmu_core::fitter::{FactorFitter, ModelFitter};
 use nmu_core::mle::remainder_update::RemainderPriorFamily;
-use nmu_core::noise::NoiseStructure;
-use nmu_core::noise::{BoundSpec, ResidualParams};
-use nmu_core::noise_estimators::Moments;
+use nmu_core::noise::{NoiseStructure, ResidualParams};
+use nmu_core::noise_estimators::{Fixed, Moments, NoiseEstimator};
 use nmu_core::prior::Exponential;
 use nmu_core::residual::Problem;
 use nmu_core::runtime::cancel::with_cancellation;
@@ -18,7 +18,6 @@ use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
 use nmu_core::trace::Status;
 use nmu_core::underapprox::{certificate, underapproximate, UnderapproxOptions};
-use nmu_core::variational::PriorStage;
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
@@ -49,7 +48,8 @@ fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
     work(&Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 })
 }
 
-const BOUNDS: BoundSpec = BoundSpec { floor: 0.1, cap: 3.0 };
+/// The continuation in λσ of the fits.
+const RATIO_FLOORS: [f64; 3] = [0.5, 1.0, 2.0];
 
 /// The number of cancelled runs; the polls at which they are cancelled are evenly spaced.
 const RUNS: usize = 60;
@@ -57,7 +57,7 @@ const RUNS: usize = 60;
 /// Compares cancelled runs with a complete one.
 fn compare(data: &Data, method: &dyn FactorFitter, count: Count, name: &str) {
     let fit = |threads: usize| {
-        let plan = Plan { count, refine: true, ..Plan::of(0) };
+        let plan = Plan { count, refine: true, ..Plan::new(0) };
         with_problem(data, |problem| {
             deflate(problem, plan, method, Threads::new(threads), &mut |_| ControlFlow::Continue(()))
         })
@@ -76,24 +76,25 @@ fn compare(data: &Data, method: &dyn FactorFitter, count: Count, name: &str) {
 
 fn check(cancelled: &Deflation, complete: &Deflation, context: &str) {
     let (count, partial) = match cancelled.fits.split_last() {
-        Some((last, before)) if last.status == Status::Interrupted => (before.len(), Some(last)),
+        Some((last, before)) if last.model.status == Status::Interrupted => (before.len(), Some(last)),
         _ => (cancelled.fits.len(), None),
     };
     // Completed factors are identical to those of the complete run.
     for (fit, expected) in cancelled.fits[..count].iter().zip(&complete.fits) {
         assert_eq!(
-            (&fit.factor, fit.params, fit.status),
-            (&expected.factor, expected.params, expected.status),
+            (fit.factor(), fit.model.params, fit.model.status),
+            (expected.factor(), expected.model.params, expected.model.status),
             "{context}"
         );
-        assert_eq!(fit.log_likelihood, expected.log_likelihood, "{context}");
+        assert_eq!(fit.model.log_likelihood, expected.model.log_likelihood, "{context}");
     }
-    if let Some(FactorFit { factor: Factor { d, u, v }, params, log_likelihood, .. }) = partial {
+    if let Some(fit) = partial {
+        let (Factor { d, u, v }, params, log_likelihood) = (fit.factor(), fit.model.params, fit.model.log_likelihood);
         let loadings = u.iter().chain(v.iter().flat_map(|v| v.iter()));
         let valid = loadings.chain([d, &params.lambda, &params.sigma]).all(|value| value.is_finite() && *value >= 0.0);
         assert!(valid && log_likelihood.is_finite(), "{context}: {d} {params:?} {log_likelihood}");
     }
-    let interrupted_refit = cancelled.refit.as_ref().is_some_and(|refit| refit.status == Status::Interrupted);
+    let interrupted_refit = cancelled.refit.as_ref().is_some_and(|refit| refit.model.status == Status::Interrupted);
     let reported = partial.is_some() || cancelled.interrupted || interrupted_refit;
     assert!(reported, "{context}: the cancellation is not reported");
 }
@@ -102,16 +103,13 @@ fn check(cancelled: &Deflation, complete: &Deflation, context: &str) {
 fn a_cancelled_maximum_likelihood_fit_keeps_completed_factors() {
     for index in [0, 3, 5] {
         let data = problem(index);
-        let ratio_floors = vec![0.5, 1.0, 2.0];
-        let rules = [
-            ("fixed", NoiseRule::Fixed(data.noise(0.3))),
-            ("likelihood", NoiseRule::Likelihood(BOUNDS, ratio_floors)),
-            ("moments", NoiseRule::Alternate(&Moments, BOUNDS)),
+        let estimators: [(&str, Box<dyn NoiseEstimator>); 3] = [
+            ("fixed", Box::new(Fixed(data.noise(0.3)))),
+            ("likelihood", maximum_likelihood(&RATIO_FLOORS)),
+            ("moments", Box::new(Moments { bounds: BOUND_SPEC })),
         ];
-        for (name, rule) in rules {
-            let (schedule, family, scatter) =
-                (Vec::new(), RemainderPriorFamily::default(), NoiseStructure::Homoscedastic);
-            let fitter = ModelFitter { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
+        for (name, estimator) in estimators {
+            let fitter = fitter(estimator, Vec::new(), 1e-8, 300);
             compare(&data, &fitter, Count::Exactly(3), &format!("{} {name}", data.kind));
         }
     }
@@ -127,9 +125,9 @@ fn cancelled_fits_with_other_models_keep_completed_factors() {
         ("noise by row", Vec::new(), RemainderPriorFamily::default(), NoiseStructure::ByRow),
         ("prior", priors(), RemainderPriorFamily::default(), NoiseStructure::Homoscedastic),
     ];
-    for (name, schedule, family, scatter) in models {
-        let rule = NoiseRule::Likelihood(BOUNDS, vec![0.5, 1.0, 2.0]);
-        let fitter = ModelFitter { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
+    for (name, schedule, remainder, noise_structure) in models {
+        let options = options(maximum_likelihood(&RATIO_FLOORS), schedule, 1e-8, 300);
+        let fitter = ModelFitter { options: FitOptions { remainder, noise_structure, ..options } };
         compare(&data, &fitter, Count::Exactly(2), name);
         compare(&data, &fitter, Count::AtMost(3), name);
     }
@@ -138,7 +136,7 @@ fn cancelled_fits_with_other_models_keep_completed_factors() {
 #[test]
 fn a_cancelled_notebook_fit_keeps_completed_factors() {
     let data = problem(0);
-    let settings = em::Settings {
+    let settings = em::NotebookEm {
         params: ResidualParams { lambda: 1.0, sigma: 0.1 },
         estimator: None,
         rounds: 1,

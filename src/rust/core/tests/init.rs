@@ -1,6 +1,7 @@
 //! Initial loadings from the leading singular pair, for well separated, close, negative and degenerate spectra.
 
 use crate::common::{close, generator, matrix, uniform};
+use faer::MatRef;
 use nmu_core::init::leading_init;
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
@@ -9,7 +10,7 @@ use std::ops::ControlFlow;
 
 /// Returns the initial loadings of a matrix given by columns.
 fn init(values: &[f64], nrow: usize, symmetric: bool) -> (Vec<f64>, Vec<f64>) {
-    let storage = Dense::from_columns(values, nrow, values.len() / nrow).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(values, nrow, values.len() / nrow));
     let init =
         leading_init(&ResidualView::new(&storage, &[], symmetric), Threads::new(1), &mut |_| ControlFlow::Continue(()));
     (init.u().to_vec(), init.v().to_vec())

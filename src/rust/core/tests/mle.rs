@@ -4,19 +4,20 @@
 //! `NMU_EXTENDED_TESTS=true` runs 1000 problems instead of 200.
 
 use crate::common::counted::Counted;
+use crate::common::fitters::fitter;
 use crate::common::generator;
 use crate::common::problems::{problem, tree, Data, KINDS};
+use faer::MatRef;
 use nmu_core::em;
 use nmu_core::factor::{Factor, FreeFactor};
-use nmu_core::fit::{FactorFit, FactorFitter};
-use nmu_core::fitter::{ModelFitter, NoiseRule};
+use nmu_core::fit::{FactorFit, StopRule};
+use nmu_core::fitter::FactorFitter;
 use nmu_core::init::leading_init;
-use nmu_core::mle::maximize::{maximize, no_callback, Fit, Objective, Settings};
-use nmu_core::mle::remainder_update::RemainderPriorFamily;
-use nmu_core::noise::NoiseStructure;
+use nmu_core::mle::maximize::{maximize, no_callback, Optimum};
+use nmu_core::mle::objective::Objective;
 use nmu_core::noise::{BoundSpec, Bounds, ResidualParams};
 use nmu_core::noise_derivatives::NoiseDerivatives;
-use nmu_core::noise_estimators::Moments;
+use nmu_core::noise_estimators::{Fixed, MaximumLikelihood, Moments, NoiseEstimator};
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::{Dense, Masked};
@@ -43,27 +44,41 @@ fn problem_count() -> u32 {
 }
 
 fn with_view<T>(data: &Data, work: impl FnOnce(&ResidualView) -> T) -> T {
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     work(&ResidualView::new(&storage, &[], data.symmetric))
 }
 
-fn fit_factor(view: &ResidualView, rule: NoiseRule) -> FactorFit {
-    let (schedule, family, scatter) = (Vec::new(), RemainderPriorFamily::default(), NoiseStructure::Homoscedastic);
-    let fitter = ModelFitter { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 5000 };
-    fitter.fit(view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
+fn fit_factor(view: &ResidualView, estimator: Box<dyn NoiseEstimator>) -> FactorFit {
+    fitter(estimator, Vec::new(), 1e-8, 5000).fit(view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
 fn em(view: &ResidualView, params: ResidualParams) -> Vec<Trace> {
     let settings =
-        em::Settings { params, estimator: None, rounds: 1, iterations: EM_ITERATIONS, tolerance: 1e-12, trace: true };
+        em::NotebookEm { params, estimator: None, rounds: 1, iterations: EM_ITERATIONS, tolerance: 1e-12, trace: true };
     let init = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
     em::iterate(view, Some(init), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).trace
 }
 
 /// Maximizes the likelihood from one factor.
-fn maximize_from(view: &ResidualView, factor: FreeFactor, params: ResidualParams, settings: &Settings) -> Fit {
-    let objective = Objective { view, parts: &[factor], params, settings: *settings, threads: Threads::new(1) };
-    maximize(objective, &mut no_callback, &mut |_| ControlFlow::Continue(()))
+fn maximize_from(
+    view: &ResidualView,
+    factor: FreeFactor,
+    params: ResidualParams,
+    bounds: Option<Bounds>,
+    tolerance: f64,
+) -> Optimum {
+    let objective = Objective {
+        view,
+        factors: &[factor],
+        params,
+        bounds,
+        max_loading: f64::INFINITY,
+        low_rank_variance: 0.0,
+        threads: Threads::new(1),
+    };
+    maximize(objective, StopRule { tolerance, max_iterations: 1000 }, &mut no_callback, &mut |_| {
+        ControlFlow::Continue(())
+    })
 }
 
 /// The largest decrease between consecutive iterations of one stage.
@@ -87,20 +102,24 @@ fn the_likelihood_never_decreases_and_seldom_ends_below_that_of_em() {
         let params = data.noise([0.1, 0.3, 1.0][index / KINDS % 3]);
         with_view(&data, |view| {
             let context = format!("problem {index}, {}", data.kind);
-            let fixed = fit_factor(view, NoiseRule::Fixed(params));
+            let fixed = fit_factor(view, Box::new(Fixed(params)));
             check_fit(&fixed, &context);
-            let gap = final_log_likelihood(&em(view, params)) - fixed.log_likelihood;
+            let gap = final_log_likelihood(&em(view, params)) - fixed.model.log_likelihood;
             assert!(gap <= 1e-6 || !data.structured, "{context}: {gap} below EM");
             below += u32::from(gap > 1e-6);
 
-            let free = fit_factor(view, NoiseRule::Likelihood(BOUNDS, RATIO_FLOORS.to_vec()));
+            let likelihood = MaximumLikelihood { bounds: BOUNDS, ratio_floors: RATIO_FLOORS.to_vec() };
+            let free = fit_factor(view, Box::new(likelihood));
             check_fit(&free, &format!("{context}, λ and σ free"));
-            let bounds = free.bounds.expect("free noise has bounds");
-            assert!(free.params.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{context}: σ");
-            assert!(free.params.lambda * free.params.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{context}: λ");
+            let bounds = free.model.bounds.expect("free noise has bounds");
+            assert!(free.model.params.sigma >= bounds.min_sigma * (1.0 - 1e-12), "{context}: σ");
+            assert!(
+                free.model.params.lambda * free.model.params.sigma <= bounds.max_ratio * (1.0 + 1e-12),
+                "{context}: λ"
+            );
 
-            let alternating = fit_factor(view, NoiseRule::Alternate(&Moments, BOUNDS));
-            assert!(alternating.log_likelihood.is_finite(), "{context}: moments");
+            let alternating = fit_factor(view, Box::new(Moments { bounds: BOUNDS }));
+            assert!(alternating.model.log_likelihood.is_finite(), "{context}: moments");
         });
     }
     // Without structure there are many local maxima of similar height, and either algorithm may find the higher one.
@@ -108,11 +127,12 @@ fn the_likelihood_never_decreases_and_seldom_ends_below_that_of_em() {
 }
 
 fn check_fit(fit: &FactorFit, context: &str) {
+    let (factor, fit) = (fit.factor(), &fit.model);
     let rounding = ROUNDING * (fit.log_likelihood.abs() + fit.count);
     assert!(largest_decrease(&fit.trace) <= rounding, "{context}: the log-likelihood decreases");
     assert!(matches!(fit.status, Status::Converged | Status::Null), "{context}: {:?}", fit.status);
     assert!(fit.log_likelihood.is_finite(), "{context}");
-    assert!(fit.factor.u.iter().all(|loading| loading.is_finite() && *loading >= 0.0), "{context}");
+    assert!(factor.u.iter().all(|loading| loading.is_finite() && *loading >= 0.0), "{context}");
 }
 
 #[test]
@@ -125,16 +145,15 @@ fn lambda_and_sigma_are_within_three_standard_errors_where_w_is_known() {
         let mut draw =
             || truth.sigma * random.sample::<f64, _>(StandardNormal) + random.sample::<f64, _>(Exp1) / truth.lambda;
         let values: Vec<f64> = (0..SIZE * SIZE).map(|_| draw()).collect();
-        let storage = Dense::from_columns(&values, SIZE, SIZE).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&values, SIZE, SIZE));
         let view = ResidualView::new(&storage, &[], false);
         // W = 0 stays fixed: the gradient vanishes at zero loadings.
         let zero = FreeFactor::loadings(Factor::zero(SIZE, Some(SIZE)));
-        let bounds = Some(Bounds { least_sigma: 1e-3, least_ratio: 1e-6, largest_ratio: 100.0 });
-        let settings = Settings { bounds, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
+        let bounds = Some(Bounds { min_sigma: 1e-3, min_ratio: 1e-6, max_ratio: 100.0 });
         let init = ResidualParams { lambda: 1.0, sigma: 0.3 };
-        let fit = maximize_from(&view, zero, init, &settings);
+        let fit = maximize_from(&view, zero, init, bounds, 1e-8);
         assert_eq!(fit.status, Status::Converged, "seed {seed}");
-        let [lambda, sigma] = NoiseDerivatives::new(&fit.sums, fit.params).standard_errors();
+        let [lambda, sigma] = NoiseDerivatives::new(&fit.stats, fit.params).standard_errors();
         let errors = [(fit.params.lambda / truth.lambda).ln() / lambda, (fit.params.sigma / truth.sigma).ln() / sigma];
         within += u32::from(errors.iter().all(|error| error.abs() <= 3.0));
     }
@@ -146,7 +165,7 @@ fn maximum_likelihood_needs_a_tenth_of_the_passes_of_em_on_trees() {
     let (mut sweeps, mut iterations) = (0, 0);
     for seed in 0..3 {
         let data = tree(&mut generator(seed));
-        let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
         let counted = Counted::new(&storage);
         with_view(&data, |view| {
             let params = data.noise(0.1);
@@ -155,17 +174,16 @@ fn maximum_likelihood_needs_a_tenth_of_the_passes_of_em_on_trees() {
             iterations +=
                 trace.iter().position(|row| row.log_likelihood >= target).expect("the last iteration reaches it") + 1;
             let settings =
-                em::Settings { params, estimator: None, rounds: 1, iterations: 30, tolerance: 0.0, trace: false };
+                em::NotebookEm { params, estimator: None, rounds: 1, iterations: 30, tolerance: 0.0, trace: false };
             let init = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
             let after_em =
                 em::iterate(view, Some(init), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).factor;
-            let settings =
-                Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-8, iterations: 1000 };
             let fit = maximize_from(
                 &ResidualView::new(&counted, &[], data.symmetric),
                 FreeFactor::loadings(after_em),
                 params,
-                &settings,
+                None,
+                1e-8,
             );
             assert!(fit.log_likelihood() >= target, "seed {seed}: below EM");
             sweeps += 30 + counted.readings();
@@ -182,14 +200,12 @@ fn missing_entries_do_not_stop_the_optimizer_early() {
     let mut values = data.values.clone();
     values.resize(200 * values.len(), f64::NAN);
     let fit = |columns: usize| {
-        let storage = Dense::from_columns(&values[..nrow * columns], nrow, columns).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&values[..nrow * columns], nrow, columns));
         let storage = Masked::new(storage);
         let mut v = vec![0.0; columns];
         v[..ncol].fill(1.0);
         let factor = FreeFactor::loadings(Factor::new(1.0, &vec![1.0; nrow], Some(&v)));
-        let settings =
-            Settings { bounds: None, largest: f64::INFINITY, spread: 0.0, tolerance: 1e-5, iterations: 1000 };
-        maximize_from(&ResidualView::new(&storage, &[], false), factor, data.noise(0.3), &settings)
+        maximize_from(&ResidualView::new(&storage, &[], false), factor, data.noise(0.3), None, 1e-5)
     };
     let (complete, padded) = (fit(ncol), fit(200 * ncol));
     assert_eq!(complete.trace.len(), padded.trace.len());

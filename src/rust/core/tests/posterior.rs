@@ -1,12 +1,14 @@
 //! Tests of posterior draws of `b`, standard errors and predictions for new rows.
 
 use crate::common::{close, generator, matrix, uniform};
+use faer::{Mat, MatRef};
 use nmu_core::distributions::emg::log_density;
-use nmu_core::distributions::mills::truncated;
+use nmu_core::distributions::mills::truncated_moments;
 use nmu_core::distributions::truncated_normal::{draws, moments};
 use nmu_core::factor::Factor;
+use nmu_core::fit::StopRule;
 use nmu_core::noise::ResidualParams;
-use nmu_core::predict::{predict, Rows, StopRule};
+use nmu_core::predict::{predict, NewRows};
 use nmu_core::remainder_prior::RemainderPrior;
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
@@ -34,7 +36,7 @@ fn draws_follow_the_truncated_normal_distribution() {
             if z < -1e3 {
                 (-b / exact.mean).exp()
             } else {
-                (truncated(z - b).log_mass - exact.log_mass).exp()
+                (truncated_moments(z - b).log_mass - exact.log_mass).exp()
             }
         };
         drawn.sort_by(f64::total_cmp);
@@ -113,7 +115,7 @@ fn check_standard_errors(storage: &dyn Storage, symmetric: bool, factors: &[Fact
         for (index, errors) in errors.iter().enumerate() {
             check(errors.d / scale, (0, index, 0));
             errors.u.iter().enumerate().for_each(|(at, &error)| check(error, (1, index, at)));
-            errors.v.iter().flatten().enumerate().for_each(|(at, &error)| check(error, (2, index, at)));
+            errors.v.iter().flat_map(|v| v.iter()).enumerate().for_each(|(at, &error)| check(error, (2, index, at)));
         }
     }
 }
@@ -126,7 +128,7 @@ fn standard_errors_equal_those_from_numerical_curvature() {
         let mut loadings = |length| uniform(&mut generator, length, 0.2, 0.9);
         let mut factor = |d| Factor::new(d, &loadings(nrow), (!symmetric).then(|| loadings(ncol)).as_deref());
         let factors = [factor(1.5), factor(0.7)];
-        let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
+        let dense = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
         check_standard_errors(&dense, symmetric, &factors);
         check_standard_errors(&dense, symmetric, &factors[..1]);
         if nrow == ncol {
@@ -135,7 +137,7 @@ fn standard_errors_equal_those_from_numerical_curvature() {
         for missing in [1, nrow, nrow + 1] {
             values[missing] = f64::NAN;
         }
-        let masked = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
+        let masked = Masked::new(Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol)));
         check_standard_errors(&masked, symmetric, &factors);
     }
 }
@@ -148,24 +150,31 @@ fn loadings_at_zero_or_without_observations_have_no_standard_error() {
     let mut factor = |d| Factor::new(d, &uniform(&mut generator, 6, 0.1, 0.9), Some(&[0.4; 5]));
     let mut factors = [factor(1.0), factor(0.0), factor(-1.0)];
     factors[0].u[4] = 0.0;
-    let storage = Masked::new(Dense::from_columns(&values, 6, 5).expect("lengths agree"));
+    let storage = Masked::new(Dense::new(MatRef::from_column_major_slice(&values, 6, 5)));
     let view = ResidualView::new(&storage, &[], false);
     let errors = standard_errors(&view, &factors, PARAMS, Threads::new(1));
     let finite: Vec<usize> = (0..6).filter(|&row| !errors[0].u[row].is_nan()).collect();
     assert_eq!(finite, [0, 1, 3, 5]);
     assert!(errors[0].d.is_finite());
     for errors in &errors[1..] {
-        assert!(errors.d.is_nan() && errors.u.iter().chain(errors.v.iter().flatten()).all(|error| error.is_nan()));
+        assert!(
+            errors.d.is_nan()
+                && errors.u.iter().chain(errors.v.iter().flat_map(|v| v.iter())).all(|error| error.is_nan())
+        );
     }
+}
+
+fn columns_of(columns: &[Vec<f64>]) -> Mat<f64> {
+    Mat::from_fn(columns[0].len(), columns.len(), |row, column| columns[column][row])
 }
 
 fn predicted(values: &[f64], columns: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> {
     let params = ResidualParams { lambda: PARAMS.lambda / scale, sigma: PARAMS.sigma * scale };
-    let stop = StopRule { tolerance: 1e-8, iterations: 1000 };
-    let rows = predict(Rows { values, scale, law: RemainderPrior::EXPONENTIAL }, columns, params, stop, &mut |_| {
-        ControlFlow::Continue(())
-    });
-    let rows = rows.expect("lengths agree");
+    let stop = StopRule { tolerance: 1e-8, max_iterations: 1000 };
+    let v = columns_of(columns);
+    let entries = MatRef::from_column_major_slice(values, v.nrows(), values.len() / v.nrows());
+    let rows = NewRows { entries, scale, remainder_prior: RemainderPrior::EXPONENTIAL };
+    let rows = predict(rows, v.as_ref(), params, stop, &mut |_| ControlFlow::Continue(())).expect("lengths agree");
     assert!(rows.iter().all(|row| row.status == Status::Converged));
     rows.iter().map(|row| row.loadings.iter().map(|loading| loading / scale).collect()).collect()
 }
@@ -209,15 +218,18 @@ fn predicted_loadings_maximize_the_likelihood() {
 
 #[test]
 fn prediction_stops_at_the_iteration_limit_or_when_interrupted() {
-    let stop = StopRule { tolerance: 1e-8, iterations: 1 };
-    let columns = [vec![0.6, 0.8], vec![0.8, 0.6]];
-    let rows = Rows { values: &[1.0, 2.0, 3.0, 1.0], scale: 1.0, law: RemainderPrior::EXPONENTIAL };
-    let run = |stop, on_progress: &mut _| predict(rows, &columns, PARAMS, stop, on_progress).expect("lengths agree");
+    let stop = StopRule { tolerance: 1e-8, max_iterations: 1 };
+    let v = columns_of(&[vec![0.6, 0.8], vec![0.8, 0.6]]);
+    let new_rows = |entries| NewRows { entries, scale: 1.0, remainder_prior: RemainderPrior::EXPONENTIAL };
+    let entries = MatRef::from_column_major_slice(&[1.0, 2.0, 3.0, 1.0], 2, 2);
+    let run = |stop, on_progress: &mut _| {
+        predict(new_rows(entries), v.as_ref(), PARAMS, stop, on_progress).expect("lengths agree")
+    };
     let limited = run(stop, &mut |_| ControlFlow::Continue(()));
     assert!(limited.iter().all(|row| row.status == Status::Maxiter));
-    let interrupted = run(StopRule { iterations: 100, ..stop }, &mut |_| ControlFlow::Break(()));
+    let interrupted = run(StopRule { max_iterations: 100, ..stop }, &mut |_| ControlFlow::Break(()));
     assert_eq!(interrupted.len(), 1);
     assert_eq!(interrupted[0].status, Status::Interrupted);
-    let ragged = Rows { values: &[1.0; 3], scale: 1.0, law: RemainderPrior::EXPONENTIAL };
-    assert!(predict(ragged, &columns, PARAMS, stop, &mut |_| ControlFlow::Continue(())).is_err());
+    let long = new_rows(MatRef::from_column_major_slice(&[1.0; 3], 3, 1));
+    assert!(predict(long, v.as_ref(), PARAMS, stop, &mut |_| ControlFlow::Continue(())).is_err());
 }

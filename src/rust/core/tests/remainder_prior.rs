@@ -215,7 +215,7 @@ fn results_are_finite_for_extreme_residuals() {
 #[test]
 fn priors_have_mean_one() {
     for prior in remainder_priors() {
-        let parts = prior.parts();
+        let parts = prior.components();
         let sum = |of: &dyn Fn(f64, f64) -> f64| parts.iter().map(|&(weight, mean)| of(weight, mean)).sum::<f64>();
         assert!((sum(&|weight, _| weight) - 1.0).abs() < 1e-15);
         assert!((sum(&|weight, mean| weight * mean) - 1.0).abs() < 1e-15);

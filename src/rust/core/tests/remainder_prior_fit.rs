@@ -128,7 +128,7 @@ fn point_exponential_does_not_improve_on_exponential_data() {
         .map(|family| estimate_noise(&values, 100, &fit_options(family, &[], 1e-8)));
     // One additional parameter, at its bound.
     assert!((free.log_likelihood - one.log_likelihood).abs() < 4.0, "{} {}", free.log_likelihood, one.log_likelihood);
-    assert!(free.law.atom() < 0.03, "{:?}", free.law.components());
+    assert!(free.remainder_prior.atom() < 0.03, "{:?}", free.remainder_prior.components());
 }
 
 fn fit(index: usize, remainder: RemainderPriorFamily, ratio_floors: &[f64]) -> ModelFit {
@@ -152,15 +152,15 @@ fn likelihood_never_decreases_under_priors_that_are_not_log_concave() {
                 assert!(pair[1].log_likelihood >= pair[0].log_likelihood - rounding, "{at}: {pair:?}");
             }
             assert!(actual.log_likelihood.is_finite(), "{at}");
-            let Factor { d, u, .. } = &actual.factor;
+            let Factor { d, u, .. } = &actual.factors[0];
             assert!(d.is_finite() && u.iter().all(|loading| loading.is_finite() && *loading >= 0.0), "{at}");
             let bounds = actual.bounds.expect("free noise has bounds");
-            assert!(actual.params.sigma >= bounds.least_sigma * (1.0 - 1e-12), "{at}: σ");
-            assert!(actual.params.lambda * actual.params.sigma <= bounds.largest_ratio * (1.0 + 1e-12), "{at}: λ");
+            assert!(actual.params.sigma >= bounds.min_sigma * (1.0 - 1e-12), "{at}: σ");
+            assert!(actual.params.lambda * actual.params.sigma <= bounds.max_ratio * (1.0 + 1e-12), "{at}: λ");
             not_converged += u32::from(!matches!(actual.status, Status::Converged | Status::Null));
             // The continuation trades likelihood for shape, so likelihoods are compared without it.
-            let [free, one] =
-                [family.clone(), RemainderPriorFamily::default()].map(|law| fit(index, law, &[]).log_likelihood);
+            let [free, one] = [family.clone(), RemainderPriorFamily::default()]
+                .map(|remainder| fit(index, remainder, &[]).log_likelihood);
             below += u32::from(free < one - 1e-3 * actual.count);
         }
         println!("{family:?}: {below} below the exponential, {not_converged} not converged");

@@ -9,7 +9,6 @@ use nmu_core::factor::Factor;
 use nmu_core::fit::FitOptions;
 use nmu_core::fitter::ModelFitter;
 use nmu_core::mle::remainder_update::RemainderPriorFamily;
-use nmu_core::noise::BoundSpec;
 use nmu_core::noise::{NoiseScales, NoiseStructure};
 use nmu_core::pass::serve_request;
 use nmu_core::residual::Problem;

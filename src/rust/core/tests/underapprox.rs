@@ -1,6 +1,7 @@
 //! Tests of certified underapproximation: the bounds hold for every order of evaluation, and exact solutions are found.
 
 use crate::common::{close, generator, swimmer, uniform};
+use faer::MatRef;
 use nmu_core::factor::Factor;
 use nmu_core::residual::Problem;
 use nmu_core::runtime::parallel::Threads;
@@ -41,7 +42,7 @@ impl Example {
     }
 
     fn with_problem<T>(&self, scale: f64, f: impl FnOnce(&Problem) -> T) -> T {
-        let dense = Dense::from_columns(&self.values, self.nrow, self.ncol()).expect("lengths agree");
+        let dense = Dense::new(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol()));
         f(&Problem { storage: &Masked::new(dense), symmetric: self.symmetric, scale })
     }
 
@@ -234,7 +235,7 @@ fn missing_entries_set_no_bound() {
     assert!(Example::new(vec![f64::NAN; 6], 2, false).fit_and_check(2).iter().all(|fit| fit.status == Status::Null));
     // A matrix of ones with a zero diagonal has rank one if the diagonal is ignored.
     let hollow: Vec<f64> = (0..100).map(|index| f64::from(u8::from(index % 11 != 0))).collect();
-    let storage = Masked::without_diagonal(Dense::from_columns(&hollow, 10, 10).expect("lengths agree"));
+    let storage = Masked::without_diagonal(Dense::new(MatRef::from_column_major_slice(&hollow, 10, 10)));
     let problem = Problem { storage: &storage, symmetric: true, scale: 1.0 };
     let fits =
         underapproximate(&problem, &UnderapproxOptions::new(1), Threads::new(1), &mut |_| ControlFlow::Continue(()));

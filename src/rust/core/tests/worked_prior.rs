@@ -5,12 +5,10 @@
 use crate::common::fitters::{fitter, maximum_likelihood};
 use crate::common::problems::problem;
 use crate::common::quadrature::{posterior, Component as Exact};
+use faer::MatRef;
 use nmu_core::deflation::{deflate, Plan};
 use nmu_core::error::Error;
 use nmu_core::fit::PriorStage;
-use nmu_core::mle::remainder_update::RemainderPriorFamily;
-use nmu_core::noise::BoundSpec;
-use nmu_core::noise::NoiseStructure;
 use nmu_core::prior::component::Component;
 use nmu_core::prior::{Family, Hyperparameter, Observations, Posterior, Prior};
 use nmu_core::residual::Problem;

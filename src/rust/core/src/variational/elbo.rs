@@ -189,7 +189,9 @@ mod tests {
             (0..49).map(|index| values[(index % 7).max(index / 7) * 7 + (index % 7).min(index / 7)]).collect();
         let mut with_missing = values.clone();
         (0..49).step_by(4).for_each(|index| with_missing[index] = f64::NAN);
-        let dense = |values: &[f64], nrow, ncol| Dense::new(MatRef::from_column_major_slice(values, nrow, ncol));
+        fn dense(values: &[f64], nrow: usize, ncol: usize) -> Dense<'_> {
+            Dense::new(MatRef::from_column_major_slice(values, nrow, ncol))
+        }
         for count in [1, 2] {
             gradient_matches_differences(&dense(&values[..35], 5, 7), false, count, None);
             gradient_matches_differences(&Masked::new(dense(&with_missing, 7, 7)), false, count, None);

@@ -32,7 +32,7 @@ pub(crate) fn remainder_priors() -> Vec<RemainderPrior> {
 
 /// The same prior as a prior of `b` in the general form.
 pub(crate) fn general_prior(remainder_prior: &RemainderPrior, params: ResidualParams) -> Box<dyn Prior> {
-    let (weights, means): (Vec<f64>, Vec<f64>) = remainder_prior.parts().into_iter().unzip();
+    let (weights, means): (Vec<f64>, Vec<f64>) = remainder_prior.components().into_iter().unzip();
     let scales = means.iter().map(|mean| mean / params.lambda).collect();
     let family = Mixture::new(Shape::Exponential, Some(scales), Some(weights)).expect("scales and weights");
     family.estimate(&Observations::new(&[1.0], &[1.0]).expect("one observation"))

@@ -4,9 +4,11 @@ use super::check::{check, check_factor, ensure};
 use super::likelihood::{log_likelihood, rounding_error, Residual};
 use super::matrix::Matrix;
 use super::settings::{prior, Settings, MOMENTS};
+use crate::common::fitters::options;
 use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::error::Error;
 use nmu_core::factor::Factor;
+use nmu_core::fit::{FactorFit, FitOptions, ModelFit, PriorStage};
 use nmu_core::fitter::ModelFitter;
 use nmu_core::prior::Family;
 use nmu_core::remainder_prior::RemainderPrior;
@@ -14,7 +16,6 @@ use nmu_core::residual::Problem;
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::runtime::progress::Progress;
 use nmu_core::underapprox;
-use nmu_core::variational::PriorStage;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
@@ -54,7 +55,7 @@ impl Case {
         }
         let deflation = self.fit(&problem, settings.threads)?;
         // The method of moments, alternated with the loadings under priors, maximizes no common objective.
-        let has_objective = settings.rule != MOMENTS || settings.priors.is_empty();
+        let has_objective = settings.estimator != MOMENTS || settings.priors.is_empty();
         check(&deflation, has_objective, |params, noise_sd| {
             let (prior, structure) = (&RemainderPrior::EXPONENTIAL, &settings.noise_structure);
             rounding_error(matrix, scale, &Residual { params, prior, structure, noise_sd })
@@ -70,7 +71,7 @@ impl Case {
 
     fn underapproximate(&self, problem: &Problem) -> Result<(), String> {
         let threads = Threads::new(self.settings.threads);
-        let settings = underapprox::Settings::new(self.settings.factors);
+        let settings = underapprox::UnderapproxOptions::new(self.settings.factors);
         let certified =
             underapprox::underapproximate(problem, &settings, threads, &mut report_limit()).map_err(message)?;
         let factors: Vec<Factor> = certified.iter().map(|certified| certified.factor.clone()).collect();
@@ -87,20 +88,16 @@ impl Case {
         };
         let (rows, columns) = (families(0)?, families(1)?);
         let pairs = rows.iter().zip(&columns);
-        let fitter = ModelFitter {
-            rule: settings.rule(),
-            schedule: pairs.map(|(u, v)| PriorStage { rows: u.as_ref(), columns: v.as_ref() }).collect(),
-            family: settings.remainder_prior.clone(),
-            scatter: settings.noise_structure.clone(),
-            tolerance: 1e-8,
-            iterations: 1000,
-        };
+        let schedule = pairs.map(|(u, v)| PriorStage { rows: u.as_ref(), columns: v.as_ref() }).collect();
+        let (remainder, noise_structure) = (settings.remainder_prior.clone(), settings.noise_structure.clone());
+        let options = options(settings.estimator(), schedule, 1e-8, 1000);
+        let fitter = ModelFitter { options: FitOptions { remainder, noise_structure, ..options } };
         let count = settings.factors;
         let plan = Plan {
             fixed: settings.fixed.clone(),
             kept: settings.kept.clone(),
             kept_params: None,
-            starts: settings.init.clone(),
+            init: settings.init.clone(),
             count: if settings.choose { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: settings.refine,
         };
@@ -111,17 +108,15 @@ impl Case {
     fn check_likelihood(&self, deflation: &Deflation, scale: f64) -> Result<(), String> {
         let Self { matrix, settings } = self;
         let Some(last) = deflation.fits.last() else { return Ok(()) };
-        let (factors, params, prior, noise_sd, reported): (Vec<&Factor>, _, _, _, _) = match &deflation.refit {
-            Some(refit) => {
-                (refit.factors.iter().collect(), refit.params, &refit.law, &refit.deviations, refit.log_likelihood)
-            }
+        let (factors, model): (Vec<&Factor>, _) = match &deflation.refit {
+            Some(refit) => (refit.model.factors.iter().collect(), &refit.model),
             None => {
-                let new = deflation.fits.iter().map(|fit| &fit.factor);
-                let factors = deflation.fixed.iter().chain(&settings.kept).chain(new).collect();
-                (factors, last.params, &last.law, &last.deviations, last.log_likelihood)
+                let new = deflation.fits.iter().map(FactorFit::factor);
+                (deflation.fixed.iter().chain(&settings.kept).chain(new).collect(), &last.model)
             }
         };
-        let residual = Residual { params, prior, structure: &settings.noise_structure, noise_sd: noise_sd.as_deref() };
+        let (prior, noise_sd, reported) = (&model.remainder_prior, model.noise_sd.as_deref(), model.log_likelihood);
+        let residual = Residual { params: model.params, prior, structure: &settings.noise_structure, noise_sd };
         let expected = log_likelihood(matrix, scale, settings.ignore_diagonal, &factors, &residual);
         let agrees = (reported - expected.value).abs() <= expected.rounding;
         ensure(agrees, || {
@@ -145,11 +140,12 @@ fn report_limit() -> impl FnMut(Progress) -> ControlFlow<()> {
 
 /// All numbers of a result.
 fn numbers(deflation: &Deflation) -> impl Iterator<Item = f64> + '_ {
-    let refitted = deflation.refit.iter().flat_map(|refit| &refit.factors);
-    let factors = deflation.fixed.iter().chain(deflation.fits.iter().map(|fit| &fit.factor)).chain(refitted);
+    let refitted = deflation.refit.iter().flat_map(|refit| &refit.model.factors);
+    let factors = deflation.fixed.iter().chain(deflation.fits.iter().map(FactorFit::factor)).chain(refitted);
     let loadings =
         factors.flat_map(|factor| [factor.d].into_iter().chain(factor.u().to_vec()).chain(factor.v().to_vec()));
-    loadings.chain(deflation.fits.iter().flat_map(|fit| [fit.params.lambda, fit.params.sigma, fit.log_likelihood]))
+    let params = |model: &ModelFit| [model.params.lambda, model.params.sigma, model.log_likelihood];
+    loadings.chain(deflation.fits.iter().flat_map(move |fit| params(&fit.model)))
 }
 
 impl fmt::Display for Case {

@@ -2,6 +2,7 @@
 
 use nmu_core::deflation::Deflation;
 use nmu_core::factor::Factor;
+use nmu_core::fit::ModelFit;
 use nmu_core::noise::ResidualParams;
 use nmu_core::trace::{Status, Trace};
 
@@ -57,25 +58,19 @@ pub(crate) fn check(
     rounding_error: impl Fn(ResidualParams, Option<&[f64]>) -> f64,
 ) -> Result<(), String> {
     deflation.fixed.iter().try_for_each(check_factor)?;
+    let check_model = |model: &ModelFit, context: &str| {
+        model.factors.iter().try_for_each(check_factor)?;
+        check_params(model.params)?;
+        ensure(model.log_likelihood.is_finite(), || format!("{context}: log-likelihood {}", model.log_likelihood))?;
+        ensure(model.status != Status::Interrupted, || format!("{context} does not terminate"))?;
+        if has_objective {
+            let rounding_error = |params| rounding_error(params, model.noise_sd.as_deref());
+            check_objective(&model.trace, model.count, rounding_error, context)?;
+        }
+        Ok(())
+    };
     for (index, fit) in deflation.fits.iter().enumerate() {
-        check_factor(&fit.factor)?;
-        check_params(fit.params)?;
-        ensure(fit.log_likelihood.is_finite(), || format!("log-likelihood {}", fit.log_likelihood))?;
-        ensure(fit.status != Status::Interrupted, || format!("factor {index} does not terminate"))?;
-        if has_objective {
-            let rounding_error = |params| rounding_error(params, fit.deviations.as_deref());
-            check_objective(&fit.trace, fit.count, rounding_error, &format!("factor {index}"))?;
-        }
+        check_model(&fit.model, &format!("factor {index}"))?;
     }
-    if let Some(refit) = &deflation.refit {
-        refit.factors.iter().try_for_each(check_factor)?;
-        check_params(refit.params)?;
-        ensure(refit.log_likelihood.is_finite(), || format!("log-likelihood {}", refit.log_likelihood))?;
-        ensure(refit.status != Status::Interrupted, || "the refit does not terminate".to_string())?;
-        if has_objective {
-            let rounding_error = |params| rounding_error(params, refit.deviations.as_deref());
-            check_objective(&refit.trace, refit.count, rounding_error, "refit")?;
-        }
-    }
-    Ok(())
+    deflation.refit.iter().try_for_each(|refit| check_model(&refit.model, "refit"))
 }

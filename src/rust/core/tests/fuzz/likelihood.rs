@@ -1,10 +1,9 @@
 //! The log-likelihood of a model, computed entry by entry from the densities.
 
 use super::matrix::Matrix;
-use nmu_core::distributions::mills::truncated;
+use nmu_core::distributions::mills::truncated_moments;
 use nmu_core::factor::Factor;
-use nmu_core::noise::ResidualParams;
-use nmu_core::noise::{NoiseScales, NoiseStructure};
+use nmu_core::noise::{NoiseScales, NoiseStructure, ResidualParams};
 use nmu_core::remainder_prior::RemainderPrior;
 
 const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
@@ -99,7 +98,7 @@ impl Residual<'_> {
         let exponential = |(weight, rate): (f64, f64)| {
             let lambda = self.params.lambda * rate;
             let z = t - lambda * sigma;
-            let b = truncated(z);
+            let b = truncated_moments(z);
             // Two forms of the log-density; each is used where it has no cancellation.
             weight.ln()
                 + if z < 0.0 {

@@ -3,20 +3,18 @@
 use super::matrix::Matrix;
 use nmu_core::error::Error;
 use nmu_core::factor::Factor;
-use nmu_core::fitter::NoiseRule;
 use nmu_core::init::InitialLoadings;
 use nmu_core::mle::remainder_update::{ComponentMeans, RemainderPriorFamily};
-use nmu_core::noise::{BoundSpec, ResidualParams};
-use nmu_core::noise::{NoiseScales, NoiseStructure};
-use nmu_core::noise_estimators::Moments;
+use nmu_core::noise::{BoundSpec, NoiseScales, NoiseStructure, ResidualParams};
+use nmu_core::noise_estimators::{Fixed, MaximumLikelihood, Moments, NoiseEstimator};
 use nmu_core::prior::{Exponential, Family, GeneralizedBinary, Maximum, Mixture, PointExponential, Shape};
 use nmu_core::remainder_prior::RemainderPrior;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// The index of the noise rule that does not maximize the likelihood.
+/// The index of the noise estimator that does not maximize the likelihood.
 pub(crate) const MOMENTS: usize = 3;
-/// The first index of a noise rule with fixed λ and σ.
+/// The first index of an estimator with fixed λ and σ.
 const FIXED: usize = 4;
 /// The number of priors in [`prior`].
 const PRIORS: usize = 11;
@@ -28,7 +26,7 @@ pub(crate) struct Settings {
     pub(crate) refine: bool,
     pub(crate) ignore_diagonal: bool,
     pub(crate) underapproximate: bool,
-    pub(crate) rule: usize,
+    pub(crate) estimator: usize,
     /// Indices of the priors of rows and columns, one pair per stage.
     pub(crate) priors: Vec<[usize; 2]>,
     pub(crate) remainder_prior: RemainderPriorFamily,
@@ -45,13 +43,13 @@ impl Settings {
     pub(crate) fn draw(matrix: &Matrix, random: &mut ChaCha8Rng) -> Result<Self, Error> {
         let factors = random.random_range(1..=4.min(matrix.values.len()));
         let underapproximate = random.random_bool(0.15);
-        let rule = random.random_range(0..7);
-        let remainder_prior = if rule != MOMENTS && random.random_bool(0.4) {
+        let estimator = random.random_range(0..7);
+        let remainder_prior = if estimator != MOMENTS && random.random_bool(0.4) {
             remainder_prior(random)?
         } else {
             RemainderPriorFamily::default()
         };
-        let noise_structure = if rule < MOMENTS && random.random_bool(0.4) {
+        let noise_structure = if estimator < MOMENTS && random.random_bool(0.4) {
             noise_structure(matrix, random)?
         } else {
             NoiseStructure::Homoscedastic
@@ -73,7 +71,7 @@ impl Settings {
             refine: random.random_bool(0.6),
             ignore_diagonal: matrix.has_diagonal() && random.random_bool(0.2),
             underapproximate,
-            rule,
+            estimator,
             priors,
             remainder_prior,
             noise_structure,
@@ -91,17 +89,19 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The noise rule, with λ and σ in the units of the core, in which entries are near 1.
-    pub(crate) fn rule(&self) -> NoiseRule<'static> {
-        let bounds = |floor, cap| BoundSpec { floor, cap };
-        match self.rule {
-            0 => NoiseRule::Likelihood(bounds(0.01, 3.0), vec![0.5, 1.0, 2.0]),
-            1 => NoiseRule::Likelihood(bounds(0.0, 1000.0), Vec::new()),
-            2 => NoiseRule::Likelihood(bounds(0.1, 1.0), vec![4.0, 8.0]),
-            MOMENTS => NoiseRule::Alternate(&Moments, bounds(0.01, 3.0)),
-            FIXED => NoiseRule::Fixed(ResidualParams { lambda: 1.0, sigma: 0.1 }),
-            5 => NoiseRule::Fixed(ResidualParams { lambda: 1e-4, sigma: 1e4 }),
-            _ => NoiseRule::Fixed(ResidualParams { lambda: 1e4, sigma: 1e-4 }),
+    /// The noise estimator, with λ and σ in the units of the core, in which entries are near 1.
+    pub(crate) fn estimator(&self) -> Box<dyn NoiseEstimator> {
+        let likelihood = |floor, cap, ratio_floors: &[f64]| {
+            Box::new(MaximumLikelihood { bounds: BoundSpec { floor, cap }, ratio_floors: ratio_floors.to_vec() })
+        };
+        match self.estimator {
+            0 => likelihood(0.01, 3.0, &[0.5, 1.0, 2.0]),
+            1 => likelihood(0.0, 1000.0, &[]),
+            2 => likelihood(0.1, 1.0, &[4.0, 8.0]),
+            MOMENTS => Box::new(Moments { bounds: BoundSpec { floor: 0.01, cap: 3.0 } }),
+            FIXED => Box::new(Fixed(ResidualParams { lambda: 1.0, sigma: 0.1 })),
+            5 => Box::new(Fixed(ResidualParams { lambda: 1e-4, sigma: 1e4 })),
+            _ => Box::new(Fixed(ResidualParams { lambda: 1e4, sigma: 1e-4 })),
         }
     }
 }
