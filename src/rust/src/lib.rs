@@ -17,10 +17,9 @@ use convert::{
 use extendr_api::prelude::*;
 use interrupt::was_interrupted;
 use monitor::FitMonitor;
-use nmu_core::deflation::deflate;
+use nmu_core::deflation::{check_memory, deflate};
 use nmu_core::distributions::{emg, truncated_normal};
 use nmu_core::faer::MatMut;
-use nmu_core::memory::check_available;
 use nmu_core::noise::ResidualParams;
 use nmu_core::pass::{log_likelihood, serve_request};
 use nmu_core::predict::{predict, NewRows};
@@ -51,7 +50,7 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
     call_core_keeping_partial(|| {
         let storage = a.complete_storage(&options)?;
         let view = ResidualView::new(storage.as_ref(), &[], options.flag("symmetric")?);
-        check_available(&view, 1).map_err(message)?;
+        check_memory(&view, 1).map_err(message)?;
         let (threads, notebook) = (a.threads(&options)?, a.notebook());
         let settings = options.notebook_em(&notebook)?;
         let monitor = FitMonitor::new(Units::OF_R, options.progress()?).with_storage(storage.as_ref());
@@ -81,7 +80,7 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
         let columns = options.priors("prior_v", units.of_loadings())?;
         let fitter = options.fitter(units, &notebook, rows.stages_with(&columns)?)?;
         let plan = options.plan(units)?;
-        check_available(&problem.view(&[]), plan.min_factors()).map_err(message)?;
+        check_memory(&problem.view(&[]), plan.min_factors()).map_err(message)?;
         let monitor =
             FitMonitor::new(units, options.progress()?).with_storage(storage.as_ref()).with_priors([&rows, &columns]);
         let deflation = deflate(&problem, plan, fitter.as_ref(), threads, &mut monitor.callback());
@@ -118,7 +117,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
         let problem = options.problem(storage.as_ref(), units)?;
         let settings = options.underapprox_settings()?;
         let fitter = options.model_fitter(units)?;
-        check_available(&problem.view(&[]), settings.max_factors).map_err(message)?;
+        check_memory(&problem.view(&[]), settings.max_factors).map_err(message)?;
         let monitor = FitMonitor::new(units, options.progress()?).with_storage(storage.as_ref());
         let certified = fitter.underapproximate(&problem, &settings, threads, &mut monitor.callback());
         certified_list(&certified.map_err(message)?, units, was_interrupted())
@@ -167,7 +166,7 @@ fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
         let (units, threads) = (options.units()?, a.threads(&options)?);
         let problem = options.problem(storage.as_ref(), units)?;
         let factors = options.factors("factors", units)?;
-        check_available(&problem.view(&[]), factors.len()).map_err(message)?;
+        check_memory(&problem.view(&[]), factors.len()).map_err(message)?;
         let evaluate = |view: &ResidualView, params| standard_errors(view, &factors, params, threads);
         let errors = options.with_residual(&problem, &[], units, evaluate)?;
         Ok(standard_errors_list(&errors, units))

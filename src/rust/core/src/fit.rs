@@ -1,13 +1,13 @@
 //! Options and results of model fits, and the context that the stages of one fit share.
 
 use crate::factor::Factor;
-use crate::mle::remainder_update::RemainderPriorFamily;
 use crate::noise::{Bounds, NoiseStructure, ResidualParams};
 use crate::noise_derivatives::NoiseDerivatives;
 use crate::noise_estimators::NoiseEstimator;
 use crate::posterior::FactorPosterior;
 use crate::prior::Family;
 use crate::remainder_prior::RemainderPrior;
+use crate::remainder_prior::RemainderPriorFamily;
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::ProgressCallback;

@@ -33,7 +33,7 @@
 //! | empirical Bayes | `variational` |
 //! | maximum likelihood | `mle` |
 //! | one iteration, options and results | `em`, `fit`, `underapprox` |
-//! | what a fit consists of | `posterior`, `selection`, `standard_errors`, `init`, `noise_estimators`, `noise_derivatives`, `posterior_mean`, `memory` |
+//! | what a fit consists of | `posterior`, `selection`, `standard_errors`, `init`, `noise_estimators`, `noise_derivatives`, `posterior_mean` |
 //! | priors of loadings | `prior` |
 //! | optimizers | `optim`, `flatness` |
 //! | the fused pass over the entries | `pass` |
@@ -69,7 +69,6 @@ pub mod fit;
 pub mod fitter;
 mod flatness;
 pub mod init;
-pub mod memory;
 pub mod mle;
 pub mod noise;
 pub mod noise_derivatives;

@@ -135,3 +135,58 @@ impl Default for RemainderPrior {
         Self::EXPONENTIAL
     }
 }
+
+/// Family of priors of the remainder: what is known in advance.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RemainderPriorFamily {
+    /// The prior is known up to its mean.
+    Known(RemainderPrior),
+    /// `(1 − π) δ_0 + π Exp(·)`, with `π` estimated.
+    PointExponential,
+    /// Mixture of exponentials with these means, in units of `E[b]`, and estimated weights; a mean of 0 is a point mass.
+    Mixture(ComponentMeans),
+}
+
+impl Default for RemainderPriorFamily {
+    /// A single exponential.
+    fn default() -> Self {
+        Self::Known(RemainderPrior::EXPONENTIAL)
+    }
+}
+
+/// Means of the components of a mixture in decreasing order, with 1 between the largest and the smallest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComponentMeans(pub(crate) Vec<f64>);
+
+impl ComponentMeans {
+    /// Sorts the means and drops duplicates. At most twelve positive means, none below [`MIN_MEAN`], and possibly 0.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if they are not, or 1 is not between the smallest and the largest.
+    pub fn new(means: &[f64]) -> Result<Self, Error> {
+        let mut means = means.to_vec();
+        means.sort_by(|one, other| other.total_cmp(one));
+        means.dedup();
+        if let Some(&found) = means.iter().find(|mean| !(**mean >= 0.0 && mean.is_finite())) {
+            return Err(Error::Range { what: "a mean", expected: "nonnegative and finite", found });
+        }
+        if let Some(&found) = means.iter().find(|mean| **mean > 0.0 && **mean < MIN_MEAN) {
+            return Err(Error::Range { what: "a mean", expected: "0 or at least 5e-5", found });
+        }
+        let positive = means.iter().filter(|mean| **mean > 0.0).count();
+        if positive > MAX_COMPONENTS {
+            return Err(Error::Range { what: "the number of means", expected: "at most 12", found: positive as f64 });
+        }
+        match means[..] {
+            [largest, .., least] if largest > 1.0 && least < 1.0 => Ok(Self(means)),
+            _ => {
+                let found = means.first().copied().unwrap_or(0.0);
+                Err(Error::Range {
+                    what: "the largest of several means",
+                    expected: "above 1, and the least below",
+                    found,
+                })
+            }
+        }
+    }
+}

@@ -3,11 +3,10 @@
 use crate::common::fitters::{fitter, maximum_likelihood, BOUND_SPEC};
 use crate::common::problems::{problem, Data};
 use faer::MatRef;
-use nmu_core::deflation::{deflate, Count, Deflation, Plan};
+use nmu_core::deflation::{check_memory, deflate, Count, Deflation, Plan};
 use nmu_core::error::Error;
 use nmu_core::factor::Factor;
 use nmu_core::fitter::FactorFitter;
-use nmu_core::memory::check_available;
 use nmu_core::mle::refit::estimate_noise;
 use nmu_core::noise::ResidualParams;
 use nmu_core::noise_estimators::{Fixed, Moments};
@@ -112,8 +111,8 @@ fn too_large_a_memory_request_fails_before_a_fit() {
     let error = Err(Error::Memory { what: "the vectors of a fit" });
     with_problem(&problem(1), |problem| {
         let view = problem.view(&[]);
-        assert_eq!(check_available(&view, 3), Ok(()));
-        assert_eq!(check_available(&view, usize::MAX / 1000), error);
-        assert_eq!(check_available(&view, usize::MAX), error);
+        assert_eq!(check_memory(&view, 3), Ok(()));
+        assert_eq!(check_memory(&view, usize::MAX / 1000), error);
+        assert_eq!(check_memory(&view, usize::MAX), error);
     });
 }

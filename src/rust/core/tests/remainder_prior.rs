@@ -5,10 +5,10 @@ use crate::common::remainder_priors::{expected_pass, remainder_priors, ExpectedP
 use crate::common::{close, generator, matrix, uniform};
 use faer::{ColRef, MatRef};
 use nmu_core::factor::Factor;
-use nmu_core::mle::remainder_update::ComponentMeans;
 use nmu_core::noise::{NoiseScales, ResidualParams};
 use nmu_core::noise_derivatives::NoiseDerivatives;
 use nmu_core::pass::{sweep, Model, PassLevel, PassOutput, PassSpec};
+use nmu_core::remainder_prior::ComponentMeans;
 use nmu_core::remainder_prior::RemainderPrior;
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;

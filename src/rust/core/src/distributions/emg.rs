@@ -21,7 +21,8 @@
 //! wherever subtraction would lose digits. The smaller of `F` and `S` is computed, and the other is its complement. All digits
 //! are kept for `|t|` and `k` up to 1e150 and `k` from 1e-150.
 
-use crate::distributions::mills::{density, tail, truncated_moments, HALF_LOG_TAU, SQRT_TAU};
+use crate::distributions::mills::{density, tail, truncated_moments, HALF_LOG_TAU};
+use crate::distributions::simd::SQRT_TAU;
 use crate::noise::ResidualParams;
 use std::f64::consts::LN_2;
 

@@ -87,13 +87,13 @@ impl<'a> MleFit<'a, '_, '_> {
     /// Maximizes an objective, in turn with the nuisance parameters.
     fn maximize_in_turn(&mut self, objective: Objective, on_step: &mut StepCallback) -> Optimum {
         let family = &self.options.remainder;
-        let initial = family.first();
+        let initial = family.initial_weights();
         let weights = self.nuisance.weights.iter().zip(&initial);
         let weights = weights.map(|(last, initial)| (1.0 - INITIAL_SHARE) * last + INITIAL_SHARE * initial);
         let mut nuisance = Nuisance { weights: weights.collect(), scales: self.nuisance.scales.clone() };
         let stop = self.stop;
         let mut given = |progress: &mut ProgressCallback, nuisance: &Nuisance, objective: Objective| {
-            let view = objective.view.with_remainder_prior(family.law(&nuisance.weights));
+            let view = objective.view.with_remainder_prior(family.with_weights(&nuisance.weights));
             let view = view.with_noise_scales(nuisance.scales.as_deref());
             maximize(Objective { view: &view, ..objective }, stop, on_step, progress)
         };
@@ -150,7 +150,7 @@ impl<'a> MleFit<'a, '_, '_> {
         }
         let before = optimum.log_likelihood() + gain;
         let start = ScaledNoise { scales, params: optimum.params, log_likelihood: before };
-        let view = rest.with_remainder_prior(self.options.remainder.law(&weights));
+        let view = rest.with_remainder_prior(self.options.remainder.with_weights(&weights));
         let update = self.options.noise_structure.update(&view, start, bounds, min_gain, self.context.threads);
         let total_gain = gain + (update.log_likelihood - before);
         (total_gain > min_gain).then_some((Nuisance { weights, scales: update.scales }, update.params))
@@ -172,7 +172,7 @@ impl<'a> MleFit<'a, '_, '_> {
         let stats_at = |weights: &[f64]| {
             let model = Model { factor: &null_factor, params };
             let spec = model.spec(PassLevel::Likelihood);
-            sweep(&rest.with_remainder_prior(family.law(weights)), model, &spec, self.context.threads).sums
+            sweep(&rest.with_remainder_prior(family.with_weights(weights)), model, &spec, self.context.threads).sums
         };
         let value = |stats: &PassStats| stats.log_likelihood(params);
         let mut stats = optimum.stats;
@@ -186,7 +186,7 @@ impl<'a> MleFit<'a, '_, '_> {
             }
             let twice = family.update(&once, &once_stats, params);
             // Long extrapolations amplify the rounding of short steps, so the constraints are restored.
-            let extrapolation = extrapolate(&weights, &once, &twice).map(|weights| family.legal(&weights));
+            let extrapolation = extrapolate(&weights, &once, &twice).map(|weights| family.normalized(&weights));
             (weights, stats) = (once, once_stats);
             for trial in extrapolation.into_iter().filter(|weights| !weights.is_empty()).chain([twice]) {
                 let trial_stats = stats_at(&trial);

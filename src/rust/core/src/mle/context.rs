@@ -53,8 +53,10 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
         let initial = residual_stats(view, &view.zero_factor(), threads);
         let max_loading =
             if view.is_symmetric() { (MAX_ENTRY * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
-        let nuisance =
-            Nuisance { weights: options.remainder.first(), scales: options.noise_structure.initial_scales(view) };
+        let nuisance = Nuisance {
+            weights: options.remainder.initial_weights(),
+            scales: options.noise_structure.initial_scales(view),
+        };
         Self {
             context: FitContext::new(view, threads, progress),
             options,

@@ -14,4 +14,4 @@ pub(crate) mod noise_scales;
 pub mod objective;
 pub(crate) mod rank_one;
 pub mod refit;
-pub mod remainder_update;
+pub(crate) mod remainder_update;

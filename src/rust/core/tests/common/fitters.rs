@@ -2,9 +2,9 @@
 
 use nmu_core::fit::{FitOptions, PriorStage, StopRule};
 use nmu_core::fitter::ModelFitter;
-use nmu_core::mle::remainder_update::RemainderPriorFamily;
 use nmu_core::noise::{BoundSpec, NoiseStructure};
 use nmu_core::noise_estimators::{MaximumLikelihood, NoiseEstimator};
+use nmu_core::remainder_prior::RemainderPriorFamily;
 
 /// The bounds on λ and σ of the tests.
 pub(crate) const BOUND_SPEC: BoundSpec = BoundSpec { floor: 0.01, cap: 3.0 };

@@ -155,11 +155,18 @@ fn upward_imports(tree: &Crate, layers: &[Vec<String>]) -> Vec<String> {
     problems
 }
 
-/// Import cycles between files; each set of files is reported once, by its shortest cycle.
+/// Whether one file is a module and the other one of its submodules. These may import each other: a module is divided into
+/// files, but remains one unit.
+fn is_nested(one: &str, other: &str) -> bool {
+    let (one, other) = (module_path(one), module_path(other));
+    one.starts_with(&other) || other.starts_with(&one)
+}
+
+/// Import cycles between files of which none contains the other; each set of files is reported once, by its shortest cycle.
 fn cycles(tree: &Crate) -> Vec<String> {
     let mut edges: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for file in tree.files.values() {
-        for (import, target) in tree.imports(file).into_iter().filter(|(_, target)| *target != file.name) {
+        for (import, target) in tree.imports(file).into_iter().filter(|(_, target)| !is_nested(target, &file.name)) {
             let example = format!("{}:{} uses `crate::{}`", file.name, import.line, import.path.join("::"));
             edges.entry(file.name.clone()).or_default().entry(target).or_insert(example);
         }

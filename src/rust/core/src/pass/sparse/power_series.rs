@@ -14,8 +14,9 @@
 
 use crate::factor::Factor;
 use crate::pass::sparse::chebyshev::{fit, Interval, FUNCTIONS};
+use crate::pass::sparse::row_sums::{Block, Row, RowValues};
 use crate::pass::sparse::subtract;
-use crate::pass::sparse::zeros::{Block, Row, RowValues, Zeros};
+use crate::pass::sparse::zeros::Zeros;
 use crate::pass::stats::SUMS;
 use crate::pass::{PassOutput, PassStats, RowColSums};
 use crate::runtime::parallel::Threads;

@@ -1,8 +1,7 @@
 //! Sums over zeros for each row or column, grouped by the support of the factors there.
 
-use crate::pass::sparse::chebyshev::{fit, Interval, Series};
+use crate::pass::sparse::chebyshev::{fit, Interval, Series, FUNCTIONS};
 use crate::pass::sparse::grid::Grid;
-use crate::pass::sparse::zeros::{Block, Row, RowEvaluator, RowValues};
 use crate::pass::stats::SUMS;
 use crate::pass::{Model, PassStats};
 use crate::runtime::parallel::Threads;
@@ -18,6 +17,41 @@ const MAX_HALVINGS: usize = 8;
 const EXTRA_STEPS: [usize; 2] = [0, 4];
 /// The minimal number of rows per node of a grid.
 const MIN_ROWS_PER_NODE: usize = 2;
+
+/// Some factors, and the columns where at least one of them has a loading.
+pub(crate) struct Block {
+    /// The factors.
+    pub(crate) factors: Vec<usize>,
+    /// `y_jk` at these columns, one vector per factor.
+    pub(crate) others: Vec<Vec<f64>>,
+    /// `q_j` at these columns.
+    pub(crate) weights: Vec<f64>,
+    /// The number of all other columns, and the sums of their weights and squared weights.
+    pub(crate) inactive: [f64; 3],
+}
+
+impl Block {
+    /// A single column of weight 1, where one factor has the loading `y`.
+    pub(crate) fn entry(factor: usize, y: f64) -> Self {
+        Self { factors: vec![factor], others: vec![vec![y]], weights: vec![1.0], inactive: [0.0; 3] }
+    }
+}
+
+/// The values of a row: product, curvature and sums.
+pub(crate) type RowValues = [f64; FUNCTIONS];
+
+/// A function that evaluates a row, at some level of the pass.
+pub(crate) type RowEvaluator = fn(Row) -> (RowValues, f64);
+
+/// A row with the loadings `w` of the block's factors.
+pub(crate) struct Row<'a> {
+    pub(crate) block: &'a Block,
+    pub(crate) w: &'a [f64],
+    pub(crate) model: Model<'a>,
+    /// The index of the factor of the model.
+    pub(crate) last: usize,
+    pub(crate) shift: f64,
+}
 
 /// Sums over one side of the matrix for each element of the other, here called a row. The last factor is the model's.
 pub(crate) struct ZeroRowSums<'a> {

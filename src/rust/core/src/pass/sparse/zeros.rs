@@ -10,7 +10,7 @@
 use crate::factor::Factor;
 use crate::pass::kernel::{kernel_level, ColumnRun, ColumnSums, Kernel};
 use crate::pass::sparse::chebyshev::FUNCTIONS;
-use crate::pass::sparse::row_sums::ZeroRowSums;
+use crate::pass::sparse::row_sums::{Row, RowEvaluator, RowValues, ZeroRowSums};
 use crate::pass::{KernelSpec, Model, PassOutput, PassStats, RowColSums};
 use crate::remainder_prior::RemainderPrior;
 use crate::residual::ResidualView;
@@ -86,41 +86,6 @@ impl<'a> Zeros<'a> {
         }
         Some(total)
     }
-}
-
-/// Some factors, and the columns where at least one of them has a loading.
-pub(crate) struct Block {
-    /// The factors.
-    pub(crate) factors: Vec<usize>,
-    /// `y_jk` at these columns, one vector per factor.
-    pub(crate) others: Vec<Vec<f64>>,
-    /// `q_j` at these columns.
-    pub(crate) weights: Vec<f64>,
-    /// The number of all other columns, and the sums of their weights and squared weights.
-    pub(crate) inactive: [f64; 3],
-}
-
-impl Block {
-    /// A single column of weight 1, where one factor has the loading `y`.
-    pub(crate) fn entry(factor: usize, y: f64) -> Self {
-        Self { factors: vec![factor], others: vec![vec![y]], weights: vec![1.0], inactive: [0.0; 3] }
-    }
-}
-
-/// The values of a row: product, curvature and sums.
-pub(crate) type RowValues = [f64; FUNCTIONS];
-
-/// [`evaluate_row`] at some level.
-pub(crate) type RowEvaluator = fn(Row) -> (RowValues, f64);
-
-/// A row with the loadings `w` of the block's factors.
-pub(crate) struct Row<'a> {
-    pub(crate) block: &'a Block,
-    pub(crate) w: &'a [f64],
-    pub(crate) model: Model<'a>,
-    /// The index of the factor of the model.
-    pub(crate) last: usize,
-    pub(crate) shift: f64,
 }
 
 /// Returns the values of a row of zeros and its largest residual.
