@@ -168,7 +168,7 @@ gg_trace <- function(fit) {
       values = viridis(nlevels(table$part), 0.9), limits = levels(table$part)
     ) +
     ggplot2::coord_cartesian(ylim = trace_limits(table)) +
-    ggplot2::labs(x = "iteration, counted through", y = "log-likelihood", colour = NULL) +
+    ggplot2::labs(x = "cumulative iteration", y = "log-likelihood", colour = NULL) +
     gg_theme()
 }
 

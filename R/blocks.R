@@ -182,8 +182,8 @@ signal_failure <- function(failure, call, fit = NULL) {
   so_far <- if (is.null(fit)) {
     c(i = "No factor was complete.")
   } else {
-    c(i = "The field {.field fit} of this condition has the factors that were complete; go on from
-           them by {.code init}.")
+    c(i = "The field {.field fit} of this condition contains the complete factors; resume from them
+           with {.code init}.")
   }
   if (inherits(failure, "interrupt")) {
     abort_nmu(c("The fit was interrupted.", so_far), "interrupted", call, fit = fit)

@@ -139,14 +139,14 @@ check_extras <- function(given, defaults, call) {
   if (any(bad)) {
     label <- labels[bad][1]
     found <- if (label == "") {
-      "an extra without a name"
+      "an argument without a name"
     } else if (label %in% known) {
       sprintf("%s twice", quote_text(label))
     } else {
       sprintf("an unknown name, %s", quote_text(label))
     }
     expected <- if (length(known) > 0) {
-      paste("extras named among", paste(known, collapse = ", "))
+      paste("named arguments among", paste(known, collapse = ", "))
     } else {
       "empty"
     }

@@ -66,7 +66,7 @@ check_prior <- function(prior, x = NULL, s = NULL, tolerance = 1e-8, error = FAL
   checks <- run_checks(prior, data, tolerance, call)
   if (error && !all(checks$passed)) {
     failed <- checks$check[!checks$passed]
-    abort_nmu("The prior is not as it should be: {.val {failed}} failed.",
+    abort_nmu("The prior does not meet the requirements of a fit: {.val {failed}} failed.",
       kind = "prior", call = call, checks = checks
     )
   }

@@ -96,6 +96,6 @@ signal_status <- function(fit, call) {
 #' @return Does not return.
 #' @noRd
 signal_interrupt <- function(fit, call) {
-  so_far <- if (!is.null(fit)) c(i = "The field {.field fit} of this condition has it so far.")
+  so_far <- if (!is.null(fit)) c(i = "The field {.field fit} of this condition has the fit so far.")
   abort_nmu(c("The computation was interrupted.", so_far), "interrupted", call, fit = fit)
 }

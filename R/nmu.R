@@ -248,7 +248,7 @@ check_room <- function(K, given, refine, call) {
     abort_input("K", sprintf("at least %d, the factors of init", least), describe(K$K), call)
   }
   if (K$K == known && !refine && anyNA(given$kept[c("lambda", "sigma")])) {
-    expected <- "TRUE where no factor is added and init does not tell lambda and sigma"
+    expected <- "TRUE if no factor is added and init has no lambda and sigma"
     abort_input("refine", expected, "FALSE", call)
   }
   K$K - known

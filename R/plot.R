@@ -133,6 +133,6 @@ check_drawable <- function(type, fit, A, call) {
 #' @param call The user's call.
 #' @noRd
 refuse_type <- function(type, why, call) {
-  expected <- sprintf("another one than \"%s\", since %s", type, why)
+  expected <- sprintf("a type other than \"%s\", since %s", type, why)
   abort_input("type", expected, quote_text(type), call)
 }

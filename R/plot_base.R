@@ -161,7 +161,7 @@ plot_trace <- function(fit, ...) {
   old <- graphics::par(mar = c(4, 4, 2, 8.5))
   on.exit(graphics::par(old))
   draw_with(function(...) graphics::plot.default(lines$iteration, lines$loglik, ...), list(
-    type = "n", ylim = trace_limits(lines), xlab = "iteration, counted through",
+    type = "n", ylim = trace_limits(lines), xlab = "cumulative iteration",
     ylab = "log-likelihood", bty = "n"
   ), ...)
   for (run in split(lines, list(lines$part, lines$stage), drop = TRUE)) {

@@ -170,7 +170,7 @@ prior_value <- function(result, record, call) {
   if (inherits(condition, c("interrupt", "nmu_error_interrupted"))) {
     signal_interrupt(NULL, call)
   }
-  more <- if (is.null(condition)) c(x = "One of its functions was left without an answer.")
+  more <- if (is.null(condition)) c(x = "One of its functions did not return.")
   abort_nmu(
     c("The prior {.val {name}} could not be used.", more),
     kind = "prior", call = call, parent = condition

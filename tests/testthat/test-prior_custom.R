@@ -60,7 +60,7 @@ test_that("errors of a user's functions end in a classed error", {
   expect_s3_class(expect_failed("odd", function(x, s) stop(classed))$parent, "mine")
   expect_failed("later", posterior = function(answer) stop("later"))
   expect_failed("NULL", function(x, s) NULL)
-  expect_failed("without an answer", function(x, s) invokeRestart("abort"))
+  expect_failed("did not return", function(x, s) invokeRestart("abort"))
   expect_failed("nested too deeply", function(x, s) {
     deeper <- function() deeper()
     deeper()
