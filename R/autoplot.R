@@ -8,16 +8,15 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
                              ),
                              factors = NULL, A = NULL, group = NULL,
                              style = c("bars", "lines"), ...) {
-  call <- quote(autoplot(object))
-  type <- check_choice(type, "type", plot_types, call)
-  style <- check_choice(style, "style", c("bars", "lines"), call)
+  type <- check_choice(type, plot_types)
+  style <- check_choice(style, c("bars", "lines"))
   switch(type,
     loadings = gg_loadings(
-      object, check_factors(factors, object, call), check_group(group, object, call), style
+      object, check_factors(factors, object), check_group(group, object), style
     ),
-    matrices = gg_matrices(matrix_panels(object, check_drawable(type, object, A, call), call)),
-    residuals = gg_residuals(object, check_drawable(type, object, A, call), call),
-    trace = gg_trace(check_trace(object, call)),
+    matrices = gg_matrices(matrix_panels(object, check_drawable(type, object, A))),
+    residuals = gg_residuals(object, check_drawable(type, object, A)),
+    trace = gg_trace(check_trace(object)),
     scree = gg_scree(object),
     tree = autoplot.nmu_tree(factor_tree(object, ...))
   )
@@ -25,7 +24,7 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
 
 #' Plots of a fit by ggplot2
 #'
-#' @param fit,shown,group,style,panels,A,call As in `plot_loadings()`, `plot_matrices()` and
+#' @param fit,shown,group,style,panels,A As in `plot_loadings()`, `plot_matrices()` and
 #'   `plot_residuals()`.
 #' @return An object of class `ggplot`.
 #' @name gg
@@ -137,14 +136,14 @@ gg_matrices <- function(panels) {
 
 #' @rdname gg
 #' @noRd
-gg_residuals <- function(fit, A, call) {
-  found <- residual_histogram(fit, A, call)
-  bars <- found$bars
+gg_residuals <- function(fit, A, call = caller_env()) {
+  histogram <- residual_histogram(fit, A, call = call)
+  bars <- histogram$bars
   table <- data.frame(x = bars$mids, y = bars$density, width = diff(bars$breaks))
   ggplot2::ggplot(table, ggplot2::aes(x = .data$x, y = .data$y)) +
     ggplot2::geom_col(width = table$width, fill = "grey85", colour = "grey60") +
-    ggplot2::geom_line(data = found$density, colour = accent, linewidth = 0.9) +
-    ggplot2::coord_cartesian(ylim = c(0, found$top)) +
+    ggplot2::geom_line(data = histogram$density, colour = accent, linewidth = 0.9) +
+    ggplot2::coord_cartesian(ylim = c(0, histogram$top)) +
     ggplot2::labs(
       x = "residual A - fitted", y = "density", title = noise_text(fit),
       subtitle = "bars: residuals; line: EMG density of the model"
@@ -206,7 +205,7 @@ gg_scree <- function(fit) {
 #' @exportS3Method ggplot2::autoplot
 autoplot.nmu_tree <- function(object, labels = NULL, ...) { # nolint: object_name_linter.
   labels <- labels %||% (nrow(object$tips) <= 60)
-  labels <- check_flag(labels, "labels", quote(autoplot(object)))
+  labels <- check_flag(labels)
   layout <- tree_layout(object, labels)
   reach <- max(layout$segments$xend, layout$tips$x)
   plot <- ggplot2::ggplot(layout$segments) +

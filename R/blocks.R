@@ -1,10 +1,6 @@
 # Matrices that are not in memory: a DelayedMatrix, such as one in an HDF5 file, which the core
-# reads block by block. The core calls block_entries() and block_answers() on R's thread; they
-# read the matrix that the fitting function has opened by local_blocks().
-
-#' State of the open matrix, if any
-#' @noRd
-opened <- new.env()
+# reads block by block. The fitting function opens it by local_blocks(), which gives the core the
+# functions that read it; the core calls these on R's thread.
 
 #' Is a matrix not in memory?
 #' @param A Value of `as_storage()`.
@@ -18,46 +14,51 @@ is_delayed <- function(A) {
 #'
 #' @param A Value of `as_storage()`.
 #' @param control The settings; the backend `BPPARAM` is started if it is not running.
-#' @param call The user's call.
-#' @param options A list of `ignore_diag` and `missing`, for workers.
+#' @param options Value of `core_options()`; workers take `ignore_diag` and `missing`.
 #' @param block_length Number of entries that are read at a time.
 #' @param frame The frame on whose exit the matrix is closed.
 #' @return A list or an environment of `core`, the matrix as the core expects it, and `failure`,
-#'   the condition raised by the first failed read, or `NULL`.
+#'   the condition raised by the first failed read, or `NULL`. If `A` is not in memory, `core` has
+#'   two functions that the core calls. `read()` returns a block as a double matrix, `serve()` the
+#'   results of a request for each tile as a list of numeric vectors; both return `NULL` if that
+#'   failed.
 #' @noRd
-local_blocks <- function(A, control, call, options = NULL, room = block_room(),
-                         frame = parent.frame()) {
+local_blocks <- function(A, control, options = NULL, block_length = default_block_length(),
+                         frame = caller_env(), call = caller_env()) {
   if (!is_delayed(A)) {
     return(list(core = A))
   }
   blocks <- new.env(parent = emptyenv())
   blocks$A <- A
-  blocks$options <- options
+  blocks$options <- options[c("ignore_diag", "missing")]
   blocks$workers <- control$BPPARAM
   blocks$core <- structure(
     list(
-      nrow = nrow(A), ncol = ncol(A), room = room, step = block_step(A),
-      spread = !is.null(control$BPPARAM)
+      nrow = nrow(A), ncol = ncol(A), block_length = block_length, chunk_ncol = chunk_ncol(A),
+      distributed = !is.null(control$BPPARAM),
+      read = function(first_row, last_row, first_column, last_column) {
+        rows <- c(first_row, last_row)
+        columns <- c(first_column, last_column)
+        record_failure(blocks, function(blocks) read_block(blocks$A, rows, columns))
+      },
+      serve = function(request, tiles) {
+        record_failure(blocks, function(blocks) serve_request(blocks, request, tiles))
+      }
     ),
     class = "nmu_blocks"
   )
   blocks$started <- !is.null(blocks$workers) && !BiocParallel::bpisup(blocks$workers)
-  # a function called during a fit may start another fit
-  blocks$before <- opened$blocks
-  opened$blocks <- blocks
-  do.call(on.exit, list(quote(close_blocks()), add = TRUE), envir = frame)
+  defer(close_blocks(blocks), frame)
   if (blocks$started) {
-    noting_failure(blocks, function(blocks) BiocParallel::bpstart(blocks$workers))
-    signal_failure(blocks$failure, call)
+    record_failure(blocks, function(blocks) BiocParallel::bpstart(blocks$workers))
+    signal_failure(blocks$failure, call = call)
   }
   blocks
 }
 
 #' @rdname local_blocks
 #' @noRd
-close_blocks <- function() {
-  blocks <- opened$blocks
-  opened$blocks <- blocks$before
+close_blocks <- function(blocks) {
   if (blocks$started) {
     # bpstop() signals conditions for dead workers
     suppressWarnings(suppressMessages(
@@ -69,7 +70,7 @@ close_blocks <- function() {
 #' Number of entries that are read at a time
 #' @return A whole number, from the block size set for delayed arrays.
 #' @noRd
-block_room <- function() {
+default_block_length <- function() {
   as.integer(min(max(DelayedArray::getAutoBlockSize() / 8, 1), .Machine$integer.max))
 }
 
@@ -77,7 +78,7 @@ block_room <- function() {
 #' @inheritParams is_delayed
 #' @return A whole number.
 #' @noRd
-block_step <- function(A) {
+chunk_ncol <- function(A) {
   as.integer(DelayedArray::chunkdim(A)[2] %||% 1L)
 }
 
@@ -94,38 +95,25 @@ read_block <- function(A, rows, columns) {
   block
 }
 
-#' Read the entries of a block of the open matrix
-#'
-#' Called by the core.
-#'
-#' @param first_row,last_row,first_column,last_column Numbers.
-#' @return A double matrix, or `NULL` if it could not be read; `failure` has the reason.
-#' @noRd
-block_entries <- function(first_row, last_row, first_column, last_column) {
-  noting_failure(opened$blocks, function(blocks) {
-    read_block(blocks$A, c(first_row, last_row), c(first_column, last_column))
-  })
-}
 
-#' Serve a request of the core on all tiles of the open matrix, by its workers
+#' Serve a request of the core on all tiles of a matrix, by its workers
 #'
-#' Called by the core. Each worker processes a range of tiles, and each tile has its own result,
+#' Each worker processes a range of tiles, and each tile has its own result,
 #' so that the core adds the same numbers in the same order for any number of workers.
 #'
+#' @param blocks Value of `local_blocks()`.
 #' @param request Numbers, encoded by the core.
 #' @param tiles Number of tiles.
-#' @return A list of numeric vectors, or `NULL` if a worker failed; `failure` has the reason.
+#' @return A list of numeric vectors.
 #' @noRd
-block_answers <- function(errand, tiles) {
-  noting_failure(opened$blocks, function(blocks) {
-    runs <- split_evenly(tiles, BiocParallel::bpnworkers(blocks$workers))
-    answers <- BiocParallel::bplapply(
-      runs, answer_run,
-      A = blocks$A, options = blocks$options, errand = errand, room = blocks$core$room,
-      BPPARAM = blocks$workers
-    )
-    unlist(answers, recursive = FALSE)
-  })
+serve_request <- function(blocks, request, tiles) {
+  ranges <- split_evenly(tiles, BiocParallel::bpnworkers(blocks$workers))
+  results <- BiocParallel::bplapply(
+    ranges, serve_tiles,
+    A = blocks$A, options = blocks$options, request = request,
+    block_length = blocks$core$block_length, BPPARAM = blocks$workers
+  )
+  unlist(results, recursive = FALSE)
 }
 
 #' Split whole numbers into ranges of about the same length
@@ -140,18 +128,18 @@ split_evenly <- function(count, parts) {
 
 #' Serve a request on a range of tiles, in a worker
 #'
-#' @param run The first and the last tile.
+#' @param tiles The first and the last tile.
 #' @param A,options,block_length As in `local_blocks()`.
-#' @param request As in `block_answers()`.
+#' @param request As in `serve_request()`.
 #' @return A list of numeric vectors.
 #' @noRd
-answer_run <- function(run, A, options, errand, room) {
-  blocks <- local_blocks(A, list(BPPARAM = NULL), NULL, room = room)
-  answers <- core_answer(blocks$core, options, errand, run[1], run[2])
+serve_tiles <- function(tiles, A, options, request, block_length) {
+  blocks <- local_blocks(A, list(BPPARAM = NULL), block_length = block_length, call = NULL)
+  results <- core_serve_request(blocks$core, options, request, tiles[1], tiles[2])
   if (!is.null(blocks$failure)) {
     stop(conditionMessage(blocks$failure), call. = FALSE)
   }
-  core_value(answers, NULL)
+  core_value(results, call = NULL)
 }
 
 #' Evaluate a function that reads a matrix, and record its failure
@@ -160,7 +148,7 @@ answer_run <- function(run, A, options, errand, room) {
 #' @param work Function of `blocks`.
 #' @return The value of `work`, or `NULL` if it failed.
 #' @noRd
-noting_failure <- function(blocks, work) {
+record_failure <- function(blocks, work) {
   failed <- function(condition) {
     blocks$failure <- condition
     NULL
@@ -171,11 +159,10 @@ noting_failure <- function(blocks, work) {
 #' Raise the error that a matrix could not be read
 #'
 #' @param failure The recorded condition, or `NULL`, in which case there is no error.
-#' @param call The user's call.
 #' @param fit The fit so far, or `NULL`.
 #' @return `NULL`, invisibly.
 #' @noRd
-signal_failure <- function(failure, call, fit = NULL) {
+signal_failure <- function(failure, fit = NULL, call = caller_env()) {
   if (is.null(failure)) {
     return(invisible())
   }
@@ -186,7 +173,7 @@ signal_failure <- function(failure, call, fit = NULL) {
            with {.code init}.")
   }
   if (inherits(failure, "interrupt")) {
-    abort_nmu(c("The fit was interrupted.", so_far), "interrupted", call, fit = fit)
+    abort_nmu(c("The fit was interrupted.", so_far), "interrupted", call = call, fit = fit)
   }
   abort_nmu(
     c("A block of {.arg A} could not be read, or a worker failed.", so_far),
@@ -199,20 +186,19 @@ signal_failure <- function(failure, call, fit = NULL) {
 #' @param A Value of `as_storage()`.
 #' @param underapprox Is a certified underapproximation requested?
 #' @param control The settings.
-#' @param call The user's call.
 #' @return `NULL`, invisibly.
 #' @noRd
-check_place <- function(A, control, call, underapprox = FALSE) {
+check_storage_support <- function(A, control, underapprox = FALSE, call = caller_env()) {
   if (!is_delayed(A) && !is.null(control$BPPARAM)) {
     expected <- paste(
       "a DelayedMatrix where BPPARAM is given, such as DelayedArray::DelayedArray(A)",
       "(a matrix in memory has threads)"
     )
-    abort_input("A", expected, describe(A), call)
+    abort_input("A", expected, describe(A), call = call)
   }
   if (is_delayed(A) && underapprox) {
     expected <- "FALSE where A is not in memory, since it takes working copies of A"
-    abort_input("underapprox", expected, "TRUE", call)
+    abort_input("underapprox", expected, "TRUE", call = call)
   }
 }
 
@@ -220,13 +206,12 @@ check_place <- function(A, control, call, underapprox = FALSE) {
 #'
 #' @param blocks Value of `local_blocks()`.
 #' @param options The options of the core.
-#' @param call The user's call.
 #' @return The certificate, or `NULL` if the matrix could not be read or the user interrupted.
 #' @noRd
-open_certificate <- function(blocks, options, call) {
+open_certificate <- function(blocks, options, call = caller_env()) {
   if (!is.null(blocks$failure)) {
     return(NULL)
   }
-  certificate <- core_value_or_null(core_certificate(blocks$core, options), call)
+  certificate <- core_value_or_null(core_certificate(blocks$core, options), call = call)
   if (is.null(blocks$failure)) certificate
 }

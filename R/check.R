@@ -10,27 +10,33 @@ is_number <- function(x) {
 #'
 #' @param x The value given.
 #' @param arg Its name, for the message.
-#' @param call The user's call.
 #' @param limit Upper bound.
+#' @param allow_null Is `NULL` allowed? It is returned as it is.
 #' @return `x` as a double, an integer or a logical, without attributes.
 #' @name checks
 #' @noRd
-check_positive <- function(x, arg, call) {
+check_positive <- function(x, allow_null = FALSE, arg = caller_arg(x), call = caller_env()) {
+  if (allow_null && is.null(x)) {
+    return(NULL)
+  }
   if (!is_number(x) || x <= 0) {
-    abort_input(arg, "one positive, finite number", describe(x), call)
+    abort_input(arg, "one positive, finite number", describe(x), call = call)
   }
   if (x > largest_size || x < 1 / largest_size) {
     expected <- sprintf("between %g and %g", 1 / largest_size, largest_size)
-    abort_input(arg, expected, describe(x), call)
+    abort_input(arg, expected, describe(x), call = call)
   }
   as.double(x)
 }
 
 #' @rdname checks
 #' @noRd
-check_nonnegative <- function(x, arg, call) {
+check_nonnegative <- function(x, allow_null = FALSE, arg = caller_arg(x), call = caller_env()) {
+  if (allow_null && is.null(x)) {
+    return(NULL)
+  }
   if (!is_number(x) || x < 0) {
-    abort_input(arg, "one finite number, zero or larger", describe(x), call)
+    abort_input(arg, "one finite number, zero or larger", describe(x), call = call)
   }
   as.double(x)
 }
@@ -38,9 +44,13 @@ check_nonnegative <- function(x, arg, call) {
 #' @rdname checks
 #' @param lower,upper Bounds, included.
 #' @noRd
-check_between <- function(x, arg, lower, upper, call) {
+check_between <- function(x, lower, upper, allow_null = FALSE, arg = caller_arg(x),
+                          call = caller_env()) {
+  if (allow_null && is.null(x)) {
+    return(NULL)
+  }
   if (!is_number(x) || x < lower || x > upper) {
-    abort_input(arg, sprintf("one number from %g to %g", lower, upper), describe(x), call)
+    abort_input(arg, sprintf("one number from %g to %g", lower, upper), describe(x), call = call)
   }
   as.double(x)
 }
@@ -48,22 +58,26 @@ check_between <- function(x, arg, lower, upper, call) {
 #' @rdname checks
 #' @param least Lower bound, 0 or 1.
 #' @noRd
-check_count <- function(x, arg, call, limit = .Machine$integer.max, least = 1) {
+check_count <- function(x, limit = .Machine$integer.max, least = 1, allow_null = FALSE,
+                        arg = caller_arg(x), call = caller_env()) {
+  if (allow_null && is.null(x)) {
+    return(NULL)
+  }
   if (is_number(x) && x > limit) {
-    abort_input(arg, sprintf("at most %.0f", limit), describe(x), call)
+    abort_input(arg, sprintf("at most %.0f", limit), describe(x), call = call)
   }
   if (!is_number(x) || x < least || x %% 1 > 0) {
     expected <- if (least > 0) "one positive whole number" else "one whole number, zero or larger"
-    abort_input(arg, expected, describe(x), call)
+    abort_input(arg, expected, describe(x), call = call)
   }
   as.integer(x)
 }
 
 #' @rdname checks
 #' @noRd
-check_flag <- function(x, arg, call) {
+check_flag <- function(x, arg = caller_arg(x), call = caller_env()) {
   if (!is.logical(x) || length(x) != 1 || is.na(x)) {
-    abort_input(arg, "TRUE or FALSE", describe(x), call)
+    abort_input(arg, "TRUE or FALSE", describe(x), call = call)
   }
   as.vector(x)
 }
@@ -73,9 +87,9 @@ check_flag <- function(x, arg, call) {
 #' @inheritParams checks
 #' @return `x` as a double vector without attributes.
 #' @noRd
-check_numeric_vector <- function(x, arg, call) {
+check_numeric_vector <- function(x, arg = caller_arg(x), call = caller_env()) {
   if (!(is.numeric(x) || is.logical(x)) || is.object(x)) {
-    abort_input(arg, "a numeric vector", describe(x), call)
+    abort_input(arg, "a numeric vector", describe(x), call = call)
   }
   as.double(x)
 }
@@ -83,12 +97,11 @@ check_numeric_vector <- function(x, arg, call) {
 #' Check that an argument is a fit
 #'
 #' @param fit The value given.
-#' @param call The user's call.
 #' @return `NULL`, invisibly.
 #' @noRd
-check_fit <- function(fit, call) {
+check_fit <- function(fit, call = caller_env()) {
   if (!inherits(fit, "nmu_fit")) {
-    abort_input("fit", "a fit, such as nmu() makes", describe(fit), call)
+    abort_input("fit", "a fit, such as nmu() makes", describe(fit), call = call)
   }
 }
 
@@ -101,7 +114,7 @@ check_fit <- function(fit, call) {
 #' @param labels Their names, or `NULL`.
 #' @return Whole numbers from 1 to `size`, each at most once, and at least one.
 #' @noRd
-check_selection <- function(x, arg, noun, size, labels, call) {
+check_selection <- function(x, noun, size, labels, arg = caller_arg(x), call = caller_env()) {
   allowed <- if (is.object(x)) {
     FALSE
   } else if (is.character(x)) {
@@ -115,12 +128,13 @@ check_selection <- function(x, arg, noun, size, labels, call) {
     expected <- sprintf(
       "numbers from 1 to %d (or minus these), names of %ss, or TRUE or FALSE for each", size, noun
     )
-    abort_input(arg, expected, describe(x), call)
+    abort_input(arg, expected, describe(x), call = call)
   }
   chosen <- if (is.character(x)) match(x, labels) else seq_len(size)[x]
   if (length(chosen) == 0 || anyDuplicated(chosen)) {
     found <- sprintf(if (length(chosen) == 0) "no %s" else "a %s that is chosen twice", noun)
-    abort_input(arg, sprintf("a choice of one %s or more, each of them once", noun), found, call)
+    expected <- sprintf("a choice of one %s or more, each of them once", noun)
+    abort_input(arg, expected, found, call = call)
   }
   chosen
 }
@@ -129,10 +143,9 @@ check_selection <- function(x, arg, noun, size, labels, call) {
 #'
 #' @param given `list(...)` of that function.
 #' @param defaults Named list of all defaults.
-#' @param call The user's call.
 #' @return `defaults`, with the given values.
 #' @noRd
-check_extras <- function(given, defaults, call) {
+check_extras <- function(given, defaults, call = caller_env()) {
   known <- names(defaults)
   labels <- names(given) %||% rep("", length(given))
   bad <- !(labels %in% known) | duplicated(labels)
@@ -150,7 +163,7 @@ check_extras <- function(given, defaults, call) {
     } else {
       "empty"
     }
-    abort_input("...", expected, found, call)
+    abort_input("...", expected, found, call = call)
   }
   defaults[labels] <- given
   defaults
@@ -159,26 +172,26 @@ check_extras <- function(given, defaults, call) {
 #' Check that entries are finite and in range
 #'
 #' @param scan Result of `core_scan()`.
-#' @param call The user's call.
 #' @param missing Are `NA` entries allowed?
 #' @param arg Name of the argument.
 #' @return `NULL`, invisibly.
 #' @noRd
-check_entries <- function(scan, call, missing = FALSE, arg = "A") {
+check_entries <- function(scan, missing = FALSE, arg = "A", call = caller_env()) {
   counts <- c("NA" = if (!missing) scan$missing, "NaN" = scan$nan, "infinite" = scan$infinite)
   counts <- counts[counts > 0]
   if (length(counts) > 0) {
     found <- paste(sprintf("%.0f %s", counts, names(counts)), collapse = ", ")
     expected <- if (missing) "finite or NA in every entry" else "finite in every entry"
-    abort_input(arg, expected, found, call)
+    abort_input(arg, expected, found, call = call)
   }
   if (scan$max_abs > largest_size) {
     expected <- sprintf("at most %g in size in every entry (rescale it)", largest_size)
-    abort_input(arg, expected, sprintf("an entry of size %g", scan$max_abs), call)
+    abort_input(arg, expected, sprintf("an entry of size %g", scan$max_abs), call = call)
   }
   if (scan$max_abs > 0 && scan$max_abs < 1 / largest_size) {
     expected <- sprintf("zero, or at least %g in its largest entry (rescale it)", 1 / largest_size)
-    abort_input(arg, expected, sprintf("no entry larger than %g in size", scan$max_abs), call)
+    found <- sprintf("no entry larger than %g in size", scan$max_abs)
+    abort_input(arg, expected, found, call = call)
   }
 }
 
@@ -193,25 +206,25 @@ largest_size <- 1e150
 #' @param scan Result of `core_scan()`.
 #' @param ignore_diag Is the diagonal ignored?
 #' @param noise The estimator of lambda and sigma.
-#' @param call The user's call.
 #' @return `NULL`, invisibly.
 #' @noRd
-check_observed <- function(A, scan, ignore_diag, noise, call) {
+check_observed <- function(A, scan, ignore_diag, noise, call = caller_env()) {
   if (scan$missing == length(A)) {
-    abort_input("A", "observed in at least one entry", "only NA", call)
+    abort_input("A", "observed in at least one entry", "only NA", call = call)
   }
   if (!ignore_diag) {
     return(invisible())
   }
   if (nrow(A) != ncol(A) || nrow(A) == 1) {
     expected <- "a square matrix of two rows or more where ignore_diag = TRUE is given"
-    abort_input("A", expected, describe(A), call)
+    abort_input("A", expected, describe(A), call = call)
   }
   if (noise$rule == "notebook") {
-    abort_input("ignore_diag", "FALSE with noise_notebook()", "TRUE", call)
+    abort_input("ignore_diag", "FALSE with noise_notebook()", "TRUE", call = call)
   }
   if (scan$missing > 0 && scan$missing - sum(is.na(diagonal(A))) == length(A) - nrow(A)) {
-    abort_input("A", "observed in at least one entry off its diagonal", "only NA there", call)
+    expected <- "observed in at least one entry off its diagonal"
+    abort_input("A", expected, "only NA there", call = call)
   }
 }
 
@@ -220,17 +233,16 @@ check_observed <- function(A, scan, ignore_diag, noise, call) {
 #' @param symmetric `NULL` (determined from the entries), `TRUE` or `FALSE`.
 #' @param scan Result of `core_scan()`.
 #' @param A The matrix, used in the message only.
-#' @param call The user's call.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
-check_symmetric <- function(symmetric, scan, A, call) {
+check_symmetric <- function(symmetric, scan, A, call = caller_env()) {
   if (is.null(symmetric)) {
     return(scan$symmetric)
   }
-  symmetric <- check_flag(symmetric, "symmetric", call)
+  symmetric <- check_flag(symmetric, call = call)
   if (symmetric && !scan$symmetric) {
     found <- sprintf("an asymmetric %d x %d matrix", nrow(A), ncol(A))
-    abort_input("A", "symmetric where symmetric = TRUE is given", found, call)
+    abort_input("A", "symmetric where symmetric = TRUE is given", found, call = call)
   }
   symmetric
 }
@@ -242,10 +254,10 @@ check_symmetric <- function(symmetric, scan, A, call) {
 #' @param expected The accepted values, with `%s` for the names.
 #' @return The object made by the constructor of that name.
 #' @noRd
-by_name <- function(x, known, arg, expected, call) {
+by_name <- function(x, known, expected, arg = caller_arg(x), call = caller_env()) {
   if (!is.character(x) || length(x) != 1 || !(x %in% names(known))) {
     names <- paste0("\"", names(known), "\"", collapse = ", ")
-    abort_input(arg, sprintf(expected, names), describe(x), call)
+    abort_input(arg, sprintf(expected, names), describe(x), call = call)
   }
   known[[x]]()
 }
@@ -256,14 +268,14 @@ by_name <- function(x, known, arg, expected, call) {
 #' @param choices The choices; all of them means the first, as in [match.arg()].
 #' @return One of `choices`.
 #' @noRd
-check_choice <- function(x, arg, choices, call) {
+check_choice <- function(x, choices, arg = caller_arg(x), call = caller_env()) {
   if (identical(x, choices)) {
     return(choices[1])
   }
   index <- if (is.character(x) && length(x) == 1) pmatch(x, choices) else NA
   if (is.na(index)) {
     expected <- paste0("one of ", paste0("\"", choices, "\"", collapse = ", "))
-    abort_input(arg, expected, describe(x), call)
+    abort_input(arg, expected, describe(x), call = call)
   }
   choices[index]
 }

@@ -57,17 +57,16 @@
 #' check_prior(broken)
 #' @export
 check_prior <- function(prior, x = NULL, s = NULL, tolerance = 1e-8, error = FALSE) {
-  call <- match.call()
-  prior <- check_single_prior(prior, "prior", call)
+  prior <- check_single_prior(prior)
   example <- example_observations()
-  data <- check_observations(x %||% example$x, s %||% if (is.null(x)) example$s else 1, call)
-  tolerance <- check_positive(tolerance, "tolerance", call)
-  error <- check_flag(error, "error", call)
-  checks <- run_checks(prior, data, tolerance, call)
+  data <- check_observations(x %||% example$x, s %||% if (is.null(x)) example$s else 1)
+  tolerance <- check_positive(tolerance)
+  error <- check_flag(error)
+  checks <- run_checks(prior, data, tolerance)
   if (error && !all(checks$passed)) {
     failed <- checks$check[!checks$passed]
     abort_nmu("The prior does not meet the requirements of a fit: {.val {failed}} failed.",
-      kind = "prior", call = call, checks = checks
+      kind = "prior", checks = checks
     )
   }
   print(checks)
@@ -89,26 +88,25 @@ example_observations <- function() {
 #' @param prior An object of class `nmu_prior`.
 #' @param data A list of `x` and `s`.
 #' @param tolerance Largest relative error.
-#' @param call The user's call.
 #' @return An object of class `nmu_prior_check`.
 #' @noRd
-run_checks <- function(prior, data, tolerance, call) {
-  solve <- function(x, s, prior) solve_normal_means(x, s, prior, call)
-  found <- try_check("estimated", solve(data$x, data$s, prior))
-  if (is.data.frame(found)) {
-    return(new_prior_check(found, tolerance))
+run_checks <- function(prior, data, tolerance, call = caller_env()) {
+  solve <- function(x, s, prior) solve_normal_means(x, s, prior, call = call)
+  solution <- try_check("estimated", solve(data$x, data$s, prior))
+  if (is.data.frame(solution)) {
+    return(new_prior_check(solution, tolerance))
   }
-  known <- found$prior
+  known <- solution$prior
   posterior <- function(x, s) solve(x, s, known)$posterior
   density <- prior_density(known)
   new_prior_check(rbind(
     try_check("range", check_range(posterior, data)),
-    try_check("moments", check_moments(known, found)),
+    try_check("moments", check_moments(known, solution)),
     try_check("mean", check_mean(posterior, data)),
     try_check("variance", check_variance(posterior, data)),
     if (!is.null(density)) try_check("quadrature", check_quadrature(posterior, data, density)),
-    try_check("estimate", check_estimate(prior, found, solve), root = TRUE),
-    if (is_free(prior)) try_check("units", check_units(prior, found, solve), root = TRUE)
+    try_check("estimate", check_estimate(prior, solution, solve), root = TRUE),
+    if (is_free(prior)) try_check("units", check_units(prior, solution, solve), root = TRUE)
   ), tolerance)
 }
 

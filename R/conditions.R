@@ -6,12 +6,12 @@
 #'
 #' @param message Character vector, a cli template evaluated in `envir`.
 #' @param kind One word: the class is `nmu_error_<kind>`.
-#' @param call The user's call, shown as the place of the error.
+#' @param call The frame of the function that the user called, shown as the place of the error.
 #' @param ... Fields to store in the condition.
 #' @param envir Environment in which the template is evaluated.
 #' @return Does not return.
 #' @noRd
-abort_nmu <- function(message, kind, call, ..., envir = parent.frame()) {
+abort_nmu <- function(message, kind, ..., envir = parent.frame(), call = caller_env()) {
   cli::cli_abort(
     message,
     ...,
@@ -27,7 +27,7 @@ abort_nmu <- function(message, kind, call, ..., envir = parent.frame()) {
 #' @param expected,found Plain text: the required value, the value found.
 #' @inheritParams abort_nmu
 #' @noRd
-abort_input <- function(arg, expected, found, call) {
+abort_input <- function(arg, expected, found, call = caller_env()) {
   abort_nmu(
     c("{.arg {arg}} must be {expected}.", x = "Found {found}."),
     kind = "input", call = call, arg = arg
@@ -43,11 +43,11 @@ abort_input <- function(arg, expected, found, call) {
 #' @inheritParams abort_nmu
 #' @return `result$ok`.
 #' @noRd
-core_value <- function(result, call) {
+core_value <- function(result, call = caller_env()) {
   if (is.null(result$ok) && is.null(result$err)) {
-    signal_interrupt(NULL, call)
+    signal_interrupt(call = call)
   }
-  core_value_or_null(result, call)
+  core_value_or_null(result, call = call)
 }
 
 #' Extract the result of a core call that may have been interrupted
@@ -55,7 +55,7 @@ core_value <- function(result, call) {
 #' @inheritParams core_value
 #' @return `result$ok`; `NULL` if the user interrupted.
 #' @noRd
-core_value_or_null <- function(result, call) {
+core_value_or_null <- function(result, call = caller_env()) {
   if (is.null(result$err)) {
     return(result$ok)
   }
@@ -72,7 +72,7 @@ core_value_or_null <- function(result, call) {
 #' @inheritParams abort_nmu
 #' @return `NULL`, invisibly.
 #' @noRd
-signal_status <- function(fit, call) {
+signal_status <- function(fit, call = caller_env()) {
   if (fit$status == "lambda") {
     cli::cli_warn(
       c(
@@ -81,11 +81,11 @@ signal_status <- function(fit, call) {
         i = "Returning the fit so far, with {.code converged = FALSE}."
       ),
       class = c("nmu_warning_lambda", "nmu_warning"),
-      call = call
+      call = error_call(call)
     )
   }
   if (fit$status == "interrupted") {
-    signal_interrupt(fit, call)
+    signal_interrupt(fit, call = call)
   }
 }
 
@@ -95,7 +95,7 @@ signal_status <- function(fit, call) {
 #' @inheritParams abort_nmu
 #' @return Does not return.
 #' @noRd
-signal_interrupt <- function(fit, call) {
+signal_interrupt <- function(fit = NULL, call = caller_env()) {
   so_far <- if (!is.null(fit)) c(i = "The field {.field fit} of this condition has the fit so far.")
-  abort_nmu(c("The computation was interrupted.", so_far), "interrupted", call, fit = fit)
+  abort_nmu(c("The computation was interrupted.", so_far), "interrupted", call = call, fit = fit)
 }

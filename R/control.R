@@ -46,18 +46,17 @@ nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: objec
                         keep_data = TRUE, interpolation = 1e-13,
                         BPPARAM = NULL, # nolint: object_name_linter.
                         ...) {
-  call <- match.call()
-  check_extras(list(...), list(), call)
+  check_extras(list(...), list())
   structure(
     list(
-      tol = if (!is.null(tol)) check_nonnegative(tol, "tol", call),
-      maxiter = if (!is.null(maxiter)) check_count(maxiter, "maxiter", call),
-      K_max = check_count(K_max, "K_max", call),
-      threads = check_count(threads, "threads", call),
-      verbose = check_flag(verbose, "verbose", call),
-      keep_data = check_flag(keep_data, "keep_data", call),
-      interpolation = check_between(interpolation, "interpolation", 1e-15, 1e-3, call),
-      BPPARAM = check_backend(BPPARAM, call)
+      tol = check_nonnegative(tol, allow_null = TRUE),
+      maxiter = check_count(maxiter, allow_null = TRUE),
+      K_max = check_count(K_max),
+      threads = check_count(threads),
+      verbose = check_flag(verbose),
+      keep_data = check_flag(keep_data),
+      interpolation = check_between(interpolation, 1e-15, 1e-3),
+      BPPARAM = check_backend(BPPARAM)
     ),
     class = "nmu_control"
   )
@@ -66,13 +65,12 @@ nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: objec
 #' Check a backend for workers
 #'
 #' @param backend The value given.
-#' @param call The user's call.
 #' @return `backend`.
 #' @noRd
-check_backend <- function(backend, call) {
+check_backend <- function(backend, call = caller_env()) {
   if (!is.null(backend) && !inherits(backend, "BiocParallelParam")) {
     expected <- "NULL or a backend of BiocParallel, such as MulticoreParam(2)"
-    abort_input("BPPARAM", expected, describe(backend), call)
+    abort_input("BPPARAM", expected, describe(backend), call = call)
   }
   backend
 }
@@ -80,12 +78,11 @@ check_backend <- function(backend, call) {
 #' Check that control was made by nmu_control()
 #'
 #' @param control The value given.
-#' @param call The user's call.
 #' @return `control`.
 #' @noRd
-check_control <- function(control, call) {
+check_control <- function(control, call = caller_env()) {
   if (!inherits(control, "nmu_control")) {
-    abort_input("control", "made by nmu_control()", describe(control), call)
+    abort_input("control", "made by nmu_control()", describe(control), call = call)
   }
   control
 }

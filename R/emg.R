@@ -66,13 +66,13 @@
 #' mean(remg(1000, lambda = 2, sigma = 0.5))
 #' @export
 demg <- function(x, lambda = 1, sigma = 1, log = FALSE) {
-  call <- match.call()
-  log <- check_flag(log, "log", call)
-  emg_values(x, "x", lambda, sigma, call, function(x, lambda, sigma) {
+  call <- current_env()
+  log <- check_flag(log)
+  emg_values(x, lambda, sigma, function(x, lambda, sigma) {
     # infinite parts of opposite sign must not make a NaN
     density <- rep_len(if (log) -Inf else 0, length(x))
     near <- is.finite(x)
-    density[near] <- core_value(core_demg(x[near], lambda[near], sigma[near], log), call)
+    density[near] <- core_value(core_demg(x[near], lambda[near], sigma[near], log), call = call)
     density
   })
 }
@@ -81,11 +81,11 @@ demg <- function(x, lambda = 1, sigma = 1, log = FALSE) {
 #' @export
 pemg <- function(q, lambda = 1, sigma = 1,
                  lower.tail = TRUE, log.p = FALSE) { # nolint: object_name_linter.
-  call <- match.call()
-  lower <- check_flag(lower.tail, "lower.tail", call)
-  log <- check_flag(log.p, "log.p", call)
-  emg_values(q, "q", lambda, sigma, call, function(q, lambda, sigma) {
-    core_value(core_pemg(q, lambda, sigma, lower, log), call)
+  lower <- check_flag(lower.tail)
+  log <- check_flag(log.p)
+  call <- current_env()
+  emg_values(q, lambda, sigma, function(q, lambda, sigma) {
+    core_value(core_pemg(q, lambda, sigma, lower, log), call = call)
   })
 }
 
@@ -93,31 +93,30 @@ pemg <- function(q, lambda = 1, sigma = 1,
 #' @export
 qemg <- function(p, lambda = 1, sigma = 1,
                  lower.tail = TRUE, log.p = FALSE) { # nolint: object_name_linter.
-  call <- match.call()
-  lower <- check_flag(lower.tail, "lower.tail", call)
-  log <- check_flag(log.p, "log.p", call)
+  lower <- check_flag(lower.tail)
+  log <- check_flag(log.p)
+  call <- current_env()
   in_range <- if (log) function(p) p <= 0 else function(p) p >= 0 & p <= 1
-  emg_values(p, "p", lambda, sigma, call, function(p, lambda, sigma) {
-    core_value(core_qemg(if (log) p else log(p), lambda, sigma, lower), call)
+  emg_values(p, lambda, sigma, function(p, lambda, sigma) {
+    core_value(core_qemg(if (log) p else log(p), lambda, sigma, lower), call = call)
   }, in_range)
 }
 
 #' @rdname demg
 #' @export
 remg <- function(n, lambda = 1, sigma = 1) {
-  call <- match.call()
-  n <- if (is.atomic(n) && length(n) > 1) length(n) else check_nonnegative(n, "n", call)
+  n <- if (is.atomic(n) && length(n) > 1) length(n) else check_nonnegative(n)
   if (n != floor(n) || n > 2^52) {
-    abort_input("n", "a whole number, at most 2^52", describe(n), call)
+    abort_input("n", "a whole number, at most 2^52", describe(n))
   }
-  lambda <- rep_len(check_numeric_vector(lambda, "lambda", call), n)
-  sigma <- rep_len(check_numeric_vector(sigma, "sigma", call), n)
+  lambda <- rep_len(check_numeric_vector(lambda), n)
+  sigma <- rep_len(check_numeric_vector(sigma), n)
   draws <- stats::rexp(n) / lambda + sigma * stats::rnorm(n)
-  legal <- is_emg(lambda, sigma)
-  if (!all(legal)) {
+  valid <- is_emg(lambda, sigma)
+  if (!all(valid)) {
     missing_value <- lambda + sigma
-    draws[!legal] <- ifelse(is.na(missing_value), missing_value, NaN)[!legal]
-    warn_nan(call)
+    draws[!valid] <- ifelse(is.na(missing_value), missing_value, NaN)[!valid]
+    warn_nan()
   }
   draws
 }
@@ -127,15 +126,15 @@ remg <- function(n, lambda = 1, sigma = 1) {
 #' @param x First argument of the function.
 #' @param arg Its name.
 #' @param lambda,sigma As the user gave them.
-#' @param call The user's call.
 #' @param compute Function of `x`, `lambda` and `sigma`, of one length and all in range.
 #' @param in_range Function that says which elements of `x` are legal.
 #' @return Numeric vector, with the attributes of `x` if that is the longest.
 #' @noRd
-emg_values <- function(x, arg, lambda, sigma, call, compute, in_range = function(x) TRUE) {
-  values <- check_numeric_vector(x, arg, call)
-  lambda <- check_numeric_vector(lambda, "lambda", call)
-  sigma <- check_numeric_vector(sigma, "sigma", call)
+emg_values <- function(x, lambda, sigma, compute, in_range = function(x) TRUE,
+                       arg = caller_arg(x), call = caller_env()) {
+  values <- check_numeric_vector(x, arg = arg, call = call)
+  lambda <- check_numeric_vector(lambda, call = call)
+  sigma <- check_numeric_vector(sigma, call = call)
   size <- recycled_length(values, lambda, sigma)
   values <- rep_len(values, size)
   lambda <- rep_len(lambda, size)
@@ -143,12 +142,12 @@ emg_values <- function(x, arg, lambda, sigma, call, compute, in_range = function
   # NA + 1 is NA and NaN + 1 is NaN; infinite parts of opposite sign must not make a NaN
   result <- ifelse(is.na(values), values, lambda + sigma)
   known <- !is.na(result)
-  legal <- known & is_emg(lambda, sigma) & in_range(values)
-  if (any(known & !legal)) {
-    result[known & !legal] <- NaN
-    warn_nan(call, if (arg == "p") " {.arg p} must be a probability.")
+  valid <- known & is_emg(lambda, sigma) & in_range(values)
+  if (any(known & !valid)) {
+    result[known & !valid] <- NaN
+    warn_nan(if (arg == "p") " {.arg p} must be a probability.", call = call)
   }
-  result[legal] <- compute(values[legal], lambda[legal], sigma[legal])
+  result[valid] <- compute(values[valid], lambda[valid], sigma[valid])
   if (size == length(x)) {
     attributes(result) <- attributes(x)
   }
@@ -166,13 +165,12 @@ is_emg <- function(lambda, sigma) {
 
 #' Warn about NaN from parameters out of range
 #'
-#' @param call The user's call.
 #' @param more A further sentence, a cli template, or `NULL`.
 #' @noRd
-warn_nan <- function(call, more = NULL) {
+warn_nan <- function(more = NULL, call = caller_env()) {
   cli::cli_warn(
     paste0("NaN produced: {.arg lambda} and {.arg sigma} must be positive and finite.", more),
     class = c("nmu_warning_nan", "nmu_warning"),
-    call = call
+    call = error_call(call)
   )
 }

@@ -16,9 +16,9 @@ core_em <- function(a, options) .Call(wrap__core_em, a, options)
 #' @noRd
 core_deflate <- function(a, options) .Call(wrap__core_deflate, a, options)
 
-#' What an errand of the core, for a matrix whose entries are elsewhere, finds on tiles of it, from 1: a vector a tile.
+#' What an request of the core, for a matrix whose entries are elsewhere, finds on tiles of it, from 1: a vector a tile.
 #' @noRd
-core_answer <- function(a, options, errand, first, last) .Call(wrap__core_answer, a, options, errand, first, last)
+core_serve_request <- function(a, options, request, first, last) .Call(wrap__core_serve_request, a, options, request, first, last)
 
 #' Factors whose sum exceeds no entry of the matrix, and λ and σ of what they leave.
 #' @noRd
@@ -30,7 +30,7 @@ core_certificate <- function(a, options) .Call(wrap__core_certificate, a, option
 
 #' The loadings of new rows, which stand in the columns of `a`, on the factors of a fit.
 #' @noRd
-core_project <- function(a, options) .Call(wrap__core_project, a, options)
+core_predict <- function(a, options) .Call(wrap__core_predict, a, options)
 
 #' Standard errors of weights and loadings.
 #' @noRd

@@ -47,13 +47,12 @@
 #' plot(tree)
 #' @export
 factor_tree <- function(fit, side = c("u", "v"), lengths = c("d", "entry"), nesting = 0.9) {
-  call <- match.call()
-  check_fit(fit, call)
-  side <- check_choice(side, "side", c("u", "v"), call)
-  lengths <- check_choice(lengths, "lengths", c("d", "entry"), call)
-  nesting <- check_between(nesting, "nesting", 0.5, 1, call)
+  check_fit(fit)
+  side <- check_choice(side, c("u", "v"))
+  lengths <- check_choice(lengths, c("d", "entry"))
+  nesting <- check_between(nesting, 0.5, 1)
   if (lengths == "entry" && !fit$symmetric) {
-    abort_input("lengths", "\"d\" where A is not symmetric", "\"entry\"", call)
+    abort_input("lengths", "\"d\" where A is not symmetric", "\"entry\"")
   }
   factors <- fit_factors(fit)
   loadings <- coef(fit, side = side)
@@ -143,7 +142,7 @@ new_tree <- function(laminar, groups, d, loadings, lengths) {
         factor = names[placed], parent = names[parent[placed]], length = d[placed] / size,
         size = below
       ),
-      tips = data.frame(tip = as.character(line_names(loadings)), parent = names[owner]),
+      tips = data.frame(tip = as.character(row_labels(loadings)), parent = names[owner]),
       left_out = data.frame(factor = names[out], conflict = names[laminar$conflict[out]])
     ),
     class = "nmu_tree"

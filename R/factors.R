@@ -37,7 +37,7 @@
   if (missing(i)) {
     return(x)
   }
-  kept <- check_selection(i, "i", "factor", length(x$d), colnames(x$u), quote(fit[i]))
+  kept <- check_selection(i, "factor", length(x$d), colnames(x$u))
   if (identical(kept, seq_len(x$K))) {
     return(x)
   }
@@ -53,15 +53,16 @@
     list(x$lambda, x$sigma, NA_real_)
   }
   if (fitted_so) {
-    x$law <- x$laws[[last]]
+    x$b_prior_fitted <- x$path_b_priors[[last]]
     labels <- list(u = rownames(x$u), v = rownames(x$v))
-    x["sds"] <- list(named_sds(x$scatter[[last]], x$sigma, x$noise$by, labels))
+    noise_sd <- named_noise_sd(x$path_noise_scales[[last]], x$sigma, x$noise$by, labels)
+    x["noise_sd"] <- list(noise_sd)
   }
-  x$laws <- x$laws[kept]
+  x$path_b_priors <- x$path_b_priors[kept]
   bound <- if (fitted_so) x$path$elbo[last]
   x["elbo"] <- list(if (!is.null(bound) && !is.na(bound)) bound)
-  x["posterior"] <- list(posterior_of(x$posterior, kept, symmetric = FALSE))
-  x$scatter <- x$scatter[kept]
+  x["posterior"] <- list(subset_posterior(x$posterior, kept, symmetric = FALSE))
+  x$path_noise_scales <- x$path_noise_scales[kept]
   x$d <- x$d[kept]
   x$u <- x$u[, kept, drop = FALSE]
   x$v <- x$v[, kept, drop = FALSE]
@@ -81,7 +82,7 @@
 #' @export
 `[.nmu_em` <- function(x, i) {
   if (!missing(i)) {
-    check_selection(i, "i", "factor", 1, "k1", quote(fit[i]))
+    check_selection(i, "factor", 1, "k1")
   }
   x
 }
@@ -91,11 +92,11 @@
 #' @param fit The fit with those factors.
 #' @return The certificate, or `NULL` if the fit does not contain its data.
 #' @noRd
-subset_certificate <- function(fit) {
+subset_certificate <- function(fit, call = caller_env()) {
   if (is.null(fit$A)) {
     return(NULL)
   }
-  certificate_of(fit, fit$A, has_missing(fit$A), quote(fit[i]))
+  certificate_of(fit, fit$A, has_missing(fit$A), call = call)
 }
 
 #' Features with the largest loadings of each factor
@@ -118,15 +119,14 @@ subset_certificate <- function(fit) {
 #' top_features(fit, "k2", n = 2)
 #' @export
 top_features <- function(fit, k = NULL, n = 10, side = "u") {
-  call <- match.call()
-  check_fit(fit, call)
-  side <- check_choice(side, "side", c("u", "v"), call)
-  n <- check_count(n, "n", call)
+  check_fit(fit)
+  side <- check_choice(side, c("u", "v"))
+  n <- check_count(n)
   loadings <- coef(fit, side = side)
   k <- if (is.null(k)) {
     seq_len(ncol(loadings))
   } else {
-    check_selection(k, "k", "factor", ncol(loadings), colnames(loadings), call)
+    check_selection(k, "factor", ncol(loadings), colnames(loadings))
   }
   labels <- rownames(loadings) %||% seq_len(nrow(loadings))
   tables <- lapply(k, function(factor) {

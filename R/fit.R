@@ -26,10 +26,10 @@ loading_names <- function(A, symmetric) {
 #' @param symmetric Was it treated as symmetric?
 #' @param estimated Were lambda and sigma re-estimated?
 #' @param control The settings used.
-#' @param call The user's call.
+#' @param matched_call The call of the fitting function, as [match.call()] returns it.
 #' @return An object of class `nmu_em`.
 #' @noRd
-new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
+new_nmu_em <- function(core, A, symmetric, estimated, control, matched_call) {
   labels <- loading_names(A, symmetric)
   names(core$u) <- labels$u
   if (!is.null(core$b) && !is.null(dimnames(A))) {
@@ -52,7 +52,7 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
     estimated = estimated,
     nobs = length(A),
     control = control,
-    call = call
+    call = matched_call
   ))
   if (control$keep_data) {
     fit$A <- A
@@ -70,14 +70,14 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, call) {
 #' @return An object of class `nmu`.
 #' @noRd
 new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control,
-                    call) {
+                    matched_call) {
   K <- length(model$d)
   labels <- loading_names(A, symmetric)
   dimnames(model$u) <- list(labels$u, model$labels)
   if (!symmetric) {
     dimnames(model$v) <- list(labels$v, model$labels)
   }
-  path <- known_values(model$path, c("rung", "elbo", "se_log_lambda", "se_log_sigma"))
+  path <- known_values(model$path, c("ratio_floor", "elbo", "se_log_lambda", "se_log_sigma"))
   final <- model$refit %||% path[K, ]
   status <- model_status(model)
   fit <- list(
@@ -86,16 +86,16 @@ new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise
     v = if (symmetric) model$u else model$v,
     lambda = final$lambda,
     sigma = final$sigma,
-    sds = named_sds(model$deviations, final$sigma, noise$by, labels),
-    law = model$law,
+    noise_sd = named_noise_sd(model$noise_scales, final$sigma, noise$by, labels),
+    b_prior_fitted = model$b_prior_fitted,
     loglik = final$loglik,
     elbo = if (is.finite(final$elbo)) final$elbo,
     posterior = name_posterior(model$posterior, labels, model$labels),
     path = path,
     trace = known_values(data.frame(model$trace, row.names = NULL), "elbo"),
     refit = refit_summary(model$refit),
-    laws = model$laws,
-    scatter = model$scatter,
+    path_b_priors = model$path_b_priors,
+    path_noise_scales = model$path_noise_scales,
     candidates = model$candidates,
     certificate = model$certificate,
     status = status,
@@ -111,7 +111,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise
     noise = noise,
     prior_b = prior_b,
     control = control,
-    call = call
+    call = matched_call
   )
   if (control$keep_data) {
     fit$A <- A
@@ -172,6 +172,7 @@ path_status <- function(path) {
 #' @noRd
 validate_fit <- function(fit) {
   factors <- fit_factors(fit)
+  b <- fit[["b"]] # an element of nmu_em() only, which `$` would complete to another name
   stopifnot(
     "d must be finite" = all(is.finite(factors$d)),
     "u must be finite and nonnegative" = all(is.finite(factors$u)) && all(factors$u >= 0),
@@ -181,7 +182,7 @@ validate_fit <- function(fit) {
     "lambda and sigma must be finite" =
       fit$status == "interrupted" || all(is.finite(c(fit$lambda, fit$sigma))),
     "b must be finite and nonnegative" =
-      is.null(fit$b) || isTRUE(min(fit$b) >= 0 && max(fit$b) < Inf)
+      is.null(b) || isTRUE(min(b) >= 0 && max(b) < Inf)
   )
   fit
 }
@@ -208,60 +209,44 @@ low_rank <- function(factors) {
   tcrossprod(factors$u * rep(factors$d, each = nrow(factors$u)), factors$v)
 }
 
-#' Convert a fit to the options that the core expects
-#'
-#' @param fit An object of class `nmu_fit`.
-#' @param missing May the matrix have `NA` entries?
-#' @return A list of options.
-#' @noRd
-fit_problem <- function(fit, missing) {
-  factors <- fit_factors(fit)
-  list(
-    factors = list(d = factors$d, u = factors$u, v = if (!fit$symmetric) factors$v),
-    symmetric = fit$symmetric, ignore_diag = isTRUE(fit$ignore_diag), missing = missing,
-    threads = fit$control$threads, interpolation = fit$control$interpolation
-  )
-}
-
 #' Call a function of the core for a fit and its data
 #'
 #' @param core_function A function of the core with a matrix and options as arguments.
 #' @param fit An object of class `nmu_fit`.
 #' @param A Its data.
-#' @param call The user's call.
 #' @return The value of `core_function`.
 #' @noRd
-ask_core <- function(core_function, fit, A, call) {
-  scan <- scan_matrix(A, call, symmetric = fit$symmetric)
-  check_entries(scan, call, missing = TRUE)
+evaluate_fit <- function(core_function, fit, A, call = caller_env()) {
+  scan <- scan_matrix(A, symmetric = fit$symmetric, call = call)
+  check_entries(scan, missing = TRUE, call = call)
   if (fit$symmetric && !scan$symmetric) {
-    abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call)
+    abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call = call)
   }
-  options <- c(fit_problem(fit, scan$missing > 0), list(
-    lambda = fit$lambda, sigma = fit$sigma, law = known_law(fit),
-    scatter = fit_scales(fit),
-    rms = fit$sigma # the unit in which the core works
-  ))
-  blocks <- local_blocks(A, fit$control, call, options)
-  found <- core_value(core_function(blocks$core, options), call)
-  signal_failure(blocks$failure, call)
-  found
+  options <- core_options(
+    fit_options(fit, scan$missing > 0),
+    lambda = fit$lambda, sigma = fit$sigma, b_prior = known_b_prior(fit),
+    noise_scales = fitted_noise_scales(fit), rms = fit$sigma
+  )
+  blocks <- local_blocks(A, fit$control, options, call = call)
+  value <- core_value(core_function(blocks$core, options), call = call)
+  signal_failure(blocks$failure, call = call)
+  value
 }
 
 #' Compute the certificate of a fit
 #'
-#' @inheritParams fit_problem
+#' @inheritParams fit_options
 #' @param A The data.
-#' @param call The user's call.
 #' @return The certificate.
 #' @noRd
-certificate_of <- function(fit, A, missing, call) {
+certificate_of <- function(fit, A, missing, call = caller_env()) {
   # a single pass, which this process makes without workers
-  blocks <- local_blocks(A, list(BPPARAM = NULL), call)
-  certificate <- open_certificate(blocks, fit_problem(fit, missing), call)
-  signal_failure(blocks$failure, call)
+  options <- fit_options(fit, missing)
+  blocks <- local_blocks(A, list(BPPARAM = NULL), options, call = call)
+  certificate <- open_certificate(blocks, options, call = call)
+  signal_failure(blocks$failure, call = call)
   if (is.null(certificate)) {
-    signal_interrupt(NULL, call)
+    signal_interrupt(call = call)
   }
   certificate
 }
@@ -270,24 +255,23 @@ certificate_of <- function(fit, A, missing, call) {
 #'
 #' @param fit An object of class `nmu_fit`.
 #' @param A The data, or `NULL` to use those in the fit.
-#' @param call The user's call.
 #' @param arg Name of the argument.
 #' @return A double matrix, a `dgCMatrix` or a `DelayedMatrix`.
 #' @noRd
-fit_data <- function(fit, A, call, arg = "A") {
+fit_data <- function(fit, A, arg = caller_arg(A), call = caller_env()) {
+  force(arg)
   factors <- fit_factors(fit)
   size <- c(nrow(factors$u), nrow(factors$v))
   if (is.null(A)) {
     if (is.null(fit$A)) {
-      abort_input(arg, "given, since the fit has not kept its data", "NULL", call)
+      abort_input(arg, "given, since the fit has not kept its data", "NULL", call = call)
     }
     return(fit$A)
   }
-  A <- as_storage(A, call, arg)
+  A <- as_storage(A, arg = arg, call = call)
   if (!identical(dim(A), size)) {
-    abort_input(arg, sprintf("the %d x %d matrix that was fitted", size[1], size[2]),
-      describe(A), call
-    )
+    expected <- sprintf("the %d x %d matrix that was fitted", size[1], size[2])
+    abort_input(arg, expected, describe(A), call = call)
   }
   A
 }

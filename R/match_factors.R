@@ -46,18 +46,17 @@
 #' match_factors(fit, nmu(A, K = 6, noise = noise_notebook()))
 #' @export
 match_factors <- function(fit, truth, side = "u") {
-  call <- match.call()
-  side <- check_choice(side, "side", c("u", "v"), call)
-  found <- loadings_of(fit, "fit", side, call)
-  truth <- loadings_of(truth, "truth", side, call)
-  if (nrow(truth) != nrow(found)) {
-    expected <- sprintf("a matrix with %d rows, as many as fit has loadings", nrow(found))
-    abort_input("truth", expected, describe(truth), call)
+  side <- check_choice(side, c("u", "v"))
+  loadings <- loadings_of(fit, side)
+  truth <- loadings_of(truth, side)
+  if (nrow(truth) != nrow(loadings)) {
+    expected <- sprintf("a matrix with %d rows, as many as fit has loadings", nrow(loadings))
+    abort_input("truth", expected, describe(truth))
   }
   if (ncol(truth) == 0) {
-    abort_input("truth", "a matrix with at least one column", describe(truth), call)
+    abort_input("truth", "a matrix with at least one column", describe(truth))
   }
-  cosine <- crossprod(unit_columns(truth), unit_columns(found))
+  cosine <- crossprod(unit_columns(truth), unit_columns(loadings))
   partner <- best_partners(cosine)
   matched <- cosine[cbind(seq_along(partner), partner)]
   matched[is.na(partner)] <- 0
@@ -69,7 +68,7 @@ match_factors <- function(fit, truth, side = "u") {
   )
   structure(
     pairs,
-    extra = setdiff(seq_len(ncol(found)), partner),
+    extra = setdiff(seq_len(ncol(loadings)), partner),
     mean_cosine = mean(pairs$cosine),
     class = c("nmu_match", "data.frame")
   )
@@ -80,21 +79,20 @@ match_factors <- function(fit, truth, side = "u") {
 #' @param x A fit or a matrix.
 #' @param arg Its name, for the message.
 #' @param side Which side of a fit.
-#' @param call The user's call.
 #' @return A double matrix with a column for each factor.
 #' @noRd
-loadings_of <- function(x, arg, side, call) {
+loadings_of <- function(x, side, arg = caller_arg(x), call = caller_env()) {
   if (inherits(x, "nmu_fit")) {
     return(fit_factors(x)[[side]])
   }
   numbers <- is.matrix(x) && (is.numeric(x) || is.logical(x)) && !is.object(x)
   if (!numbers || nrow(x) == 0) {
     expected <- "a fit, or a numeric matrix with a column for each factor"
-    abort_input(arg, expected, describe(x), call)
+    abort_input(arg, expected, describe(x), call = call)
   }
   if (!all(is.finite(x))) {
     found <- sprintf("%d NA, NaN or infinite", sum(!is.finite(x)))
-    abort_input(arg, "finite in every entry", found, call)
+    abort_input(arg, "finite in every entry", found, call = call)
   }
   storage.mode(x) <- "double"
   x

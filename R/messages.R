@@ -44,7 +44,7 @@ signal_data <- function(scan, decide, control) {
 #' @param fit A fit.
 #' @return `NULL`, invisibly.
 #' @noRd
-signal_number <- function(fit) {
+signal_factor_count <- function(fit) {
   if (!fit$control$verbose || is.null(fit$candidates)) {
     return(invisible())
   }

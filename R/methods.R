@@ -58,7 +58,7 @@ NULL
 #' @rdname nmu_methods
 #' @export
 coef.nmu_fit <- function(object, side = c("u", "v"), ...) {
-  side <- check_choice(side, "side", c("u", "v"), quote(coef(object)))
+  side <- check_choice(side, c("u", "v"))
   factors <- fit_factors(object)
   scale <- sqrt(pmax(factors$d, 0))
   factors[[side]] * rep(scale, each = nrow(factors[[side]]))
@@ -73,24 +73,22 @@ fitted.nmu_fit <- function(object, ...) {
 #' @rdname nmu_methods
 #' @export
 residuals.nmu_fit <- function(object, A = NULL, rows = NULL, cols = NULL, ...) {
-  call <- quote(residuals(object))
-  residual_block(object, fit_data(object, A, call), call, rows, cols)
+  residual_block(object, fit_data(object, A), rows, cols)
 }
 
 #' Compute the residuals of a block
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param rows,cols As in [nmu_methods].
 #' @return A matrix.
 #' @noRd
-residual_block <- function(fit, A, call, rows = NULL, cols = NULL) {
+residual_block <- function(fit, A, rows = NULL, cols = NULL, call = caller_env()) {
   factors <- fit_factors(fit)
   if (!is.matrix(A) || !is.null(rows) || !is.null(cols)) {
-    rows <- check_lines(rows, "rows", "row", factors$u, call)
-    cols <- check_lines(cols, "cols", "column", factors$v, call)
-    A <- dense_block(A, rows, cols, call)
+    rows <- check_margin_selection(rows, "row", factors$u, call = call)
+    cols <- check_margin_selection(cols, "column", factors$v, call = call)
+    A <- dense_block(A, rows, cols, call = call)
     factors$u <- factors$u[rows, , drop = FALSE]
     factors$v <- factors$v[cols, , drop = FALSE]
   }
@@ -110,19 +108,36 @@ nobs.nmu_fit <- function(object, ...) {
 logLik.nmu <- function(object, ...) {
   noise <- if (object$noise$rule == "fixed") 0 else 2
   # the mean square of the standard deviations is that of sigma, so one of them is not free
-  differing <- max(length(object$sds) - 1, 0)
-  new_log_lik(object$loglik, object, estimated = noise + law_parameters(object) + differing)
+  differing <- max(length(object$noise_sd) - 1, 0)
+  new_log_lik(object$loglik, object, estimated = noise + b_prior_parameters(object) + differing)
 }
 
 #' @rdname nmu_methods
 #' @export
 logLik.nmu_em <- function(object, A = NULL, ...) {
+  em_log_lik(object, A)
+}
+
+#' Compute the log-likelihood of a fit within another public function
+#'
+#' Errors have the call of that function, not of [logLik()].
+#'
+#' @param fit A fit.
+#' @param A Its data, or `NULL` to use those in the fit.
+#' @return An object of class `logLik`.
+#' @noRd
+log_lik_of <- function(fit, A, call = caller_env()) {
+  if (inherits(fit, "nmu")) logLik(fit) else em_log_lik(fit, A, call = call)
+}
+
+#' @rdname log_lik_of
+#' @noRd
+em_log_lik <- function(fit, A, call = caller_env()) {
   # the trace ends before the last update of d, lambda and sigma
-  call <- quote(logLik(object))
-  value <- ask_core(core_log_likelihood, object, fit_data(object, A, call), call)
+  value <- evaluate_fit(core_log_likelihood, fit, fit_data(fit, A, call = call), call = call)
   # the core counts each pair of a symmetric matrix once, the notebook every entry
-  value <- if (object$symmetric) 2 * value else value
-  new_log_lik(value, object, estimated = if (object$estimated) 2 else 0)
+  value <- if (fit$symmetric) 2 * value else value
+  new_log_lik(value, fit, estimated = if (fit$estimated) 2 else 0)
 }
 
 #' Create an object of class logLik

@@ -3,100 +3,103 @@
 
 #' Convert the result of deflation
 #'
-#' @param found Result of `core_deflate()`.
-#' @param given Value of `check_given()`.
+#' @param result Result of `core_deflate()`.
+#' @param initial Value of `check_initial_factors()`.
 #' @param chosen Was the number of factors chosen by the core?
 #' @return A list of the elements of a fit that the core provides, and the `labels` of the factors.
 #' @noRd
-deflated_model <- function(found, given, chosen) {
-  known <- length(given$fixed$d) + length(given$kept$d)
-  path <- data.frame(found$path)
-  if (length(given$kept$d) > 0) {
+deflated_model <- function(result, initial, chosen) {
+  known <- length(initial$fixed$d) + length(initial$kept$d)
+  path <- data.frame(result$path)
+  if (length(initial$kept$d) > 0) {
     # the ELBO needs the posteriors of the kept factors, which are not known to the core
     path$elbo <- rep(NaN, nrow(path))
   }
-  fixed <- path[rep(NA_integer_, length(given$fixed$d)), ]
-  fixed$d <- found$fixed$d
+  fixed <- path[rep(NA_integer_, length(initial$fixed$d)), ]
+  fixed$d <- result$fixed$d
   fixed$status <- rep("fixed", nrow(fixed))
   fixed$iterations <- rep(0L, nrow(fixed))
   fixed$bound <- rep("none", nrow(fixed))
-  path <- rbind(fixed, given$earlier$path[names(path)], path)
-  new <- bind_factors(found$fixed, given$kept, found$new)
+  path <- rbind(fixed, initial$earlier$path[names(path)], path)
+  new <- bind_factors(result$fixed, initial$kept, result$new)
   labels <- make.unique(c(
-    colnames(given$fixed$u) %||% sprintf("f%d", seq_along(given$fixed$d)),
-    given$earlier$labels, new_labels(length(found$new$d), given)
+    colnames(initial$fixed$u) %||% sprintf("f%d", seq_along(initial$fixed$d)),
+    initial$earlier$labels, new_labels(length(result$new$d), initial)
   ), sep = "_")
-  laws <- c(vector("list", nrow(fixed)), given$earlier$laws, lapply(found$laws, data.frame))
-  scatter <- c(vector("list", nrow(fixed)), given$earlier$scatter, found$deviations)
+  unknown <- vector("list", nrow(fixed))
+  b_priors <- lapply(result$b_priors, data.frame)
+  path_b_priors <- c(unknown, initial$earlier$path_b_priors, b_priors)
+  path_noise_scales <- c(unknown, initial$earlier$path_noise_scales, result$noise_sd)
   # if no factor was added or refitted, the model is the earlier one
-  refit <- found$refit %||% if (length(found$new$d) == 0) given$earlier$refit
+  refit <- result$refit %||% if (length(result$new$d) == 0) initial$earlier$refit
   factors <- refit$factors %||% new
   size <- c(nrow(factors$u), nrow(factors$v))
-  count <- length(found$new$d)
-  posterior <- if (!is.null(refit$beliefs)) {
-    fixed_count <- length(found$fixed$d)
-    posterior_model(refit$beliefs, known + count - fixed_count, fixed_count, size)
+  count <- length(result$new$d)
+  posterior <- if (!is.null(refit$posteriors)) {
+    fixed_count <- length(result$fixed$d)
+    posterior_model(refit$posteriors, known + count - fixed_count, fixed_count, size)
   } else {
     # a refit without priors invalidates earlier posteriors
-    earlier <- if (is.null(found$refit) || !is.null(found$beliefs)) given$earlier$posterior
-    posterior_model(found$beliefs, count, known, size, earlier)
+    earlier <- if (is.null(result$refit) || !is.null(result$posteriors)) initial$earlier$posterior
+    posterior_model(result$posteriors, count, known, size, earlier)
   }
-  factor <- found$trace$factor
+  factor <- result$trace$factor
   iteration <- stats::ave(factor, factor, FUN = seq_along)
-  trace <- data.frame(factor = factor + known, iteration = iteration, found$trace$trace)
+  trace <- data.frame(factor = factor + known, iteration = iteration, result$trace$trace)
   list(
     d = factors$d, u = factors$u, v = factors$v,
     labels = labels,
     path = data.frame(factor = seq_len(nrow(path)), path, row.names = NULL),
-    trace = rbind(given$earlier$trace[names(trace)], trace),
-    scatter = scatter,
-    deviations = if (!is.null(found$refit)) {
-      found$refit$deviations
+    trace = rbind(initial$earlier$trace[names(trace)], trace),
+    path_noise_scales = path_noise_scales,
+    noise_scales = if (!is.null(result$refit)) {
+      result$refit$noise_sd
     } else {
-      scatter[[length(scatter)]]
+      path_noise_scales[[length(path_noise_scales)]]
     },
-    laws = laws,
-    law = if (!is.null(found$refit)) {
-      data.frame(found$refit$law)
-    } else if (length(found$new$d) > 0) {
-      laws[[length(laws)]]
+    path_b_priors = path_b_priors,
+    b_prior_fitted = if (!is.null(result$refit)) {
+      data.frame(result$refit$b_prior)
+    } else if (length(result$new$d) > 0) {
+      path_b_priors[[length(path_b_priors)]]
     } else {
-      given$earlier$law
+      initial$earlier$b_prior_fitted
     },
-    refit = refit[setdiff(names(refit), c("factors", "beliefs", "law", "deviations"))],
+    refit = refit[setdiff(names(refit), c("factors", "posteriors", "b_prior", "noise_sd"))],
     posterior = posterior,
     candidates = if (chosen) {
-      data.frame(K = known + seq_along(found$candidates$path), found$candidates)
+      data.frame(K = known + seq_along(result$candidates$path), result$candidates)
     },
-    nobs = max(found$nobs, given$earlier$nobs, na.rm = TRUE), interrupted = found$interrupted
+    nobs = max(result$nobs, initial$earlier$nobs, na.rm = TRUE), interrupted = result$interrupted
   )
 }
 
 #' Convert the result of a certified underapproximation
 #'
-#' @param found Result of `core_underapproximate()`.
+#' @param result Result of `core_underapproximate()`.
 #' @return A list in the form of that of `deflated_model()`.
 #' @noRd
-certified_model <- function(found) {
-  factors <- found$factors
+certified_model <- function(result) {
+  factors <- result$factors
   K <- length(factors$d)
-  model <- found$model %||% unknown_noise()
+  model <- result$model %||% unknown_refit()
   # only lambda and sigma were fitted by likelihood
-  model$settled <- NA
+  model$accepted <- NA
   unknown <- rep(NA_real_, K)
   path <- data.frame(
     factor = seq_len(K), d = factors$d, lambda = unknown, sigma = unknown, loglik = unknown,
-    iterations = found$iterations, status = found$status, bound = rep("none", K), rung = unknown,
-    elbo = unknown, se_log_lambda = unknown, se_log_sigma = unknown, error = found$error
+    iterations = result$iterations, status = result$status, bound = rep("none", K),
+    ratio_floor = unknown, elbo = unknown, se_log_lambda = unknown, se_log_sigma = unknown,
+    error = result$error
   )
   list(
     d = factors$d, u = factors$u, v = factors$v,
     labels = factor_names(K), path = path,
     trace = data.frame(factor = integer(), iteration = integer(), lapply(model$trace, `[`, 0)),
-    laws = vector("list", K), law = data.frame(model$law), scatter = vector("list", K),
-    deviations = model$deviations,
-    refit = model[setdiff(names(model), c("factors", "beliefs", "law", "deviations"))],
-    candidates = NULL, nobs = found$nobs, interrupted = found$interrupted
+    path_b_priors = vector("list", K), b_prior_fitted = data.frame(model$b_prior),
+    path_noise_scales = vector("list", K), noise_scales = model$noise_sd,
+    refit = model[setdiff(names(model), c("factors", "posteriors", "b_prior", "noise_sd"))],
+    candidates = NULL, nobs = result$nobs, interrupted = result$interrupted
   )
 }
 
@@ -104,11 +107,11 @@ certified_model <- function(found) {
 #'
 #' @return A list in the form of a refit in the results of the core.
 #' @noRd
-unknown_noise <- function() {
+unknown_refit <- function() {
   unknown <- list(loglik = NA_real_, elbo = NA_real_, lambda = NA_real_, sigma = NA_real_)
   trace <- data.frame(stage = integer(), lapply(unknown, `[`, 0))
   c(unknown, list(
-    law = list(weight = 1, mean = NA_real_), bound = "none", status = "interrupted",
+    b_prior = list(weight = 1, mean = NA_real_), bound = "none", status = "interrupted",
     se_log_lambda = NA_real_, se_log_sigma = NA_real_, trace = trace
   ))
 }
@@ -116,12 +119,12 @@ unknown_noise <- function() {
 #' Labels of new factors: those of their starting loadings, otherwise their numbers
 #'
 #' @param count Number of new factors.
-#' @param given Value of `check_given()`.
+#' @param initial Value of `check_initial_factors()`.
 #' @return Strings.
 #' @noRd
-new_labels <- function(count, given) {
-  labels <- factor_names(length(given$kept$d) + count)[length(given$kept$d) + seq_len(count)]
-  own <- colnames(given$starts$u)[seq_len(min(count, length(given$starts$d)))]
+new_labels <- function(count, initial) {
+  labels <- factor_names(length(initial$kept$d) + count)[length(initial$kept$d) + seq_len(count)]
+  own <- colnames(initial$init$u)[seq_len(min(count, length(initial$init$d)))]
   labels[seq_along(own)] <- own
   labels
 }

@@ -44,7 +44,7 @@
 #' @useDynLib nmu, .registration = TRUE
 #' @importClassesFrom Matrix sparseMatrix
 #' @importFrom graphics plot
-#' @importFrom rlang .data %||%
+#' @importFrom rlang .data %||% caller_arg caller_env current_env error_call
 #' @importFrom stats coef fitted logLik nobs predict residuals simulate
 #' @aliases NULL nmu-package
 #' @keywords internal

@@ -151,84 +151,88 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
                 prior_b = prior_exponential(), symmetric = NULL, ignore_diag = FALSE,
                 refine = TRUE, underapprox = FALSE, init = NULL, fixed = NULL,
                 control = nmu_control()) {
-  call <- match.call()
-  A <- as_storage(A, call)
-  prior <- check_priors(prior, "prior", call)
-  prior_v <- check_priors(prior_v, "prior_v", call)
-  noise <- check_noise(noise, call)
-  prior_b <- check_prior_b(prior_b, noise, call)
-  control <- check_control(control, call)
-  K <- check_number_of_factors(K, A, noise, control, call)
-  ignore_diag <- check_flag(ignore_diag, "ignore_diag", call)
-  refine <- check_flag(refine, "refine", call) && noise$rule != "notebook"
-  underapprox <- check_flag(underapprox, "underapprox", call)
-  check_place(A, control, call, underapprox)
-  scan <- scan_matrix(A, call, symmetric)
-  check_entries(scan, call, missing = noise$rule != "notebook")
-  check_observed(A, scan, ignore_diag, noise, call)
+  matched_call <- match.call()
+  A <- as_storage(A)
+  prior <- check_priors(prior)
+  prior_v <- check_priors(prior_v)
+  noise <- check_noise(noise)
+  prior_b <- check_prior_b(prior_b, noise)
+  control <- check_control(control)
+  K <- check_number_of_factors(K, A, noise, control)
+  ignore_diag <- check_flag(ignore_diag)
+  refine <- check_flag(refine) && noise$rule != "notebook"
+  underapprox <- check_flag(underapprox)
+  check_storage_support(A, control, underapprox)
+  scan <- scan_matrix(A, symmetric)
+  check_entries(scan, missing = noise$rule != "notebook")
+  check_observed(A, scan, ignore_diag, noise)
   signal_data(scan, is.null(symmetric), control)
-  symmetric <- check_symmetric(symmetric, scan, A, call)
-  schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox, call)
-  given <- check_given(init, fixed, A, symmetric, noise, call)
+  symmetric <- check_symmetric(symmetric, scan, A)
+  schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox)
+  initial <- check_initial_factors(init, fixed, A, symmetric, noise)
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
   control$maxiter <- control$maxiter %||% if (noise$rule == "notebook") 100L else 1000L
 
-  options <- c(unclass(noise), K, control[c("threads", "interpolation")], list(
-    maxiter = control$maxiter, tol = control$tol, symmetric = symmetric, refine = refine,
-    ignore_diag = ignore_diag, missing = scan$missing > 0, rms = scan$rms, trace = TRUE,
-    law = core_law(prior_b), scatter = core_scatter(noise, A, symmetric, call)
-  ))
-  blocks <- local_blocks(A, control, call, options[c("ignore_diag", "missing")])
-  local_progress(if (K$choose) NA else K$K, control)
+  options <- core_options(
+    matrix_options(control, symmetric, ignore_diag, scan$missing > 0),
+    # the notebook's lambda and sigma are in the units of A
+    rms = if (noise$rule == "notebook") 0 else scan$rms,
+    noise_options(noise), b_prior = core_b_prior(prior_b),
+    noise_scales = core_noise_scales(noise, A, symmetric),
+    K, refine = refine, maxiter = control$maxiter, tol = control$tol, trace = TRUE,
+    progress = local_progress(if (K$choose) NA else K$K, control)
+  )
+  blocks <- local_blocks(A, control, options)
   model <- if (underapprox) {
-    check_underapprox(given, K, noise, call)
-    certified_model(core_value(core_underapproximate(blocks$core, options), call))
+    check_underapprox(initial, K, noise)
+    certified_model(core_value(core_underapproximate(blocks$core, options)))
   } else {
-    options$K <- check_room(K, given, refine, call)
+    options$K <- count_new_factors(K, initial, refine)
     record <- new.env(parent = emptyenv())
-    options <- c(options, given[c("fixed", "kept", "starts")], core_schedule(schedule, record))
-    found <- prior_value(core_deflate(blocks$core, options), record, call)
-    if (length(found$new$d) == 0 && is.null(given$kept)) {
-      signal_failure(blocks$failure, call)
-      if (found$interrupted) {
-        signal_interrupt(NULL, call)
+    options <- core_options(
+      options, initial[c("fixed", "kept", "init")], core_schedule(schedule, record)
+    )
+    result <- prior_value(core_deflate(blocks$core, options), record)
+    if (length(result$new$d) == 0 && is.null(initial$kept)) {
+      signal_failure(blocks$failure)
+      if (result$interrupted) {
+        signal_interrupt()
       }
     }
-    deflated_model(found, given, chosen = K$choose)
+    deflated_model(result, initial, chosen = K$choose)
   }
   # no certificate after an interrupt: it costs a full pass
   if (model_status(model) != "interrupted") {
     factors <- list(factors = model[c("d", "u", "v")])
-    model["certificate"] <- list(open_certificate(blocks, c(options, factors), call))
+    model["certificate"] <- list(open_certificate(blocks, core_options(options, factors)))
   }
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
   fit <- new_nmu(
-    model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control, call
+    model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control, matched_call
   )
-  signal_failure(blocks$failure, call, fit)
-  signal_status(fit, call)
+  signal_failure(blocks$failure, fit)
+  signal_status(fit)
   if (is.null(fit$certificate)) {
-    signal_interrupt(fit, call)
+    signal_interrupt(fit)
   }
   signal_bounds(fit)
-  signal_number(fit)
+  signal_factor_count(fit)
   fit
 }
 
 #' Check the number of factors
 #'
 #' @inheritParams nmu
-#' @param call The user's call.
 #' @return A list of `K`, a whole number, and `choose`: is `K` only an upper limit?
 #' @noRd
-check_number_of_factors <- function(K, A, noise, control, call) {
+check_number_of_factors <- function(K, A, noise, control, call = caller_env()) {
   limit <- min(length(A), .Machine$integer.max)
   if (!is.null(K)) {
-    return(list(K = check_count(K, "K", call, limit = limit), choose = FALSE))
+    return(list(K = check_count(K, limit = limit, call = call), choose = FALSE))
   }
   if (noise$rule == "notebook") {
-    abort_input("K", "given with noise_notebook()", "NULL", call)
+    abort_input("K", "given with noise_notebook()", "NULL", call = call)
   }
   list(K = min(control$K_max, limit), choose = TRUE)
 }
@@ -236,39 +240,39 @@ check_number_of_factors <- function(K, A, noise, control, call) {
 #' Compute the number of factors that remain to be found
 #'
 #' @param K What `check_number_of_factors()` returned.
-#' @param given What `check_given()` returned.
+#' @param initial Value of `check_initial_factors()`.
 #' @param refine Are all factors refitted?
-#' @param call The user's call.
 #' @return A whole number.
 #' @noRd
-check_room <- function(K, given, refine, call) {
-  known <- length(given$kept$d)
-  if (K$K < known || length(given$starts$d) > K$K - known) {
-    least <- known + length(given$starts$d)
-    abort_input("K", sprintf("at least %d, the factors of init", least), describe(K$K), call)
+count_new_factors <- function(K, initial, refine, call = caller_env()) {
+  known <- length(initial$kept$d)
+  if (K$K < known || length(initial$init$d) > K$K - known) {
+    least <- known + length(initial$init$d)
+    expected <- sprintf("at least %d, the factors of init", least)
+    abort_input("K", expected, describe(K$K), call = call)
   }
-  if (K$K == known && !refine && anyNA(given$kept[c("lambda", "sigma")])) {
+  if (K$K == known && !refine && anyNA(initial$kept[c("lambda", "sigma")])) {
     expected <- "TRUE if no factor is added and init has no lambda and sigma"
-    abort_input("refine", expected, "FALSE", call)
+    abort_input("refine", expected, "FALSE", call = call)
   }
   K$K - known
 }
 
 #' Check the arguments that a certified underapproximation does not support
 #'
-#' @inheritParams check_room
+#' @inheritParams count_new_factors
 #' @param noise The estimator of lambda and sigma.
 #' @return `NULL`, invisibly.
 #' @noRd
-check_underapprox <- function(given, K, noise, call) {
+check_underapprox <- function(initial, K, noise, call = caller_env()) {
   reason <- if (noise$rule == "notebook") {
     "with noise_notebook()"
   } else if (K$choose) {
     "with K = NULL"
-  } else if (any(lengths(given) > 0)) {
+  } else if (any(lengths(initial) > 0)) {
     "with init or fixed"
   }
   if (!is.null(reason)) {
-    abort_input("underapprox", paste("FALSE", reason), "TRUE", call)
+    abort_input("underapprox", paste("FALSE", reason), "TRUE", call = call)
   }
 }

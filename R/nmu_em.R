@@ -96,14 +96,16 @@
 #' nmu_em(A[, 1:10], sigma = 0.1, trace = FALSE)$v
 #' @export
 nmu_em <- function(A, lambda = 1, sigma = 1, maxiter = 100, ...) {
-  em_fit(A, lambda, sigma, maxiter, rounds = 0L, extras = list(...), call = match.call())
+  matched_call <- match.call()
+  em_fit(A, lambda, sigma, maxiter, rounds = 0L, extras = list(...), matched_call)
 }
 
 #' @rdname nmu_em
 #' @export
 nmu_em_estlambda <- function(A, maxiter = 100, lambda = 1, sigma = 0.1, ...) {
+  matched_call <- match.call()
   rounds <- noise_notebook()$rounds
-  em_fit(A, lambda, sigma, maxiter, rounds = rounds, extras = list(...), call = match.call())
+  em_fit(A, lambda, sigma, maxiter, rounds, extras = list(...), matched_call)
 }
 
 #' Check the arguments, run the iteration in the core, create the fit
@@ -111,45 +113,44 @@ nmu_em_estlambda <- function(A, maxiter = 100, lambda = 1, sigma = 0.1, ...) {
 #' @inheritParams nmu_em
 #' @param rounds Number of rounds of re-estimation; 0 holds lambda and sigma fixed.
 #' @param extras `list(...)` of the public function.
-#' @param call The user's call.
+#' @inheritParams new_nmu_em
 #' @return An object of class `nmu_em`.
 #' @noRd
-em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, call) {
-  A <- as_storage(A, call)
-  lambda <- check_positive(lambda, "lambda", call)
-  sigma <- check_positive(sigma, "sigma", call)
-  maxiter <- check_count(maxiter, "maxiter", call)
+em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, matched_call, call = caller_env()) {
+  A <- as_storage(A, call = call)
+  lambda <- check_positive(lambda, call = call)
+  sigma <- check_positive(sigma, call = call)
+  maxiter <- check_count(maxiter, call = call)
   defaults <- list(
     tol = 0, init = NULL, symmetric = NULL, keep_b = is.matrix(A), trace = TRUE,
     control = nmu_control()
   )
-  extras <- check_extras(extras, defaults, call)
-  control <- check_control(extras$control, call)
-  tol <- check_nonnegative(extras$tol, "tol", call)
-  keep_b <- check_flag(extras$keep_b, "keep_b", call)
-  trace <- check_flag(extras$trace, "trace", call)
+  extras <- check_extras(extras, defaults, call = call)
+  control <- check_control(extras$control, call = call)
+  tol <- check_nonnegative(extras$tol, arg = "tol", call = call)
+  keep_b <- check_flag(extras$keep_b, arg = "keep_b", call = call)
+  trace <- check_flag(extras$trace, arg = "trace", call = call)
   if (keep_b && is_delayed(A)) {
-    abort_input("keep_b", "FALSE where A is not in memory", "TRUE", call)
+    abort_input("keep_b", "FALSE where A is not in memory", "TRUE", call = call)
   }
-  check_place(A, control, call)
-  scan <- scan_matrix(A, call, extras$symmetric)
-  check_entries(scan, call)
+  check_storage_support(A, control, call = call)
+  scan <- scan_matrix(A, extras$symmetric, call = call)
+  check_entries(scan, call = call)
   signal_data(scan, is.null(extras$symmetric), control)
-  symmetric <- check_symmetric(extras$symmetric, scan, A, call)
-  start <- check_init(extras$init, A, symmetric, call)
+  symmetric <- check_symmetric(extras$symmetric, scan, A, call = call)
+  start <- check_em_init(extras$init, A, symmetric, call = call)
 
-  options <- list(
-    lambda = lambda, sigma = sigma, maxiter = maxiter, rounds = rounds, tol = tol,
-    symmetric = symmetric, u = start$u, v = start$v, keep_b = keep_b, trace = trace,
-    threads = control$threads, interpolation = control$interpolation
+  options <- core_options(
+    matrix_options(control, symmetric), lambda = lambda, sigma = sigma, rounds = rounds,
+    u = start$u, v = start$v, maxiter = maxiter, tol = tol, keep_b = keep_b, trace = trace,
+    progress = local_progress(1, control, times = if (symmetric) 2 else 1)
   )
-  blocks <- local_blocks(A, control, call, list(ignore_diag = FALSE, missing = FALSE))
-  local_progress(1, control, times = if (symmetric) 2 else 1)
-  core <- core_value(core_em(blocks$core, options), call)
-  signal_failure(blocks$failure, call)
+  blocks <- local_blocks(A, control, options, call = call)
+  core <- core_value(core_em(blocks$core, options), call = call)
+  signal_failure(blocks$failure, call = call)
   control$tol <- tol
   control$maxiter <- maxiter
-  fit <- new_nmu_em(core, A, symmetric, estimated = rounds > 0, control = control, call = call)
-  signal_status(fit, call)
+  fit <- new_nmu_em(core, A, symmetric, rounds > 0, control, matched_call)
+  signal_status(fit, call = call)
   fit
 }

@@ -83,16 +83,15 @@ NULL
 
 #' @rdname noise
 #' @export
-noise_mle <- function(floor = 0.01, cap = 3, ladder = c(0.5, 1, 2),
+noise_mle <- function(floor = 0.01, cap = 3, ratio_floors = c(0.5, 1, 2),
                       by = c("constant", "row", "column"), se = NULL) {
-  call <- match.call()
-  by <- check_choice(by, "by", c("constant", "row", "column"), call)
-  settings <- c(bounds(floor, cap, call), list(ladder = check_ladder(ladder, call)))
+  by <- check_choice(by, c("constant", "row", "column"))
+  settings <- c(bounds(floor, cap), list(ratio_floors = check_ratio_floors(ratio_floors)))
   if (!is.null(se)) {
     if (by != "constant") {
-      abort_input("se", sprintf("NULL with by = \"%s\"", by), describe(se), call)
+      abort_input("se", sprintf("NULL with by = \"%s\"", by), describe(se))
     }
-    settings$se <- check_se(se, call)
+    settings$se <- check_se(se)
   }
   if (by != "constant") {
     settings$by <- by
@@ -103,16 +102,15 @@ noise_mle <- function(floor = 0.01, cap = 3, ladder = c(0.5, 1, 2),
 #' @rdname noise
 #' @export
 noise_moments <- function(floor = 0.01, cap = 3) {
-  new_noise("moments", bounds(floor, cap, match.call()))
+  new_noise("moments", bounds(floor, cap))
 }
 
 #' @rdname noise
 #' @export
 noise_fixed <- function(lambda, sigma) {
-  call <- match.call()
   new_noise("fixed", list(
-    lambda = check_positive(lambda, "lambda", call),
-    sigma = check_positive(sigma, "sigma", call)
+    lambda = check_positive(lambda),
+    sigma = check_positive(sigma)
   ))
 }
 
@@ -135,52 +133,51 @@ new_noise <- function(rule, settings) {
 #' Check the bounds of an estimator
 #'
 #' @inheritParams noise_mle
-#' @param call The user's call.
 #' @return A list of both.
 #' @noRd
-bounds <- function(floor, cap, call) {
+bounds <- function(floor, cap, call = caller_env()) {
   list(
-    floor = check_between(floor, "floor", 0, 1, call),
-    cap = check_between(cap, "cap", 0.001, 1000, call)
+    floor = check_between(floor, 0, 1, call = call),
+    cap = check_between(cap, 0.001, 1000, call = call)
   )
 }
 
 #' Check the lower bounds on lambda sigma
 #'
 #' @inheritParams noise_mle
-#' @param call The user's call.
 #' @return `ratio_floors` as a double vector.
 #' @noRd
-check_ladder <- function(ladder, call) {
-  if (!is.null(ladder) && (!is.numeric(ladder) || is.object(ladder))) {
-    abort_input("ladder", "NULL or increasing positive numbers", describe(ladder), call)
+check_ratio_floors <- function(ratio_floors, call = caller_env()) {
+  if (!is.null(ratio_floors) && (!is.numeric(ratio_floors) || is.object(ratio_floors))) {
+    expected <- "NULL or increasing positive numbers"
+    abort_input("ratio_floors", expected, describe(ratio_floors), call = call)
   }
-  ladder <- as.double(ladder)
-  in_range <- all(is.finite(ladder)) && all(ladder >= 0.001 & ladder <= 1000)
-  if (!in_range || is.unsorted(ladder, strictly = TRUE)) {
-    found <- paste(format(utils::head(ladder, 5), digits = 4), collapse = ", ")
-    abort_input("ladder", "increasing numbers from 0.001 to 1000", found, call)
+  ratio_floors <- as.double(ratio_floors)
+  in_range <- all(is.finite(ratio_floors)) && all(ratio_floors >= 0.001 & ratio_floors <= 1000)
+  if (!in_range || is.unsorted(ratio_floors, strictly = TRUE)) {
+    found <- paste(format(utils::head(ratio_floors, 5), digits = 4), collapse = ", ")
+    abort_input("ratio_floors", "increasing numbers from 0.001 to 1000", found, call = call)
   }
-  ladder
+  ratio_floors
 }
 
 #' Check standard errors
 #'
 #' @param se A vector or matrix.
-#' @param call The user's call.
 #' @return `se` as doubles.
 #' @noRd
-check_se <- function(se, call) {
+check_se <- function(se, call = caller_env()) {
   if (!is.numeric(se) || is.object(se) || length(se) == 0 || !(length(dim(se)) %in% c(0, 2))) {
-    abort_input("se", "NULL, a numeric vector or a matrix", describe(se), call)
+    abort_input("se", "NULL, a numeric vector or a matrix", describe(se), call = call)
   }
   bad <- !(is.finite(se) & se >= 1 / largest_size & se <= largest_size)
   if (any(bad)) {
-    abort_input("se", "positive and finite throughout", format(se[bad][1], digits = 15), call)
+    found <- format(se[bad][1], digits = 15)
+    abort_input("se", "positive and finite throughout", found, call = call)
   }
   if (max(se) > 1e10 * min(se)) {
     found <- sprintf("numbers from %g to %g", min(se), max(se))
-    abort_input("se", "of a largest number at most 1e10 times the least", found, call)
+    abort_input("se", "of a largest number at most 1e10 times the least", found, call = call)
   }
   if (is.matrix(se)) matrix(as.double(se), nrow(se)) else as.double(se)
 }
@@ -196,15 +193,14 @@ noise_constructors <- function() {
 #' Convert the argument noise to an object
 #'
 #' @param noise An object of class `nmu_noise`, or the name of an estimator.
-#' @param call The user's call.
 #' @return An object of class `nmu_noise`.
 #' @noRd
-check_noise <- function(noise, call) {
+check_noise <- function(noise, call = caller_env()) {
   if (inherits(noise, "nmu_noise")) {
     return(noise)
   }
   expected <- "an estimator such as noise_mle(), or its name (%s)"
-  by_name(noise, noise_constructors(), "noise", expected, call)
+  by_name(noise, noise_constructors(), expected, call = call)
 }
 
 #' @rdname noise

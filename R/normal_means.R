@@ -43,70 +43,67 @@
 #' mean((pmax(x, 0) - w)^2)
 #' @export
 normal_means <- function(x, s, prior) {
-  call <- match.call()
-  observations <- check_observations(x, s, call)
-  prior <- check_single_prior(prior, "prior", call)
-  solve_normal_means(observations$x, observations$s, prior, call)
+  observations <- check_observations(x, s)
+  prior <- check_single_prior(prior)
+  solve_normal_means(observations$x, observations$s, prior)
 }
 
 #' Solve a normal-means problem with checked arguments
 #'
 #' @param x,s The observations, of one length.
 #' @param prior An object of class `nmu_prior`.
-#' @param call The user's call.
 #' @return An object of class `nmu_normal_means`.
 #' @noRd
-solve_normal_means <- function(x, s, prior, call) {
+solve_normal_means <- function(x, s, prior, call = caller_env()) {
   record <- new.env(parent = emptyenv())
-  options <- list(prior = core_priors(list(prior), record), unit = 1)
-  found <- core_normal_means(as.double(x), as.double(s), options)
-  new_normal_means(prior_value(found, record, call), prior, record$g, x, s)
+  options <- core_options(prior = core_priors(list(prior), record), unit = 1)
+  result <- core_normal_means(as.double(x), as.double(s), options)
+  new_normal_means(prior_value(result, record, call = call), prior, record$g, x, s)
 }
 
 #' Check the observations of a normal-means problem
 #'
 #' @inheritParams normal_means
-#' @param call The user's call.
 #' @return A list of `x` and `s`, double vectors of the same length; `x` keeps its names.
 #' @noRd
-check_observations <- function(x, s, call) {
-  values <- check_numeric_vector(x, "x", call)
-  s <- check_numeric_vector(s, "s", call)
+check_observations <- function(x, s, call = caller_env()) {
+  values <- check_numeric_vector(x, call = call)
+  s <- check_numeric_vector(s, call = call)
   if (length(values) == 0) {
-    abort_input("x", "a numeric vector of length one or more", describe(x), call)
+    abort_input("x", "a numeric vector of length one or more", describe(x), call = call)
   }
   bad <- !is.finite(values) | abs(values) > largest_size
   if (any(bad)) {
-    abort_input("x", "finite, and at most 1e+150 in size", format(values[bad][1]), call)
+    abort_input("x", "finite, and at most 1e+150 in size", format(values[bad][1]), call = call)
   }
   if (length(s) != length(values) && length(s) != 1) {
     expected <- sprintf("one number, or one for each of the %d in x", length(values))
-    abort_input("s", expected, describe(s), call)
+    abort_input("s", expected, describe(s), call = call)
   }
   bad <- !(is.finite(s) & s >= 1 / largest_size & s <= largest_size)
   if (any(bad)) {
-    abort_input("s", "positive and finite (1e-150 to 1e+150)", format(s[bad][1]), call)
+    abort_input("s", "positive and finite (1e-150 to 1e+150)", format(s[bad][1]), call = call)
   }
   list(x = stats::setNames(values, names(x)), s = rep_len(s, length(values)))
 }
 
 #' Create the result of a normal-means problem
 #'
-#' @param found Result of the core.
+#' @param result Result of the core.
 #' @param prior The prior as given.
 #' @param g Hyperparameters that a prior written in R estimated.
 #' @param x,s The observations.
 #' @return An object of class `nmu_normal_means`.
 #' @noRd
-new_normal_means <- function(found, prior, g, x, s) {
+new_normal_means <- function(result, prior, g, x, s) {
   if (prior$family == "custom") {
     prior$g <- g
   } else {
-    prior[names(found$hyperparameters)] <- found$hyperparameters
+    prior[names(result$hyperparameters)] <- result$hyperparameters
   }
   posterior <- data.frame(
-    mean = found$mean, sd = sqrt(found$var), second = found$second, zero = found$zero,
-    log_marginal = found$log_marginal, row.names = unique_names(x)
+    mean = result$mean, sd = sqrt(result$var), second_moment = result$second_moment,
+    lfsr = result$lfsr, log_marginal = result$log_marginal, row.names = unique_names(x)
   )
   structure(
     list(prior = prior, posterior = posterior, loglik = sum(posterior$log_marginal), x = x, s = s),
@@ -135,7 +132,7 @@ print.nmu_normal_means <- function(x, ...) {
   cli::cat_line(sprintf(
     "posterior mean %s, sd %s; %d probably zero",
     paste(signif_text(range(posterior$mean)), collapse = " to "),
-    paste(signif_text(range(posterior$sd)), collapse = " to "), sum(posterior$zero > 0.5)
+    paste(signif_text(range(posterior$sd)), collapse = " to "), sum(posterior$lfsr > 0.5)
   ))
   cli::cat_line(sprintf("log-likelihood %s", signif_text(x$loglik)))
   invisible(x)

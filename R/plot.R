@@ -57,16 +57,15 @@ plot.nmu_fit <- function(x, type = c(
                            "loadings", "matrices", "residuals", "trace", "scree", "tree"
                          ),
                          factors = NULL, A = NULL, group = NULL, style = c("bars", "lines"), ...) {
-  call <- quote(plot(x))
-  type <- check_choice(type, "type", plot_types, call)
-  style <- check_choice(style, "style", c("bars", "lines"), call)
+  type <- check_choice(type, plot_types)
+  style <- check_choice(style, c("bars", "lines"))
   switch(type,
     loadings = plot_loadings(
-      x, check_factors(factors, x, call), check_group(group, x, call), style, ...
+      x, check_factors(factors, x), check_group(group, x), style, ...
     ),
-    matrices = plot_matrices(matrix_panels(x, check_drawable(type, x, A, call), call), ...),
-    residuals = plot_residuals(x, check_drawable(type, x, A, call), call, ...),
-    trace = plot_trace(check_trace(x, call), ...),
+    matrices = plot_matrices(matrix_panels(x, check_drawable(type, x, A)), ...),
+    residuals = plot_residuals(x, check_drawable(type, x, A), ...),
+    trace = plot_trace(check_trace(x), ...),
     scree = plot_scree(x, ...),
     tree = plot(factor_tree(x, ...))
   )
@@ -81,27 +80,25 @@ plot_types <- c("loadings", "matrices", "residuals", "trace", "scree", "tree")
 #'
 #' @param factors The value given, or `NULL`.
 #' @param fit The fit.
-#' @param call The user's call.
 #' @return Whole numbers from 1 to K.
 #' @noRd
-check_factors <- function(factors, fit, call) {
+check_factors <- function(factors, fit, call = caller_env()) {
   K <- length(fit$d)
   if (is.null(factors)) {
     return(seq_len(min(K, if (fit$symmetric) 12 else 6)))
   }
   names <- colnames(fit_factors(fit)$u)
-  check_selection(factors, "factors", "factor", K, names, call)
+  check_selection(factors, "factor", K, names, call = call)
 }
 
 #' Check that a fit contains its trace
 #'
 #' @param fit The fit.
-#' @param call The user's call.
 #' @return The fit.
 #' @noRd
-check_trace <- function(fit, call) {
+check_trace <- function(fit, call = caller_env()) {
   if (!any(is.finite(trace_lines(fit)$loglik))) {
-    refuse_type("trace", "the fit has not kept the log-likelihood of iterations", call)
+    refuse_type("trace", "the fit has not kept the log-likelihood of iterations", call = call)
   }
   fit
 }
@@ -111,18 +108,17 @@ check_trace <- function(fit, call) {
 #' @param type The plot.
 #' @param fit The fit.
 #' @param A The data, or `NULL`.
-#' @param call The user's call.
 #' @return The data.
 #' @noRd
-check_drawable <- function(type, fit, A, call) {
-  A <- fit_data(fit, A, call)
+check_drawable <- function(type, fit, A, call = caller_env()) {
+  A <- fit_data(fit, A, call = call)
   if (is.na(fit$lambda)) {
-    refuse_type(type, "the fit was interrupted before lambda and sigma were known", call)
+    refuse_type(type, "the fit was interrupted before lambda and sigma were known", call = call)
   }
   # matrices are averaged a few rows at a time
   at_once <- if (type == "matrices") ceiling(nrow(A) / most_cells) else nrow(A)
   if (!is.matrix(A) && as.double(at_once) * ncol(A) > largest_block) {
-    refuse_type(type, "it looks at every entry, and the matrix is too large for that", call)
+    refuse_type(type, "it looks at every entry, and the matrix is too large for that", call = call)
   }
   A
 }
@@ -130,9 +126,8 @@ check_drawable <- function(type, fit, A, call) {
 #' Raise the error that a type cannot be drawn
 #' @param type The type.
 #' @param why The reason, a clause.
-#' @param call The user's call.
 #' @noRd
-refuse_type <- function(type, why, call) {
+refuse_type <- function(type, why, call = caller_env()) {
   expected <- sprintf("a type other than \"%s\", since %s", type, why)
-  abort_input("type", expected, quote_text(type), call)
+  abort_input("type", expected, quote_text(type), call = call)
 }

@@ -132,17 +132,16 @@ plot_matrices <- function(panels, ...) {
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param breaks As in [graphics::hist()].
 #' @param ... Passed on to the plot of a histogram.
 #' @noRd
-plot_residuals <- function(fit, A, call, breaks = 50, ...) {
-  found <- residual_histogram(fit, A, call, breaks)
-  draw_with(function(...) plot(found$bars, ...), list(
+plot_residuals <- function(fit, A, breaks = 50, ..., call = caller_env()) {
+  histogram <- residual_histogram(fit, A, breaks, call = call)
+  draw_with(function(...) plot(histogram$bars, ...), list(
     freq = FALSE, col = "grey85", border = "grey60", xlab = "residual A - fitted",
-    main = noise_text(fit), ylim = c(0, found$top)
+    main = noise_text(fit), ylim = c(0, histogram$top)
   ), ...)
-  graphics::lines(found$density, col = accent, lwd = 2)
+  graphics::lines(histogram$density, col = accent, lwd = 2)
   graphics::legend(
     "topright",
     legend = c("residuals", "EMG density of the model"), bty = "n", cex = 0.85,

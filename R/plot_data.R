@@ -22,10 +22,9 @@ viridis <- function(n, end = 1) {
 #'
 #' @param group `NULL`, a vector, or a list of `u` and `v`.
 #' @param fit The fit.
-#' @param call The user's call.
 #' @return A list of `u` and `v`, each `NULL`, a factor, or numbers to sort by.
 #' @noRd
-check_group <- function(group, fit, call) {
+check_group <- function(group, fit, call = caller_env()) {
   factors <- fit_factors(fit)
   if (is.null(group)) {
     return(list())
@@ -36,7 +35,7 @@ check_group <- function(group, fit, call) {
   unknown <- setdiff(names(group) %||% "", c("u", "v"))
   if (length(unknown) > 0) {
     found <- sprintf("an element named %s", quote_text(unknown[1]))
-    abort_input("group", "a vector, or a list with elements u and v", found, call)
+    abort_input("group", "a vector, or a list with elements u and v", found, call = call)
   }
   for (side in names(group)) {
     value <- group[[side]]
@@ -46,7 +45,7 @@ check_group <- function(group, fit, call) {
         "a factor, or numbers to sort by, with an entry for each of %d rows of %s, without NA",
         rows, side
       )
-      abort_input("group", expected, describe(value), call)
+      abort_input("group", expected, describe(value), call = call)
     }
     if (!is.null(value) && !is.numeric(value)) {
       group[[side]] <- droplevels(as.factor(value))
@@ -71,7 +70,7 @@ loading_panels <- function(fit, side, shown, by) {
   names <- colnames(values)[shown]
   list(
     values = values[order, shown, drop = FALSE],
-    labels = strtrim(line_names(values), 18)[order],
+    labels = strtrim(row_labels(values), 18)[order],
     group = if (is.factor(by)) by[order],
     titles = sprintf("%s%s: d = %s", if (fit$symmetric) "" else paste0(side, " of "), names,
       signif_text(factors$d[shown])
@@ -90,11 +89,10 @@ most_cells <- 200
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param most Largest number of cells on a side.
 #' @return A named list of four matrices.
 #' @noRd
-matrix_panels <- function(fit, A, call, most = most_cells) {
+matrix_panels <- function(fit, A, most = most_cells, call = caller_env()) {
   cells <- function(size) ceiling(seq_len(size) * min(most, size) / size)
   rows <- split(seq_len(nrow(A)), cells(nrow(A)))
   columns <- cells(ncol(A))
@@ -115,7 +113,7 @@ matrix_panels <- function(fit, A, call, most = most_cells) {
     part <- factors
     part$u <- factors$u[some, , drop = FALSE]
     fitted <- low_rank(part)
-    b <- posterior_block(fit, A, some, seq_len(ncol(A)), 0, call)$mean
+    b <- posterior_block(fit, A, some, seq_len(ncol(A)), 0, call = call)$mean
     lapply(list(block, fitted, b, block - fitted - b), across)
   })
   panels <- lapply(1:4, function(index) {
@@ -137,13 +135,12 @@ matrix_titles <- c("A", "fitted", "b (posterior mean)", "noise: A - fitted - b")
 #'
 #' @param fit A fit.
 #' @param A Its data.
-#' @param call The user's call.
 #' @param breaks As in [graphics::hist()].
 #' @return A list of `bars`, an object of class `histogram`; `density`, a data frame of `x` and `y`;
 #'   and `top`, the upper limit of the vertical axis.
 #' @noRd
-residual_histogram <- function(fit, A, call, breaks = 50) {
-  residual <- residual_block(fit, A, call)
+residual_histogram <- function(fit, A, breaks = 50, call = caller_env()) {
+  residual <- residual_block(fit, A, call = call)
   if (isTRUE(fit$ignore_diag)) {
     diag(residual) <- NA
   }

@@ -52,26 +52,24 @@
 #' apply(posterior_b(fit, 1:3, 4:6, draws = 500)$draws > 0.2, 1:2, mean)
 #' @export
 posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
-  call <- match.call()
-  check_fit(fit, call)
+  check_fit(fit)
   factors <- fit_factors(fit)
-  rows <- check_lines(rows, "rows", "row", factors$u, call)
-  cols <- check_lines(cols, "cols", "column", factors$v, call)
-  draws <- check_count(draws, "draws", call, least = 0)
-  posterior_block(fit, fit_data(fit, A, call), rows, cols, draws, call)
+  rows <- check_margin_selection(rows, "row", factors$u)
+  cols <- check_margin_selection(cols, "column", factors$v)
+  draws <- check_count(draws, least = 0)
+  posterior_block(fit, fit_data(fit, A), rows, cols, draws)
 }
 
 #' Compute the posterior of a block
 #'
 #' @inheritParams posterior_b
 #' @param rows,cols Whole numbers.
-#' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
-posterior_block <- function(fit, A, rows, cols, draws, call) {
+posterior_block <- function(fit, A, rows, cols, draws, call = caller_env()) {
   factors <- fit_factors(fit)
-  block <- dense_block(A, rows, cols, call)
-  check_entries(core_value(core_scan(block), call), call, missing = TRUE)
+  block <- dense_block(A, rows, cols, call = call)
+  check_entries(core_value(core_scan(block), call = call), missing = TRUE, call = call)
   if (isTRUE(fit$ignore_diag)) {
     block[outer(rows, cols, "==")] <- NA
   }
@@ -82,10 +80,10 @@ posterior_block <- function(fit, A, rows, cols, draws, call) {
   sigma <- entry_sigma(fit, rows, cols)
   z <- (block - fitted) / sigma - fit$lambda * sigma
   dimnames(z) <- dimnames(fitted)
-  if (is_exponential(fit_law(fit))) {
-    return(new_posterior(z, fit$lambda, sigma, draws, call))
+  if (is_exponential(fitted_b_prior(fit))) {
+    return(new_posterior(z, fit$lambda, sigma, draws, call = call))
   }
-  mixed_posterior(replace(z, TRUE, block - fitted), fit, sigma, draws, call)
+  mixed_posterior(replace(z, TRUE, block - fitted), fit, sigma, draws, call = call)
 }
 
 #' Check a selection of rows or of columns
@@ -94,11 +92,11 @@ posterior_block <- function(fit, A, rows, cols, draws, call) {
 #' @param loadings The loadings of all of them.
 #' @return Whole numbers.
 #' @noRd
-check_lines <- function(x, arg, noun, loadings, call) {
+check_margin_selection <- function(x, noun, loadings, arg = caller_arg(x), call = caller_env()) {
   if (is.null(x)) {
     return(seq_len(nrow(loadings)))
   }
-  check_selection(x, arg, noun, nrow(loadings), rownames(loadings), call)
+  check_selection(x, noun, nrow(loadings), rownames(loadings), arg = arg, call = call)
 }
 
 #' Compute the posterior under an exponential prior
@@ -108,16 +106,15 @@ check_lines <- function(x, arg, noun, loadings, call) {
 #' @param lambda The rate of the fit.
 #' @param sigma The standard deviation of the noise: one number, or a matrix.
 #' @param draws Number of draws.
-#' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
-new_posterior <- function(z, lambda, sigma, draws, call) {
+new_posterior <- function(z, lambda, sigma, draws, call = caller_env()) {
   observed <- !is.na(z)
   known <- z[observed]
   if (is.matrix(sigma)) {
     sigma <- sigma[observed]
   }
-  moments <- core_value(core_truncnorm_moments(known, rep(1, length(known))), call)
+  moments <- core_value(core_truncnorm_moments(known, rep(1, length(known))), call = call)
   prior <- replace(z, TRUE, 1 / lambda)
   posterior <- list(
     mean = replace(prior, observed, sigma * moments$mean),
@@ -126,7 +123,7 @@ new_posterior <- function(z, lambda, sigma, draws, call) {
   if (draws > 0) {
     values <- matrix(0, length(z), draws)
     seed <- floor(stats::runif(2) * 2^32)
-    drawn <- core_value(core_truncnorm_draws(known, draws, seed[1], seed[2]), call)
+    drawn <- core_value(core_truncnorm_draws(known, draws, seed[1], seed[2]), call = call)
     values[observed, ] <- sigma * drawn
     values[!observed, ] <- stats::rexp(sum(!observed) * draws) / lambda
     posterior$draws <- drawn_array(values, z)
@@ -151,31 +148,30 @@ drawn_array <- function(values, like) {
 #' @param fit The fit.
 #' @param sigma The standard deviation of the noise: one number, or a matrix.
 #' @param draws Number of draws.
-#' @param call The user's call.
 #' @return An object of class `nmu_posterior`.
 #' @noRd
-mixed_posterior <- function(x, fit, sigma, draws, call) {
-  law <- fit_law(fit)
+mixed_posterior <- function(x, fit, sigma, draws, call = caller_env()) {
+  b_prior <- fitted_b_prior(fit)
   observed <- !is.na(x)
   s <- if (is.matrix(sigma)) sigma[observed] else rep(sigma, sum(observed))
   prior <- new_prior("mixture", list(
-    shape = "exponential", scales = law$mean, weights = law$weight
+    shape = "exponential", scales = b_prior$mean, weights = b_prior$weight
   ))
   posterior <- list(
     mean = replace(x, TRUE, 1 / fit$lambda),
-    sd = replace(x, TRUE, sqrt(2 * sum(law$weight * law$mean^2) - 1 / fit$lambda^2))
+    sd = replace(x, TRUE, sqrt(2 * sum(b_prior$weight * b_prior$mean^2) - 1 / fit$lambda^2))
   )
   if (any(observed)) {
-    known <- solve_normal_means(x[observed], s, prior, call)$posterior
+    known <- solve_normal_means(x[observed], s, prior, call = call)$posterior
     posterior$mean[observed] <- known$mean
     posterior$sd[observed] <- known$sd
   }
   if (draws > 0) {
     values <- matrix(0, length(x), draws)
     if (any(observed)) {
-      values[observed, ] <- mixed_draws(x[observed], s, fit, draws, call)
+      values[observed, ] <- mixed_draws(x[observed], s, fit, draws, call = call)
     }
-    values[!observed, ] <- draw_remainder(sum(!observed) * draws, law)
+    values[!observed, ] <- draw_remainder(sum(!observed) * draws, b_prior)
     posterior$draws <- drawn_array(values, x)
   }
   structure(posterior, class = "nmu_posterior")
@@ -188,20 +184,20 @@ mixed_posterior <- function(x, fit, sigma, draws, call) {
 #' @inheritParams mixed_posterior
 #' @return A matrix with a row for each of `x` and a column for each draw.
 #' @noRd
-mixed_draws <- function(x, sigma, fit, draws, call) {
-  law <- fit_law(fit)
+mixed_draws <- function(x, sigma, fit, draws, call = caller_env()) {
+  b_prior <- fitted_b_prior(fit)
   terms <- log_terms(x, fit, sigma)
   shares <- exp(terms - do.call(pmax, as.data.frame(terms)))
   upper <- t(apply(shares / rowSums(shares), 1, cumsum))
   place <- matrix(stats::runif(length(x) * draws), length(x))
-  part <- matrix(1L, length(x), draws)
-  for (k in seq_len(nrow(law) - 1)) {
-    part <- part + (place > upper[, k])
+  component <- matrix(1L, length(x), draws)
+  for (k in seq_len(nrow(b_prior) - 1)) {
+    component <- component + (place > upper[, k])
   }
   seed <- floor(stats::runif(2) * 2^32)
-  mean <- law$mean[part]
+  mean <- b_prior$mean[component]
   z <- ifelse(mean > 0, x / sigma - sigma / mean, 0)
-  values <- sigma * core_value(core_truncnorm_draws(z, 1L, seed[1], seed[2]), call)
+  values <- sigma * core_value(core_truncnorm_draws(z, 1L, seed[1], seed[2]), call = call)
   matrix(ifelse(mean > 0, values, 0), length(x))
 }
 

@@ -44,24 +44,23 @@
 #' predict(fit, USArrests[41:42, ], type = "fitted")
 #' @export
 predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted"), ...) {
-  call <- quote(predict(object))
-  type <- check_choice(type, "type", c("loadings", "fitted"), call)
+  type <- check_choice(type, c("loadings", "fitted"))
   if (is.null(newdata)) {
     return(if (type == "loadings") coef(object, side = "u") else fitted(object))
   }
-  if (!is.null(fit_scales(object))) {
+  if (!is.null(fitted_noise_scales(object))) {
     expected <- "NULL, since the noise of new rows is not known where it differs between entries"
-    abort_input("newdata", expected, describe(newdata), call)
+    abort_input("newdata", expected, describe(newdata))
   }
   columns <- coef(object, side = "v")
-  newdata <- as_storage(newdata, call, "newdata")
+  newdata <- as_storage(newdata)
   if (!is.matrix(newdata)) {
-    newdata <- dense_block(newdata, seq_len(nrow(newdata)), seq_len(ncol(newdata)), call, "newdata")
+    newdata <- dense_block(newdata, seq_len(nrow(newdata)), seq_len(ncol(newdata)))
   }
-  scan <- core_value(core_scan(newdata), call)
-  check_new_columns(newdata, columns, call)
-  check_entries(scan, call, missing = TRUE, arg = "newdata")
-  loadings <- new_loadings(object, newdata, scan, call)
+  scan <- core_value(core_scan(newdata))
+  check_new_columns(newdata, columns)
+  check_entries(scan, missing = TRUE, arg = "newdata")
+  loadings <- new_loadings(object, newdata, scan)
   if (type == "loadings") loadings else tcrossprod(loadings, columns)
 }
 
@@ -69,13 +68,12 @@ predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted
 #'
 #' @param newdata A matrix.
 #' @param columns The column loadings.
-#' @param call The user's call.
 #' @return Nothing of use.
 #' @noRd
-check_new_columns <- function(newdata, columns, call) {
+check_new_columns <- function(newdata, columns, call = caller_env()) {
   if (ncol(newdata) != nrow(columns)) {
     expected <- sprintf("a matrix with %d columns, as many as were fitted", nrow(columns))
-    abort_input("newdata", expected, describe(newdata), call)
+    abort_input("newdata", expected, describe(newdata), call = call)
   }
   new <- colnames(newdata)
   old <- rownames(columns)
@@ -83,7 +81,7 @@ check_new_columns <- function(newdata, columns, call) {
     first <- which(is.na(new) | is.na(old) | new != old)[1]
     abort_input(
       "newdata", sprintf("given with the columns that were fitted, %s", first_name(old, first)),
-      first_name(new, first), call
+      first_name(new, first), call = call
     )
   }
 }
@@ -102,11 +100,10 @@ first_name <- function(labels, index) {
 #' @param fit A fit.
 #' @param newdata A double matrix.
 #' @param scan Result of `core_scan()`.
-#' @param call The user's call.
 #' @param maxiter The largest number of steps.
 #' @return A matrix with a row for each row of `newdata` and a column for each factor.
 #' @noRd
-new_loadings <- function(fit, newdata, scan, call, maxiter = 1000L) {
+new_loadings <- function(fit, newdata, scan, maxiter = 1000L, call = caller_env()) {
   factors <- fit_factors(fit)
   loadings <- matrix(
     0, nrow(newdata), length(factors$d),
@@ -114,14 +111,14 @@ new_loadings <- function(fit, newdata, scan, call, maxiter = 1000L) {
   )
   active <- factors$d > 0
   if (any(active)) {
-    options <- list(
+    options <- core_options(
       v = factors$v[, active, drop = FALSE], lambda = fit$lambda, sigma = fit$sigma,
-      law = known_law(fit),
+      b_prior = known_b_prior(fit),
       rms = fit$sigma, # the unit in which the core works: not one of the other rows
-      tol = 1e-8, maxiter = maxiter
+      tol = 1e-8, maxiter = maxiter, progress = NULL
     )
-    core <- core_value(core_project(t(newdata), options), call)
-    signal_projection(core$status, call)
+    core <- core_value(core_predict(t(newdata), options), call = call)
+    signal_prediction(core$status, call = call)
     # the core returns d u, not sqrt(d) u
     loadings[, active] <- t(core$loadings / sqrt(factors$d[active]))
   }
@@ -134,12 +131,11 @@ new_loadings <- function(fit, newdata, scan, call, maxiter = 1000L) {
 #' Warn about rows whose loadings did not converge
 #'
 #' @param status The status of each row.
-#' @param call The user's call.
 #' @return Nothing of use.
 #' @noRd
-signal_projection <- function(status, call) {
+signal_prediction <- function(status, call = caller_env()) {
   if ("interrupted" %in% status) {
-    signal_interrupt(NULL, call)
+    signal_interrupt(call = call)
   }
   short <- which(status != "converged")
   if (length(short) > 0) {
@@ -151,7 +147,7 @@ signal_projection <- function(status, call) {
         x = "Row {first}: {why}."
       ),
       class = c("nmu_warning_predict", "nmu_warning"),
-      call = call
+      call = error_call(call)
     )
   }
 }

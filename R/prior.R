@@ -132,39 +132,36 @@ prior_flat <- function() {
 #' @rdname prior
 #' @export
 prior_exponential <- function(rate = NULL) {
-  new_prior("exponential", list(rate = check_optional(check_positive, rate, "rate", match.call())))
+  new_prior("exponential", list(rate = check_positive(rate, allow_null = TRUE)))
 }
 
 #' @rdname prior
 #' @export
 prior_point_exponential <- function(weight = NULL, rate = NULL) {
-  call <- match.call()
   new_prior("point_exponential", list(
-    weight = check_optional(check_between, weight, "weight", 0, 1, call),
-    rate = check_optional(check_positive, rate, "rate", call)
+    weight = check_between(weight, 0, 1, allow_null = TRUE),
+    rate = check_positive(rate, allow_null = TRUE)
   ))
 }
 
 #' @rdname prior
 #' @export
 prior_binary <- function(weight = NULL, location = NULL, ratio = 0.02) {
-  call <- match.call()
   new_prior("binary", list(
-    weight = check_optional(check_between, weight, "weight", 0, 1, call),
-    location = check_optional(check_positive, location, "location", call),
-    ratio = check_optional(check_positive, ratio, "ratio", call)
+    weight = check_between(weight, 0, 1, allow_null = TRUE),
+    location = check_positive(location, allow_null = TRUE),
+    ratio = check_positive(ratio, allow_null = TRUE)
   ))
 }
 
 #' @rdname prior
 #' @export
 prior_mixture <- function(shape = c("half_normal", "exponential"), scales = NULL, weights = NULL) {
-  call <- match.call()
-  shape <- check_choice(shape, "shape", c("half_normal", "exponential"), call)
-  scales <- check_optional(check_nonnegative_vector, scales, "scales", call)
-  weights <- check_optional(check_nonnegative_vector, weights, "weights", call)
+  shape <- check_choice(shape, c("half_normal", "exponential"))
+  scales <- check_nonnegative_vector(scales, allow_null = TRUE)
+  weights <- check_nonnegative_vector(weights, allow_null = TRUE)
   if (anyDuplicated(scales)) {
-    abort_input("scales", "different from each other", format(scales[duplicated(scales)][1]), call)
+    abort_input("scales", "different from each other", format(scales[duplicated(scales)][1]))
   }
   if (!is.null(weights)) {
     if (length(weights) != length(scales)) {
@@ -173,10 +170,10 @@ prior_mixture <- function(shape = c("half_normal", "exponential"), scales = NULL
       } else {
         sprintf("one for each of the %d scales", length(scales))
       }
-      abort_input("weights", expected, describe(weights), call)
+      abort_input("weights", expected, describe(weights))
     }
     if (!is.finite(sum(weights)) || sum(weights) == 0) {
-      abort_input("weights", "positive and finite in sum", format(sum(weights)), call)
+      abort_input("weights", "positive and finite in sum", format(sum(weights)))
     }
     weights <- weights / sum(weights)
   }
@@ -194,30 +191,23 @@ new_prior <- function(family, settings) {
   structure(c(list(family = family), settings), class = classes)
 }
 
-#' Check a hyperparameter that may be NULL
-#'
-#' @param check Function that checks a value that is given.
-#' @param x The value given, or `NULL`.
-#' @param ... The other arguments of `check`.
-#' @return What `check` returns, or `NULL`.
-#' @noRd
-check_optional <- function(check, x, ...) {
-  if (!is.null(x)) check(x, ...)
-}
-
 #' Check a vector of nonnegative numbers
 #'
 #' @inheritParams checks
 #' @return `x` as a double vector without attributes, of length one or more.
 #' @noRd
-check_nonnegative_vector <- function(x, arg, call) {
+check_nonnegative_vector <- function(x, allow_null = FALSE, arg = caller_arg(x),
+                                     call = caller_env()) {
+  if (allow_null && is.null(x)) {
+    return(NULL)
+  }
   expected <- "finite numbers, zero or larger"
   if (!is.numeric(x) || is.object(x) || length(x) == 0) {
-    abort_input(arg, expected, describe(x), call)
+    abort_input(arg, expected, describe(x), call = call)
   }
   bad <- !(is.finite(x) & x >= 0)
   if (any(bad)) {
-    abort_input(arg, expected, format(x[bad][1], digits = 15), call)
+    abort_input(arg, expected, format(x[bad][1], digits = 15), call = call)
   }
   as.double(x)
 }
@@ -238,35 +228,34 @@ prior_constructors <- function() {
 #' @param prior An object of class `nmu_prior`, the name of a family, or a list or a character
 #'   vector of these, a schedule.
 #' @param arg Name of the argument.
-#' @param call The user's call.
 #' @return A list of one or more objects of class `nmu_prior`.
 #' @noRd
-check_priors <- function(prior, arg, call) {
+check_priors <- function(prior, arg = caller_arg(prior), call = caller_env()) {
   schedule <- if (inherits(prior, "nmu_prior") || !is.vector(prior)) list(prior) else as.list(prior)
   if (length(schedule) == 0) {
-    abort_input(arg, "at least one prior", describe_schedule(prior), call)
+    abort_input(arg, "at least one prior", describe_schedule(prior), call = call)
   }
   unname(lapply(schedule, check_one_prior, arg = arg, call = call))
 }
 
 #' @rdname check_priors
 #' @noRd
-check_single_prior <- function(prior, arg, call) {
-  priors <- check_priors(prior, arg, call)
+check_single_prior <- function(prior, arg = caller_arg(prior), call = caller_env()) {
+  priors <- check_priors(prior, arg = arg, call = call)
   if (length(priors) > 1) {
-    abort_input(arg, "one prior", sprintf("%d of them", length(priors)), call)
+    abort_input(arg, "one prior", sprintf("%d of them", length(priors)), call = call)
   }
   priors[[1]]
 }
 
 #' @rdname check_priors
 #' @noRd
-check_one_prior <- function(prior, arg, call) {
+check_one_prior <- function(prior, arg = caller_arg(prior), call = caller_env()) {
   if (inherits(prior, "nmu_prior")) {
     return(prior)
   }
   expected <- "a prior such as prior_flat(), its name (%s), or a list of these"
-  by_name(prior, prior_constructors(), arg, expected, call)
+  by_name(prior, prior_constructors(), expected, arg = arg, call = call)
 }
 
 #' Describe a schedule without priors

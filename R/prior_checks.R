@@ -6,7 +6,7 @@
 #' @param data A list of `x` and `s`, from which the prior was estimated.
 #' @param prior The prior as given.
 #' @param known The estimated prior.
-#' @param found Value of `solve_normal_means()`.
+#' @param solution Value of `solve_normal_means()`.
 #' @param solve Function of `x`, `s` and a prior that solves a normal-means problem.
 #' @param density Value of `prior_density()`.
 #' @return One number.
@@ -17,31 +17,31 @@ check_range <- function(posterior, data) {
   z <- c(-rev(far), 0, far)
   broken <- vapply(range(data$s), function(s) {
     answer <- posterior(s * z, rep(s, length(z)))
-    legal <- Reduce(`&`, lapply(answer, is.finite)) & answer$mean >= 0 & answer$sd >= 0 &
-      answer$zero >= 0 & answer$zero <= 1
-    sum(!legal)
+    valid <- Reduce(`&`, lapply(answer, is.finite)) & answer$mean >= 0 & answer$sd >= 0 &
+      answer$lfsr >= 0 & answer$lfsr <= 1
+    sum(!valid)
   }, 0)
   as.double(sum(broken))
 }
 
 #' @rdname prior_checks
 #' @noRd
-check_moments <- function(known, found) {
+check_moments <- function(known, solution) {
   answer <- if (known$family == "custom") {
-    known$posterior(as.double(found$x), found$s, known$g)
+    known$posterior(as.double(solution$x), solution$s, known$g)
   } else {
-    found$posterior
+    solution$posterior
   }
   # For a prior written in R, the moments that it returned; others are derived from these.
   sd <- answer[["sd"]]
-  second <- answer[["second"]]
+  second <- answer[["second_moment"]]
   var <- answer[["var"]] %||% if (!is.null(sd)) sd^2
   if (is.null(var) || is.null(second)) {
     return(0)
   }
   both <- c(
-    relative_error(answer[["mean"]]^2 + var, second, found$s^2),
-    if (!is.null(sd)) relative_error(sd^2, var, found$s^2)
+    relative_error(answer[["mean"]]^2 + var, second, solution$s^2),
+    if (!is.null(sd)) relative_error(sd^2, var, solution$s^2)
   )
   max(both)
 }
@@ -105,7 +105,7 @@ check_quadrature <- function(posterior, data, density) {
       abs(answer$log_marginal - expected$log_marginal) / pmax(abs(expected$log_marginal), 1),
       relative_error(answer$mean, expected$mean, s),
       relative_error(answer$sd^2, expected$var, s^2),
-      abs(answer$zero - expected$zero)
+      abs(answer$lfsr - expected$lfsr)
     )
   }, 0)
   max(errors)
@@ -113,27 +113,27 @@ check_quadrature <- function(posterior, data, density) {
 
 #' @rdname prior_checks
 #' @noRd
-check_estimate <- function(prior, found, solve) {
-  others <- moved_priors(prior, found$prior)
+check_estimate <- function(prior, solution, solve) {
+  others <- perturbed_priors(prior, solution$prior)
   if (length(others) == 0) {
     return(NULL)
   }
   gains <- vapply(others, function(other) {
     # the changed hyperparameter may be out of range
     tryCatch(
-      suppressWarnings(solve(found$x, found$s, other)$loglik) - found$loglik,
+      suppressWarnings(solve(solution$x, solution$s, other)$loglik) - solution$loglik,
       nmu_error = function(condition) -Inf
     )
   }, 0)
-  max(gains, 0) / length(found$x)
+  max(gains, 0) / length(solution$x)
 }
 
 #' @rdname prior_checks
 #' @noRd
-check_units <- function(prior, found, solve) {
+check_units <- function(prior, solution, solve) {
   errors <- vapply(c(2^-20, 1e3), function(unit) {
-    moved <- solve(unit * found$x, unit * found$s, prior)
-    shift <- moved$posterior$log_marginal - found$posterior$log_marginal
+    rescaled <- solve(unit * solution$x, unit * solution$s, prior)
+    shift <- rescaled$posterior$log_marginal - solution$posterior$log_marginal
     # a density of x is in units of 1/x; that of an improper prior need not be
     min(abs(mean(shift + log(unit))), abs(mean(shift)))
   }, 0)
@@ -153,12 +153,12 @@ is_free <- function(prior) {
 #' @inheritParams prior_checks
 #' @return A list of priors; in each, one estimated number is changed.
 #' @noRd
-moved_priors <- function(prior, known) {
+perturbed_priors <- function(prior, known) {
   if (known$family == "custom") {
     if (!is.null(prior$g)) {
       return(list())
     }
-    return(lapply(moved_lists(known$g), function(g) replace(known, "g", list(g))))
+    return(lapply(perturbed_lists(known$g), function(g) replace(known, "g", list(g))))
   }
   free <- setdiff(names(Filter(is.null, unclass(prior))), "scales")
   settings <- unclass(known)[free]
@@ -167,7 +167,7 @@ moved_priors <- function(prior, known) {
     weight <- settings[["weight"]]
     all(weight <= 1, settings$ratio <= 1, settings$ratio >= 0.001)
   }
-  lapply(Filter(in_range, moved_lists(settings)), function(settings) {
+  lapply(Filter(in_range, perturbed_lists(settings)), function(settings) {
     if (!is.null(settings$weights)) {
       settings$weights <- settings$weights / sum(settings$weights)
     }
@@ -182,9 +182,9 @@ moved_priors <- function(prior, known) {
 #' @return A list of lists or vectors, a few for each number: multiplied by a factor, or increased
 #'   by an absolute amount if it is zero.
 #' @noRd
-moved_lists <- function(values) {
+perturbed_lists <- function(values) {
   moves <- c(0.9, 0.99, 0.999, 1.001, 1.01, 1.1)
-  moved <- lapply(names(hyperparameters_of(values)), function(name) {
+  perturbed <- lapply(names(hyperparameters_of(values)), function(name) {
     lapply(seq_along(values[[name]]), function(index) {
       lapply(moves, function(move) {
         old <- values[[name]][index]
@@ -193,7 +193,7 @@ moved_lists <- function(values) {
       })
     })
   })
-  unlist(unlist(moved, recursive = FALSE), recursive = FALSE)
+  unlist(unlist(perturbed, recursive = FALSE), recursive = FALSE)
 }
 
 #' Largest relative error

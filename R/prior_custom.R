@@ -17,9 +17,9 @@
 #' @param posterior Function of `x`, `s` and `g` that returns a data frame or a list with these
 #'   numeric vectors, of the length of `x`:
 #'   * `mean`: the posterior mean of each \eqn{w_i}, zero or larger;
-#'   * one of `var`, `sd` and `second`: the posterior variance, the standard deviation, or
+#'   * one of `var`, `sd` and `second_moment`: the posterior variance, the standard deviation, or
 #'     the mean of \eqn{w_i^2}. If the standard deviation is small compared with the mean,
-#'     `second` loses the digits of the variance;
+#'     `second_moment` loses the digits of the variance;
 #'   * `log_marginal`: the log of the density of each \eqn{x_i} with \eqn{w_i} integrated out;
 #'   * `lfsr` (optional, default zeros): the posterior probability that \eqn{w_i = 0}.
 #' @param density `NULL`, or a function of `w`, a vector, and `g`, that returns the density of the
@@ -61,12 +61,11 @@
 #' normal_means(c(0.5, 2, 4), 1, prior)
 #' @export
 prior_custom <- function(estimate, posterior, density = NULL, g = NULL, name = "custom") {
-  call <- match.call()
-  check_function(estimate, "estimate", call)
-  check_function(posterior, "posterior", call)
-  check_optional(check_function, density, "density", call)
+  check_function(estimate)
+  check_function(posterior)
+  check_function(density, allow_null = TRUE)
   if (!is.character(name) || length(name) != 1 || is.na(name)) {
-    abort_input("name", "one string", describe(name), call)
+    abort_input("name", "one string", describe(name))
   }
   new_prior("custom", list(
     name = name, estimate = estimate, posterior = posterior, density = density, g = g
@@ -77,9 +76,9 @@ prior_custom <- function(estimate, posterior, density = NULL, g = NULL, name = "
 #' @inheritParams checks
 #' @return `x`.
 #' @noRd
-check_function <- function(x, arg, call) {
-  if (!is.function(x)) {
-    abort_input(arg, "a function", describe(x), call)
+check_function <- function(x, allow_null = FALSE, arg = caller_arg(x), call = caller_env()) {
+  if (!is.function(x) && !(allow_null && is.null(x))) {
+    abort_input(arg, "a function", describe(x), call = call)
   }
   x
 }
@@ -108,6 +107,7 @@ core_priors <- function(priors, record) {
         }
         list(g = record$g, numbers = hyperparameters_of(record$g))
       }),
+      # the core names its arguments, of which `found` is the value of `estimate`
       posterior = guard(record, prior$name, function(x, s, found) {
         posterior_columns(prior$posterior(x, s, found$g), length(x))
       })
@@ -134,11 +134,11 @@ guard <- function(record, name, work) {
     }
     tryInvokeRestart("muffleWarning")
   }
-  refused <- list(ok = NULL, err = "another function of a prior failed before")
+  not_called <- list(ok = NULL, err = "another function of a prior failed before")
   function(...) {
     # the core calls the prior of the other side once more before it handles a failure
     if (!is.null(record$name)) {
-      return(refused)
+      return(not_called)
     }
     # remains set if the function exits other than by an error, such as by the restart "abort"
     record$name <- name
@@ -159,16 +159,16 @@ guard <- function(record, name, work) {
 #' @inheritParams core_priors
 #' @return `result$ok`.
 #' @noRd
-prior_value <- function(result, record, call) {
+prior_value <- function(result, record, call = caller_env()) {
   lapply(record$warnings, warning)
   if (is.null(result$err) || is.null(record$name)) {
-    return(core_value(result, call))
+    return(core_value(result, call = call))
   }
   name <- record$name
   condition <- record$condition
   # a function of the prior may itself have called the package
   if (inherits(condition, c("interrupt", "nmu_error_interrupted"))) {
-    signal_interrupt(NULL, call)
+    signal_interrupt(call = call)
   }
   more <- if (is.null(condition)) c(x = "One of its functions did not return.")
   abort_nmu(
@@ -220,16 +220,16 @@ posterior_columns <- function(answer, count) {
     as.double(values)
   }
   mean <- column("mean", least = 0)
-  spread <- Filter(function(name) !is.null(answer[[name]]), c("var", "sd", "second"))
-  var <- switch(c(spread, "none")[1],
+  measure <- Filter(function(name) !is.null(answer[[name]]), c("var", "sd", "second_moment"))
+  var <- switch(c(measure, "none")[1],
     var = column("var", least = 0),
     sd = column("sd", least = 0)^2,
-    second = second_to_var(column("second", least = 0), mean, fail),
-    none = fail("posterior() must return one of \"var\", \"sd\" and \"second\".")
+    second_moment = second_to_var(column("second_moment", least = 0), mean, fail),
+    none = fail("posterior() must return one of \"var\", \"sd\" and \"second_moment\".")
   )
   list(
     mean = mean, var = var,
-    zero = if (is.null(answer[["zero"]])) double(count) else column("zero", least = 0, most = 1),
+    lfsr = if (is.null(answer[["lfsr"]])) double(count) else column("lfsr", least = 0, most = 1),
     log_marginal = column("log_marginal")
   )
 }
@@ -244,7 +244,10 @@ second_to_var <- function(second, mean, fail) {
   bad <- second < mean^2 * (1 - 1e-12)
   if (any(bad)) {
     fail(
-      "posterior() must return numbers in \"second\" that are at least mean^2; number %d is not.",
+      paste(
+        "posterior() must return numbers in \"second_moment\" that are at least mean^2;",
+        "number %d is not."
+      ),
       which(bad)[1]
     )
   }

@@ -81,7 +81,7 @@ quadrature_posterior <- function(x, s, mean, sd, density) {
   shares <- shares / total
   mean <- sum(shares * w)
   c(
-    mean = mean, var = sum(shares * (w - mean)^2), zero = shares[1],
+    mean = mean, var = sum(shares * (w - mean)^2), lfsr = shares[1],
     log_marginal = top + log(total)
   )
 }
@@ -96,8 +96,8 @@ gauss_legendre <- function(count) {
   index <- seq_len(count - 1)
   jacobi <- matrix(0, count, count)
   jacobi[cbind(index, index + 1)] <- index / sqrt(4 * index^2 - 1)
-  found <- eigen(jacobi + t(jacobi), symmetric = TRUE)
-  list(nodes = found$values, weights = 2 * found$vectors[1, ]^2)
+  decomposition <- eigen(jacobi + t(jacobi), symmetric = TRUE)
+  list(nodes = decomposition$values, weights = 2 * decomposition$vectors[1, ]^2)
 }
 
 #' Integrate by adaptive quadrature

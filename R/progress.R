@@ -1,9 +1,5 @@
-# Progress of a long fit. The core calls progress_tick() ten times a second, on R's thread. It
-# updates the bar, if the fitting function has requested one by local_progress().
-
-#' State of the running fit, if any
-#' @noRd
-running <- new.env()
+# Progress of a long fit. The fitting function requests a bar by local_progress(), which returns the
+# function that the core calls ten times a second, on R's thread.
 
 #' Show a progress bar until a function exits, once its work has taken two seconds
 #'
@@ -13,61 +9,68 @@ running <- new.env()
 #' @param control The settings.
 #' @param times Factor by which the log-likelihood of the core is multiplied.
 #' @param frame The frame on whose exit the bar is removed.
-#' @return `NULL`, invisibly.
+#' @return The core's option `progress`: `NULL`, or a function of `stage`, `factor`, `iteration` and
+#'   `loglik`, as in `show_progress()`, whose errors do not affect the fit.
 #' @noRd
-local_progress <- function(total, control, times = 1, frame = parent.frame()) {
+local_progress <- function(total, control, times = 1, frame = caller_env()) {
   if (!control$verbose || !rlang::is_interactive()) {
-    return(invisible())
+    return(NULL)
   }
-  running$total <- total
-  running$times <- times
-  running$start <- proc.time()[["elapsed"]]
-  running$bar <- NULL
-  do.call(on.exit, list(quote(end_progress()), add = TRUE), envir = frame)
+  bar <- new_progress(total, times)
+  defer(end_progress(bar), frame)
+  function(stage, factor, iteration, loglik) {
+    try(show_progress(bar, stage, factor, iteration, loglik), silent = TRUE)
+    invisible()
+  }
+}
+
+#' State of a progress bar that is not shown yet
+#'
+#' @inheritParams local_progress
+#' @return An environment.
+#' @noRd
+new_progress <- function(total, times = 1) {
+  # cli evaluates the format of the bar here
+  bar <- new.env()
+  bar$total <- total
+  bar$times <- times
+  bar$start <- proc.time()[["elapsed"]]
+  bar
+}
+
+#' Remove a progress bar, if it is shown
+#' @param bar Value of `new_progress()`.
+#' @noRd
+end_progress <- function(bar) {
+  if (!is.null(bar$id)) {
+    cli::cli_progress_done(bar$id)
+  }
+  rm(list = intersect("id", ls(bar)), envir = bar)
   invisible()
 }
 
-#' Remove the progress bar
-#' @noRd
-end_progress <- function() {
-  if (!is.null(running$bar)) {
-    cli::cli_progress_done(running$bar)
-  }
-  rm(list = ls(running), envir = running)
-}
-
-#' Update the progress bar, if there is one
+#' Update a progress bar
 #'
-#' Called by the core. An error here does not affect the fit.
-#'
+#' @param bar Value of `new_progress()`.
 #' @param stage `"factor"`, `"refit"` (of all factors together) or `"noise"` (of lambda and sigma).
 #' @param factor Number of the factor, or number of factors in a refit.
 #' @param iteration Number of completed iterations; 0 during the search for a start.
 #' @param loglik The log-likelihood, or `NA`.
 #' @return `NULL`, invisibly.
 #' @noRd
-progress_tick <- function(stage, factor, iteration, loglik) {
-  if (!is.null(running$start)) {
-    try(show_progress(stage, factor, iteration, loglik), silent = TRUE)
-  }
-  invisible()
-}
-
-#' @rdname progress_tick
-#' @noRd
-show_progress <- function(stage, factor, iteration, loglik) {
-  elapsed <- proc.time()[["elapsed"]] - running$start
+show_progress <- function(bar, stage, factor, iteration, loglik) {
+  elapsed <- proc.time()[["elapsed"]] - bar$start
   if (elapsed < getOption("cli.progress_show_after", 2)) {
     return(invisible())
   }
-  text <- progress_text(stage, factor, iteration, loglik * running$times, elapsed)
-  if (is.null(running$bar)) {
-    running$bar <- cli::cli_progress_bar(
+  text <- progress_text(bar$total, stage, factor, iteration, loglik * bar$times, elapsed)
+  if (is.null(bar$id)) {
+    bar$id <- cli::cli_progress_bar(
       format = "{cli::pb_spin} {cli::pb_status}", status = text, total = NA, clear = TRUE,
-      .auto_close = FALSE, .envir = running
+      .auto_close = FALSE, .envir = bar
     )
   }
-  cli::cli_progress_update(id = running$bar, status = text, force = TRUE, .envir = running)
+  cli::cli_progress_update(id = bar$id, status = text, force = TRUE, .envir = bar)
 }
 
 #' Format the progress of a fit
@@ -75,24 +78,24 @@ show_progress <- function(stage, factor, iteration, loglik) {
 #' The remaining time is estimated from the mean time of the factors so far, without the refit;
 #' there is no estimate before the first factor is complete.
 #'
-#' @inheritParams progress_tick
+#' @param total Number of factors, or `NA`.
+#' @inheritParams show_progress
 #' @param elapsed Seconds so far.
 #' @return One string.
 #' @noRd
-progress_text <- function(stage, factor, iteration, loglik, elapsed) {
-  total <- running$total
+progress_text <- function(total, stage, factor, iteration, loglik, elapsed) {
   known <- stage == "factor" && !is.na(total)
-  where <- switch(stage,
+  part <- switch(stage,
     factor = sprintf("factor %.0f%s", factor, if (known) sprintf(" of %.0f", total) else ""),
     refit = sprintf("refit of %.0f factor%s", factor, if (factor == 1) "" else "s"),
     noise = "lambda and sigma"
   )
   step <- if (iteration == 0) "start" else sprintf("iteration %.0f", iteration)
-  height <- if (!is.na(loglik)) paste("log-likelihood", signif_text(loglik))
-  left <- if (known && factor > 1) {
+  value <- if (!is.na(loglik)) paste("log-likelihood", signif_text(loglik))
+  remaining <- if (known && factor > 1) {
     paste("ETA", format_seconds(elapsed / (factor - 1) * (total - factor + 1)))
   }
-  paste(c(where, step, height, left), collapse = ", ")
+  paste(c(part, step, value, remaining), collapse = ", ")
 }
 
 #' Format a time

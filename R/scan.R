@@ -4,24 +4,23 @@
 #' Summarise a matrix
 #'
 #' @param A Value of `as_storage()`.
-#' @param call The user's call.
 #' @param symmetric The user's argument `symmetric`. A matrix that is not in memory is compared with
 #'   its transpose only if this is `NULL`, since that requires another pass.
 #' @return A list in the form of the value of `core_scan()`.
 #' @noRd
-scan_matrix <- function(A, call, symmetric = NULL) {
+scan_matrix <- function(A, symmetric = NULL, call = caller_env()) {
   if (!is_delayed(A)) {
-    return(core_value(core_scan(A), call))
+    return(core_value(core_scan(A), call = call))
   }
   tryCatch(
     {
-      scan <- scan_columns(A, call)
-      said <- nrow(A) == ncol(A) && isTRUE(symmetric)
-      scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else said
+      scan <- scan_columns(A, call = call)
+      assumed <- nrow(A) == ncol(A) && isTRUE(symmetric)
+      scan$symmetric <- if (is.null(symmetric)) is_symmetric(A, scan) else assumed
       scan
     },
     nmu_error = function(condition) stop(condition),
-    error = function(condition) signal_failure(condition, call)
+    error = function(condition) signal_failure(condition, call = call)
   )
 }
 
@@ -30,11 +29,11 @@ scan_matrix <- function(A, call, symmetric = NULL) {
 #' @inheritParams scan_matrix
 #' @return The elements of `core_scan()` except `symmetric`.
 #' @noRd
-scan_columns <- function(A, call) {
-  width <- max(block_room() %/% nrow(A), 1)
-  parts <- lapply(block_ranges(ncol(A), width, block_step(A)), function(columns) {
+scan_columns <- function(A, call = caller_env()) {
+  width <- max(default_block_length() %/% nrow(A), 1)
+  parts <- lapply(block_ranges(ncol(A), width, chunk_ncol(A)), function(columns) {
     block <- read_block(A, c(1, nrow(A)), columns)
-    part <- core_value(core_scan(block), call)
+    part <- core_value(core_scan(block), call = call)
     part$finite <- length(block) - part$missing - part$nan - part$infinite
     part
   })
@@ -75,7 +74,7 @@ is_symmetric <- function(A, scan) {
   }
   slack <- 100 * .Machine$double.eps * scan$max_abs
   # a block and its mirror image together have the number of entries read at a time
-  ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room() / 2)), 1), block_step(A))
+  ranges <- block_ranges(nrow(A), max(floor(sqrt(default_block_length() / 2)), 1), chunk_ncol(A))
   for (column in seq_along(ranges)) {
     for (row in seq_len(column)) {
       upper <- read_block(A, ranges[[row]], ranges[[column]])
@@ -99,6 +98,6 @@ diagonal <- function(A) {
   if (!is_delayed(A)) {
     return(Matrix::diag(A))
   }
-  ranges <- block_ranges(nrow(A), max(floor(sqrt(block_room())), 1), block_step(A))
+  ranges <- block_ranges(nrow(A), max(floor(sqrt(default_block_length())), 1), chunk_ncol(A))
   unlist(lapply(ranges, function(range) diag(read_block(A, range, range))))
 }

@@ -33,28 +33,26 @@
 #' image(sim_tree(n = 20, weights = c(2, 2, 1, 1, 1, 1)))
 #' @export
 sim_blocks <- function(n = 10, noise = 0.1) {
-  call <- match.call()
-  n <- check_count(n, "n", call)
-  noise <- check_nonnegative(noise, "noise", call)
+  n <- check_count(n)
+  noise <- check_nonnegative(noise)
   add_noise(group_indicator(rep(1:2, each = n)), c(1, 1), noise)
 }
 
 #' @rdname sim_blocks
 #' @export
 sim_tree <- function(n = 40, weights = rep(1, 6), noise = 0.1) {
-  call <- match.call()
-  n <- check_count(n, "n", call)
+  n <- check_count(n)
   if (n %% 2 > 0) {
-    abort_input("n", "even, since each group is halved", describe(n), call)
+    abort_input("n", "even, since each group is halved", describe(n))
   }
   if (!is.numeric(weights) || length(weights) != 6) {
-    abort_input("weights", "six numbers", describe(weights), call)
+    abort_input("weights", "six numbers", describe(weights))
   }
   if (!all(is.finite(weights)) || any(weights < 0)) {
     found <- format(weights[!is.finite(weights) | weights < 0][1], digits = 15)
-    abort_input("weights", "finite, zero or larger", found, call)
+    abort_input("weights", "finite, zero or larger", found)
   }
-  noise <- check_nonnegative(noise, "noise", call)
+  noise <- check_nonnegative(noise)
   loadings <- cbind(
     group_indicator(rep(1:2, each = n)),
     group_indicator(rep(1:4, each = n / 2))

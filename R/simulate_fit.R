@@ -30,9 +30,8 @@
 #' sd(vapply(drawn, function(A) nmu(A)$d, 0))
 #' @export
 simulate.nmu_fit <- function(object, nsim = 1, seed = NULL, ...) {
-  call <- quote(simulate(object))
-  nsim <- check_count(nsim, "nsim", call)
-  seed <- check_seed(seed, call)
+  nsim <- check_count(nsim)
+  seed <- check_seed(seed)
   if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) {
     # R creates the state of its generator at first use
     stats::runif(1)
@@ -52,15 +51,14 @@ simulate.nmu_fit <- function(object, nsim = 1, seed = NULL, ...) {
 #' Check a seed
 #'
 #' @param seed The value given.
-#' @param call The user's call.
 #' @return An integer, or `NULL`.
 #' @noRd
-check_seed <- function(seed, call) {
+check_seed <- function(seed, call = caller_env()) {
   if (is.null(seed)) {
     return(NULL)
   }
   if (!is_number(seed) || abs(seed) > .Machine$integer.max || seed %% 1 > 0) {
-    abort_input("seed", "NULL or one whole number", describe(seed), call)
+    abort_input("seed", "NULL or one whole number", describe(seed), call = call)
   }
   as.integer(seed)
 }

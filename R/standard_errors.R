@@ -56,11 +56,10 @@
 #' head(cbind(u = fit$u[, 1], se = errors$u[, 1]))
 #' @export
 standard_errors <- function(fit, A = NULL) {
-  call <- match.call()
-  check_fit(fit, call)
+  check_fit(fit)
   factors <- fit_factors(fit)
-  found <- ask_core(core_standard_errors, fit, fit_data(fit, A, call), call)
-  errors <- lapply(found, function(values) {
+  core_errors <- evaluate_fit(core_standard_errors, fit, fit_data(fit, A))
+  errors <- lapply(core_errors, function(values) {
     replace(values, is.nan(values), NA)
   })
   dimnames(errors$u) <- dimnames(factors$u)

@@ -4,19 +4,19 @@
 #' converted without loss. The values are not checked here.
 #'
 #' @param A The value given.
-#' @param call The user's call.
 #' @param arg Name of the argument.
 #' @return A double matrix with the dimnames of `A`, a `dgCMatrix`, or the `DelayedMatrix` itself.
 #' @noRd
-as_storage <- function(A, call, arg = "A") {
+as_storage <- function(A, arg = caller_arg(A), call = caller_env()) {
+  force(arg)
   if (is_delayed(A)) {
-    return(check_delayed(A, call, arg))
+    return(check_delayed(A, arg = arg, call = call))
   }
   if (inherits(A, "sparseMatrix")) {
-    return(compressed_columns(A, call, arg))
+    return(compressed_columns(A, arg = arg, call = call))
   }
   if (is.data.frame(A)) {
-    check_columns(A, call, arg)
+    check_columns(A, arg = arg, call = call)
   }
   if (is.data.frame(A) || inherits(A, "Matrix")) {
     A <- as.matrix(A)
@@ -24,11 +24,11 @@ as_storage <- function(A, call, arg = "A") {
   numbers <- (is.numeric(A) || is.logical(A)) && !inherits(A, "integer64")
   if (!is.matrix(A) || !numbers) {
     expected <- "a numeric, integer or logical matrix, or a data frame of numbers"
-    abort_input(arg, expected, describe(A), call)
+    abort_input(arg, expected, describe(A), call = call)
   }
   if (length(A) == 0) {
     found <- sprintf("a %d x %d matrix", nrow(A), ncol(A))
-    abort_input(arg, "a matrix with at least one row and one column", found, call)
+    abort_input(arg, "a matrix with at least one row and one column", found, call = call)
   }
   if (is.object(A)) {
     A <- unclass(A)
@@ -44,15 +44,15 @@ as_storage <- function(A, call, arg = "A") {
 #' @inheritParams as_storage
 #' @return `A`.
 #' @noRd
-check_delayed <- function(A, call, arg) {
+check_delayed <- function(A, arg = caller_arg(A), call = caller_env()) {
   # type() may read an empty block
   type <- tryCatch(DelayedArray::type(A), error = function(condition) {
-    signal_failure(condition, call)
+    signal_failure(condition, call = call)
   })
   if (any(dim(A) == 0) || !type %in% c("double", "integer", "logical")) {
     expected <- "a matrix of numbers with at least one row and one column"
     found <- sprintf("a %d x %d matrix of type %s", nrow(A), ncol(A), type)
-    abort_input(arg, expected, found, call)
+    abort_input(arg, expected, found, call = call)
   }
   A
 }
@@ -64,10 +64,11 @@ check_delayed <- function(A, call, arg) {
 #' @inheritParams as_storage
 #' @return A `dgCMatrix`.
 #' @noRd
-compressed_columns <- function(A, call, arg) {
+compressed_columns <- function(A, arg = caller_arg(A), call = caller_env()) {
+  force(arg)
   if (any(dim(A) == 0)) {
     found <- sprintf("a %d x %d matrix", nrow(A), ncol(A))
-    abort_input(arg, "a matrix with at least one row and one column", found, call)
+    abort_input(arg, "a matrix with at least one row and one column", found, call = call)
   }
   if (!methods::is(A, "dgCMatrix")) {
     for (class in c("dMatrix", "generalMatrix", "CsparseMatrix")) {
@@ -76,7 +77,7 @@ compressed_columns <- function(A, call, arg) {
   }
   valid <- methods::validObject(A, test = TRUE)
   if (!isTRUE(valid)) {
-    abort_input(arg, "a valid sparse matrix", paste(valid, collapse = "; "), call)
+    abort_input(arg, "a valid sparse matrix", paste(valid, collapse = "; "), call = call)
   }
   A
 }
@@ -99,11 +100,10 @@ has_missing <- function(A) {
 
 #' Frobenius norm of the observed entries
 #' @param A Value of `as_storage()`.
-#' @param call The user's call.
 #' @return One number.
 #' @noRd
-frobenius_norm <- function(A, call) {
-  scan <- scan_matrix(A, call, symmetric = FALSE)
+frobenius_norm <- function(A, call = caller_env()) {
+  scan <- scan_matrix(A, symmetric = FALSE, call = call)
   scan$rms * sqrt(length(A) - scan$missing)
 }
 
@@ -115,11 +115,10 @@ largest_block <- 1e7
 #'
 #' @param A Value of `as_storage()`.
 #' @param rows,cols Whole numbers.
-#' @param call The user's call.
 #' @param arg Name of the argument.
 #' @return A double matrix.
 #' @noRd
-dense_block <- function(A, rows, cols, call, arg = "A") {
+dense_block <- function(A, rows, cols, arg = caller_arg(A), call = caller_env()) {
   if (is.matrix(A)) {
     return(A[rows, cols, drop = FALSE])
   }
@@ -128,13 +127,14 @@ dense_block <- function(A, rows, cols, call, arg = "A") {
       "asked for in blocks of at most ten million entries, since it is",
       if (is_sparse(A)) "sparse" else "not in memory"
     )
-    abort_input(arg, expected, sprintf("a block of %d x %d", length(rows), length(cols)), call)
+    found <- sprintf("a block of %d x %d", length(rows), length(cols))
+    abort_input(arg, expected, found, call = call)
   }
   read <- function() as.matrix(A[rows, cols, drop = FALSE])
   block <- if (!is_delayed(A)) {
     read()
   } else {
-    tryCatch(read(), error = function(condition) signal_failure(condition, call))
+    tryCatch(read(), error = function(condition) signal_failure(condition, call = call))
   }
   storage.mode(block) <- "double"
   block
@@ -148,7 +148,7 @@ dense_block <- function(A, rows, cols, call, arg = "A") {
 #' @inheritParams as_storage
 #' @return `NULL`, invisibly.
 #' @noRd
-check_columns <- function(A, call, arg) {
+check_columns <- function(A, arg = caller_arg(A), call = caller_env()) {
   plain <- vapply(A, FUN.VALUE = logical(1), FUN = function(column) {
     (is.numeric(column) || is.logical(column)) && !is.object(column) && is.null(dim(column))
   })
@@ -158,6 +158,6 @@ check_columns <- function(A, call, arg) {
       "column %d, %s, of class %s",
       first, quote_text(names(A)[first]), quote_text(class(A[[first]])[1])
     )
-    abort_input(arg, "numeric or logical in every column", found, call)
+    abort_input(arg, "numeric or logical in every column", found, call = call)
   }
 }

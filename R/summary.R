@@ -7,20 +7,20 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
   structure(
     list(
       title = fit_title(object),
-      factors = factor_table(object, A, quote(summary(object))),
+      factors = factor_table(object, A),
       lambda = object$lambda,
       sigma = object$sigma,
-      law = fit_law(object),
-      sds = object$sds,
+      b_prior_fitted = fitted_b_prior(object),
+      noise_sd = object$noise_sd,
       loglik = if (inherits(object, "nmu") || !is.null(A) || !is.null(object$A)) {
-        as.numeric(logLik(object, A = A))
+        as.numeric(log_lik_of(object, A))
       } else {
         NA_real_
       },
       nobs = object$nobs,
       status = object$status,
       certificate = object$certificate,
-      refit = object$refit[c("settled", "status")],
+      refit = object$refit[c("accepted", "status")],
       elbo = object$elbo,
       priors = schedule_text(object)
     ),
@@ -32,14 +32,13 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
 #'
 #' @param fit A fit.
 #' @param A The data, or `NULL` to use those in the fit, if any.
-#' @param call The user's call.
 #' @return A data frame with a row for each factor.
 #' @noRd
-factor_table <- function(fit, A, call) {
+factor_table <- function(fit, A, call = caller_env()) {
   factors <- fit_factors(fit)
   share <- NA_real_
   if (!is.null(A) || !is.null(fit$A)) {
-    size <- frobenius_norm(fit_data(fit, A, call), call)
+    size <- frobenius_norm(fit_data(fit, A, call = call), call = call)
     # shares of a matrix of zeros are not defined
     share <- if (size > 0) (factors$d / size)^2 else NA_real_
   }
@@ -62,7 +61,7 @@ print.summary.nmu_fit <- function(x, ...) {
   shown$share <- round(shown$share, 4)
   print(shown, row.names = FALSE)
   cat_wrapped(c(
-    noise_text(x), law_text(x),
+    noise_text(x), b_prior_text(x),
     sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)),
     x$priors, certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)
   ))
@@ -100,14 +99,14 @@ certificate_text <- function(certificate) {
 #' @return One string, or `NULL`.
 #' @noRd
 refit_text <- function(refit) {
-  if (is.null(refit$settled)) {
+  if (is.null(refit$accepted)) {
     return(NULL)
   }
-  if (is.na(refit$settled)) {
+  if (is.na(refit$accepted)) {
     "certified underapproximation"
-  } else if (refit$settled) {
+  } else if (refit$accepted) {
     "factors refitted together"
-  } else if (refit$status == "refused") {
+  } else if (refit$status == "rejected") {
     "refit rejected: it lost a factor or flatness"
   } else {
     sprintf("factors not determined by the likelihood (refit: %s)", refit$status)
@@ -143,7 +142,7 @@ format.nmu_fit <- function(x, ...) {
     paste("d =", list_text(factors$d)),
     support,
     noise_text(x),
-    law_text(x),
+    b_prior_text(x),
     if (inherits(x, "nmu")) log_lik_text(x),
     status_text(x$status)
   )
@@ -167,8 +166,8 @@ fit_title <- function(fit) {
 #' @return One string.
 #' @noRd
 noise_text <- function(fit) {
-  differs <- if (!is.null(fit$sds)) {
-    sprintf(" (from %s to %s)", signif_text(min(fit$sds)), signif_text(max(fit$sds)))
+  differs <- if (!is.null(fit$noise_sd)) {
+    sprintf(" (from %s to %s)", signif_text(min(fit$noise_sd)), signif_text(max(fit$noise_sd)))
   }
   text <- sprintf("lambda = %s, sigma = %s", signif_text(fit$lambda), signif_text(fit$sigma))
   paste0(text, differs)

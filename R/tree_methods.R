@@ -81,11 +81,10 @@ children_of <- function(table, parent) {
 #' @rdname nmu_tree_methods
 #' @export
 as_newick <- function(x, ...) {
-  call <- match.call()
   if (inherits(x, "nmu_fit")) {
     x <- factor_tree(x, ...)
   } else if (!inherits(x, "nmu_tree")) {
-    abort_input("x", "a fit, or a tree made by factor_tree()", describe(x), call)
+    abort_input("x", "a fit, or a tree made by factor_tree()", describe(x))
   }
   below <- function(parent) {
     inner <- vapply(children_of(x$branches, parent), FUN.VALUE = "", FUN = function(child) {
@@ -135,7 +134,7 @@ as.phylo.nmu_tree <- function(x, ...) { # nolint: object_name_linter.
 #' @export
 plot.nmu_tree <- function(x, labels = NULL, ...) {
   labels <- labels %||% (nrow(x$tips) <= 60)
-  labels <- check_flag(labels, "labels", quote(plot(x)))
+  labels <- check_flag(labels)
   draw_tree(tree_layout(x, labels), ...)
   invisible(x)
 }

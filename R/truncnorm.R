@@ -33,15 +33,14 @@
 #' truncnorm_moments(x - 0.01^2, 0.01)$mean
 #' @export
 truncnorm_moments <- function(mean = 0, sd = 1) {
-  call <- match.call()
-  mean <- check_numeric_vector(mean, "mean", call)
-  sd <- check_numeric_vector(sd, "sd", call)
+  mean <- check_numeric_vector(mean)
+  sd <- check_numeric_vector(sd)
   if (any(is.infinite(mean))) {
-    abort_input("mean", "finite or NA", sprintf("%d infinite", sum(is.infinite(mean))), call)
+    abort_input("mean", "finite or NA", sprintf("%d infinite", sum(is.infinite(mean))))
   }
   bad <- !is.na(sd) & !(sd > 0 & is.finite(sd))
   if (any(bad)) {
-    abort_input("sd", "positive and finite, or NA", format(sd[bad][1], digits = 15), call)
+    abort_input("sd", "positive and finite, or NA", format(sd[bad][1], digits = 15))
   }
   size <- recycled_length(mean, sd)
   mean <- rep_len(mean, size)
@@ -49,7 +48,7 @@ truncnorm_moments <- function(mean = 0, sd = 1) {
   known <- !is.na(mean) & !is.na(sd)
   # NA + 1 is NA and NaN + 1 is NaN: missing values keep their kind
   missing_value <- mean + sd
-  moments <- core_value(core_truncnorm_moments(mean[known], sd[known]), call)
+  moments <- core_value(core_truncnorm_moments(mean[known], sd[known]))
   moments <- lapply(moments, function(values) replace(missing_value, known, values))
   as.data.frame(moments)
 }

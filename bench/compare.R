@@ -1,25 +1,25 @@
 # Times nmu against the notebook's EM in plain R and against programs for nonnegative matrix
-# factorisation, in one run, and sets the ratios beside what was asked for.
+# factorisation, in one run, and compares the ratios with their targets.
 #
 #   R_LIBS=.lib Rscript bench/compare.R [--quick] [--large] [--article] [--rounds=5]
 #
-# from the root of the package, with nmu installed (`make bench` sees to it). --quick takes small
-# matrices: a test of this script. --large adds a matrix of order 20,000 (3.2 GB, some minutes).
-# --article puts the results where vignettes/performance.Rmd reads them. All are written to
-# the folder bench/results.
+# Run from the root of the package, with nmu installed (`make bench` installs it). --quick uses
+# small matrices, as a test of this script. --large adds a matrix of order 20,000 (3.2 GB, some
+# minutes). --article copies the results to where vignettes/performance.Rmd reads them. All results
+# are written to the folder bench/results.
 #
-# In every round each program is timed once at each n, one after the other, and a ratio is taken
-# within its round: the machine's slower moments are shared. Medians and ranges over the rounds are
-# reported. That both sides compute the same is checked on the way.
+# In every round each program is timed once at each n, one after the other, and ratios are computed
+# within a round, so that a temporary slowdown of the machine affects both sides. Medians and ranges
+# over the rounds are reported. The script checks that both sides compute the same result.
 
 arguments <- commandArgs(trailingOnly = TRUE)
-given <- function(option) option %in% arguments
+has_option <- function(option) option %in% arguments
 rounds <- as.integer(sub("--rounds=", "", c(grep("^--rounds=", arguments, value = TRUE), "5")[[1]]))
-quick <- given("--quick")
-if (quick && given("--article")) stop("the article is made from a whole run")
+quick <- has_option("--quick")
+if (quick && has_option("--article")) stop("--article needs a complete run, without --quick")
 
 bench_dir <- "bench"
-if (!file.exists(file.path(bench_dir, "compare.R"))) stop("run this from the package's root")
+if (!file.exists(file.path(bench_dir, "compare.R"))) stop("run this from the root of the package")
 library(nmu)
 for (part in c("clock", "plain", "peers", "machine", "report")) {
   source(file.path(bench_dir, "compare", paste0(part, ".R")))
@@ -27,15 +27,15 @@ for (part in c("clock", "plain", "peers", "machine", "report")) {
 source(file.path("tests", "testthat", "helper-reference.R"))
 if (!has_package("truncnorm")) stop("the baseline needs the R package truncnorm")
 for (peer in names(peers)) {
-  if (!peers[[peer]]$there) message(peers[[peer]]$label, " is not installed: left out")
+  if (!peers[[peer]]$available) message(peers[[peer]]$label, " is not installed: skipped")
 }
 
 goals <- read.csv(file.path(bench_dir, "compare", "goals.csv"))
 sizes <- c(100, 200, 500, 1000, 2000, 4000)
 if (quick) {
-  goals$n <- 4 * (goals$n %/% 16) # sim_tree() wants quarters
+  goals$n <- 4 * (goals$n %/% 16) # sim_tree() divides the rows into quarters
   sizes <- c(100, 200, goals$n[goals$key == "iteration"], goals$n[goals$key == "total"])
-  message("a quick run: smaller matrices than were asked for")
+  message("quick run: the matrices are smaller than those of the targets")
 }
 size_of <- function(key) goals$n[goals$key == key]
 measure_path <- build_program("measure")
@@ -53,7 +53,7 @@ make_matrix <- function(n) {
   A
 }
 
-# Every program reads the same matrices.
+# All programs read the same matrices.
 folder <- tempfile("nmu-bench")
 dir.create(folder)
 file_of <- function(n) file.path(folder, n)
@@ -70,8 +70,8 @@ run_plain <- function(A, iterations, moment = moment_truncnorm) {
   plain_em(A, rowSums(A), iterations, lambda, sigma, moment)
 }
 
-# Seconds of a step of plain R that has been stepping before (a first one, in fresh memory, can take
-# twice as long), over some steps, since R collects its garbage in some of them only.
+# Seconds per step of plain R after a first step, which can take twice as long in fresh memory.
+# Several steps are averaged, since R collects garbage in only some of them.
 time_plain <- function(A, moment = moment_truncnorm) {
   state <- run_plain(A, 1, moment)
   step <- function() state <<- plain_step(A, state, lambda, sigma, moment)
@@ -79,18 +79,18 @@ time_plain <- function(A, moment = moment_truncnorm) {
   seconds_per_call(step, least = 1)
 }
 
-# A faster wrong answer would be no answer.
+# Timings are meaningful only if both sides compute the same result.
 check_same <- function(fit, plain, what) {
-  apart <- max(abs(fit$u - plain$u))
-  if (apart > 1e-6) stop(what, ": nmu and plain R are ", apart, " apart")
+  difference <- max(abs(fit$u - plain$u))
+  if (difference > 1e-6) stop(what, ": nmu and plain R differ by ", difference)
 }
 
 times <- NULL
-note <- function(what, n, round, seconds) {
+record <- function(what, n, round, seconds) {
   times <<- rbind(times, data.frame(what, n, round, seconds))
 }
 
-# The core's single operations that the table asks for, at each n
+# Single operations of the core that the table of targets needs, for each n
 tasks <- function(n) {
   c(
     "pass/1", "pass/2", "likelihood/2", "curvature/2", "product/2",
@@ -102,17 +102,17 @@ tasks <- function(n) {
 time_iterations <- function(n, round) {
   A <- read_matrix(n)
   gc()
-  note("plain", n, round, time_plain(A))
+  record("plain", n, round, time_plain(A))
   for (name in names(threads)) {
     run <- function(iterations) run_nmu(A, iterations, threads[[name]])
-    note(name, n, round, seconds_per_iteration(run))
+    record(name, n, round, seconds_per_iteration(run))
   }
   core <- measure(file_of(n), n, tasks(n))
-  note(paste0(core$work, "/", core$threads), n, round, core$seconds)
+  record(paste0(core$work, "/", core$threads), n, round, core$seconds)
   for (name in names(peers)) {
-    if (peers[[name]]$there) note(name, n, round, peers[[name]]$time(A, file_of(n)))
+    if (peers[[name]]$available) record(name, n, round, peers[[name]]$time(A, file_of(n)))
   }
-  if (round <= 2) note("plain_reference", n, round, time_plain(A, reference_mean))
+  if (round <= 2) record("plain_reference", n, round, time_plain(A, reference_mean))
   if (round == 1) {
     check_same(run_nmu(A, 3, 2), run_plain(A, 3), paste("n =", n))
   }
@@ -123,34 +123,34 @@ fit_quietly <- function(A, K, control) {
 }
 
 # All 500 iterations of nmu_em_estlambda() as a user calls it. Plain R runs 25 of them; its time is
-# scaled up, but for the start, which it needs once.
+# scaled up, except for the start, which it computes once.
 time_whole <- function(n, round) {
   A <- make_matrix(n)
   control <- nmu_control(threads = 2)
-  note("whole_nmu", n, round, seconds(nmu_em_estlambda(A, control = control)))
-  note("fit_nmu", n, round, seconds(fit_quietly(A, 1, control)))
-  note("six_nmu", n, round, seconds(fit_quietly(A, 6, control)))
+  record("whole_nmu", n, round, seconds(nmu_em_estlambda(A, control = control)))
+  record("fit_nmu", n, round, seconds(fit_quietly(A, 1, control)))
+  record("six_nmu", n, round, seconds(fit_quietly(A, 6, control)))
   start <- seconds(u <- svd(A)$u[, 1])
   gc()
   part <- seconds(plain <- plain_estlambda(A, u, 5, lambda, sigma, moment_truncnorm))
   whole <- start + part * 100 / 5
-  note("whole_plain", n, round, whole)
-  # every deflation costs the same, whatever it finds
-  note("six_plain", n, round, 6 * whole)
+  record("whole_plain", n, round, whole)
+  # every factor costs the same in plain R, since the number of iterations is fixed
+  record("six_plain", n, round, 6 * whole)
   if (round == 1) {
     check_same(nmu_em_estlambda(A, maxiter = 5, control = control), plain, "nmu_em_estlambda")
   }
 }
 
-# svd(A) takes seconds: in the first three rounds only
+# svd(A) takes seconds, so it is timed in the first three rounds only
 time_svd <- function(n, round) {
   if (round <= 3) {
     A <- read_matrix(n)
-    note("svd", n, round, seconds(svd(A)))
+    record("svd", n, round, seconds(svd(A)))
   }
 }
 
-time_iterations(sizes[1], round = 1) # loads and compiles what is needed
+time_iterations(sizes[1], round = 1) # warm-up: loads packages and compiles functions
 times <- NULL
 for (round in seq_len(rounds)) {
   message(format(Sys.time(), "%T"), " round ", round, " of ", rounds)
@@ -159,14 +159,14 @@ for (round in seq_len(rounds)) {
   time_svd(size_of("start"), round)
 }
 
-# Of one `what`, or of two by their ratio, a value a round
-of <- function(what, key) {
-  found <- times[times$what == what & times$n == size_of(key), ]
-  found$seconds[order(found$round)]
+# Seconds of an operation in each round, and ratios of two operations by round
+seconds_of <- function(what, key) {
+  rows <- times[times$what == what & times$n == size_of(key), ]
+  rows$seconds[order(rows$round)]
 }
-ratio <- function(above, below, key) {
-  above <- of(above, key)
-  above / of(below, key)[seq_along(above)]
+ratio <- function(numerator, denominator, key) {
+  numerator <- seconds_of(numerator, key)
+  numerator / seconds_of(denominator, key)[seq_along(numerator)]
 }
 
 message(format(Sys.time(), "%T"), " memory")
@@ -203,7 +203,7 @@ write_table(table, machine, file.path(results, "ratios.csv"))
 write_table(costs, machine, file.path(results, "times.csv"))
 plot_costs(costs, machine, file.path(results, "cost.png"))
 
-if (given("--large")) {
+if (has_option("--large")) {
   n <- if (quick) 2000 else 20000
   message(format(Sys.time(), "%T"), " one factor, 100 iterations, n = ", n)
   memory <- measure_memory(n, "em", threads = 2)
@@ -215,11 +215,11 @@ if (given("--large")) {
   write_table(signif(large, 4), machine, file.path(results, "large.csv"))
 }
 
-if (given("--article")) {
+if (has_option("--article")) {
   article <- file.path("vignettes", "performance")
   dir.create(article, showWarnings = FALSE, recursive = TRUE)
   written <- file.path(results, c("ratios.csv", "times.csv", "cost.png", "large.csv"))
   file.copy(written[file.exists(written)], article, overwrite = TRUE)
 }
 unlink(folder, recursive = TRUE)
-message(format(Sys.time(), "%T"), " done; results are in ", results)
+message(format(Sys.time(), "%T"), " finished; the results are in ", results)

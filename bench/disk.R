@@ -1,12 +1,13 @@
-# A matrix on disk that is larger than the memory given to its fit: an HDF5 file of n x n doubles,
-# symmetric, with planted groups, written block by block; then one factor, and the most memory that
-# the process held, beyond what it held before the fit.
+# Time and peak memory of the fit of a matrix on disk that is larger than the memory used. Writes an
+# HDF5 file of n x n doubles block by block, a symmetric matrix with known groups, then fits one
+# factor and reports the peak memory of the process beyond that before the fit.
 #
 #   R_LIBS=.lib Rscript bench/disk.R [--quick] [--n=20000] [--file=A.h5]
 #
-# 20,000 is 3.2 GB. A file that exists is used as it is, and kept. With --quick the notebook's five
-# rounds of two iterations from a flat start take the place of a climb of some hundred passes; each
-# reads the same blocks. Peak memory is VmHWM of the process, which Linux tells and lets be reset.
+# n = 20,000 takes 3.2 GB. An existing file is used as it is, and kept. --quick replaces the maximum
+# likelihood fit of some hundred passes by the notebook's five rounds of two iterations, started
+# from constant loadings; each pass reads the same blocks. Peak memory is VmHWM of the process,
+# which Linux reports and allows to be reset.
 
 suppressPackageStartupMessages({
   library(nmu)
@@ -14,18 +15,18 @@ suppressPackageStartupMessages({
 })
 arguments <- commandArgs(trailingOnly = TRUE)
 argument <- function(name, default) {
-  given <- grep(sprintf("^--%s=", name), arguments, value = TRUE)
-  if (length(given) > 0) sub("^[^=]*=", "", given[1]) else default
+  matches <- grep(sprintf("^--%s=", name), arguments, value = TRUE)
+  if (length(matches) > 0) sub("^[^=]*=", "", matches[1]) else default
 }
 quick <- "--quick" %in% arguments
 n <- as.integer(argument("n", "20000"))
 file <- argument("file", tempfile(fileext = ".h5"))
 
-# The entries of some columns: groups, and a remainder that depends on the pair of indices alone, so
-# that the matrix is symmetric without ever being held.
+# Entries of some columns: groups, and a remainder that depends on the pair of indices alone, so
+# that the matrix is symmetric without being held in memory.
 set.seed(1)
 groups <- matrix(rbinom(3 * n, 1, 0.3), n)
-strip <- function(columns) {
+entries_of <- function(columns) {
   rows <- seq_len(n)
   pair <- outer(rows, columns, "+") * 0.754877666 + outer(rows, columns, "*") * 0.569840291
   tcrossprod(groups, groups[columns, , drop = FALSE]) - 0.5 * log1p(-(pair %% 1))
@@ -37,9 +38,9 @@ write_matrix <- function(file, width = 250L) {
   )
   for (first in seq(1L, n, by = width)) {
     columns <- first:min(first + width - 1L, n)
-    place <- IRanges::IRanges(c(1L, first), width = c(n, length(columns)))
-    viewport <- ArrayViewport(c(n, n), place)
-    sink <- write_block(sink, viewport, strip(columns))
+    ranges <- IRanges::IRanges(c(1L, first), width = c(n, length(columns)))
+    viewport <- ArrayViewport(c(n, n), ranges)
+    sink <- write_block(sink, viewport, entries_of(columns))
   }
   close(sink)
   as(sink, "HDF5Array")

@@ -1,18 +1,18 @@
-# How long it takes from Ctrl-C to the prompt, in every stage of a fit. Each call runs in an R
-# process of its own and is interrupted some seconds after its beginning, at several such moments.
-# Printed are the delays, in seconds of the process's own time, so that other work on the machine
-# does not count; half a second is what we ask. `-` stands where the call had ended before. It reads
-# /proc, so that it needs Linux.
+# Delays between an interrupt (Ctrl-C) and the return to the prompt, in every stage of a fit. Each
+# call runs in a separate R process and is interrupted at several times after its start. The delays
+# are printed in seconds of the process's own processor time, so that other work on the machine does
+# not count; the target is half a second. `-` means that the call had already ended. The script
+# reads /proc, so it needs Linux.
 #
 #   R_LIBS=.lib Rscript bench/interrupts.R [order = 5000] [names of calls]
 
-moments <- c(0.2, 0.6, 1.3, 2.5, 5, 10)
+interrupt_times <- c(0.2, 0.6, 1.3, 2.5, 5, 10)
 
-# `fit` is a fit of 6 factors to A, a symmetric matrix of the order given; B is half of its columns.
+# `fit` is a fit of 6 factors to A, a symmetric matrix of the given order; B is half of its columns.
 calls <- list(
   notebook = quote(nmu_em_estlambda(A)),
   start = quote(nmu(noise, K = 1, refine = FALSE)),
-  climb = quote(nmu(A, K = 6, refine = FALSE)),
+  path = quote(nmu(A, K = 6, refine = FALSE)),
   refine = quote(nmu(A, K = 6, init = fit)),
   underapprox = quote(nmu(A, K = 4, underapprox = TRUE)),
   binary = quote(nmu(A, K = 3, prior = "binary", refine = FALSE)),
@@ -22,9 +22,9 @@ calls <- list(
   errors = quote(standard_errors(fit))
 )
 
-# Runs `call` whenever it is told to, by a line in the file `go`, and tells of each beginning and
-# each return to the prompt by a line in the file `told`.
-serve <- function(call, order, go, told) {
+# Runs `call` once for each line in the file `requests`, and writes a line to the file `events` at
+# each start and each return to the prompt.
+serve <- function(call, order, requests, events) {
   library(nmu)
   set.seed(1)
   A <- sim_tree(order / 2)
@@ -33,79 +33,79 @@ serve <- function(call, order, go, told) {
   fit <- if ("fit" %in% used) nmu(A, K = 6, refine = FALSE, control = quiet)
   B <- if ("B" %in% used) A[, seq_len(order / 2)]
   noise <- if ("noise" %in% used) crossprod(matrix(rnorm(order^2), order))
-  tell <- function(what) {
-    cat(what, sum(proc.time()[1:2]), "\n", file = told, append = TRUE)
+  report <- function(event) {
+    cat(event, sum(proc.time()[1:2]), "\n", file = events, append = TRUE)
   }
-  one_turn <- function() {
-    tell("began")
+  run_once <- function() {
+    report("started")
     tryCatch(
       {
         allowInterrupts(suppressMessages(eval(call[[1]])))
         "ended"
       },
-      nmu_error_interrupted = function(condition) "heard",
-      interrupt = function(condition) "heard"
+      nmu_error_interrupted = function(condition) "interrupted",
+      interrupt = function(condition) "interrupted"
     )
   }
-  turn <- 1
+  run <- 1
   suspendInterrupts(repeat {
-    # what came too late for the last turn is none of this one
-    while (!file.exists(go) || length(readLines(go)) < turn) {
+    # an interrupt that arrives after the end of a run is discarded before the next one
+    while (!file.exists(requests) || length(readLines(requests)) < run) {
       tryCatch(allowInterrupts(Sys.sleep(0.005)), interrupt = identity)
     }
-    tell(one_turn())
-    turn <- turn + 1
+    report(run_once())
+    run <- run + 1
   })
 }
 
-# The processor time that a process has taken, in seconds
+# Processor time of a process, in seconds
 time_of <- function(process) {
   fields <- strsplit(readLines(sprintf("/proc/%d/stat", process)), " ")[[1]]
   sum(as.numeric(fields[14:15])) / 100
 }
 
-# Waits until a process has taken so much time, or has ended what it was told to do
+# Waits until the processor time of a process reaches `time`, or its run has ended
 wait_until <- function(child, time, ended) {
   while (!ended() && time_of(child$get_pid()) < time) Sys.sleep(0.005)
 }
 
-# The delays of interrupts at all moments, which are processor time, too
+# Delays of interrupts at all `interrupt_times`, which are processor times, too
 delays_of <- function(call, order) {
-  files <- tempfile(c("go", "told"))
+  files <- tempfile(c("requests", "events"))
   child <- callr::r_bg(serve, list(as.expression(call), order, files[1], files[2]))
   on.exit(child$kill())
   lines <- 0
-  told <- function() if (file.exists(files[2])) readLines(files[2], warn = FALSE)
-  # the next line that the child tells
-  heard <- function() {
+  read_events <- function() if (file.exists(files[2])) readLines(files[2], warn = FALSE)
+  # waits for the next line that the child writes
+  next_event <- function() {
     lines <<- lines + 1
     while (child$is_alive()) {
-      told <- told()
-      if (length(told) >= lines && grepl(" $", told[lines])) {
-        return(strsplit(told[lines], " ")[[1]][1:2])
+      events <- read_events()
+      if (length(events) >= lines && grepl(" $", events[lines])) {
+        return(strsplit(events[lines], " ")[[1]][1:2])
       }
       Sys.sleep(0.002)
     }
     child$get_result()
   }
-  delay <- function(moment) {
-    cat("go\n", file = files[1], append = TRUE)
-    began <- as.numeric(heard()[2])
-    wait_until(child, began + moment, function() length(told()) > lines)
+  delay <- function(interrupt_time) {
+    cat("run\n", file = files[1], append = TRUE)
+    started <- as.numeric(next_event()[2])
+    wait_until(child, started + interrupt_time, function() length(read_events()) > lines)
     sent <- time_of(child$get_pid())
     child$interrupt()
-    outcome <- heard()
-    if (outcome[1] == "heard") as.numeric(outcome[2]) - sent else NA
+    outcome <- next_event()
+    if (outcome[1] == "interrupted") as.numeric(outcome[2]) - sent else NA
   }
-  # the first makes R load what conditions need
-  delay(moments[1])
-  vapply(moments, delay, 0)
+  # warm-up: the first condition makes R load the functions that conditions need
+  delay(interrupt_times[1])
+  vapply(interrupt_times, delay, 0)
 }
 
 arguments <- commandArgs(trailingOnly = TRUE)
 order <- if (length(arguments) > 0) as.integer(arguments[1]) else 5000
 chosen <- if (length(arguments) > 1) arguments[-1] else names(calls)
-cat(sprintf("order %d%s\n", order, paste(sprintf("%8.1f s", moments), collapse = "")))
+cat(sprintf("order %d%s\n", order, paste(sprintf("%8.1f s", interrupt_times), collapse = "")))
 for (name in chosen) {
   delays <- delays_of(calls[[name]], order)
   texts <- ifelse(is.na(delays), "-", sprintf("%.2f", delays))

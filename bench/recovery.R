@@ -1,21 +1,21 @@
-# Fits matrices of known structure and says how well the factors recover it: settings x methods.
+# Fits matrices with known structure by several methods and scores the recovery of their factors.
 #
 #   R_LIBS=.lib Rscript bench/recovery.R [--quick] [--cores=2] [--settings=a,b] [--methods=a,b]
 #
-# from the root of the package, with nmu installed (`make recovery` sees to it). --quick takes two
-# seeds instead of ten. Settings are in recovery/settings.R, methods in recovery/methods.R. The
-# score of a fit is the mean, over the true factors, of the cosine with the factor it is matched
-# with. The folder bench/results gets recovery.csv, a row a fit, and recovery_factors.csv, a row a
-# true factor of a fit.
+# Run from the root of the package, with nmu installed (`make recovery` installs it). --quick uses
+# two seeds instead of ten. Settings are in recovery/settings.R, methods in recovery/methods.R. The
+# score of a fit is the mean, over the true factors, of the cosine with the matched factor. Results
+# are written to bench/results: recovery.csv with a row for each fit, and recovery_factors.csv with
+# a row for each true factor of a fit.
 
 arguments <- commandArgs(trailingOnly = TRUE)
 value <- function(option, default) {
-  given <- grep(paste0("^--", option, "="), arguments, value = TRUE)
-  if (length(given) > 0) sub("^[^=]*=", "", given[[1]]) else default
+  matches <- grep(paste0("^--", option, "="), arguments, value = TRUE)
+  if (length(matches) > 0) sub("^[^=]*=", "", matches[[1]]) else default
 }
 
 bench_dir <- "bench"
-if (!file.exists(file.path(bench_dir, "recovery.R"))) stop("run this from the package's root")
+if (!file.exists(file.path(bench_dir, "recovery.R"))) stop("run this from the root of the package")
 library(nmu)
 for (part in c("clock", "peers", "machine", "report")) {
   source(file.path(bench_dir, "compare", paste0(part, ".R")))
@@ -24,16 +24,16 @@ for (part in c("settings", "images", "methods", "score", "report")) {
   source(file.path(bench_dir, "recovery", paste0(part, ".R")))
 }
 
-# Those of a named list that the option asks for; all by default
-chosen <- function(list, option) {
+# Selects the elements of a named list that an option names; all by default
+select <- function(list, option) {
   names <- strsplit(value(option, paste(names(list), collapse = ",")), ",")[[1]]
   unknown <- setdiff(names, names(list))
-  if (length(unknown) > 0) stop("--", option, ": there is no ", toString(unknown))
+  if (length(unknown) > 0) stop("--", option, ": unknown ", toString(unknown))
   list[names]
 }
 
-settings <- chosen(make_settings(seq_len(if ("--quick" %in% arguments) 2 else 10)), "settings")
-methods <- chosen(methods, "methods")
+settings <- select(make_settings(seq_len(if ("--quick" %in% arguments) 2 else 10)), "settings")
+methods <- select(methods, "methods")
 results <- run_jobs(settings, methods, cores = as.integer(value("cores", 2)))
 
 cat("\n")
@@ -54,4 +54,4 @@ write_table(results$scores, machine, file.path(folder, "recovery.csv"))
 if (!is.null(results$factors)) {
   write_table(results$factors, machine, file.path(folder, "recovery_factors.csv"))
 }
-message("results are in ", folder)
+message("the results are in ", folder)

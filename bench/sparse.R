@@ -1,13 +1,13 @@
-# Sets what a fit of a large sparse matrix costs beside what was asked for.
+# Times fits of large sparse matrices and compares the costs with their targets.
 #
 #   R_LIBS=.lib Rscript bench/sparse.R [--quick] [--article]
 #
-# from the root of the package, with nmu installed. Ratios are taken within this one run; --quick
-# takes small matrices: a test of this script. The seconds of the first row are the only absolute
-# figure; beside them stand those of the processor, which tell how busy the machine was. --article
-# puts the table where vignettes/performance.Rmd reads it.
+# Run from the root of the package, with nmu installed. Ratios are computed within this one run.
+# --quick uses small matrices, as a test of this script. The seconds of the first row are the only
+# absolute figure; the processor time is reported as well, since it shows the load of the machine.
+# --article writes the table to where vignettes/performance.Rmd reads it.
 
-if (!file.exists(file.path("bench", "sparse.R"))) stop("run this from the package's root")
+if (!file.exists(file.path("bench", "sparse.R"))) stop("run this from the root of the package")
 library(nmu)
 bench_dir <- "bench"
 parts <- c(
@@ -19,7 +19,7 @@ arguments <- commandArgs(trailingOnly = TRUE)
 quick <- "--quick" %in% arguments
 article <- "--article" %in% arguments
 if (article) {
-  if (quick) stop("the article is made from a whole run")
+  if (quick) stop("--article needs a complete run, without --quick")
   measure_path <- build_program("measure")
   machine <- describe_machine()
 }
@@ -37,16 +37,16 @@ report <- function(what, goal, figure, met) {
 fit_large <- function() {
   script <- file.path(bench_dir, "sparse", "large.R")
   lines <- system2(file.path(R.home("bin"), "Rscript"), c(script, large, threads), stdout = TRUE)
-  found <- read.csv(text = lines)
+  result <- read.csv(text = lines)
   what <- sprintf(
-    "n = %.0e, %.1f million stored: one factor, %s", large, found$stored / 1e6, found$status
+    "n = %.0e, %.1f million stored: one factor, %s", large, result$stored / 1e6, result$status
   )
-  report(what, "60 s", sprintf("%.1f s (processor %.1f s)", found$seconds, found$processor),
-    found$seconds < 60)
-  report("  its memory, A included", "2.5 x A", sprintf("%.2f x A", 1 + found$beyond / found$size),
-    1 + found$beyond / found$size < 2.5)
-  figure <- sprintf("%.4f (d = %.1f)", found$cosine, found$d)
-  report("  not null: cosine with a group", "0.9", figure, found$d > 0 && found$cosine > 0.9)
+  report(what, "60 s", sprintf("%.1f s (processor %.1f s)", result$seconds, result$processor),
+    result$seconds < 60)
+  memory <- 1 + result$beyond / result$size
+  report("  its memory, A included", "2.5 x A", sprintf("%.2f x A", memory), memory < 2.5)
+  figure <- sprintf("%.4f (d = %.1f)", result$cosine, result$d)
+  report("  not null: cosine with a group", "0.9", figure, result$d > 0 && result$cosine > 0.9)
 }
 
 pass_against_product <- function() {
@@ -66,14 +66,14 @@ sparse_against_dense <- function() {
   control <- nmu_control(threads = threads)
   fit <- function(A) nmu(A, noise = noise, refine = FALSE, control = control)
   invisible(fit(A))
-  sparse <- seconds(found <- fit(A))
+  sparse_seconds <- seconds(sparse_fit <- fit(A))
   dense <- as.matrix(A)
-  slow <- seconds(expected <- fit(dense))
-  stopifnot(all.equal(found$d, expected$d, tolerance = 1e-7))
+  dense_seconds <- seconds(dense_fit <- fit(dense))
+  stopifnot(all.equal(sparse_fit$d, dense_fit$d, tolerance = 1e-7))
   filled <- 100 * length(A@x) / medium^2
   what <- sprintf("n = %d, %.2f %% filled: first factor, against dense", medium, filled)
-  report(what, "100 x faster", sprintf("%.0f x faster (%.2f s)", slow / sparse, sparse),
-    slow > 100 * sparse)
+  figure <- sprintf("%.0f x faster (%.2f s)", dense_seconds / sparse_seconds, sparse_seconds)
+  report(what, "100 x faster", figure, dense_seconds > 100 * sparse_seconds)
 }
 
 fit_large()

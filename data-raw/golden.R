@@ -1,6 +1,6 @@
-# Writes tests/testthat/fixtures/golden.csv: what fits of nmu() gave when it was written. It says
-# that results have changed, not that they were right; where a change is meant, run it again and say
-# why in the commit:
+# Writes tests/testthat/fixtures/golden.csv, the current results of some fits of nmu(). The test
+# that compares with them detects changes of results; it does not show that results are correct. If
+# a change is intended, run this script again and give the reason in the commit message:
 #
 #   R_LIBS=.lib Rscript data-raw/golden.R
 

@@ -10,25 +10,25 @@ and a normal variable with mean -a and unit variance, truncated to [0, inf), has
 
     mean G = 1/(a + f),     second moment 1 - a G = G f,     1/M = a + G.
 
-The textbook forms subtract nearly equal numbers when a is large. A rational f = P/Q does not:
-with T = a Q + P,
+The textbook forms subtract nearly equal numbers when a is large. With a rational f = P/Q there is
+no such cancellation: with T = a Q + P,
 
     G = Q/T,     G f = P/T,     1/M = a + Q/T,
 
-and since all the coefficients turn out positive, Horner's rule only ever adds positive numbers.
-One polynomial of degree m, one of degree m + 1, one division: nothing else, on all of [0, inf).
+and since all the coefficients are positive, Horner's rule only adds positive numbers. The evaluation
+needs one polynomial of degree m, one of degree m + 1, and one division, on all of [0, inf).
 
-P/Q is the minimax approximation (Remez) under the tolerance 1/(f G + 1/CAP): G inherits the
-error of f multiplied by -f G, which is 1 at a = 0 but falls as 2/a^2, so an equal error in G would
-leave f inaccurate far out; the cap keeps the error of f below CAP times that of G.
+P/Q is the minimax approximation (Remez) with the tolerance 1/(f G + 1/CAP). The error of G is that of
+f times -f G, whose absolute value is 1 at a = 0 but decreases as 2/a^2. An equal error in G would
+therefore leave f inaccurate for large a; the cap keeps the error of f below CAP times that of G.
 CAP = 6 and m = 10, the smallest degree that works, give 1.7e-17 in G and 1.0e-16 in f.
 
-Two things are left to choose after Remez, because P/Q does not depend on a common factor:
-the factor 2^-400 keeps T finite for a up to 1e35, and among factors between 1 and 2 we take the one
-for which rounding the coefficients to double harms least (ten times less than a typical one).
+P/Q does not depend on a common factor of P and Q, so two factors are chosen after Remez: 2^-400 keeps
+T finite for a up to 1e35, and the factor between 1 and 2 is the one for which rounding the
+coefficients to double has the smallest effect (ten times smaller than for a typical factor).
 
 phi(z) = 2^-k p(r) with k = round(z^2 / (2 ln 2)), r = z^2 - 2 k ln 2, p(r) = exp(-r/2)/sqrt(2 pi):
-the 1/2 and the 1/sqrt(2 pi) sit in the coefficients of p and cost nothing.
+the 1/2 and the 1/sqrt(2 pi) are included in the coefficients of p at no cost.
 
 --check evaluates everything as the core does (double, fused multiply-add emulated exactly, and
 again without it) at 20,000 points and prints the largest errors in units in the last place.
@@ -51,7 +51,7 @@ def tail(a):
     """f(a) = 2/(a + 3/(a + ...)), to at least 50 digits."""
     if a == inf:
         return mpf(0)
-    if a > 40:  # here the fraction itself converges fast
+    if a > 40:  # the continued fraction converges fast
         value = mpf(0)
         for k in range(300, 1, -1):
             value = k / (a + value)
@@ -163,9 +163,9 @@ def round_ratio(p, q, cap, candidates=4000):
     for x in grid:
         a = mpf(x)
         pv, qv = horner(p, a), horner(q, a)
-        harm = float(pv / (a * qv + pv)) * cap + 1  # harm to G counts cap times
-        rows.append([harm * float(a**k / pv) for k in range(len(p))]
-                    + [-harm * float(a**k / qv) for k in range(len(q))])
+        weight = float(pv / (a * qv + pv)) * cap + 1  # an error in G counts cap times
+        rows.append([weight * float(a**k / pv) for k in range(len(p))]
+                    + [-weight * float(a**k / qv) for k in range(len(q))])
     best = (float("inf"),)
     for i in range(candidates):
         s = 1 + mpf(i) / candidates
@@ -197,7 +197,7 @@ def rust(name, values, comment):
 
 
 def fused(x, y, z):
-    """fma(x, y, z): one rounding, exactly as IEEE 754 has it (normal range)."""
+    """fma(x, y, z): a single rounding, exactly as in IEEE 754 (normal range)."""
     return to_float(mpf_add(mpf_mul(from_float(x), from_float(y)), from_float(z), 53, "n"))
 
 

@@ -1,15 +1,15 @@
-"""High-precision reference values that the tests of the core and of the R package compare with.
+"""High-precision reference values for the tests of the core and of the R package.
 
 Usage: python3 reference_values.py     (needs mpmath; a few seconds; overwrites the CSV files)
 
-Inputs are doubles, printed with 17 significant digits; they mean exactly that double. Values are
-computed from them in at least 60 digits and printed with 25. What a double cannot hold is printed
-nevertheless (1e-400, -5e+199): a reader rounds it to zero, a subnormal or an infinity, as the code
-under test should. Only magnitudes below 1e-5000 are written as 0.
+Inputs are doubles, printed with 17 significant digits, which identify the double exactly. Values are
+computed from them in at least 60 digits and printed with 25. Values outside the range of doubles are
+printed as well (1e-400, -5e+199): a reader rounds them to zero, a subnormal or an infinity, as the
+code under test should. Only magnitudes below 1e-5000 are written as 0.
 
-Everything rests on the Mills ratio M(a) = Phi(-a)/phi(a): from erfc for a < 40, from its continued
-fraction beyond. check() compares the two where both work, and every kind of value with numerical
-quadrature of its definition.
+All values are computed from the Mills ratio M(a) = Phi(-a)/phi(a): from erfc for a < 40, and from its
+continued fraction for larger a. check() compares the two methods where both are accurate, and every
+kind of value with numerical quadrature of its definition.
 """
 
 import csv
@@ -47,7 +47,7 @@ def mills(a):
 
 
 def log_complement(log_value, value):
-    """log(1 - value), when value may be tiny; log_value decides without rounding value to 0."""
+    """log(1 - value), where value may be tiny; log_value is used where value would round to 0."""
     return log1p(-value) if log_value > -20000 else -exp(log_value)
 
 
@@ -69,7 +69,7 @@ def normal(z):
 
 
 def emg(x, rate, sigma):
-    """log density, log distribution function, log of its complement, for Exp(rate) + N(0, sigma^2).
+    """Log density, log distribution function and log of its complement of Exp(rate) + N(0, sigma^2).
 
     With y = x/sigma and c = rate sigma: density = rate phi(y) M(c - y),
     F = phi(y) (M(-y) - M(c - y)), 1 - F = phi(y) (M(y) + M(c - y)).
@@ -85,7 +85,7 @@ def emg(x, rate, sigma):
 
 
 def normal_grid():
-    """About 400 doubles: powers of ten of both signs, [-40, 40] densely, where branches meet."""
+    """About 400 doubles: powers of ten of both signs, [-40, 40] densely, and ends of branches."""
     rng = random.Random(20250227)
     powers = [-300, -100, -50, -20, -16, -12, -10, -8, -6, -5, -4, -3, -2, -1]
     sizes = [float(f"1e{k}") for k in powers + [2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 28, 50, 100]]
@@ -100,7 +100,7 @@ def normal_grid():
 
 
 def truncated_grid():
-    """About 160 pairs (mean, sd); mean/sd is only nearly the round number it is built from."""
+    """About 160 pairs (mean, sd); mean/sd equals a number of `ratios` only up to rounding."""
     ratios = [1e-8, 1e-3, 0.1, 0.5, 1, 2, 3, 5, 8, 8.5, 10, 20, 37, 40, 100]
     ratios += [1e3, 1e4, 1e6, 1e8, 1e10]
     scales = [1e-5, 0.3, 17.0, 1e5]
@@ -109,14 +109,14 @@ def truncated_grid():
 
 
 def emg_grid():
-    """About 160 triples (x, lambda, sigma): both tails, and where the two parts meet."""
+    """About 160 triples (x, lambda, sigma): both tails, and the transition between them."""
     scales = [1e-3, 0.1, 1.0, 20.0, 1e3]
     triples = []
     for i, c in enumerate([1e-6, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1e4]):
-        places = [-1e3, -40.0, -8.0, -2.0, 0.0, 1.0, 4.0, 40.0, 1e3]  # in units of sigma
-        places += [c - 9, c - 3, c, c + 3, c + 9]
-        places += [k / c for k in (0.1, 0.5, 3, 40, 800)]  # in units of 1/lambda
-        for j, y in enumerate(places):
+        points = [-1e3, -40.0, -8.0, -2.0, 0.0, 1.0, 4.0, 40.0, 1e3]  # in units of sigma
+        points += [c - 9, c - 3, c, c + 3, c + 9]
+        points += [k / c for k in (0.1, 0.5, 3, 40, 800)]  # in units of 1/lambda
+        for j, y in enumerate(points):
             sigma = scales[(i + j) % len(scales)]
             triples.append((y * sigma, c / sigma, sigma))
     return sorted(set(triples), key=lambda t: (t[1] * t[2], t[0] / t[2]))

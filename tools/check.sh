@@ -1,12 +1,12 @@
 #!/bin/bash
-# R CMD build, then R CMD check of the tarball, in a temporary directory. Fails on an error or a
+# Runs R CMD build and R CMD check of the tarball, in a temporary directory. Fails on an error or a
 # warning; notes are shown.
 #
 #   tools/check.sh [OPTION of R CMD check ...]
 set -euo pipefail
 
-# In a locale without UTF-8, as bare machines have, R CMD check tries another that is not there, and
-# warns.
+# In a locale without UTF-8, as on minimal systems, R CMD check tries a locale that is not installed
+# and warns.
 case "${LC_ALL:-${LC_CTYPE:-${LANG:-}}}" in
   *UTF-8* | *utf8*) ;;
   *) export LC_ALL=C.UTF-8 ;;
@@ -15,18 +15,18 @@ esac
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# R CMD build copies the folder that it is given before it leaves anything out, cargo's gigabyte of
-# artefacts included. A lean copy is quicker, and leaves the checkout as it is.
+# R CMD build copies the whole folder before it excludes files, including cargo's gigabyte of
+# artefacts. A copy without them is faster, and the checkout is not modified.
 mkdir "$work/nmu"
 tar -cf - --exclude=./.git --exclude=./.lib --exclude=./src/rust/target --exclude=./bench . |
   tar -xf - -C "$work/nmu"
 
 cd "$work"
-# It knits the vignettes; the check need not run them again.
+# R CMD build knits the vignettes, so the check does not run them again.
 R CMD build nmu
 status=0
 R CMD check --no-manual --no-vignettes "$@" nmu_*.tar.gz || status=$?
-# R's own exit status tells errors only.
+# The exit status of R CMD check is nonzero for errors only, not for warnings.
 result=$(grep '^Status:' nmu.Rcheck/00check.log || true)
 case $result in
   *ERROR* | *WARNING*) status=1 ;;

@@ -1,8 +1,8 @@
-# Run by configure and configure.win before the package is compiled: finds cargo and rustc, refuses
-# a compiler that is too old, and writes src/Makevars (src/Makevars.win) from its template.
+# Run by configure and configure.win before the package is compiled: finds cargo and rustc, stops if
+# the compiler is too old, and writes src/Makevars (src/Makevars.win) from its template.
 #
-# Environment it listens to:
-#   NOT_CRAN        non-empty: fetch crates as usual, even where vendored ones are shipped
+# Environment variables:
+#   NOT_CRAN        non-empty: download crates as usual, even if vendored ones are shipped
 #   DEBUG           non-empty: an unoptimised Rust build
 #   NMU_TARGET_DIR  an absolute path for cargo's artefacts, shared by several builds, never removed
 
@@ -15,7 +15,8 @@ stop_install <- function(...) {
   quit("no", status = 1L)
 }
 
-# rustup puts its programs where a graphical R session, or a service, often does not look.
+# rustup installs its programs in a folder that is often not on the PATH of a graphical R session or
+# a service.
 rust_program <- function(name) {
   home <- Sys.getenv("CARGO_HOME", file.path(path.expand("~"), ".cargo"))
   places <- c(Sys.which(name), file.path(home, "bin", paste0(name, if (windows) ".exe")))
@@ -48,7 +49,7 @@ field <- function(lines, name) {
 # "1.92.0-nightly" compares as 1.92.0.
 as_version <- function(text) numeric_version(sub("^.*?([0-9]+(\\.[0-9]+)+).*$", "\\1", text))
 
-least_rustc <- function() {
+minimum_rustc <- function() {
   requirements <- read.dcf("DESCRIPTION", "SystemRequirements")[[1L]]
   as_version(sub("^.*rustc *>= *", "", requirements))
 }
@@ -57,18 +58,18 @@ cargo <- rust_program("cargo")
 about <- run(rust_program("rustc"), "-vV")
 rustc <- as_version(field(about, "release"))
 host <- field(about, "host")
-if (rustc < least_rustc()) {
+if (rustc < minimum_rustc()) {
   stop_install(
-    "nmu needs rustc >= ", format(least_rustc()), ", and this is rustc ", format(rustc), ".\n",
-    "Where Rust came with rustup, run `rustup update stable`; otherwise install a newer one with\n",
-    "your package manager or with rustup, then install nmu again."
+    "nmu needs rustc >= ", format(minimum_rustc()), ", but this is rustc ", format(rustc), ".\n",
+    "If Rust was installed with rustup, run `rustup update stable`; otherwise install a newer\n",
+    "version with your package manager or with rustup. Then install nmu again."
   )
 }
 message("using ", run(cargo, "--version"))
 message("using ", about[[1L]])
 
-# The Makefile never travels in a source tarball: where it is, somebody works on nmu, and the
-# artefacts are kept, so that installing again after a change in R takes seconds.
+# The Makefile is not part of a source tarball, so its presence means a checkout. There the build
+# artefacts are kept, so that reinstalling after a change of R code takes seconds.
 checkout <- file.exists("Makefile")
 vendored <- file.exists("src/rust/vendor.tar.xz") && !is_set("NOT_CRAN")
 debug <- is_set("DEBUG")
@@ -76,17 +77,17 @@ here <- normalizePath("src", winslash = "/")
 
 shared <- Sys.getenv("NMU_TARGET_DIR")
 if (grepl("[[:space:]]", shared)) {
-  message("NMU_TARGET_DIR is ignored: make cannot use a path with blanks in it.")
+  message("NMU_TARGET_DIR is ignored: make cannot use a path with blanks.")
   shared <- ""
 }
 target_dir <- if (nzchar(shared)) shared else "./rust/target"
 
-# R on Windows is linked by a GNU compiler, whatever rustc's own default there.
+# R on Windows is linked by a GNU compiler, which need not be rustc's default target.
 triple <- if (windows) {
   if (R.version$arch == "aarch64") "aarch64-pc-windows-gnullvm" else "x86_64-pc-windows-gnu"
 }
 
-# The 512-bit kernels are chosen at run time by the processor found; the compiler has to know them.
+# The 512-bit kernels are chosen at run time by processor; they need a compiler that supports them.
 features <- if (
   rustc >= "1.89" && startsWith(if (windows) triple else host, "x86_64") &&
     any(grepl("^avx512 *=", readLines("src/rust/Cargo.toml")))
@@ -108,7 +109,7 @@ if (vendored) {
       "[source.vendored]", "directory = \"vendor\""),
     "src/.cargo/config.toml"
   )
-  # With its home here, cargo writes nothing outside the build.
+  # With CARGO_HOME inside the package, cargo writes nothing outside the build.
   cargo_env <- sprintf("CARGO_HOME=\"%s/.cargo\"", here)
   clean_up <- c(clean_up, "vendor", ".cargo")
 }
@@ -127,10 +128,10 @@ linked_with <- switch(
   Linux = "-lpthread -ldl -lm",
   "-lm"
 )
-# -S drops the debugging symbols that come with Rust's standard library: a third of the file. With
-# GNU's linker another quarter goes: functions that nothing calls (--gc-sections), for which the
-# static library must export nothing (--exclude-libs), and the names of local ones (-x). What is
-# undefined keeps its name: R CMD check looks for it.
+# -S removes the debugging symbols of Rust's standard library, a third of the file. GNU's linker can
+# remove another quarter: unused functions (--gc-sections), which requires that the static library
+# exports nothing (--exclude-libs), and the names of local symbols (-x). Undefined symbols keep
+# their names, since R CMD check inspects them.
 if (!windows && !debug) {
   smaller <- if (Sys.info()[["sysname"]] == "Linux") " -Wl,-x,--gc-sections,--exclude-libs,ALL"
   linked_with <- paste0("-Wl,-S", smaller, " ", linked_with)

@@ -1,18 +1,18 @@
-# Writes inst/AUTHORS and LICENSE.note of a release: the crates that it carries, who wrote them, and
-# under which licence they are.
+# Writes inst/AUTHORS and LICENSE.note of a release: the crates that it contains, their authors and
+# their licences.
 #
 #   cargo metadata --format-version 1 | Rscript tools/credits.R PACKAGE_FOLDER
 
 folder <- commandArgs(trailingOnly = TRUE)[[1L]]
-described <- jsonlite::fromJSON(file("stdin"), simplifyVector = FALSE)
-# What has no source is in this repository.
-crates <- Filter(function(crate) !is.null(crate$source), described$packages)
+metadata <- jsonlite::fromJSON(file("stdin"), simplifyVector = FALSE)
+# Crates without a source are those of this repository.
+crates <- Filter(function(crate) !is.null(crate$source), metadata$packages)
 crates <- crates[order(vapply(crates, `[[`, "", "name"))]
 
 label <- function(crate) paste(crate$name, crate$version)
 
 authors <- function(crate) {
-  # Cargo no longer asks for authors: those of newer crates are where their sources are.
+  # The field `authors` is optional: otherwise the repository of the crate is named.
   people <- gsub(" *<[^>]*>", "", unlist(crate$authors))
   where <- if (!is.null(crate$repository)) crate$repository else crate$homepage
   if (length(people) > 0L) paste(people, collapse = ", ") else paste("the authors at", where)
@@ -31,7 +31,7 @@ write_lines <- function(text, ...) {
 
 write_lines(c(
   paste(
-    "The Rust crates whose sources this package carries in src/rust/vendor.tar.xz,",
+    "The Rust crates whose sources this package contains in src/rust/vendor.tar.xz,",
     "and their authors:"
   ),
   "",
@@ -39,7 +39,7 @@ write_lines(c(
 ), "inst", "AUTHORS")
 
 write_lines(c(
-  "nmu itself is under the MIT licence: see LICENSE. The Rust crates whose sources it carries in",
+  "nmu itself is under the MIT licence: see LICENSE. The Rust crates whose sources it contains in",
   "src/rust/vendor.tar.xz, with the texts of their licences, are under:",
   "",
   vapply(crates, function(crate) paste0(label(crate), ": ", licence(crate)), "")

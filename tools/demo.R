@@ -1,30 +1,30 @@
-# `make demo`: two fits, printed and drawn. A covariance matrix of 24 psychological tests, where a
-# factor should be a group of tests that measure one ability; then the tree of the notebook, where
-# a factor should be a branch of the tree.
+# `make demo`: prints and plots two fits. The first is of the correlation matrix of 24 psychological
+# tests, in which a factor should be a group of tests that measure one ability. The second is of the
+# notebook's tree, in which a factor should be a branch of the tree.
 
 library(nmu)
 
-# One block of text for a fit: its parameters, and of each factor how many rows load on it (more
-# than a tenth of what the first of them does), and which do most.
+# Prints the parameters of a fit and, for each factor, the number of rows whose loading is above a
+# tenth of the largest, and the rows with the largest loadings.
 show_fit <- function(title, fit, top = 5L) {
   cat("\n", title, "\n", strrep("-", nchar(title)), "\n", sep = "")
-  cat(sprintf("lambda %.4g, sigma %.4g of the model with all factors\n", fit$lambda, fit$sigma))
+  cat(sprintf("model with all factors: lambda %.4g, sigma %.4g\n", fit$lambda, fit$sigma))
   for (k in seq_along(fit$d)) {
     u <- fit$u[, k]
     if (fit$d[[k]] == 0) {
-      cat(sprintf("factor %d: null, nothing is left to explain\n", k))
+      cat(sprintf("factor %d: null\n", k))
       next
     }
-    first <- utils::head(order(u, decreasing = TRUE), top)
-    first <- first[u[first] > 0]
+    largest <- utils::head(order(u, decreasing = TRUE), top)
+    largest <- largest[u[largest] > 0]
     cat(sprintf(
-      "factor %d: d = %.3g; %d of %d rows load on it, most of all %s\n",
-      k, fit$d[[k]], sum(u > max(u) / 10), length(u), toString(rownames(fit$u)[first])
+      "factor %d: d = %.3g; %d of %d rows load on it; largest loadings: %s\n",
+      k, fit$d[[k]], sum(u > max(u) / 10), length(u), toString(rownames(fit$u)[largest])
     ))
   }
 }
 
-# The matrix, and the loadings beside it: rows from top to bottom, as one reads them.
+# Draws the matrix and, to its right, the loadings, with row 1 at the top.
 draw_fit <- function(title, A, fit) {
   blues <- grDevices::hcl.colors(64L, "Blues 3", rev = TRUE)
   upright <- function(x) t(x[rev(seq_len(nrow(x))), , drop = FALSE])
@@ -49,7 +49,7 @@ dimnames(tree) <- rep(list(paste0("tip", seq_len(nrow(tree)))), 2L)
 branches <- nmu(tree, K = 7, noise = noise_notebook())
 show_fit("The notebook's tree: 80 tips, 6 branches", branches, top = 3L)
 
-# The folder is not called demo: R would take that for a part of the package.
+# The folder is not named demo, since R treats a folder of that name as part of the package.
 dir.create("demo-output", showWarnings = FALSE)
 as_png <- capabilities("png")
 picture <- file.path("demo-output", if (as_png) "demo.png" else "demo.pdf")

@@ -1,13 +1,13 @@
 # Writes NAMESPACE and man/ from the roxygen comments in R/. With --check it does so in a temporary
-# copy, and fails where the result is not what the checkout holds.
+# copy, and fails if the result differs from the files of the checkout.
 #
 #   Rscript tools/document.R [--check]
 
 written_with <- read.dcf("DESCRIPTION", "RoxygenNote")[[1L]]
-here <- as.character(utils::packageVersion("roxygen2"))
+installed <- as.character(utils::packageVersion("roxygen2"))
 
-# Sourcing the R files is enough, no compiled code is needed: so a NAMESPACE that is out of date, or
-# missing, does not stand in the way of writing a new one.
+# Sourcing the R files is sufficient and needs no compiled code, so a new NAMESPACE can be written
+# even if the present one is out of date or missing.
 document <- function(path) {
   suppressMessages(roxygen2::roxygenise(path, load_code = "source"))
 }
@@ -22,9 +22,11 @@ contents <- function(path) {
 if (!"--check" %in% commandArgs(trailingOnly = TRUE)) {
   document(".")
   message("wrote NAMESPACE and man/")
-} else if (here != written_with) {
-  # Another version words some things differently, which says nothing of this checkout.
-  message("docs not compared: they are written by roxygen2 ", written_with, ", this is ", here)
+} else if (installed != written_with) {
+  # Versions of roxygen2 differ in their output, so a comparison would be meaningless.
+  message(
+    "docs not compared: they were written by roxygen2 ", written_with, ", installed is ", installed
+  )
 } else {
   copy <- file.path(tempfile("docs"), "nmu")
   dir.create(copy, recursive = TRUE)
@@ -36,7 +38,7 @@ if (!"--check" %in% commandArgs(trailingOnly = TRUE)) {
   files <- union(names(old), names(new))
   stale <- files[!vapply(files, function(file) identical(old[[file]], new[[file]]), NA)]
   if (length(stale) > 0L) {
-    message("not what the comments in R/ say: ", toString(stale), "; run `make document`.")
+    message("out of date with the comments in R/: ", toString(stale), "; run `make document`.")
     quit("no", status = 1L)
   }
   message("NAMESPACE and man/ are up to date")

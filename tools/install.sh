@@ -1,13 +1,13 @@
 #!/bin/sh
-# Builds this checkout and installs it: into the library given, or else into the first of R's
-# libraries that may be written to; for a user who has none, into a new personal one.
+# Builds this checkout and installs it into the given library or, by default, into the first writable
+# library of R. If there is none, a personal library is created.
 #
 #   tools/install.sh [LIBRARY]
 set -eu
 
 library=${1:-}
 if [ -z "$library" ]; then
-  # The personal library goes where R itself will look for it in its next session.
+  # R_LIBS_USER is where R looks for the personal library in its next session.
   library=$(Rscript --no-init-file -e '
     known <- .libPaths()
     writable <- known[file.access(known, 2L) == 0L]
@@ -19,7 +19,7 @@ mkdir -p "$library"
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-echo "Building nmu and installing it into $library (the first time, Rust takes a few minutes) ..."
+echo "Building nmu and installing it into $library (the first Rust build takes a few minutes) ..."
 if ! R CMD INSTALL --library="$library" . >"$log" 2>&1; then
   cat "$log" >&2
   exit 1

@@ -1,4 +1,4 @@
-# Draws the pictures of README.md into man/figures. Run where the look of plots has changed:
+# Draws the figures of README.md into man/figures. Run it when the appearance of plots has changed:
 #
 #   R_LIBS=.lib Rscript tools/pictures.R
 

@@ -1,13 +1,15 @@
 #!/bin/sh
-# Installs what is missing of the programs and R packages that nmu needs, on Debian or Ubuntu.
-# Where nothing is missing it only looks, on any system, and is done in a second.
+# Installs missing programs and R packages that nmu needs, on Debian or Ubuntu. If nothing is missing,
+# it changes nothing, works on any system and takes a second.
 #
-#   tools/setup.sh [run|test|bench|site]    run is the default; test includes it, the others test
+#   tools/setup.sh [run|test|bench|site]    run by default; test includes run, and
+#                                           bench and site include test
 set -eu
 
 group=${1:-run}
 
-# What `make demo` needs; then, what `make test`, `make lint` and `make check` need on top.
+# Requirements of `make demo`, and then the additional ones of `make test`, `make lint` and
+# `make check`
 programs="R make cc"
 packages="cli clue rlang Matrix"
 case $group in
@@ -15,9 +17,9 @@ case $group in
   test | bench | site)
     programs="$programs pandoc"
     packages="$packages testthat callr roxygen2 lintr knitr rmarkdown truncnorm generics ggplot2 vdiffr"
-    # what vignettes compare with
+    # packages that vignettes compare with
     packages="$packages ape psych NMF Biobase RcppML"
-    # matrices on disk, and workers
+    # packages for matrices on disk and for workers
     packages="$packages HDF5Array DelayedArray BiocParallel batchtools"
     ;;
   *)
@@ -28,7 +30,7 @@ esac
 if [ "$group" = site ]; then
   packages="$packages pkgdown"
 fi
-# One of the programs that benchmarks compare with is written in Python.
+# The benchmarks compare with scikit-learn, a Python package.
 sklearn=""
 if [ "$group" = bench ]; then
   for python in python3 /usr/bin/python3; do
@@ -40,8 +42,8 @@ if [ "$group" = bench ]; then
 fi
 
 if ! command -v cargo >/dev/null && ! [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
-  echo "Rust was not found: install it first (rustup, or a distribution's cargo and rustc)," >&2
-  echo "in the version that DESCRIPTION names or a later one." >&2
+  echo "Rust was not found. Install it first (with rustup, or cargo and rustc of a distribution)," >&2
+  echo "in the version given in DESCRIPTION or a later one." >&2
   exit 1
 fi
 
@@ -63,7 +65,7 @@ fi
 echo "nmu: not installed yet:$missing $missing_packages"
 
 if ! command -v apt-get >/dev/null; then
-  echo "This is neither Debian nor Ubuntu. Please install the above by hand: the programs with" >&2
+  echo "This is neither Debian nor Ubuntu. Please install the above yourself: the programs with" >&2
   echo "your package manager, the R packages with install.packages()." >&2
   exit 1
 fi
@@ -85,7 +87,7 @@ done
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
   if ! command -v sudo >/dev/null; then
-    echo "Installing needs root, and there is no sudo. Please run, as root:" >&2
+    echo "The installation needs root access, and sudo was not found. Please run as root:" >&2
     echo "  apt-get update && apt-get install --no-install-recommends$debs" >&2
     exit 1
   fi

@@ -1,5 +1,5 @@
-# Builds the web site of help pages and vignettes into docs/, from the package as installed. Fails
-# where _pkgdown.yml leaves out a help page or a vignette.
+# Builds the web site of help pages and vignettes in docs/, from the installed package. Fails if
+# _pkgdown.yml omits a help page or a vignette.
 
 options(pkgdown.internet = FALSE)
 pkgdown::check_pkgdown(".")

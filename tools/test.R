@@ -1,4 +1,4 @@
-# Runs tests/testthat against the installed package, and closes with one plain line of numbers.
+# Runs tests/testthat on the installed package, and ends with one line of counts.
 #
 #   R_LIBS=<library> Rscript tools/test.R [FILTER]
 
@@ -9,9 +9,9 @@ suppressPackageStartupMessages({
 message("nmu ", utils::packageVersion("nmu"), " from ", dirname(find.package("nmu")))
 filter <- commandArgs(trailingOnly = TRUE)
 Sys.setenv(
-  # Nothing here is run by CRAN: the tests that it is spared are run, too, unless asked otherwise.
+  # Tests that are skipped on CRAN are run as well, unless NOT_CRAN is set.
   NOT_CRAN = Sys.getenv("NOT_CRAN", "true"),
-  # The whole suite takes a process for each core; files do not know of each other.
+  # The whole suite uses one process per core; test files are independent of each other.
   TESTTHAT_PARALLEL = toupper(length(filter) == 0L),
   TESTTHAT_CPUS = parallel::detectCores()
 )

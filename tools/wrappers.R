@@ -1,6 +1,6 @@
-# Writes R/extendr-wrappers.R: the R side of every function that src/rust/src/lib.rs exports, asked
-# of the library that `make build` compiled. With --check it writes nothing, and fails where the
-# file is not what it would write.
+# Writes R/extendr-wrappers.R, the R wrappers of the functions that src/rust/src/lib.rs exports, as
+# reported by the library that `make build` compiled. With --check it writes nothing, and fails if
+# the file is out of date.
 #
 #   Rscript tools/wrappers.R [--check]
 
@@ -18,7 +18,7 @@ header <- c(
 if (!file.exists(library_file)) {
   stop(library_file, " does not exist: run `make build` first.", call. = FALSE)
 }
-# The library alone is loaded, not the package: its R code may be the very thing out of date.
+# Only the library is loaded, not the package, whose R code may be out of date.
 library_info <- dyn.load(library_file)
 text <- .Call(
   getNativeSymbolInfo("wrap__make_nmu_wrappers", library_info),
@@ -30,7 +30,7 @@ if (!"--check" %in% commandArgs(trailingOnly = TRUE)) {
   writeLines(fresh, wrappers_file)
   message("wrote ", wrappers_file)
 } else if (!file.exists(wrappers_file) || !identical(readLines(wrappers_file), fresh)) {
-  message(wrappers_file, " is not what the Rust code exports: run `make document`.")
+  message(wrappers_file, " differs from the exports of the Rust code: run `make document`.")
   quit("no", status = 1L)
 } else {
   message(wrappers_file, " is up to date")

@@ -3,10 +3,11 @@
 use divan::{black_box, Bencher};
 use nmu_bench::case::{Case, NOISE};
 use nmu_bench::matrix;
-use nmu_core::deflate::{deflate, Plan, Problem};
+use nmu_core::deflation::{deflate, Plan};
 use nmu_core::em::{iterate, Settings};
-use nmu_core::estimate::Notebook;
-use nmu_core::parallel::Threads;
+use nmu_core::noise_estimators::Notebook;
+use nmu_core::residual::Problem;
+use nmu_core::runtime::parallel::Threads;
 use std::ops::ControlFlow;
 
 const SIZES: [usize; 3] = [100, 500, 1000];
@@ -15,7 +16,7 @@ const SIZES: [usize; 3] = [100, 500, 1000];
 fn settings(estimator: Option<&Notebook>, iterations: usize, trace: bool) -> Settings<'_> {
     let rounds = if estimator.is_some() { 5 } else { 1 };
     let estimator = estimator.map(|rule| rule as _);
-    Settings { noise: NOISE, estimator, rounds, iterations, tolerance: 0.0, trace }
+    Settings { params: NOISE, estimator, rounds, iterations, tolerance: 0.0, trace }
 }
 
 fn one_factor(bencher: Bencher, case: Case, settings: &Settings, threads: usize) {

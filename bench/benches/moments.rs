@@ -2,7 +2,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{black_box, Bencher};
-use nmu_core::truncated::moments;
+use nmu_core::distributions::truncated_normal::moments;
 
 const COUNT: usize = 4096;
 

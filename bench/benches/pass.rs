@@ -4,8 +4,9 @@ use divan::counter::ItemsCount;
 use divan::{black_box, Bencher};
 use nmu_bench::case::Case;
 use nmu_bench::{matrix, total};
-use nmu_core::noise::{Law, Scales};
-use nmu_core::pass::{Depth, Margins};
+use nmu_core::noise::NoiseScales;
+use nmu_core::pass::{PassLevel, RowColSums};
+use nmu_core::remainder_prior::RemainderPrior;
 use std::fmt;
 
 /// One setting of a bench: size, threads, factors taken out before.
@@ -30,14 +31,14 @@ fn settings() -> impl Iterator<Item = Setting> {
     })
 }
 
-fn expectation(case: &Case, threads: usize) -> Margins {
-    case.pass(Depth::Expectation, threads)
+fn expectation(case: &Case, threads: usize) -> RowColSums {
+    case.pass(PassLevel::Expectation, threads)
 }
 
 fn symmetric(
     bencher: Bencher,
     Setting { n, threads, removed }: Setting,
-    pass: impl Fn(&Case, usize) -> Margins + Sync,
+    pass: impl Fn(&Case, usize) -> RowColSums + Sync,
 ) {
     match Case::symmetric(matrix::tree(n), n, removed) {
         Ok(case) => bencher.counter(ItemsCount::new(case.count())).bench(|| pass(black_box(&case), threads)),
@@ -57,18 +58,18 @@ fn symmetric_pass(bencher: Bencher, setting: Setting) {
 
 #[divan::bench(args = settings(), max_time = 0.2)]
 fn symmetric_pass_with_likelihood(bencher: Bencher, setting: Setting) {
-    symmetric(bencher, setting, |case, threads| case.pass(Depth::Likelihood, threads));
+    symmetric(bencher, setting, |case, threads| case.pass(PassLevel::Likelihood, threads));
 }
 
 #[divan::bench(args = settings(), max_time = 0.2)]
 fn symmetric_pass_with_curvature(bencher: Bencher, setting: Setting) {
-    symmetric(bencher, setting, |case, threads| case.pass(Depth::Curvature, threads));
+    symmetric(bencher, setting, |case, threads| case.pass(PassLevel::Curvature, threads));
 }
 
 /// A law of so many exponentials, with a point at zero.
-fn law(exponentials: u32) -> Law {
+fn law(exponentials: u32) -> RemainderPrior {
     let means = (0..exponentials).map(|k| (0.5 / f64::from(exponentials), 2_f64.powi(k as i32)));
-    match Law::new(means.chain([(0.5, 0.0)])) {
+    match RemainderPrior::new(means.chain([(0.5, 0.0)])) {
         Ok(law) => law,
         Err(error) => panic!("{error}"),
     }
@@ -78,16 +79,16 @@ fn law(exponentials: u32) -> Law {
 #[divan::bench(args = [1, 2, 4, 8, 12], max_time = 0.2)]
 fn symmetric_pass_under_a_mixture(bencher: Bencher, exponentials: u32) {
     let setting = Setting { n: 1000, threads: 1, removed: 0 };
-    symmetric(bencher, setting, |case, threads| case.pass_under(law(exponentials), Depth::Curvature, threads));
+    symmetric(bencher, setting, |case, threads| case.pass_under(law(exponentials), PassLevel::Curvature, threads));
 }
 
 /// With noise that differs between rows.
 #[divan::bench(max_time = 0.2)]
 fn symmetric_pass_with_scattered_noise(bencher: Bencher) {
     let setting = Setting { n: 1000, threads: 1, removed: 0 };
-    match Scales::outer(vec![1.5; 1000], vec![1.5; 1000]) {
+    match NoiseScales::outer(vec![1.5; 1000], vec![1.5; 1000]) {
         Ok(scales) => {
-            symmetric(bencher, setting, |case, threads| case.pass_scattered(&scales, Depth::Curvature, threads))
+            symmetric(bencher, setting, |case, threads| case.pass_scattered(&scales, PassLevel::Curvature, threads))
         }
         Err(error) => panic!("{error}"),
     }
@@ -102,7 +103,11 @@ fn symmetric_total(bencher: Bencher, setting: Setting) {
     bencher.bench(|| total::upper_triangle(black_box(values), n, threads));
 }
 
-fn general(bencher: Bencher, Setting { n, threads, removed }: Setting, pass: impl Fn(&Case, usize) -> Margins + Sync) {
+fn general(
+    bencher: Bencher,
+    Setting { n, threads, removed }: Setting,
+    pass: impl Fn(&Case, usize) -> RowColSums + Sync,
+) {
     match Case::general(matrix::general(n, n / 2), n, n / 2, removed) {
         Ok(case) => bencher.counter(ItemsCount::new(case.count())).bench(|| pass(black_box(&case), threads)),
         Err(error) => panic!("{error}"),

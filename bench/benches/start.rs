@@ -3,15 +3,15 @@
 use divan::{black_box, Bencher};
 use nmu_bench::case::Case;
 use nmu_bench::matrix;
-use nmu_core::parallel::Threads;
-use nmu_core::start::leading_start;
+use nmu_core::init::leading_init;
+use nmu_core::runtime::parallel::Threads;
 use std::ops::ControlFlow;
 
 const SIZES: [usize; 3] = [500, 1000, 2000];
 
 fn time(bencher: Bencher, case: Case, threads: usize) {
     bencher
-        .bench(|| leading_start(&black_box(&case).view(), Threads::new(threads), &mut |_| ControlFlow::Continue(())).u);
+        .bench(|| leading_init(&black_box(&case).view(), Threads::new(threads), &mut |_| ControlFlow::Continue(())).u);
 }
 
 #[divan::bench(args = SIZES, consts = [1, 2], max_time = 0.3)]

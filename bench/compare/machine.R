@@ -1,6 +1,6 @@
-# The programs of the core's single operations, and the machine that all is measured on
+# Programs that time single operations of the core, and a description of the machine
 
-# Builds a program of bench/src/bin with the features of the package; returns its path.
+# Builds a program of bench/src/bin with the features of the package, and returns its path.
 build_program <- function(name) {
   features <- system2(file.path("tools", "features.sh"), stdout = TRUE)
   options <- c(
@@ -14,20 +14,21 @@ build_program <- function(name) {
   file.path(target, "release", name)
 }
 
-# Times the core's single operations on the matrix in `file`: a data frame of work, threads, seconds
+# Times single operations of the core on the matrix in `file`. Returns a data frame with the columns
+# work, threads and seconds.
 measure <- function(file, n, tasks, repeats = 9) {
   read.csv(text = system2(measure_path, c(file, n, repeats, tasks), stdout = TRUE))
 }
 
-# One line for each thing that a figure depends on
+# Hardware, software versions, commit and date: a named character vector
 describe_machine <- function() {
   names <- c(V4 = "AVX-512", V3 = "AVX2 and FMA", Neon = "NEON", Scalar = "none used")
-  found <- system2(measure_path, "about", stdout = TRUE)
+  instructions <- system2(measure_path, "about", stdout = TRUE)
   blas <- extSoftVersion()[["BLAS"]]
   c(
     processor = processor(),
     cores = parallel::detectCores(),
-    instructions = if (found %in% names(names)) names[[found]] else found,
+    instructions = if (instructions %in% names(names)) names[[instructions]] else instructions,
     system = utils::osVersion,
     R = paste(getRversion(), "with BLAS", if (nzchar(blas)) basename(blas) else "of its own"),
     rustc = sub("^rustc ([^ ]+).*", "\\1", system2("rustc", "--version", stdout = TRUE)),
@@ -39,7 +40,7 @@ describe_machine <- function() {
   )
 }
 
-# What was measured, and whether it was changed since it was committed
+# The commit that is measured, and whether the working tree has uncommitted changes
 commit <- function() {
   git <- function(...) system2("git", c(...), stdout = TRUE, stderr = FALSE)
   tryCatch(
@@ -47,7 +48,7 @@ commit <- function() {
       changed <- length(git("status", "--porcelain", "--untracked-files=no", "--", "R", "src")) > 0
       paste0(git("rev-parse", "--short=10", "HEAD"), if (changed) ", with changes" else "")
     },
-    error = function(condition) "not known: no git here"
+    error = function(condition) "unknown (no git)"
   )
 }
 

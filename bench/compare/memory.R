@@ -1,15 +1,15 @@
-# Time and peak memory of one fit, in a process of its own: Rscript memory.R N FIT THREADS
+# Time and peak memory of one fit, in a separate process: Rscript memory.R N FIT THREADS
 #
-# Prints seconds, the resident memory of R with A in it, and its peak during the fit, in KiB, as
-# Linux counts them; NA elsewhere.
+# Prints seconds, the resident memory of R with A loaded, and its peak during the fit, in KiB, as
+# reported by Linux; NA on other systems.
 
 arguments <- commandArgs(trailingOnly = TRUE)
 n <- as.integer(arguments[[1]])
 library(nmu)
 control <- nmu_control(threads = as.integer(arguments[[3]]), maxiter = 20)
 
-# The notebook's tree of any order, filled in place, column by column, by a hash for a random number
-# that is the same for (i, j) and (j, i)
+# The notebook's tree of any order, filled in place by columns. The noise is a hash that is equal
+# for (i, j) and (j, i).
 tree <- function(n) {
   A <- matrix(0, n, n)
   i <- seq_len(n)
@@ -38,10 +38,10 @@ status <- function(field) {
   as.numeric(gsub("[^0-9]", "", line))
 }
 
-invisible(suppressWarnings(fit(tree(20)))) # loads and compiles what any fit needs
+invisible(suppressWarnings(fit(tree(20)))) # warm-up: loads packages and compiles functions
 A <- tree(n)
 invisible(gc())
-# The peak so far, which includes the making of A, is forgotten.
+# Resets the peak, which includes the memory used to create A.
 if (file.exists("/proc/self/clear_refs")) {
   writeLines("5", "/proc/self/clear_refs")
 }

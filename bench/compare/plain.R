@@ -1,5 +1,5 @@
-# The EM of the model in plain R, as one would write it from the equations: the notebook's way.
-# Symmetric A. `moment(mean, sd)` is the mean of a normal truncated to [0, Inf).
+# EM for the model in plain R, written from the equations, as in the notebook. A is symmetric.
+# `moment(mean, sd)` is the mean of a normal truncated to [0, Inf).
 
 # Mean of b by truncnorm, as in the notebook; it drops the dimensions.
 moment_truncnorm <- function(mean, sd) {
@@ -15,7 +15,8 @@ plain_state <- function(A, u) {
   list(u = unit(u), b = matrix(0, nrow(A), ncol(A)))
 }
 
-# `A - b` is formed once, not once for u and once for d: a courtesy to plain R.
+# `A - b` is computed once, while the notebook computes it for u and again for d. This favours
+# plain R.
 plain_step <- function(A, state, lambda, sigma, moment) {
   rest <- A - state$b
   u <- unit(rest %*% state$u)
@@ -24,7 +25,7 @@ plain_step <- function(A, state, lambda, sigma, moment) {
   list(u = u, d = d, residual = residual, b = moment(residual - lambda * sigma^2, sigma))
 }
 
-# lambda and sigma held
+# EM with fixed lambda and sigma
 plain_em <- function(A, u, iterations, lambda, sigma, moment) {
   state <- plain_state(A, u)
   for (iteration in seq_len(iterations)) {
@@ -33,7 +34,8 @@ plain_em <- function(A, u, iterations, lambda, sigma, moment) {
   state
 }
 
-# Five rounds, lambda and sigma re-estimated after each. `u` is the leading singular vector.
+# Five rounds of EM, with lambda and sigma re-estimated after each. `u` is the leading singular
+# vector.
 plain_estlambda <- function(A, u, iterations, lambda, sigma, moment) {
   sides <- list(unit(u), unit(-u))
   value <- vapply(sides, function(side) sum(side * (A %*% side)), 0)

@@ -1,22 +1,22 @@
-# What comes out of a run: the ratios beside what was asked for, and the plot of costs
+# Results of a run: the table of ratios and targets, and the plot of costs
 
-# `ratios` is a list, by key, of a ratio in each round.
+# `ratios` is a list, by key, with the ratio of each round.
 ratio_table <- function(goals, ratios) {
   measured <- ratios[goals$key]
   number <- function(summary) {
     vapply(measured, function(x) if (length(x) > 0) signif(summary(x), 4) else NA_real_, 0)
   }
   table <- cbind(goals, median = number(median), low = number(min), high = number(max))
-  reaches <- function(limit) {
+  meets <- function(limit) {
     ifelse(table$better == "more", table$median >= limit, table$median <= limit)
   }
-  aim <- !is.na(table$aim) & reaches(table$aim)
-  table$reached <- ifelse(aim, "aim", ifelse(reaches(table$bound), "bound", "no"))
+  aim <- !is.na(table$aim) & meets(table$aim)
+  table$reached <- ifelse(aim, "aim", ifelse(meets(table$bound), "bound", "no"))
   rownames(table) <- NULL
   table
 }
 
-# A data frame in markdown: for a terminal, and for a README
+# Prints a data frame as a markdown table, for a terminal or a README
 print_markdown <- function(table) {
   columns <- lapply(names(table), function(name) {
     column <- format(c(name, as.character(table[[name]])))
@@ -28,7 +28,7 @@ print_markdown <- function(table) {
 print_ratios <- function(table) {
   print_markdown(data.frame(
     what = table$what, n = table$n,
-    asked = paste(ifelse(table$better == "more", "at least", "at most"), table$bound),
+    bound = paste(ifelse(table$better == "more", "at least", "at most"), table$bound),
     aim = ifelse(is.na(table$aim), "", table$aim),
     measured = paste(signif(table$median, 3), table$unit),
     range = sprintf("%s to %s", signif(table$low, 3), signif(table$high, 3)),
@@ -36,7 +36,7 @@ print_ratios <- function(table) {
   ))
 }
 
-# The median and the range of each time over the rounds
+# Median and range of each time over the rounds
 time_table <- function(times) {
   groups <- split(times, list(times$what, times$n), drop = TRUE)
   rows <- lapply(groups, function(group) {
@@ -55,7 +55,7 @@ write_table <- function(table, machine, file) {
   suppressWarnings(write.table(table, file, append = TRUE, sep = ",", row.names = FALSE, na = ""))
 }
 
-# Colours of Okabe and Ito, which colour-blind people can tell apart; symbols differ as well.
+# Colours of Okabe and Ito, which are distinguishable with colour blindness; symbols differ as well.
 styles <- data.frame(
   what = c("plain", "plain_reference", "nmu1", "nmu2", "rcppml", "nmf", "sklearn"),
   label = c(
@@ -67,8 +67,8 @@ styles <- data.frame(
   width = c(2, 1.5, 2, 2.5, 1.5, 1.5, 1.5)
 )
 
-# Places labels at heights near those wanted, `gap` apart
-spread_out <- function(heights, gap) {
+# Moves overlapping labels until their heights are at least `gap` apart
+separate_labels <- function(heights, gap) {
   order <- order(heights)
   placed <- heights[order]
   for (sweep in 1:200) {
@@ -84,7 +84,7 @@ spread_out <- function(heights, gap) {
   placed[order(order)]
 }
 
-# Cost of an iteration against n, both axes logarithmic
+# Plots the cost of an iteration against n, with logarithmic axes
 plot_costs <- function(table, machine, file) {
   table <- table[table$what %in% styles$what & table$median > 0, ]
   shown <- styles[styles$what %in% table$what, ]
@@ -115,7 +115,7 @@ plot_costs <- function(table, machine, file) {
     ends[i] <- log10(line$median[which.max(line$n)])
   }
   gap <- 0.045 * diff(par("usr")[3:4])
-  text(10^par("usr")[2], 10^spread_out(ends, gap), paste0(" ", shown$label),
+  text(10^par("usr")[2], 10^separate_labels(ends, gap), paste0(" ", shown$label),
     col = shown$colour, adj = 0, xpd = NA, cex = 0.9
   )
 }

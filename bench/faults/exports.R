@@ -1,8 +1,9 @@
-# Calls every exported function and method once, and the fits of the golden values: a small program
-# to run under a checker of memory. The library has to be one that a checker knows the processor of.
+# Calls every exported function and method once, and the fits of the golden values, as a small
+# program to run under a memory checker. The library must be built for a processor that the checker
+# supports.
 #
 #   R_LIBS=.lib R -d "valgrind --error-exitcode=1" --vanilla -f bench/faults/exports.R
-#   R_LIBS=.lib Rscript bench/faults/exports.R gctorture      a collection at every 50th allocation
+#   R_LIBS=.lib Rscript bench/faults/exports.R gctorture   collects garbage at every 50th allocation
 
 library(nmu)
 source("tests/testthat/helper-bad-input.R")
@@ -15,8 +16,8 @@ torture <- "gctorture" %in% commandArgs(trailingOnly = TRUE)
 if (torture) gctorture2(50)
 for (name in names(calls)) {
   fun <- utils::getFromNamespace(name, "nmu")
-  answer <- suppressMessages(do.call(fun, calls[[name]]$base, quote = TRUE))
-  utils::capture.output(print(answer))
+  result <- suppressMessages(do.call(fun, calls[[name]]$base, quote = TRUE))
+  utils::capture.output(print(result))
 }
 tests <- datasets::Harman23.cor$cov
 custom <- prior_custom(
@@ -40,8 +41,8 @@ draws <- posterior_b(fit, draws = 2)
 gctorture(FALSE)
 if (!torture) {
   expected <- utils::read.csv("tests/testthat/fixtures/golden.csv")$value
-  found <- golden_values(suppressMessages(golden_fits()))$value
-  off <- max(abs(found - expected) / pmax(abs(expected), 1))
-  cat(sprintf("golden values off by at most %.2g\n", off))
+  observed <- golden_values(suppressMessages(golden_fits()))$value
+  difference <- max(abs(observed - expected) / pmax(abs(expected), 1))
+  cat(sprintf("golden values differ by at most %.2g\n", difference))
 }
-cat("every export was called\n")
+cat("all exports were called\n")

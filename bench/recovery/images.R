@@ -1,6 +1,6 @@
-# Two sets of images, an image a row
+# Two data sets of images, with an image in each row
 
-# The swimmer: a torso that is always there, and four limbs, each in one of four positions, on a
+# The swimmer: a torso that is in every image, and four limbs, each in one of four positions, on a
 # grid of 20 x 11. No two of its 17 parts share a pixel.
 swimmer_parts <- function() {
   pixels <- function(row, column) {
@@ -9,7 +9,7 @@ swimmer_parts <- function() {
     as.vector(grid)
   }
   step <- 1:4
-  # the positions of the limb at the left of row r: level, aslant up and down, upright
+  # the positions of the limb at the left of row r: horizontal, diagonal up, diagonal down, vertical
   limb <- function(r, upright, mirror) {
     column <- function(c) if (mirror) 12 - c else c
     cbind(
@@ -33,7 +33,7 @@ swimmer_data <- function() {
   list(A = t(images), truth = truth, side = "v", K = ncol(truth))
 }
 
-# Handwritten digits, 8 x 8 pixels of 0 to 16, from scikit-learn; NULL where it is not installed
+# Handwritten digits, 8 x 8 pixels from 0 to 16, from scikit-learn; NULL if it is not installed
 read_digits <- function() {
   if (is.null(python)) {
     return(NULL)

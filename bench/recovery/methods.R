@@ -1,11 +1,11 @@
-# The methods that are compared: functions of A and K that return a fit of class `nmu`. A new
-# way to fit is one line in the table. `unknown` is not told K.
+# Methods to compare: functions of A and K that return a fit of class `nmu`. A new method is one
+# line in the table. `unknown` does not use K.
 
 fit_default <- function(A, K, ...) {
   suppressMessages(nmu(A, K, ...), classes = "nmu_message")
 }
 
-# The rule of `?prior` where the user does not know the structure
+# The rule of `?prior` for data of unknown structure
 fit_by_rule <- function(A, K) {
   paths <- lapply(c("flat", "binary"), function(prior) {
     fit_default(A, K, prior = prior, refine = FALSE)
@@ -29,7 +29,7 @@ methods <- list(
   unknown = function(A, K) fit_default(A, K = NULL),
   underapprox = function(A, K) fit_default(A, K, underapprox = TRUE),
   notebook = function(A, K) {
-    # deflation may end early there, with a warning
+    # deflation may end early with a warning
     suppressWarnings(fit_default(A, K, noise = noise_notebook()), classes = "nmu_warning")
   }
 )

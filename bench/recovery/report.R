@@ -1,11 +1,11 @@
-# The tables that are printed
+# Printed tables
 
-# Numbers as text, NA as nothing
+# Numbers as text, NA as an empty string
 number <- function(x, form) ifelse(is.na(x), "", sprintf(form, x))
 
 span <- function(x) paste(unique(range(x)), collapse = " to ")
 
-# A line for each setting and method: means over the seeds, and the worst seed
+# One row for each setting and method: means over the seeds, and the worst seed
 summary_table <- function(scores, settings) {
   in_order <- function(column) factor(scores[[column]], unique(scores[[column]]))
   groups <- split(scores, list(in_order("method"), in_order("setting")), drop = TRUE)
@@ -29,20 +29,20 @@ summary_table <- function(scores, settings) {
   do.call(rbind, rows)
 }
 
-# The cosine of each true factor, for the settings named, which have one seed
+# The cosine of each true factor, for the named settings, which have one seed
 factor_table <- function(results, settings, names) {
   shown <- merge(
     data.frame(setting = names), unique(results$scores[c("setting", "method")])
   )
   rows <- lapply(seq_len(nrow(shown)), function(i) {
-    of <- function(table) {
+    rows_of <- function(table) {
       table[table$setting == shown$setting[i] & table$method == shown$method[i], ]
     }
-    found <- of(results$factors)
-    cosines <- as.list(stats::setNames(number(found$cosine, "%.4f"), found$truth))
+    factors <- rows_of(results$factors)
+    cosines <- as.list(stats::setNames(number(factors$cosine, "%.4f"), factors$truth))
     data.frame(
       setting = settings[[shown$setting[i]]]$label, method = shown$method[i], cosines,
-      loglik = number(of(results$scores)$loglik, "%.1f")
+      loglik = number(rows_of(results$scores)$loglik, "%.1f")
     )
   })
   do.call(rbind, rows)

@@ -1,6 +1,6 @@
-# What a fit is worth
+# Scores of fits
 
-# All that is said of one fit: `row`, its line of the table, and `factors`, a row a true factor
+# Scores of one fit: `row`, its row of the table, and `factors`, with a row for each true factor
 score_fit <- function(fit, data, seconds) {
   size <- max(abs(data$A))
   matched <- if (!is.null(data$truth)) {
@@ -8,23 +8,23 @@ score_fit <- function(fit, data, seconds) {
   }
   list(
     row = data.frame(
-      # a null factor is none
+      # null factors do not count
       K_found = sum(fit$d > 0),
       mean_cosine = if (is.null(matched)) NA else mean(matched$cosine),
       worst_cosine = if (is.null(matched)) NA else min(matched$cosine),
       loglik = fit$loglik,
       seconds = seconds,
       relative_error = fit$certificate$error,
-      # share of the entries not below zero that the factors exceed
+      # share of the nonnegative entries that the factors exceed
       violation_share = fit$certificate$share,
-      # and by how much at most, as a share of the largest entry
+      # largest excess, as a share of the largest entry
       largest_violation = fit$certificate$largest_violation / size
     ),
     factors = matched
   )
 }
 
-# Fits one data set by every method: the same two tables, of all fits
+# Fits one data set by every method. Returns the same two tables for all fits.
 run_job <- function(setting, name, seed, methods) {
   data <- setting$make(seed)
   scores <- lapply(methods, function(method) {
@@ -33,15 +33,15 @@ run_job <- function(setting, name, seed, methods) {
   })
   stack <- function(table) {
     rows <- lapply(names(scores), function(method) {
-      found <- scores[[method]][[table]]
-      if (!is.null(found)) cbind(setting = name, method = method, seed = seed, found)
+      part <- scores[[method]][[table]]
+      if (!is.null(part)) cbind(setting = name, method = method, seed = seed, part)
     })
     do.call(rbind, rows)
   }
   list(row = stack("row"), factors = stack("factors"))
 }
 
-# Every setting and seed, on several cores
+# Runs every setting and seed, on several cores
 run_jobs <- function(settings, methods, cores) {
   jobs <- do.call(rbind, lapply(names(settings), function(name) {
     data.frame(name = name, seed = settings[[name]]$seeds)

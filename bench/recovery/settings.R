@@ -1,5 +1,5 @@
-# The data sets. A setting has a label, its seeds, and `make(seed)`, which gives `A`, `K` and, where
-# they are known, the true loadings `truth` and the `side` of a fit that they belong to.
+# Data sets. A setting has a label, its seeds, and `make(seed)`, which returns `A`, `K` and, if they
+# are known, the true loadings `truth` and the `side` of a fit that they belong to.
 
 # Covariance of n samples over `features`: S = YY'/p with Y = LF' + E, where column k of F has
 # standard deviation sd and E has 1
@@ -12,7 +12,7 @@ covariance_data <- function(loadings, sd, features = 1000) {
 
 indicator <- function(group) 1 * outer(group, unique(group), "==")
 
-# The root, two halves, four quarters
+# Indicators of the root, two halves and four quarters
 balanced_tree <- function(size = 40) {
   quarter <- rep(1:4, each = size)
   cbind(1, indicator((quarter + 1) %/% 2), indicator(quarter))
@@ -22,14 +22,14 @@ overlapping_groups <- function(n = 100, groups = 10, share = 0.1) {
   matrix(rbinom(n * groups, 1, share), n)
 }
 
-# The same with branches that differ in length, and with clades that differ in size
+# The same tree with branches of different length, and with clades of different size
 long_branches <- function() sweep(balanced_tree(), 2, c(2, 1.5, 2.5, 1, 2, 3, 1.5), "*")
 uneven_clades <- function() {
   size <- c(30, 70, 40, 20)
   cbind(1, indicator(rep(c(1, 1, 2, 2), size)), indicator(rep(1:4, size)))
 }
 
-# A share of the loadings is not zero, and those are drawn by `draw`
+# Loadings of which a share is not zero; their values are drawn by `draw`
 continuous_groups <- function(draw, share, n = 100, groups = 10) {
   overlapping_groups(n, groups, share) * matrix(draw(n * groups), n)
 }
@@ -50,7 +50,7 @@ fixed <- function(label, data) {
   list(label = label, seeds = 1, make = function(seed) data)
 }
 
-# All settings; `seeds` are those of the simulated covariance matrices.
+# All settings. `seeds` are those of the simulated covariance matrices.
 make_settings <- function(seeds) {
   settings <- list(
     balanced = simulated(
@@ -91,7 +91,7 @@ make_settings <- function(seeds) {
   )
   digits <- read_digits()
   if (is.null(digits)) {
-    message("scikit-learn is not installed: its digits are left out")
+    message("scikit-learn is not installed: the digits are skipped")
   } else {
     settings$digits <- fixed("digits, 1797 x 64", list(A = digits, K = 16))
   }

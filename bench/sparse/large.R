@@ -1,10 +1,10 @@
-# Time and peak memory of one factor of a large sparse matrix, in a process of its own:
+# Time and peak memory of one factor of a large sparse matrix, in a separate process:
 #
 #   Rscript bench/sparse/large.R N THREADS
 #
-# Prints, as a table of one row, seconds of the fit and of the processor, the size of A and the
-# resident memory beyond R with A in it, at the peak of the fit, in bytes (NA but on Linux), and
-# what was found.
+# Prints a table of one row with the seconds of the fit, its processor time, the size of A, the peak
+# resident memory of the fit beyond that of R with A loaded, in bytes (NA except on Linux), and the
+# result of the fit.
 
 arguments <- commandArgs(trailingOnly = TRUE)
 n <- as.numeric(arguments[[1]])
@@ -22,11 +22,11 @@ resident <- function(field) {
 
 set.seed(1)
 small <- planted_groups(1000)
-invisible(nmu(small, noise = community_noise(small), control = control)) # loads what any fit needs
+invisible(nmu(small, noise = community_noise(small), control = control)) # warm-up
 A <- planted_groups(n)
 noise <- community_noise(A)
 invisible(gc())
-# The peak so far, which includes the making of A, is forgotten.
+# Resets the peak, which includes the memory used to create A.
 if (file.exists("/proc/self/clear_refs")) {
   writeLines("5", "/proc/self/clear_refs")
 }

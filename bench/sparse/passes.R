@@ -1,7 +1,7 @@
-# Single passes over a sparse matrix, against Matrix's product with a vector
+# Single passes over a sparse matrix, relative to Matrix's product with a vector
 
-# A data frame of work, loadings (of all rows, or of a group), and the time as a multiple of that of
-# `A %*% x`. The two take turns; medians.
+# Returns a data frame of work, loadings (of all rows, or of a group), and the median time as a
+# multiple of that of `A %*% x`. The passes and the product are timed alternately.
 time_passes <- function(A, threads, repeats = 5) {
   file <- tempfile("sparse")
   on.exit(unlink(file))

@@ -1,7 +1,7 @@
-# A graph with planted groups, as a dgCMatrix
+# Random graphs with planted groups, as a dgCMatrix
 
 # `n` nodes with about `degree` links each, of which a share `inside` ends in the node's own group;
-# links drawn twice count twice. Nothing is ever written down that is larger than the links.
+# links drawn twice count twice. No object is larger than the list of links.
 planted_groups <- function(n, degree = 20, groups = 5, inside = 0.9) {
   count <- n * degree / 2
   from <- floor(runif(count) * n)
@@ -9,21 +9,21 @@ planted_groups <- function(n, degree = 20, groups = 5, inside = 0.9) {
   own <- runif(count) < inside
   to <- runif(count)
   to <- floor(ifelse(own, (from %/% size + to) * size, to * n))
-  off <- from != to
+  kept <- from != to
   links <- Matrix::sparseMatrix(
-    i = pmin(from, to)[off] + 1, j = pmax(from, to)[off] + 1, x = 1, dims = c(n, n),
+    i = pmin(from, to)[kept] + 1, j = pmax(from, to)[kept] + 1, x = 1, dims = c(n, n),
     symmetric = TRUE
   )
   methods::as(links, "generalMatrix")
 }
 
-# The setting that finds communities in a matrix that is mostly zero, see ?nmu
+# The noise settings that find communities in a matrix that is mostly zero, see ?nmu_large
 community_noise <- function(A) {
   size <- as.double(nrow(A)) * ncol(A)
   noise_fixed(size / sum(A@x), sqrt(sum(A@x^2) / size))
 }
 
-# The cosine between a factor and the nearest group
+# The cosine between a factor and the most similar group
 best_cosine <- function(u, groups = 5) {
   member <- (seq_along(u) - 1) %/% (length(u) / groups)
   sums <- vapply(split(u, member), sum, 0)

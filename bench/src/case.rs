@@ -2,14 +2,18 @@
 
 use crate::bound::climb;
 use nmu_core::error::Error;
-use nmu_core::noise::{Law, Noise, Scales};
-use nmu_core::parallel::Threads;
-use nmu_core::pass::{product, sweep, Depth, Margins, Model, Question};
+use nmu_core::factor::Factor;
+use nmu_core::faer::{ColRef, MatRef};
+use nmu_core::noise::NoiseScales;
+use nmu_core::noise::ResidualParams;
+use nmu_core::pass::{product, sweep, Model, PassLevel, PassSpec, RowColSums};
+use nmu_core::remainder_prior::RemainderPrior;
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
-use nmu_core::view::{Factor, View};
 
 /// λ and σ that the notebook's estimation starts from.
-pub const NOISE: Noise = Noise { lambda: 1.0, sigma: 0.1 };
+pub const NOISE: ResidualParams = ResidualParams { lambda: 1.0, sigma: 0.1 };
 
 /// A matrix, its size and one factor of it.
 pub struct Case<'a> {
@@ -25,7 +29,7 @@ impl<'a> Case<'a> {
     /// # Errors
     /// Where `values` is not `order²` long.
     pub fn symmetric(values: &'a [f64], order: usize, removed: usize) -> Result<Self, Error> {
-        let factor = Factor { d: 0.5 * order as f64, u: even(order), v: None };
+        let factor = Factor::new(0.5 * order as f64, &even(order), None);
         Self::new(values, (order, order), factor, removed)
     }
 
@@ -35,11 +39,11 @@ impl<'a> Case<'a> {
     /// Where `values` has another length.
     pub fn general(values: &'a [f64], nrow: usize, ncol: usize, removed: usize) -> Result<Self, Error> {
         let d = 0.5 * (nrow as f64 * ncol as f64).sqrt();
-        Self::new(values, (nrow, ncol), Factor { d, u: even(nrow), v: Some(even(ncol)) }, removed)
+        Self::new(values, (nrow, ncol), Factor::new(d, &even(nrow), Some(&even(ncol))), removed)
     }
 
     fn new(values: &'a [f64], (nrow, ncol): (usize, usize), factor: Factor, removed: usize) -> Result<Self, Error> {
-        let storage = Dense::from_columns(values, nrow, ncol)?;
+        let storage = Dense::new(MatRef::from_column_major_slice(values, nrow, ncol));
         // Taken out in name only: their weight is too small to change the residual.
         let removed = vec![Factor { d: 1e-12, ..factor.clone() }; removed];
         Ok(Self { storage, symmetric: factor.v.is_none(), factor, removed })
@@ -51,8 +55,8 @@ impl<'a> Case<'a> {
     }
 
     /// The matrix minus what was taken out.
-    pub fn view(&self) -> View<'_> {
-        View::new(&self.storage, &self.removed, self.symmetric)
+    pub fn view(&self) -> ResidualView<'_> {
+        ResidualView::new(&self.storage, &self.removed, self.symmetric)
     }
 
     /// The entries that count: half of a symmetric matrix.
@@ -61,8 +65,13 @@ impl<'a> Case<'a> {
     }
 
     /// `A q` and `Aᵀ p`: no model, no `b̄`.
-    pub fn product(&self, threads: usize) -> Margins {
-        product(&self.view(), &self.factor.u, self.factor.v(), Threads::new(threads))
+    pub fn product(&self, threads: usize) -> RowColSums {
+        product(
+            &self.view(),
+            ColRef::from_slice(self.factor.u()),
+            ColRef::from_slice(self.factor.v()),
+            Threads::new(threads),
+        )
     }
 
     /// A climb of the bound under a prior, on a symmetric matrix: the number of sweeps.
@@ -71,24 +80,28 @@ impl<'a> Case<'a> {
     }
 
     /// One pass, as deep as asked: its products.
-    pub fn pass(&self, depth: Depth, threads: usize) -> Margins {
+    pub fn pass(&self, depth: PassLevel, threads: usize) -> RowColSums {
         self.sweep(&self.view(), depth, threads)
     }
 
     /// The same under another law of `b`.
-    pub fn pass_under(&self, law: Law, depth: Depth, threads: usize) -> Margins {
-        self.sweep(&self.view().under(law), depth, threads)
+    pub fn pass_under(&self, law: RemainderPrior, depth: PassLevel, threads: usize) -> RowColSums {
+        self.sweep(&self.view().with_remainder_prior(law), depth, threads)
     }
 
     /// The same with noise that differs between entries.
-    pub fn pass_scattered(&self, scales: &Scales, depth: Depth, threads: usize) -> Margins {
-        self.sweep(&self.view().scattered(Some(scales)), depth, threads)
+    pub fn pass_scattered(&self, scales: &NoiseScales, depth: PassLevel, threads: usize) -> RowColSums {
+        self.sweep(&self.view().with_noise_scales(Some(scales)), depth, threads)
     }
 
-    fn sweep(&self, view: &View, depth: Depth, threads: usize) -> Margins {
-        let model = Model { factor: &self.factor, noise: NOISE };
-        let question =
-            Question { row_weights: &self.factor.u, column_weights: self.factor.v(), shift: 1.0 / NOISE.lambda, depth };
+    fn sweep(&self, view: &ResidualView, depth: PassLevel, threads: usize) -> RowColSums {
+        let model = Model { factor: &self.factor, params: NOISE };
+        let question = PassSpec {
+            row_weights: ColRef::from_slice(self.factor.u()),
+            column_weights: ColRef::from_slice(self.factor.v()),
+            shift: 1.0 / NOISE.lambda,
+            level: depth,
+        };
         sweep(view, model, &question, Threads::new(threads)).products
     }
 }

@@ -29,14 +29,14 @@ fn kept(shape: Shape) -> &'static [f64] {
 }
 
 fn make(Shape { nrow, ncol, symmetric }: Shape) -> Vec<f64> {
-    let mut noise = Exponential(1);
+    let mut params = Exponential(1);
     let mut values = vec![0.0; nrow * ncol];
     for column in 0..ncol {
         for row in 0..if symmetric { column + 1 } else { nrow } {
             let (row_quarter, column_quarter) = (4 * row / nrow, 4 * column / ncol);
             let shared =
                 usize::from(row_quarter / 2 == column_quarter / 2) + usize::from(row_quarter == column_quarter);
-            let value = shared as f64 + 0.1 * (noise.draw() + noise.draw());
+            let value = shared as f64 + 0.1 * (params.draw() + params.draw());
             values[column * nrow + row] = value;
             if symmetric {
                 values[row * nrow + column] = value;

@@ -1,6 +1,6 @@
-# What goes wrong in a call, as a table: values that few arguments accept, and which argument
-# accepts which. test-bad-input.R puts every value to every argument of every exported function, so
-# a new function, or a new argument, is tested once it exists.
+# Invalid input as a table: values that few arguments accept, and which argument accepts which.
+# test-bad-input.R passes every value to every argument of every exported function, so that new
+# functions and arguments are tested as soon as they exist.
 
 bad_values <- function() {
   list(
@@ -17,7 +17,7 @@ bad_values <- function() {
   )
 }
 
-# Short for what arguments of one kind accept: names of the above.
+# Values that arguments of one kind accept, by their names above.
 kinds <- c(
   nothing = "",
   flag = "true",
@@ -31,18 +31,18 @@ kinds <- c(
   recycled = "numbers huge na na_number nan infinite minus_infinite empty"
 )
 
-# The names of the values that a few words stand for.
+# Expands the names of kinds to names of values.
 accepted <- function(words) {
   split <- function(words) as.character(unlist(strsplit(as.character(words), " ")))
   words <- split(words)
-  # a kind may name another
+  # a kind may contain another
   for (step in 1:2) {
     words <- split(ifelse(words %in% names(kinds), kinds[words], words))
   }
   unique(words)
 }
 
-# A call that works, and for each argument what it accepts of the above.
+# A valid call, and the values above that each argument accepts.
 row_of <- function(base, ...) list(base = base, accepts = lapply(list(...), accepted))
 
 calls_that_work <- function() {
@@ -94,8 +94,8 @@ calls_that_work <- function() {
     noise_fixed = row_of(list(lambda = 1, sigma = 1), lambda = "positive", sigma = "positive"),
     noise_mle = row_of(
       list(),
-      floor = "share", cap = "positive", ladder = "null empty positive", by = "nothing",
-      # a number is a vector of one
+      floor = "share", cap = "positive", ratio_floors = "null empty positive", by = "nothing",
+      # a number is a vector of length one
       se = "null half more two"
     ),
     noise_moments = row_of(list(), floor = "share", cap = "positive"),
@@ -128,7 +128,7 @@ calls_that_work <- function() {
     ),
     prior_point_exponential = row_of(list(), weight = "null share", rate = "null positive"),
     qemg = do.call(row_of, c(list(list(p = 0.5), p = "recycled"), distribution)),
-    # as in rexp(), the length of a longer n is meant
+    # as in rexp(), a longer n stands for its length
     remg = row_of(
       list(n = 2),
       n = "zero two yes_no array", lambda = "recycled", sigma = "recycled"
@@ -155,7 +155,7 @@ calls_that_work <- function() {
     plot.nmu_fit = row_of(
       list(x = fit),
       type = "nothing", factors = "null yes_no array negative",
-      # loadings are drawn without it
+      # loadings are drawn without A
       A = names(bad_values()), group = "null", style = "nothing"
     ),
     predict.nmu_fit = row_of(list(object = fit), newdata = "null", type = "nothing"),
@@ -172,19 +172,19 @@ calls_that_work <- function() {
   )
 }
 
-# Methods of a data frame, which take what those of data frames take; those that share their checks
-# with plot(), and trees, whose labels may be anything that can be drawn.
+# Methods of data frames, which accept the same values as those of base R; methods that share the
+# checks of plot(); and trees, whose labels may be anything that can be drawn.
 unchecked_methods <- c(
   "[.nmu_match", "as.data.frame.nmu_match", "as.data.frame.nmu_fit", "autoplot.nmu_fit",
   "autoplot.nmu_tree", "plot.nmu_tree"
 )
 
-# The arguments of one of the package's own functions that are the user's to fill in.
+# The arguments of a function of the package, without its dots.
 arguments_of <- function(name) {
   setdiff(as.character(names(formals(utils::getFromNamespace(name, "nmu")))), "...")
 }
 
-# Names of the exported functions, and of the methods that have arguments of their own.
+# Names of the exported functions and of the methods with more arguments than their generic.
 public_functions <- function() {
   methods <- getNamespaceInfo("nmu", "S3methods")[, 3]
   more <- Filter(function(name) length(arguments_of(name)) > 1, methods)

@@ -1,4 +1,4 @@
-# Covariance of normal features with the loadings given, a column a factor, and unit noise
+# Covariance of normal features with the given loadings, a column for each factor, and unit noise
 covariance <- function(loadings, sd, features = 1000) {
   scores <- matrix(rnorm(features * ncol(loadings), sd = sd), features)
   Y <- tcrossprod(loadings, scores) + matrix(rnorm(nrow(loadings) * features), nrow(loadings))
@@ -12,7 +12,7 @@ balanced_tree <- function(size) {
   cbind(1, indicator((quarter + 1) %/% 2), indicator(quarter))
 }
 
-# Three structures that a fit should find, each with the least mean cosine asked of it
+# Three structures that a fit should find, each with a lower bound on the mean cosine
 planted_structures <- function(tree, groups, apart) {
   list(
     tree = list(truth = balanced_tree(40), sd = 2, least = tree),

@@ -1,16 +1,16 @@
-# value, rounded to the decimals of a printed number, is that number
+# Expects that value, rounded to the decimals of a printed number, is that number.
 expect_printed <- function(value, printed) {
   decimals <- nchar(sub("^[^.]*[.]?", "", printed))
   expect_identical(sprintf("%.*f", decimals, value), printed)
 }
 
-# The largest difference is at most bound times the size of what is expected
+# Expects that the largest difference is at most bound times the largest expected size.
 expect_close <- function(value, expected, bound) {
   scale <- max(abs(expected), 1)
   expect_lte(max(abs(unname(value) - unname(expected))) / scale, bound)
 }
 
-# An error of class nmu_error_input, about the argument named
+# Expects an error of class nmu_error_input for the argument.
 expect_refused <- function(code, arg) {
   error <- expect_error(code, class = "nmu_error_input")
   expect_s3_class(error, "nmu_error")
@@ -19,7 +19,7 @@ expect_refused <- function(code, arg) {
   invisible(error)
 }
 
-# A matrix with a nonnegative factor, a remainder and noise; some entries are negative
+# A matrix with a nonnegative factor, a remainder and noise; some entries are negative.
 random_matrix <- function(rows, columns = rows, symmetric = FALSE) {
   u <- rexp(rows)
   v <- if (symmetric) u else rexp(columns)
@@ -28,19 +28,19 @@ random_matrix <- function(rows, columns = rows, symmetric = FALSE) {
   outer(u, v) + remainder
 }
 
-# The log-likelihood of a trace never falls within a stage, but for rounding
+# Expects that the log-likelihood of a trace never decreases within a stage, except by rounding.
 expect_rising <- function(trace, size) {
   stage <- interaction(if (is.null(trace$factor)) 1 else trace$factor, trace$stage)
   falls <- tapply(trace$loglik, stage, function(loglik) min(0, diff(loglik)))
   expect_gte(min(falls, na.rm = TRUE), -1e-10 * abs(size))
 }
 
-# Are the long versions of tests asked for?
+# Are the long versions of the tests requested?
 extended_tests <- function() identical(Sys.getenv("NMU_EXTENDED_TESTS"), "true")
 
-# On CRAN tests have minutes, and two processes or threads at once: R CMD check --as-cran fails
-# where there are more.
+# On CRAN, tests have a few minutes and at most two processes or threads: R CMD check --as-cran
+# fails with more.
 on_cran <- function() !identical(Sys.getenv("NOT_CRAN"), "true")
 
-# As many threads, or as many as may be used at once
+# The number of threads, or the largest number that is allowed.
 some_threads <- function(count) if (on_cran()) min(count, 2) else count

@@ -1,5 +1,5 @@
-# Random problems for all that a user calls. A problem is a number, from which it is drawn: a matrix
-# in one of the forms that are accepted, settings, and now and then an argument that is wrong.
+# Random problems for the fitting functions and methods. A problem is drawn from its number: a
+# matrix in one of the accepted forms, settings, and sometimes an invalid argument.
 
 one_of <- function(...) {
   values <- list(...)
@@ -8,7 +8,7 @@ one_of <- function(...) {
 
 chance <- function(share) stats::runif(1) < share
 
-# Entries of a random kind, at a random scale
+# Entries of a random kind and scale.
 fuzz_entries <- function(count) {
   entries <- switch(sample.int(7, 1),
     stats::rexp(count), stats::rnorm(count), round(3 * stats::runif(count)),
@@ -18,7 +18,7 @@ fuzz_entries <- function(count) {
   entries * one_of(1, 1, 1, 1e5, 1e-5, 1e100, 1e-100)
 }
 
-# A random matrix of numbers, with names that no message should trip over
+# A random numeric matrix, with names that messages must not interpret.
 fuzz_numbers <- function() {
   size <- sample.int(7, 2, replace = TRUE)
   square <- chance(0.6)
@@ -34,7 +34,7 @@ fuzz_numbers <- function() {
   A
 }
 
-# The same in a form that is accepted
+# The same matrix in a random accepted form.
 fuzz_matrix <- function() {
   A <- fuzz_numbers()
   of_type <- function(A, type) {
@@ -61,19 +61,19 @@ fuzz_prior <- function() {
   )
 }
 
-# Settings of nmu(), many of which not every matrix can have
+# Settings of nmu(), some of which are invalid for some matrices.
 fuzz_settings <- function(A) {
   size <- max(abs(as.matrix(A)), 0, na.rm = TRUE)
   unit <- if (size > 0) size else 1
   draw <- list(
-    # as many as there are entries where these are few: more take long
+    # as many as there are entries if these are few, since more are slow
     K = function() one_of(1, 2, 3, 3, min(prod(dim(A)), 12), NULL),
     prior = fuzz_prior,
     prior_v = fuzz_prior,
     noise = function() {
       one_of(
         "mle", "moments", "notebook", noise_fixed(10^stats::runif(1, -2, 2) / unit, unit * 0.1),
-        noise_mle(floor = 0), noise_mle(cap = 0.5, ladder = NULL), noise_mle(by = "row"),
+        noise_mle(floor = 0), noise_mle(cap = 0.5, ratio_floors = NULL), noise_mle(by = "row"),
         noise_mle(by = "column"), noise_mle(se = stats::rexp(nrow(A)) + 0.1)
       )
     },
@@ -106,7 +106,7 @@ fuzz_settings <- function(A) {
   lapply(draw[chosen], function(draw) draw())
 }
 
-# The function, and the arguments of the call
+# The function and the arguments of the call.
 fuzz_problem <- function(number) {
   set.seed(number)
   A <- fuzz_matrix()
@@ -120,18 +120,18 @@ fuzz_problem <- function(number) {
 }
 
 # The log-likelihood of a fit in plain R: residuals are a mixture of exponentials plus noise, whose
-# standard deviation may be that of the entry
+# standard deviation may differ between entries.
 fuzz_loglik <- function(fit, A) {
   x <- A - fit$u %*% (fit$d * t(fit$v))
   if (fit$ignore_diag) diag(x) <- NA
   s <- matrix(fit$sigma, nrow(A), ncol(A))
-  if (!is.null(fit$sds)) {
+  if (!is.null(fit$noise_sd)) {
     s[] <- if (fit$symmetric) {
-      sqrt(outer(fit$sds, fit$sds))
+      sqrt(outer(fit$noise_sd, fit$noise_sd))
     } else if (fit$noise$by == "row") {
-      rep(fit$sds, ncol(A))
+      rep(fit$noise_sd, ncol(A))
     } else {
-      rep(fit$sds, each = nrow(A))
+      rep(fit$noise_sd, each = nrow(A))
     }
   }
   if (!is.null(fit$noise$se)) {
@@ -139,9 +139,9 @@ fuzz_loglik <- function(fit, A) {
     scale <- if (fit$symmetric) sqrt(outer(se, se)) else matrix(se, nrow(A), ncol(A))
     s <- fit$sigma * scale / sqrt(mean(scale^2))
   }
-  terms <- vapply(seq_len(nrow(fit$law)), FUN.VALUE = x, FUN = function(k) {
-    mean <- fit$law$mean[k]
-    log(fit$law$weight[k]) + if (mean > 0) {
+  terms <- vapply(seq_len(nrow(fit$b_prior_fitted)), FUN.VALUE = x, FUN = function(k) {
+    mean <- fit$b_prior_fitted$mean[k]
+    log(fit$b_prior_fitted$weight[k]) + if (mean > 0) {
       z <- x / s - s / mean
       (s / mean)^2 / 2 - x / mean - log(mean) + stats::pnorm(z, log.p = TRUE)
     } else {
@@ -153,7 +153,7 @@ fuzz_loglik <- function(fit, A) {
   sum(top + log(rowSums(exp(terms - top))), na.rm = TRUE) / if (fit$symmetric) 2 else 1
 }
 
-# What every user does with a fit; each answer as numbers that have to be finite, or nothing
+# Calls the methods of a fit; each result as numbers that must be finite, or NULL.
 fuzz_uses <- function(fit, A) {
   observed <- function(x) as.matrix(x)[!is.na(A)]
   new <- A[1, , drop = FALSE]
@@ -183,10 +183,10 @@ fuzz_uses <- function(fit, A) {
   )
 }
 
-# Evaluates a call. Returns its value, or NULL where it was refused as bad input is; complains, by
-# an error, where a condition is not of our classes.
+# Evaluates a call. Returns its value, or NULL after an error of class nmu_error_input. A condition
+# without a class of the package is an error.
 fuzz_call <- function(what, call) {
-  tell <- function(condition) {
+  record <- function(condition) {
     if (!inherits(condition, c("nmu_warning", "nmu_message"))) {
       stop(what, ": unclassed: ", conditionMessage(condition), call. = FALSE)
     }
@@ -199,12 +199,12 @@ fuzz_call <- function(what, call) {
     NULL
   }
   tryCatch(
-    withCallingHandlers(call(), warning = tell, message = tell),
+    withCallingHandlers(call(), warning = record, message = record),
     nmu_error_input = refused
   )
 }
 
-# What is wrong with what comes of a problem: "fitted" or "refused" where it is nothing.
+# Outcome of a problem: "fitted", "refused", or a description of what is wrong.
 fuzz_outcome <- function(number) {
   tryCatch(
     {

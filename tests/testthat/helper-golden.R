@@ -1,4 +1,4 @@
-# The fits whose numbers fixtures/golden.csv keeps; data-raw/golden.R writes it.
+# The fits whose numbers are in fixtures/golden.csv, which data-raw/golden.R writes.
 
 golden_fits <- function() {
   tests <- datasets::Harman74.cor$cov

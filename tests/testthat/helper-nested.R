@@ -1,5 +1,5 @@
-# A fit that is known without fitting: two clades, each with a part of its own, and loadings that
-# are the same within a group. What is made of it does not depend on any algorithm.
+# A fit made by hand, without any algorithm: two clades, each with a subgroup, and equal loadings
+# within a group.
 fit_of <- function(d, groups, labels = NULL) {
   u <- groups / rep(sqrt(colSums(groups^2)), each = nrow(groups))
   dimnames(u) <- list(labels, paste0("k", seq_along(d)))
@@ -19,7 +19,7 @@ fit_of <- function(d, groups, labels = NULL) {
         loglik = 10 * factor - 5 / iteration
       ),
       refit = list(
-        loglik = 60, settled = TRUE, status = "converged",
+        loglik = 60, accepted = TRUE, status = "converged",
         trace = data.frame(stage = 1, loglik = 60 - 10 / 1:8)
       ),
       candidates = data.frame(

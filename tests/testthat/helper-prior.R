@@ -1,6 +1,6 @@
 # Priors and their normal-means problem in plain R, written from the densities.
 
-# Density above zero, probability of zero, and where the density has a feature
+# Density above zero, probability of zero, and points at which the density changes.
 reference_prior <- function(prior) {
   exponential <- function(rate) function(w) dexp(w, rate)
   normal <- function(location, sd) function(w) dnorm(w, location, sd) / pnorm(location / sd)
@@ -34,7 +34,7 @@ reference_prior <- function(prior) {
   )
 }
 
-# The posterior of one observation, integrated piece by piece
+# The posterior of one observation, integrated by pieces.
 reference_posterior <- function(x, s, prior) {
   prior <- reference_prior(prior)
   breaks <- c(0, prior$marks, pmax(x + s * -10:10, 0), s * 2^(-12:5))
@@ -56,13 +56,13 @@ reference_posterior <- function(x, s, prior) {
   data.frame(
     mean = mean,
     sd = sqrt((moment(function(w) (w - mean)^2) + at_zero * mean^2) / total),
-    second = moment(function(w) w^2) / total,
-    zero = at_zero / total,
+    second_moment = moment(function(w) w^2) / total,
+    lfsr = at_zero / total,
     log_marginal = log(total) + top
   )
 }
 
-# Log marginal likelihood in closed form, from textbook convolutions
+# Log marginal likelihood in closed form, from textbook convolutions.
 reference_marginal <- function(x, s, prior) {
   zero <- dnorm(x, 0, s)
   exponential <- function(rate) {
@@ -93,7 +93,7 @@ reference_marginal <- function(x, s, prior) {
   )))
 }
 
-# The exponential family as a user would write it
+# The exponential prior in R code.
 exponential_in_r <- function(...) {
   prior_custom(
     estimate = function(x, s) list(rate = normal_means(x, s, "exponential")$prior$rate),
@@ -108,7 +108,7 @@ exponential_in_r <- function(...) {
   )
 }
 
-# Loadings of which two fifths are not zero, seen with noise
+# Loadings of which two fifths are not zero, observed with noise.
 seen_loadings <- function(count = 60) {
   w <- rbinom(count, 1, 0.4) * rexp(count, 1 / 4)
   s <- sample(c(0.5, 1, 2), count, replace = TRUE)

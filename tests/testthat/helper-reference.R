@@ -12,7 +12,7 @@ reference_mean <- function(mean, sd) {
   sd * scaled
 }
 
-# Log-likelihood of the residual x, summed over all its entries
+# Log-likelihood of the residual x, summed over all its entries.
 reference_loglik <- function(x, lambda, sigma) {
   log_mass <- pnorm(x / sigma - lambda * sigma, log.p = TRUE)
   sum(log(lambda) + (lambda * sigma)^2 / 2 - lambda * x + log_mass)

@@ -9,40 +9,47 @@ test_that("every argument of every exported function is in the table", {
   }
 })
 
-# What became of a call: "accepted", "refused", or what is wrong with its conditions.
+# Outcome of a call: "accepted", "refused", or a description of what is wrong.
 outcome <- function(name, arguments, arg) {
   problem <- NULL
-  tell <- function(condition) {
+  record <- function(condition) {
     if (!inherits(condition, c("nmu_warning", "nmu_message"))) {
       problem <<- paste("unclassed:", conditionMessage(condition))
     }
     tryInvokeRestart(if (inherits(condition, "warning")) "muffleWarning" else "muffleMessage")
   }
   work <- function() {
-    fun <- utils::getFromNamespace(name, "nmu")
-    utils::capture.output(do.call(fun, arguments, quote = TRUE))
+    utils::capture.output(do.call(name, arguments, quote = TRUE, envir = asNamespace("nmu")))
     "accepted"
   }
   result <- tryCatch(
-    withCallingHandlers(work(), warning = tell, message = tell),
+    withCallingHandlers(work(), warning = record, message = record),
     nmu_error_input = function(error) {
-      # where an argument has parts, the part is named
+      # for an argument with parts, the part is named
       named <- identical(sub("[$].*", "", error$arg), arg)
-      told <- grepl(sprintf("`%s` must be", error$arg), conditionMessage(error), fixed = TRUE)
-      if (named && told) "refused" else paste("names another argument:", conditionMessage(error))
+      explained <- grepl(sprintf("`%s` must be", error$arg), conditionMessage(error), fixed = TRUE)
+      # the function that the user called, not one of those that check its arguments
+      called <- identical(conditionCall(error)[[1]], as.name(name))
+      if (!called) {
+        paste("names another function:", deparse(conditionCall(error)[[1]])[1])
+      } else if (named && explained) {
+        "refused"
+      } else {
+        paste("names another argument:", conditionMessage(error))
+      }
     },
     error = function(error) paste("unclassed:", conditionMessage(error))
   )
   if (is.null(problem)) result else problem
 }
 
-test_that("every argument refuses what it cannot take, and says which argument it was", {
+test_that("every argument rejects invalid values with an error that names it", {
   set.seed(1)
   grDevices::pdf(NULL)
   on.exit(grDevices::dev.off())
   values <- bad_values()
   known <- calls_that_work()
-  # how many of the values one is taken of for each argument, in turn
+  # one in this many values is tested for each argument, in turn
   share <- if (extended_tests()) 1 else if (on_cran()) 9 else 3
   refused <- turn <- 0
   for (name in names(known)) {
@@ -68,7 +75,7 @@ test_that("every argument refuses what it cannot take, and says which argument i
   expect_gt(refused, 2400 / share)
 })
 
-test_that("what is wrong only in a given place is refused there", {
+test_that("values that are invalid only together with others are errors", {
   A <- matrix(c(4, 2, 1, 2, 3, 1, 1, 1, 2), 3)
   fit <- suppressMessages(nmu(A))
   for (value in list(NA, 1, "a", matrix("a"), list(), A[1:2, ], data.frame(a = "x"))) {
@@ -125,7 +132,7 @@ plain_log_lik <- function(fit, A) {
   if (fit$symmetric) value / 2 else value
 }
 
-test_that("matrices at the edge of what can be fitted are fitted", {
+test_that("extreme matrices are fitted", {
   set.seed(2)
   A <- random_matrix(6)
   B <- random_matrix(5, 3)
@@ -151,7 +158,7 @@ test_that("matrices at the edge of what can be fitted are fitted", {
       expect_lte(max(pmin(abs(norms), abs(norms - 1))), 1e-12)
       expected <- plain_log_lik(fit, A)
       expect_lte(abs(fit$loglik - expected), 1e-6 * max(abs(expected), length(A)))
-      # no factor at all is a model, too; with it lambda and sigma would be no better
+      # the log-likelihood is at least that without factors
       none <- replace(fit, "d", list(0 * fit$d))
       expect_gte(fit$loglik, plain_log_lik(none, A) - 1e-8 * length(A))
       expect_true(all(is.finite(residuals(fit)[!is.na(A)])))
@@ -165,7 +172,7 @@ test_that("matrices at the edge of what can be fitted are fitted", {
   }
 })
 
-test_that("extreme settings end, with the same answer", {
+test_that("extreme settings terminate, with the same result", {
   A <- random_matrix(5)
   patient <- nmu_em(A, maxiter = 1e9, tol = 1e-6)
   expect_true(patient$converged)

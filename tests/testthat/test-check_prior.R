@@ -2,12 +2,12 @@ quiet <- function(...) {
   capture.output(checks <- check_prior(...))
   checks
 }
-# the names of the checks that are not passed
+# names of the failed checks
 failed <- function(...) {
   checks <- quiet(...)
   checks$check[!checks$passed]
 }
-# the exponential in R, with its density, and one of its columns changed
+# the exponential prior in R, with its density and one changed column
 changed <- function(column = NULL, change = identity, ...) {
   prior <- exponential_in_r(density = function(w, g) ifelse(w == 0, 0, dexp(w, g$rate)), ...)
   right <- prior$posterior
@@ -34,7 +34,7 @@ test_that("every prior of the package passes, far below the limit", {
   expect_true(all(quiet("binary", x = c(-1, 0, 5, 5.2, 4.9), s = 0.3)$passed))
 })
 
-test_that("what is checked depends on what there is to check", {
+test_that("the checks depend on what is given", {
   all_checks <- c("range", "moments", "mean", "variance", "quadrature", "estimate", "units")
   expect_identical(quiet("point_exponential")$check, all_checks)
   expect_identical(quiet("flat")$check, setdiff(all_checks, "estimate"))
@@ -44,7 +44,7 @@ test_that("what is checked depends on what there is to check", {
   expect_identical(quiet(changed(g = list(rate = 1)))$check, all_checks[1:5])
 })
 
-test_that("broken priors are caught, each by the checks that it breaks", {
+test_that("each wrong prior fails the checks for what is wrong", {
   expect_identical(failed(changed()), character())
   expect_identical(failed(changed("var", function(var) 1.0001 * var)), c("variance", "quadrature"))
   expect_identical(
@@ -57,10 +57,10 @@ test_that("broken priors are caught, each by the checks that it breaks", {
     failed(changed("log_marginal", function(value) 1.0001 * value)),
     c("mean", "quadrature", "units")
   )
-  expect_identical(failed(changed("zero", function(zero) 0.1)), "quadrature")
+  expect_identical(failed(changed("lfsr", function(lfsr) 0.1)), "quadrature")
 })
 
-test_that("estimates that are not the best, or do not scale, are caught", {
+test_that("estimates that are not optimal or do not scale fail", {
   prior <- changed()
   prior$estimate <- function(x, s) list(rate = 1.1 * normal_means(x, s, "exponential")$prior$rate)
   expect_identical(failed(prior), "estimate")
@@ -68,7 +68,7 @@ test_that("estimates that are not the best, or do not scale, are caught", {
   expect_true("units" %in% failed(prior))
 })
 
-test_that("a function that fails or answers nonsense is a check that is not passed", {
+test_that("a function that fails or returns invalid values fails a check", {
   prior <- changed()
   prior$estimate <- function(x, s) stop("no estimate")
   checks <- quiet(prior)
@@ -85,14 +85,14 @@ test_that("a function that fails or answers nonsense is a check that is not pass
   expect_identical(checks$check[!checks$passed], "range")
   expect_match(checks$note[1], "NaN")
   moments <- changed()
-  moments$posterior <- function(x, s, g) cbind(right(x, s, g), second = 1)
+  moments$posterior <- function(x, s, g) cbind(right(x, s, g), second_moment = 1)
   expect_true("moments" %in% failed(moments))
   density <- changed()
   density$density <- function(w, g) stop("no density")
   expect_identical(failed(density), "quadrature")
 })
 
-test_that("an error is raised where it is asked for", {
+test_that("failed checks are an error on request", {
   broken <- changed("var", function(var) 2 * var)
   error <- expect_error(check_prior(broken, error = TRUE), class = "nmu_error_prior")
   expect_s3_class(error$checks, "nmu_prior_check")

@@ -1,5 +1,5 @@
-# A long fit goes on from what it returned, factor by factor: what comes out is the fit that was
-# never stopped.
+# A long fit can be continued from its result, factor by factor: the outcome is that of a fit
+# without a stop.
 
 set.seed(41)
 whole <- random_matrix(40, symmetric = TRUE)
@@ -9,13 +9,14 @@ quietly <- function(..., control = quick) suppressMessages(nmu(..., control = co
 
 expect_same_fit <- function(found, expected) {
   parts <- c(
-    "d", "u", "v", "lambda", "sigma", "loglik", "law", "path", "trace", "refit", "laws", "scatter",
+    "d", "u", "v", "lambda", "sigma", "loglik", "b_prior_fitted", "path", "trace", "refit",
+    "path_b_priors", "path_noise_scales",
     "certificate", "nobs", "status", "converged", "K"
   )
   expect_equal(unclass(found)[parts], unclass(expected)[parts], tolerance = 1e-9)
 }
 
-test_that("a fit with fewer factors goes on as if never stopped", {
+test_that("a fit with fewer factors is continued as if never stopped", {
   for (A in list(whole, wide)) {
     for (noise in list(noise_mle(), noise_moments(), noise_fixed(1, 0.5), noise_mle(by = "row"))) {
       fit <- function(...) quietly(A, noise = noise, ...)
@@ -34,7 +35,7 @@ test_that("a fit that ended before its refit is refitted as if never stopped", {
   expect_same_fit(fit(init = fit(refine = FALSE)), fit())
 })
 
-test_that("fixed factors stay fixed when a fit goes on, and are not counted in K", {
+test_that("fixed factors stay fixed when a fit is continued, and are not counted in K", {
   for (A in list(whole, wide)) {
     ones <- list(u = cbind(all = rep(1, nrow(A))), v = rep(1, ncol(A)))
     fixed <- if (nrow(A) == ncol(A)) ones["u"] else ones
@@ -45,7 +46,7 @@ test_that("fixed factors stay fixed when a fit goes on, and are not counted in K
     expect_same_fit(fit(K = 2, init = first), fit(K = 2, fixed = fixed))
     expect_identical(colnames(unrefined$u), c("all", "k1", "k2"))
     expect_equal(unname(fit(K = 2, init = first)$u[, 1]), rep(1 / sqrt(nrow(A)), nrow(A)))
-    # in whatever order the factors are given, also without lambda and sigma of their own
+    # in any order of the factors, also without lambda and sigma of their own
     expect_same_fit(fit(K = 2, refine = FALSE, init = first[2:1]), unrefined)
     expect_same_fit(fit(K = 2, refine = FALSE, init = first["all"]), unrefined)
   }
@@ -62,14 +63,14 @@ test_that("factors that are left out leave no gap in the path, and labels stay u
   expect_identical(colnames(twice$u), c("k1", "k1_1"))
 })
 
-test_that("a fit whose factors fill the room goes on to itself", {
+test_that("a fit with K_max factors is continued to itself", {
   fit <- quietly(whole, K = 2, refine = FALSE)
   full <- quietly(whole, K = NULL, init = fit, control = nmu_control(K_max = 2, maxiter = 60))
   expect_identical(full$K, 2L)
   expect_true(all(full$d > 0))
 })
 
-test_that("a certified fit is a start like any other", {
+test_that("a certified fit is a valid start", {
   fit <- quietly(wide, K = 3, underapprox = TRUE)
   again <- quietly(wide, K = 3, refine = FALSE, init = fit[1:2])
   expect_identical(again$d[1:2], fit$d[1:2])
@@ -77,22 +78,20 @@ test_that("a certified fit is a start like any other", {
   expect_identical(again$K, 3L)
 })
 
-# The first interrupt that a fit hears of comes once it has told `ticks` times where it stands.
-interrupted_fit <- function(A, ticks, ...) {
-  told <- 0
-  tick <- progress_tick
-  utils::assignInNamespace("progress_tick", ns = "nmu", value = function(...) {
-    told <<- told + 1
-    if (told == ticks) rlang::interrupt()
+# A fit that is interrupted at the progress report of that number.
+interrupted_fit <- function(A, number, ...) {
+  count <- 0
+  local_progress_report(function(...) {
+    count <<- count + 1
+    if (count == number) rlang::interrupt()
   })
-  on.exit(utils::assignInNamespace("progress_tick", tick, ns = "nmu"))
   tryCatch(suppressMessages(nmu(A, ...)), nmu_error_interrupted = function(condition) condition$fit)
 }
 
-test_that("a fit that was interrupted within a factor goes on from the loadings of that", {
+test_that("a fit that was interrupted within a factor is continued from its loadings", {
   skip_on_cran()
   set.seed(42)
-  # large enough for the fit to be looked at, which is ten times a second
+  # large enough for a fit of several progress reports, which come ten times a second
   A <- random_matrix(1200, symmetric = TRUE)
   stopped <- interrupted_fit(A, 1, K = 4, refine = FALSE)
   expect_identical(stopped$status, "interrupted")
@@ -100,7 +99,7 @@ test_that("a fit that was interrupted within a factor goes on from the loadings 
   again <- suppressMessages(nmu(A, K = 4, refine = FALSE, init = stopped))
   expect_identical(again$K, 4L)
   expect_identical(again$d[seq_len(done)], stopped$d[seq_len(done)])
-  # the factor starts from where it stood
+  # the factor starts from its last state
   alone <- suppressMessages(nmu(A,
     K = stopped$K, refine = FALSE,
     init = if (done > 0) stopped else stopped$u

@@ -1,11 +1,11 @@
-# Matrices in an HDF5 file, of which a block of a few columns is read at a time: fits are those of
-# the same matrix in memory, to the bit, whoever goes over the blocks.
+# Matrices in an HDF5 file, which are read by blocks of a few columns: fits are identical to those
+# of the same matrix in memory, with and without workers.
 
 skip_if_not_installed("HDF5Array")
 skip_if_not_installed("BiocParallel")
 
-# Blocks of so many entries for the rest of a test.
-local_block_room <- function(entries, frame = parent.frame()) {
+# Sets the number of entries in a block until the test ends.
+local_block_length <- function(entries, frame = parent.frame()) {
   set <- function(bytes) {
     utils::capture.output(DelayedArray::setAutoBlockSize(bytes), type = "message")
   }
@@ -21,12 +21,12 @@ on_disk <- function(A, columns = 16) {
   )
 }
 
-# The matrix, with a function applied to each block as it is read.
+# The matrix, with a function applied to each block that is read.
 as_read_by <- function(A, work) {
   DelayedArray:::stash_DelayedUnaryIsoOpStack(A, work)
 }
 
-# A function that counts its calls, in a file that workers share, and does something after so many.
+# A function that counts its calls, in a file that workers share, and calls `work` after `limit`.
 after_reads <- function(limit, work, file = tempfile()) {
   file.create(file)
   force(work)
@@ -39,7 +39,8 @@ after_reads <- function(limit, work, file = tempfile()) {
 
 numbers_of <- function(fit) {
   parts <- c(
-    "d", "u", "v", "lambda", "sigma", "loglik", "elbo", "law", "sds", "path", "trace", "refit",
+    "d", "u", "v", "lambda", "sigma", "loglik", "elbo", "b_prior_fitted", "noise_sd", "path",
+    "trace", "refit",
     "candidates", "certificate", "posterior", "nobs", "status", "symmetric"
   )
   unclass(fit)[intersect(parts, names(fit))]
@@ -62,20 +63,21 @@ expect_same_numbers <- function(found, expected) {
 }
 
 test_that("a fit of a matrix on disk is that of the matrix", {
-  local_block_room(60 * 40)
+  local_block_length(60 * 40)
   disk <- on_disk(square)
   expect_same(square, disk, K = 3, control = quick)
   for (noise in list(noise_moments(), noise_fixed(2, 0.5), noise_notebook())) {
     expect_same(square, disk, K = 2, noise = noise, refine = FALSE, control = quick)
   }
-  once <- noise_mle(ladder = 1)
+  once <- noise_mle(ratio_floors = 1)
   expect_same(square, disk, prior = "binary", noise = once, control = quick)
   expect_same(square, disk,
     ignore_diag = TRUE, prior_b = "point_exponential", noise = once, refine = FALSE, control = quick
   )
-  local_block_room(30 * 50)
+  local_block_length(30 * 50)
   disk <- on_disk(general)
-  expect_same(general, disk, K = 2, noise = noise_mle(by = "row", ladder = 1), control = quick)
+  by_row <- noise_mle(by = "row", ratio_floors = 1)
+  expect_same(general, disk, K = 2, noise = by_row, control = quick)
   few <- nmu_control(maxiter = 6, K_max = 2)
   expect_same(general, disk, K = NULL, refine = FALSE, control = few)
   expect_same(general, disk,
@@ -86,22 +88,22 @@ test_that("a fit of a matrix on disk is that of the matrix", {
   )
 })
 
-test_that("it is so for every size of block, every shape of chunk and every type of entry", {
+test_that("fits are identical for every block size, chunk shape and type of entry", {
   skip_on_cran()
   fit <- function(A, ...) {
     quietly(A, noise = noise_fixed(2, 0.5), refine = FALSE, control = nmu_control(maxiter = 2), ...)
   }
   expect_same <- function(A, disk) expect_identical(numbers_of(fit(disk)), numbers_of(fit(A)))
   for (columns in c(1, 16, 60)) {
-    for (room in c(100, 1000, 60^2)) {
-      local_block_room(room)
+    for (entries in c(100, 1000, 60^2)) {
+      local_block_length(entries)
       expect_same(square, on_disk(square, columns))
     }
   }
   # a column at a time
-  local_block_room(1)
+  local_block_length(1)
   expect_same(square[1:5, 1:5], on_disk(square[1:5, 1:5]))
-  local_block_room(2000)
+  local_block_length(2000)
   whole <- round(general)
   storage.mode(whole) <- "integer"
   expect_same(whole, on_disk(whole))
@@ -110,21 +112,21 @@ test_that("it is so for every size of block, every shape of chunk and every type
   expect_same(t(general), t(on_disk(general)))
 })
 
-test_that("what is said of a matrix on disk is what is said of the matrix", {
-  local_block_room(700)
+test_that("the scan of a matrix on disk is that of the matrix", {
+  local_block_length(700)
   for (A in list(square, general, replace(square, c(1, 7, 8), c(NA, NaN, -Inf)), square - 3)) {
-    found <- scan_matrix(on_disk(A), quote(f()))
+    found <- scan_matrix(on_disk(A))
     expected <- core_scan(A)$ok
     expect_equal(found[names(expected)], expected, tolerance = 1e-14)
   }
   crooked <- replace(square, 60 * 3 + 58, 7)
-  expect_false(scan_matrix(on_disk(crooked), quote(f()))$symmetric)
+  expect_false(scan_matrix(on_disk(crooked))$symmetric)
   expect_identical(unname(diagonal(on_disk(square))), unname(diag(square)))
   expect_refused(quietly(on_disk(replace(square, 3, Inf))), "A")
 })
 
-test_that("methods work on a matrix on disk, or say what they can do", {
-  local_block_room(3000)
+test_that("methods work on a matrix on disk, or report an error", {
+  local_block_length(3000)
   disk <- on_disk(square)
   fit <- quietly(square, K = 2, refine = FALSE, control = quick)
   from_disk <- quietly(disk, K = 2, refine = FALSE, control = quick)
@@ -136,10 +138,10 @@ test_that("methods work on a matrix on disk, or say what they can do", {
   expect_equal(residuals(fit, A = disk, rows = 3:4), residuals(fit, rows = 3:4))
   expect_identical(posterior_b(from_disk, 2:5, 1:3), posterior_b(fit, 2:5, 1:3))
   expect_equal(predict(fit, on_disk(square[1:3, ])), predict(fit, square[1:3, ]))
-  expect_identical(matrix_panels(from_disk, disk, NULL), matrix_panels(fit, square, NULL))
+  expect_identical(matrix_panels(from_disk, disk), matrix_panels(fit, square))
   expect_output(print(from_disk))
   large <- DelayedArray::DelayedArray(matrix(1, 1, 1))[rep(1, 4000), rep(1, 4000)]
-  expect_refused(dense_block(large, 1:4000, 1:4000, quote(f())), "A")
+  expect_refused(dense_block(large, 1:4000, 1:4000, arg = "A"), "A")
   expect_refused(nmu(disk, underapprox = TRUE), "underapprox")
   expect_refused(nmu_em(disk, keep_b = TRUE), "keep_b")
   expect_refused(nmu(DelayedArray::DelayedArray(matrix("a"))), "A")
@@ -150,19 +152,19 @@ test_that("methods work on a matrix on disk, or say what they can do", {
   expect_same_numbers(found, expected)
 })
 
-test_that("a fit is the same whoever goes over the blocks", {
+test_that("a fit is the same for every backend", {
   skip_on_cran()
-  # of more than one tile
+  # more than one tile
   square <- random_matrix(300, symmetric = TRUE)
-  local_block_room(300 * 100)
+  local_block_length(300 * 100)
   disk <- on_disk(square)
   set.seed(32)
   seed <- .Random.seed
-  # sweeps for a factor and for the noise of rows; that for all factors is in standard errors, below
+  # sweeps for a factor and for the noise of rows; standard errors, below, sweep for all factors
   fit <- function(A, backend = NULL) {
     control <- nmu_control(maxiter = 1, BPPARAM = backend)
     numbers_of(quietly(A,
-      K = 2, init = matrix(1, 300, 2), noise = noise_mle(by = "row", ladder = numeric()),
+      K = 2, init = matrix(1, 300, 2), noise = noise_mle(by = "row", ratio_floors = numeric()),
       refine = FALSE, control = control
     ))
   }
@@ -189,12 +191,12 @@ test_that("a fit is the same whoever goes over the blocks", {
   expect_identical(errors(disk, BiocParallel::SerialParam()), errors(square, NULL))
 })
 
-test_that("the jobs of a cluster's scheduler find the same", {
+test_that("jobs of a cluster's scheduler give the same fit", {
   skip_on_cran()
   skip_on_os("windows")
   skip_if_not_installed("batchtools")
   square <- random_matrix(300, symmetric = TRUE)
-  local_block_room(300 * 100)
+  local_block_length(300 * 100)
   backend <- BiocParallel::BatchtoolsParam(2,
     cluster = "multicore",
     registryargs = BiocParallel::batchtoolsRegistryargs(file.dir = tempfile())
@@ -207,11 +209,11 @@ test_that("the jobs of a cluster's scheduler find the same", {
   expect_same_numbers(found, em(square))
 })
 
-test_that("where entries cannot be read, the error has the factors so far, and a fit goes on", {
-  local_block_room(30 * 30)
+test_that("if entries cannot be read, the error has the factors so far, which a fit can continue", {
+  local_block_length(30 * 30)
   disk <- on_disk(general)
   fit <- function(A, ...) {
-    quietly(A, K = 2, noise = noise_mle(ladder = 1), refine = FALSE, control = quick, ...)
+    quietly(A, K = 2, noise = noise_mle(ratio_floors = 1), refine = FALSE, control = quick, ...)
   }
   expected <- fit(general)
   counted <- tempfile()
@@ -229,21 +231,19 @@ test_that("where entries cannot be read, the error has the factors so far, and a
     }
   }
   expect_identical(range(kept), c(0L, 2L))
-  # the session goes on, and nothing is left open
-  expect_null(opened$blocks)
   for (use in list(standard_errors, residuals, posterior_b, logLik.nmu_em, summary)) {
     expect_error(use(expected, A = gone), class = "nmu_error_blocks")
   }
 })
 
-test_that("a worker that dies, or stops, is an error of the fit", {
+test_that("a worker that dies or stops is an error of the fit", {
   skip_on_os("windows")
   skip_on_cran()
-  local_block_room(30 * 30)
+  local_block_length(30 * 30)
   disk <- on_disk(general)
   die <- function() tools::pskill(Sys.getpid(), tools::SIGKILL)
-  # a death leaves connections that cannot be closed, which is nothing for this session
-  told <- callr::r(function(disk, die, after_reads, as_read_by) {
+  # a dead worker leaves connections that cannot be closed, so this is done in another session
+  classes <- callr::r(function(disk, die, after_reads, as_read_by) {
     work <- list(after_reads(12, die), after_reads(12, function() stop("no more")))
     control <- function() nmu::nmu_control(BPPARAM = BiocParallel::MulticoreParam(2))
     start <- list(u = rep(1, 30), v = rep(1, 90))
@@ -255,14 +255,14 @@ test_that("a worker that dies, or stops, is an error of the fit", {
       )
     })
   }, list(disk, die, after_reads, as_read_by))
-  for (classes in told) expect_true("nmu_error_blocks" %in% classes)
+  for (names in classes) expect_true("nmu_error_blocks" %in% names)
   # a process that was killed on another host
-  told <- callr::r(function(disk) {
+  classes <- callr::r(function(disk) {
     backend <- BiocParallel::bpstart(BiocParallel::SnowParam(2))
     workers <- unlist(BiocParallel::bplapply(1:2, function(i) Sys.getpid(), BPPARAM = backend))
     tools::pskill(workers[1], tools::SIGKILL)
     control <- nmu::nmu_control(BPPARAM = backend)
     tryCatch(nmu::nmu(disk, control = control), error = class)
   }, list(disk))
-  expect_true("nmu_error_blocks" %in% told)
+  expect_true("nmu_error_blocks" %in% classes)
 })

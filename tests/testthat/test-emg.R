@@ -56,7 +56,7 @@ test_that("log probabilities of both tails agree with 50-digit values", {
   known <- read.csv(test_path("fixtures", "demg.csv"))
   lower <- pemg(known$x, known$lambda, known$sigma, log.p = TRUE)
   upper <- pemg(known$x, known$lambda, known$sigma, lower.tail = FALSE, log.p = TRUE)
-  # what is below the normal range of doubles may lose digits
+  # subnormal doubles may lose digits
   expect_true(all(abs(lower - known$log_cdf) <= 2e-14 * abs(known$log_cdf) + 1e-300))
   expect_true(all(abs(upper - known$log_sf) <= 2e-14 * abs(known$log_sf) + 1e-300))
   expect_equal(pemg(known$x, known$lambda, known$sigma), exp(known$log_cdf), tolerance = 1e-13)
@@ -97,7 +97,7 @@ test_that("quantiles undo probabilities in both tails", {
   expect_false(is.unsorted(qemg(seq(0, 1, by = 0.01), 0.5, 2), strictly = TRUE))
 })
 
-test_that("the ends of the line and of the unit interval belong together", {
+test_that("probabilities 0 and 1 are at the ends of the real line", {
   expect_identical(pemg(c(-Inf, Inf)), c(0, 1))
   expect_identical(pemg(c(-Inf, Inf), lower.tail = FALSE, log.p = TRUE), c(0, -Inf))
   expect_identical(qemg(c(0, 1)), c(-Inf, Inf))

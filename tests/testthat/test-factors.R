@@ -18,13 +18,13 @@ test_that("the first factors are the fit that found them", {
 test_that("a factor that is fixed has no lambda and sigma of its own", {
   fixed <- suppressMessages(nmu(tree, K = 1, fixed = rep(1, 16), refine = FALSE))
   part <- fixed["f1"]
-  same <- c("lambda", "sigma", "law")
+  same <- c("lambda", "sigma", "b_prior_fitted")
   expect_identical(unclass(part)[same], unclass(fixed)[same])
   expect_true(is.na(part$loglik))
   expect_identical(part$status, "converged")
 })
 
-test_that("a fit of one factor has that to choose, and str() knows both classes", {
+test_that("subsets of a fit with one factor, and str() of both classes", {
   one <- nmu_em(tree, 1, 0.1)
   expect_identical(one[], one)
   expect_identical(one[1], one)
@@ -54,12 +54,12 @@ test_that("other factors keep lambda and sigma, and have no log-likelihood", {
   expect_output(print(summary(part)), "log-likelihood = not computed (200 obs", fixed = TRUE)
   expect_equal(fitted(part) + fitted(table[2]), fitted(table))
   expect_identical(plot(part), part)
-  # nor have factors taken out of these
+  # nor do subsets of these
   expect_identical(part["k1"]$loglik, NA_real_)
   expect_identical(table[c(2, 1, 3)]$loglik, table$loglik)
 })
 
-test_that("null factors may be left out", {
+test_that("null factors can be left out", {
   set.seed(1)
   whole <- nmu(sim_tree(n = 40), K = 8, noise = noise_notebook())
   expect_identical(whole$d[7:8], c(0, 0))
@@ -79,7 +79,7 @@ test_that("the status is that of the factors kept", {
   expect_false(short[2]$converged)
 })
 
-test_that("a choice of factors is checked", {
+test_that("the choice of factors is checked", {
   expect_identical(fit[c(FALSE, TRUE, FALSE, TRUE)]$d, fit$d[c(2, 4)])
   for (i in list(
     5, 0, 1.5, c(1, -2), NA, NA_real_, "k9", NA_character_, c(TRUE, FALSE), list(1), NULL,

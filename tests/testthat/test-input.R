@@ -22,7 +22,7 @@ test_that("dense matrices of the Matrix package are converted", {
   expect_identical(nmu_em(dense)$d, nmu_em(A)$d)
 })
 
-test_that("what is not a matrix of numbers is refused", {
+test_that("input that is not a numeric matrix is refused", {
   wrong <- list(
     NULL, 1:3, "a", matrix("a"), matrix(1i), array(1, c(2, 2, 2)), list(1), mean, quote(x),
     factor("a"), data.frame(a = "x"), data.frame(a = factor("x")), data.frame(a = Sys.Date()),
@@ -44,7 +44,7 @@ test_that("empty input is refused", {
 })
 
 test_that("entries that are not finite are refused and counted", {
-  # nmu() takes NA as missing, but for the notebook's rule
+  # NA is missing for nmu(), except with noise_notebook()
   for (verb in c(verbs[names(verbs) != "nmu"], function(A) nmu(A, noise = "notebook"))) {
     for (value in c(NA, NaN, Inf, -Inf)) {
       expect_refused(verb(replace(A, 2, value)), "A")
@@ -88,13 +88,13 @@ test_that("symmetric is checked against A", {
     expect_true(verb(A)$symmetric)
     expect_true(verb(A, symmetric = TRUE)$symmetric)
     expect_false(verb(replace(A, 2, 1.1))$symmetric)
-    # differences of rounding do not count, nor do names
+    # rounding errors and names are ignored
     nearly <- structure(replace(A, 2, 1 + 1e-15), dimnames = list(letters[1:3], NULL))
     expect_true(verb(nearly)$symmetric)
   }
 })
 
-test_that("a start is checked", {
+test_that("init is checked", {
   for (verb in verbs[1:2]) {
     for (value in list("a", mean, list(1:3), list(v = 1:3), list(u = 1:3, v = 1:3), TRUE)) {
       expect_refused(verb(A, init = value), "init")
@@ -167,22 +167,22 @@ test_that("strings of the user are shown, never interpreted", {
 })
 
 test_that("messages read well", {
-  tell <- function(code) cat(conditionMessage(tryCatch(code, error = identity)), sep = "\n")
+  show_message <- function(code) cat(conditionMessage(tryCatch(code, error = identity)), sep = "\n")
   expect_snapshot({
-    tell(nmu_em(matrix("a")))
-    tell(nmu_em(matrix(c(1, NA, NaN, Inf), 2)))
-    tell(nmu_em(iris))
-    tell(nmu_em(A, lambda = -1))
-    tell(nmu_em(A, maxiter = 2.5))
-    tell(nmu_em(A, max_iter = 2))
-    tell(nmu_em(general, init = 1:3))
-    tell(nmu_em(general, symmetric = TRUE))
-    tell(nmu(A, K = 10, noise = noise_notebook()))
-    tell(nmu(A, noise = "none"))
+    show_message(nmu_em(matrix("a")))
+    show_message(nmu_em(matrix(c(1, NA, NaN, Inf), 2)))
+    show_message(nmu_em(iris))
+    show_message(nmu_em(A, lambda = -1))
+    show_message(nmu_em(A, maxiter = 2.5))
+    show_message(nmu_em(A, max_iter = 2))
+    show_message(nmu_em(general, init = 1:3))
+    show_message(nmu_em(general, symmetric = TRUE))
+    show_message(nmu(A, K = 10, noise = noise_notebook()))
+    show_message(nmu(A, noise = "none"))
   })
 })
 
-test_that("sizes whose squares would overflow are refused, not lost", {
+test_that("sizes whose squares would overflow are refused", {
   A <- matrix(1, 2, 2)
   expect_error(nmu_em(A * 1e151), class = "nmu_error_input", regexp = "rescale")
   expect_error(nmu(A * 1e151), class = "nmu_error_input", regexp = "rescale")
@@ -201,11 +201,11 @@ test_that("a matrix behind a wrapper is not copied at the boundary", {
   Rprofmem(copies <- tempfile(), threshold = 1e6)
   core_scan(B)
   Rprofmem(NULL)
-  # R also notes when its heap grows by a page for small things; only vectors have a size.
+  # Rprofmem() also reports new pages for small objects; only vectors have a size.
   expect_length(grep("^[0-9]", readLines(copies), value = TRUE), 0)
 })
 
-test_that("matrices of a size that arithmetic cannot bear are refused", {
+test_that("matrices with entries that are too large or too small are refused", {
   for (verb in verbs) {
     expect_refused(verb(A * 1e160), "A")
     expect_refused(verb(A * 1e-160), "A")

@@ -1,17 +1,17 @@
-test_that("a fit can be interrupted at any moment, and the session goes on", {
+test_that("a fit can be interrupted at any moment, and later fits are correct", {
   skip_on_cran()
   skip_on_os("windows")
   skip_if_not_installed("callr")
   set.seed(20)
   count <- if (extended_tests()) 200 else 8
-  told <- interrupted_fits(count)
-  expect_equal(sum(told$seen), count)
-  expect_gt(told$seen[["core"]], 0)
-  expect_equal(told$broken, 0)
-  expect_true(told$same)
+  result <- interrupted_fits(count)
+  expect_equal(sum(result$seen), count)
+  expect_gt(result$seen[["core"]], 0)
+  expect_equal(result$broken, 0)
+  expect_true(result$same)
 })
 
-test_that("who interrupts the certificate has the fit", {
+test_that("an interrupt of the certificate returns the fit", {
   A <- datasets::Harman74.cor$cov
   real <- utils::getFromNamespace("core_certificate", "nmu")
   interrupted <- function(a, options) list(ok = NULL, err = NULL)

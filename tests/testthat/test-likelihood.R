@@ -6,7 +6,7 @@ planted <- function(n, lambda, sigma, strength, size = n %/% 3) {
   structure(strength * tcrossprod(u) + noise, u = u)
 }
 
-test_that("a planted factor, lambda and sigma come back, symmetric or not", {
+test_that("a planted factor, lambda and sigma are recovered, symmetric or not", {
   set.seed(41)
   A <- planted(120, 2, 0.3, 60)
   for (symmetric in c(TRUE, FALSE)) {
@@ -18,7 +18,7 @@ test_that("a planted factor, lambda and sigma come back, symmetric or not", {
   }
 })
 
-test_that("more data bring the factor, lambda and sigma nearer to the truth", {
+test_that("estimates improve with more data", {
   errors <- function(n) {
     rowMeans(vapply(1:4, FUN.VALUE = numeric(3), FUN = function(seed) {
       set.seed(seed)
@@ -32,7 +32,7 @@ test_that("more data bring the factor, lambda and sigma nearer to the truth", {
   expect_lt(max(found[, 3]), 0.05)
 })
 
-test_that("the log-likelihood is that of the residual, and never falls within a climb", {
+test_that("the log-likelihood is that of the residual, and never decreases within a stage", {
   set.seed(42)
   A <- planted(40, 1, 0.5, 20)[, ]
   fit <- nmu(A)
@@ -40,7 +40,7 @@ test_that("the log-likelihood is that of the residual, and never falls within a 
   expect_close(sum(demg(residual, fit$lambda, fit$sigma, log = TRUE)) / 2, fit$loglik, 1e-10)
   expect_rising(fit$trace, fit$loglik)
   expect_rising(fit$refit$trace, fit$loglik)
-  # no other lambda and sigma do better
+  # no other lambda and sigma have a higher log-likelihood
   for (factor in c(0.99, 1.01)) {
     for (noise in list(c(factor, 1), c(1, factor))) {
       other <- demg(residual, fit$lambda * noise[1], fit$sigma * noise[2], log = TRUE)
@@ -86,7 +86,7 @@ test_that("missing entries and an ignored diagonal are left out", {
   expect_identical(nmu(rbind(NA, A[1:5, ]))$u[[1, 1]], 0)
 })
 
-test_that("the estimators say what they say", {
+test_that("lambda and sigma are those of the estimators", {
   set.seed(45)
   A <- planted(80, 2, 0.3, 40)[, ]
   moments <- nmu(A, noise = "moments")
@@ -96,11 +96,11 @@ test_that("the estimators say what they say", {
   fixed <- nmu(A, noise = noise_fixed(2, 0.3))
   expect_identical(c(fixed$path$bound, fixed$status), c("none", "converged"))
   expect_equal(c(fixed$lambda, fixed$sigma), c(2, 0.3))
-  # lambda, sigma as likely as any with the same factor: the climb beats the moments
+  # maximum likelihood is at least as high as the moment estimates for the same factor
   expect_gt(nmu(A)$loglik, moments$loglik)
 })
 
-test_that("degenerate matrices have a stated result", {
+test_that("degenerate matrices have defined results", {
   quiet <- function(A, ...) suppressMessages(nmu(A, ...))
   zero <- quiet(matrix(0, 4, 4))
   expect_identical(c(zero$d, zero$u), rep(0, 5))
@@ -108,7 +108,7 @@ test_that("degenerate matrices have a stated result", {
     negative <- quiet(matrix(-2, size, size))
     expect_identical(c(negative$d, negative$status), c("0", "converged"))
     expect_identical(negative$path$status, "null")
-    # lambda = 3/sigma, at its bound, and the sigma that is likeliest with it
+    # lambda = 3/sigma, at its bound, and the maximum likelihood sigma given it
     loglik <- function(sigma) mean(demg(-2, 3 / sigma, sigma, log = TRUE))
     expect_close(negative$sigma, optimize(loglik, c(0.1, 10), maximum = TRUE)$maximum, 1e-4)
   }
@@ -122,19 +122,19 @@ test_that("degenerate matrices have a stated result", {
   expect_message(nmu(tcrossprod(1:4)), class = "nmu_message_bound")
 })
 
-test_that("no factor runs away along a diagonal that does not count", {
+test_that("an ignored diagonal does not let a loading diverge", {
   A <- Harman74.cor$cov
   fit <- nmu(A, K = 6, ignore_diag = TRUE)
   expect_true(fit$converged)
   off <- A[row(A) != col(A)]
   expect_true(all(fit$d * apply(fit$u, 2, max)^2 <= 4 * max(off) * (1 + 1e-12)))
-  # one row by itself, fitted the better the larger its loading
+  # a single row whose fit improves with its loading
   star <- matrix(0.01, 6, 6)
   star[1, ] <- star[, 1] <- 1
   expect_lte(suppressMessages(nmu(star, ignore_diag = TRUE))$d, 4 * (1 + 1e-12) + 1)
 })
 
-test_that("a certified underapproximation counts what is observed, lambda is by the rule", {
+test_that("a certified underapproximation uses observed entries, and lambda is by the estimator", {
   set.seed(21)
   A <- random_matrix(20, symmetric = TRUE)
   certified <- function(A, ...) suppressMessages(nmu(A, underapprox = TRUE, ...))
@@ -148,7 +148,7 @@ test_that("a certified underapproximation counts what is observed, lambda is by 
   expect_equal(moments$sigma, sqrt(mean(x^2) - 2 * mean(x)^2))
 })
 
-test_that("what the user calls $ or Dim does not matter", {
+test_that("user functions named $ or Dim have no effect", {
   A <- random_matrix(6, 5)
   expected <- nmu(A)
   assign("$", function(...) stop("not yours"), globalenv())

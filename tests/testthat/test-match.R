@@ -1,4 +1,4 @@
-# The largest sum of cosines over all one-to-one matchings, by trying each
+# The largest sum of cosines over all one-to-one matchings, by enumeration.
 best_sum <- function(cosine) {
   if (nrow(cosine) == 0 || ncol(cosine) == 0) {
     return(0)
@@ -26,7 +26,7 @@ test_that("a permutation with other scales is found", {
   expect_equal(attr(found, "mean_cosine"), 1)
 })
 
-test_that("the sum of cosines is the largest there is", {
+test_that("the sum of cosines is the maximum", {
   set.seed(51)
   for (sizes in list(c(4, 4), c(5, 3), c(3, 5), c(1, 4), c(4, 1), c(1, 1))) {
     truth <- matrix(rexp(7 * sizes[1])^3, 7)
@@ -39,7 +39,7 @@ test_that("the sum of cosines is the largest there is", {
     expect_length(partner, min(sizes))
     expect_identical(anyDuplicated(partner), 0L)
     expect_setequal(c(partner, attr(found, "extra")), seq_len(sizes[2]))
-    # negative loadings are legal: a pair that points apart is left unmatched
+    # negative loadings are allowed: a pair with a negative cosine is not matched
     signed <- matrix(rnorm(7 * sizes[2]), 7)
     expect_equal(sum(match_factors(signed, truth)$cosine), best_sum(cosines(truth, signed)))
   }
@@ -84,7 +84,7 @@ test_that("fits are matched, on either side", {
   expect_identical(match_factors(rectangular, rectangular$v, "v")$factor, 1:2)
 })
 
-test_that("a part of a matching is a plain data frame", {
+test_that("a subset of a matching is a plain data frame", {
   found <- match_factors(blocks[, 1:2], blocks)
   plain <- as.data.frame(found)
   expect_identical(class(plain), "data.frame")
@@ -107,7 +107,7 @@ test_that("matchings are printed", {
   expect_output(expect_identical(withVisible(print(found))$visible, FALSE))
 })
 
-test_that("what cannot be matched is refused", {
+test_that("invalid arguments are refused", {
   expect_refused(match_factors("u", blocks), "fit")
   expect_refused(match_factors(blocks[, 1], blocks), "fit")
   expect_refused(match_factors(replace(blocks, 5, NA), blocks), "fit")

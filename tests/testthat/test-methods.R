@@ -9,7 +9,7 @@ fits <- list(
   nmu_general = nmu(table, K = 2, noise = noise_notebook())
 )
 
-test_that("fitted, residuals and coef fit together", {
+test_that("fitted, residuals and coef are consistent", {
   for (fit in fits) {
     A <- fit$A
     expect_equal(fitted(fit) + residuals(fit), A, ignore_attr = "loadings")
@@ -36,17 +36,17 @@ test_that("logLik, nobs, AIC and BIC work", {
   expect_equal(attr(logLik(fits$estlambda), "df"), sum(fits$estlambda$u > 0) + 2)
   loadings <- sum(fits$nmu_general$u > 0) + sum(fits$nmu_general$v > 0)
   expect_equal(attr(logLik(fits$nmu_general), "df"), loadings - 2 + 2)
-  # what was given is not counted
+  # given parameters are not counted
   given <- nmu(table, K = 2, noise = noise_fixed(0.05, 10))
   loadings <- sum(given$u > 0) + sum(given$v > 0)
   expect_equal(attr(logLik(given), "df"), loadings - 2)
   ones <- nmu(blocks, K = 1, fixed = rep(1, 8), refine = FALSE)
   expect_equal(attr(logLik(ones), "df"), 1 + sum(ones$u[, "k1"] > 0) + 2)
-  # everything absorbed into b: no loading counts
+  # everything is absorbed into b: no loadings
   expect_equal(attr(logLik(nmu_em(blocks, 0.01, 1)), "df"), 0)
 })
 
-test_that("methods take the data where the fit has not kept them", {
+test_that("methods take the data if the fit has not kept them", {
   bare <- nmu_control(keep_data = FALSE)
   em <- nmu_em(blocks, 1, 0.1, control = bare)
   several <- nmu(blocks, K = 3, noise = noise_notebook(), control = bare)
@@ -62,7 +62,7 @@ test_that("methods take the data where the fit has not kept them", {
   expect_identical(summary(several, A = blocks)$factors, summary(fits$nmu)$factors)
 })
 
-test_that("summary tells what each factor explains", {
+test_that("summary has the share that each factor explains", {
   info <- summary(fits$nmu_general)
   expect_s3_class(info, "summary.nmu_fit")
   expect_identical(info$factors$factor, c("k1", "k2"))

@@ -42,7 +42,8 @@ test_that("the shape of a fit", {
   expect_identical(fit$A, A)
   expect_identical(
     names(fit$path), c(
-      "factor", "d", "lambda", "sigma", "loglik", "elbo", "iterations", "status", "bound", "rung",
+      "factor", "d", "lambda", "sigma", "loglik", "elbo", "iterations", "status", "bound",
+      "ratio_floor",
       "se_log_lambda", "se_log_sigma"
     )
   )
@@ -53,7 +54,7 @@ test_that("the shape of a fit", {
   )
   expect_identical(nrow(fit$trace), sum(fit$path$iterations))
   expect_identical(unique(as.integer(fit$trace$factor)), 1:3)
-  # there are no priors
+  # no priors
   expect_true(all(is.na(fit$trace$elbo)))
   expect_false(anyNA(fit$trace[names(fit$trace) != "elbo"]))
   expect_identical(c(fit$lambda, fit$sigma), c(fit$path$lambda[3], fit$path$sigma[3]))
@@ -106,14 +107,14 @@ test_that("settings reach the core", {
   expect_silent(nmu(A, noise = "notebook"))
 })
 
-test_that("there may be more factors than rows", {
+test_that("more factors than rows are allowed", {
   set.seed(35)
   fit <- nmu(random_matrix(3, symmetric = TRUE), K = 5)
   expect_length(fit$d, 5)
   expect_true(all(is.finite(fit$u)))
 })
 
-test_that("deflation ends with a warning where lambda and sigma cannot be estimated", {
+test_that("deflation ends with a warning if lambda and sigma cannot be estimated", {
   expect_warning(
     fit <- nmu(-diag(4) - 1, K = 2, noise = noise_notebook()),
     class = "nmu_warning_lambda"
@@ -123,7 +124,7 @@ test_that("deflation ends with a warning where lambda and sigma cannot be estima
   expect_identical(fit$status, "lambda")
 })
 
-test_that("Ctrl-C ends a fit with what it has found, and the next fit is fine", {
+test_that("an interrupt ends a fit with the factors so far, and the next fit is correct", {
   skip_on_cran()
   skip_on_os("windows")
   set.seed(36)
@@ -134,7 +135,7 @@ test_that("Ctrl-C ends a fit with what it has found, and the next fit is fine", 
     condition <- tryCatch(
       {
         do.call(nmu, c(list(A, K = 2000), way))
-        # an interrupt that comes late must not reach the tests that follow
+        # a late interrupt must not reach the following tests
         Sys.sleep(2)
       },
       error = identity, interrupt = identity
@@ -149,7 +150,7 @@ test_that("Ctrl-C ends a fit with what it has found, and the next fit is fine", 
   expect_identical(nmu(Harman74.cor$cov)$K, 1L)
 })
 
-test_that("noise of rounding size and the order of the rows change nothing that matters", {
+test_that("tiny noise and the order of the rows do not change the fit", {
   set.seed(37)
   A <- sim_tree(n = 8)[, ]
   fit <- nmu(A, K = 3, noise = noise_notebook())

@@ -82,7 +82,7 @@ test_that("dimnames travel to u, v and b", {
   expect_null(names(nmu_em(unname(square))$u))
 })
 
-test_that("what is not kept is left out", {
+test_that("elements that are not kept are left out", {
   set.seed(16)
   A <- random_matrix(8, symmetric = TRUE)
   full <- nmu_em(A)
@@ -94,7 +94,7 @@ test_that("what is not kept is left out", {
   expect_identical(full$A, A)
 })
 
-test_that("tol ends the iteration early, near the same place", {
+test_that("tol ends the iteration early, near the same result", {
   set.seed(17)
   A <- random_matrix(8, symmetric = TRUE)
   full <- nmu_em(A, 1, 0.3, maxiter = 1000)
@@ -108,7 +108,7 @@ test_that("tol ends the iteration early, near the same place", {
   expect_close(early$u, full$u, 1e-5)
 })
 
-test_that("a fit goes on from where another stopped", {
+test_that("a fit can be continued", {
   set.seed(18)
   A <- random_matrix(8, symmetric = TRUE)
   target <- nmu_em(A, 1, 0.3, maxiter = 2000)
@@ -124,13 +124,13 @@ test_that("a fit goes on from where another stopped", {
   }
 })
 
-test_that("a start decides the first iteration", {
+test_that("init determines the first iteration", {
   A <- matrix(c(4, 1, 0, 1, 3, 1, 0, 1, 2), 3)
   fit <- nmu_em(A, 1, 1, maxiter = 1, init = c(0, 0, 1))
   expect_close(fit$u, c(0, 1, 2) / sqrt(5), 1e-15)
 })
 
-test_that("the iteration is deterministic and leaves the generator alone", {
+test_that("the iteration is deterministic and does not use the random number generator", {
   set.seed(19)
   A <- random_matrix(9, 6)
   before <- .Random.seed
@@ -148,7 +148,7 @@ test_that("A is not modified", {
   expect_identical(A, copy)
 })
 
-test_that("trivial matrices give the results one expects", {
+test_that("trivial matrices give the expected results", {
   one <- nmu_em(matrix(3), 1, 0.1)
   expect_identical(unname(one$u), 1)
   expect_close(one$d + one$b[1], 3, 0.1)
@@ -161,7 +161,7 @@ test_that("trivial matrices give the results one expects", {
   expect_identical(row$u, 1)
   expect_length(row$v, 3)
 
-  # exact rank one: with b pushed to zero, the factor itself
+  # exact rank one: with b near zero, the factor itself
   u <- c(3, 4, 0) / 5
   exact <- nmu_em(7 * outer(u, u), 1e4, 0.1)
   expect_close(exact$u, u, 1e-5)
@@ -176,12 +176,12 @@ test_that("a residual without a positive mean is a warning, with the fit so far"
   expect_identical(fit$status, "lambda")
   expect_true(fit$lambda > 0 && fit$sigma > 0)
 
-  # a constant leaves a residual without a spread, one entry leaves none to speak of
+  # a constant leaves a residual with variance zero, a single entry one near zero
   expect_warning(nmu_em_estlambda(matrix(3, 4, 4)), class = "nmu_warning_lambda")
   expect_warning(nmu_em_estlambda(matrix(3)), class = "nmu_warning_lambda")
 })
 
-test_that("negative entries can mislead the iteration to a negative d, as in the notebook", {
+test_that("negative entries can lead to a negative d, as in the notebook", {
   A <- matrix(c(-1, 2, 2, -1), 2)
   fit <- nmu_em(A, 1, 0.1, maxiter = 7)
   expect_close(fit$d, reference_em(A, 1, 0.1, 7)$d, 1e-9)

@@ -1,4 +1,4 @@
-# The numbers that the notebook prints, or that its equations give where it prints none.
+# The numbers that the notebook prints, or that follow from its equations.
 
 notebook_blocks <- function() {
   set.seed(1)
@@ -23,7 +23,7 @@ test_that("blocks with lambda = 1 and sigma = 0.1", {
   expect_printed(fit$d, "9.787206")
 })
 
-test_that("a small lambda lets everything be absorbed into b", {
+test_that("with a small lambda everything is absorbed into b", {
   fit <- nmu_em(notebook_blocks(), 0.1, 1)
   expect_identical(fit$u, numeric(20))
   expect_identical(fit$d, 0)

@@ -36,7 +36,7 @@ test_that("all plots of all fits are drawn and leave the device as it was", {
   expect_identical(graphics::par(c("mfrow", "mar", "las", "cex")), before)
 })
 
-test_that("a tree of tips alone is drawn, and so is a fit that chose no factor", {
+test_that("a tree without branches and a fit without a chosen factor are drawn", {
   grDevices::pdf(NULL)
   on.exit(grDevices::dev.off())
   many <- nmu(-diag(70), K = NULL)
@@ -50,7 +50,7 @@ test_that("a tree of tips alone is drawn, and so is a fit that chose no factor",
   }
 })
 
-test_that("what the user says of a drawing takes the place of what we would have said", {
+test_that("graphical arguments of the user replace the defaults", {
   grDevices::pdf(NULL)
   on.exit(grDevices::dev.off())
   for (type in setdiff(types, "tree")) {
@@ -62,7 +62,7 @@ test_that("what the user says of a drawing takes the place of what we would have
   expect_error(plot(fits$nmu, type = "residuals", breaks = 7, col = "red", xlab = "x"), NA)
 })
 
-test_that("what would look at too many entries, or knows too little, is refused", {
+test_that("plots of too many entries or of unknown parameters are errors", {
   large <- Matrix::sparseMatrix(1:5, 2:6, x = 1, dims = c(7e4, 7e4), symmetric = TRUE)
   fit <- suppressMessages(nmu(large, refine = FALSE, control = nmu_control(maxiter = 1)))
   for (type in c("matrices", "residuals")) {
@@ -83,7 +83,7 @@ test_that("all plots of all fits are built by ggplot2", {
   }
 })
 
-test_that("what ggplot2 draws are the numbers of the fit", {
+test_that("layers of ggplot2 have the numbers of the fit", {
   skip_if_not_installed("ggplot2")
   fit <- fits$nmu_general
   drawn <- function(type, layer = 1, ...) {
@@ -95,7 +95,7 @@ test_that("what ggplot2 draws are the numbers of the fit", {
   for (panel in 1:4) expect_equal(bars$y[bars$PANEL == panel], unname(sides[[panel]]))
   points <- drawn("loadings", 2, factors = "k2", style = "lines")
   expect_equal(points$y, unname(c(fit$u[, 2], fit$v[, 2])))
-  # one scale of colours for all matrices: the larger the entry, the further along the scale
+  # one monotone scale of colours for all matrices
   cells <- drawn("matrices")
   values <- unlist(lapply(matrix_panels(fit, fit$A), as.vector), use.names = FALSE)
   expect_length(values, nrow(cells))
@@ -163,9 +163,8 @@ test_that("pictures", {
     plot(nested_fit, group = group, style = "lines")
   })
   skip_if_not_installed("ggplot2")
-  # From 3.5.0 on ggplot2 lays out axes and legends anew, so that every picture differs from those
-  # kept here though nothing of ours does. What holds for all versions, the numbers that layers
-  # draw, is tested above.
+  # ggplot2 3.5.0 changed the layout of axes and legends, so that every picture differs from the
+  # stored ones. The numbers in the layers, which hold for all versions, are tested above.
   skip_if_not(utils::packageVersion("ggplot2") < "3.5.0")
   for (type in types) {
     vdiffr::expect_doppelganger(paste("gg", type), ggplot2::autoplot(nested_fit, type = type))

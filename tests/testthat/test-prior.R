@@ -17,11 +17,11 @@ test_that("posteriors are those of quadrature", {
     for (s in c(0.3, 1, 2.5)) {
       found <- normal_means(x, s, prior)$posterior
       expected <- do.call(rbind, lapply(x, reference_posterior, s = s, prior = prior))
-      for (column in c("mean", "sd", "second")) {
+      for (column in c("mean", "sd", "second_moment")) {
         expect_lt(max(abs(found[[column]] / expected[[column]] - 1)), 1e-10)
       }
-      expect_lt(max(abs(found$zero - expected$zero)), 1e-10)
-      # of the flat prior, too: log Phi(x / s) is the integral of the density of x over w
+      expect_lt(max(abs(found$lfsr - expected$lfsr)), 1e-10)
+      # also with the flat prior: log Phi(x / s) is the integral of the density of x over w
       size <- pmax(abs(expected$log_marginal), 1)
       expect_lt(max(abs(found$log_marginal - expected$log_marginal) / size), 1e-10)
     }
@@ -38,8 +38,8 @@ test_that("the log-likelihood is that of textbook convolutions", {
   }
 })
 
-test_that("no hyperparameters are likelier than those estimated", {
-  # to and from what an unbounded search may move
+test_that("estimated hyperparameters maximise the likelihood", {
+  # transformations to unbounded parameters
   scales <- list(
     rate = c(log, exp), location = c(log, exp), weight = c(qlogis, plogis),
     ratio = c(
@@ -64,7 +64,7 @@ test_that("no hyperparameters are likelier than those estimated", {
       best <- -min(apply(starts, 1, function(start) nlminb(start, loss)$objective))
       found <- normal_means(data$x, data$s, prior)
       expect_gte(found$loglik, best - 1e-8 * 60)
-      # and the search comes as near: the comparison means something
+      # the search finds the same maximum, so that the comparison is meaningful
       if (is.null(prior$location) && prior$family != "binary") {
         expect_lte(found$loglik, best + 1e-5)
       }
@@ -81,14 +81,14 @@ test_that("weights of a mixture are at the maximum of a concave problem", {
       alone <- prior_mixture(shape, found$prior$scales[k], 1)
       normal_means(data$x, data$s, alone)$posterior$log_marginal
     }, data$x)
-    # the slope towards each component is at most that of staying
+    # the gradient towards each component is at most that of the current weights
     slopes <- colMeans(exp(parts - found$posterior$log_marginal))
     expect_lt(max(slopes), 1 + 1e-9)
     expect_equal(sum(found$prior$weights), 1)
   }
 })
 
-test_that("planted hyperparameters are found, and shrinkage pays", {
+test_that("planted hyperparameters are found, and shrinkage reduces the error", {
   set.seed(66)
   count <- 20000
   member <- rbinom(count, 1, 0.3)
@@ -99,8 +99,8 @@ test_that("planted hyperparameters are found, and shrinkage pays", {
   expect_lt(abs(found$prior$rate - 0.25), 0.02)
   error <- function(estimate) mean((estimate - w)^2)
   expect_lt(error(found$posterior$mean), 0.7 * error(pmax(x, 0)))
-  # zero says how often zero is right
-  expect_lt(abs(mean(found$posterior$zero) - mean(w == 0)), 0.03)
+  # lfsr is calibrated
+  expect_lt(abs(mean(found$posterior$lfsr) - mean(w == 0)), 0.03)
 
   x <- rnorm(count, member * rnorm(count, 5, 0.5))
   found <- normal_means(x, 1, prior_binary(ratio = NULL))$prior
@@ -109,7 +109,7 @@ test_that("planted hyperparameters are found, and shrinkage pays", {
   expect_lt(abs(found$ratio - 0.1), 0.05)
 })
 
-test_that("the answer has the shape described, and its prior gives it again", {
+test_that("the result has the documented form, and its prior reproduces it", {
   set.seed(67)
   data <- seen_loadings(9)
   x <- setNames(data$x, letters[1:9])
@@ -117,7 +117,7 @@ test_that("the answer has the shape described, and its prior gives it again", {
     found <- normal_means(x, data$s, prior)
     expect_s3_class(found, "nmu_normal_means")
     expect_named(found, c("prior", "posterior", "loglik", "x", "s"))
-    expect_named(found$posterior, c("mean", "sd", "second", "zero", "log_marginal"))
+    expect_named(found$posterior, c("mean", "sd", "second_moment", "lfsr", "log_marginal"))
     expect_identical(rownames(found$posterior), letters[1:9])
     expect_identical(class(found$prior), class(prior))
     expect_false(any(vapply(found$prior, is.null, TRUE)))
@@ -127,12 +127,12 @@ test_that("the answer has the shape described, and its prior gives it again", {
   expect_identical(
     normal_means(1:3, 1, "flat"), normal_means(c(1, 2, 3), c(1, 1, 1), prior_flat())
   )
-  # a single observation, and nothing but noise
+  # a single observation; pure noise
   expect_true(is.finite(normal_means(2, 1, "binary")$loglik))
-  expect_equal(normal_means(-1:-5, 1, "point_exponential")$posterior$zero, rep(1, 5))
+  expect_equal(normal_means(-1:-5, 1, "point_exponential")$posterior$lfsr, rep(1, 5))
 })
 
-test_that("priors are made, named and put in schedules", {
+test_that("priors are given as objects, names and schedules", {
   expect_s3_class(prior_binary(), c("nmu_prior_binary", "nmu_prior"), exact = TRUE)
   expect_identical(prior_mixture(scales = 1:2, weights = c(1, 3))$weights, c(0.25, 0.75))
   schedule <- nmu:::check_priors(list("flat", prior_binary()), "prior", quote(f()))
@@ -170,7 +170,7 @@ test_that("arguments out of range are refused", {
   expect_identical(conditionCall(error)[[1]], quote(normal_means))
 })
 
-test_that("priors and answers print", {
+test_that("priors and results print", {
   expect_snapshot({
     prior_flat()
     prior_exponential()

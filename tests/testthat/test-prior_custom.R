@@ -17,7 +17,7 @@ test_that("g may be any object, and the posterior in any of its forms", {
   flat <- truncnorm_moments(data$x, data$s)
   expected <- solve_with("flat")$posterior
   forms <- list(
-    list(var = flat$var), list(sd = sqrt(flat$var)), list(second = flat$var + flat$mean^2)
+    list(var = flat$var), list(sd = sqrt(flat$var)), list(second_moment = flat$var + flat$mean^2)
   )
   for (form in forms) {
     found <- solve_with(prior_custom(
@@ -35,7 +35,7 @@ test_that("g may be any object, and the posterior in any of its forms", {
   expect_length(nmu:::hyperparameters_of(mean), 0)
 })
 
-# What becomes of an error: its class, the call, and the message of the original
+# Expects a classed error with the call and the original message.
 expect_failed <- function(message, estimate = NULL, posterior = NULL) {
   prior <- exponential_in_r(name = "mine {x} 100%s")
   if (!is.null(estimate)) prior$estimate <- estimate
@@ -48,7 +48,7 @@ expect_failed <- function(message, estimate = NULL, posterior = NULL) {
   expect_match(conditionMessage(error), "mine {x} 100%s", fixed = TRUE)
   expect_match(conditionMessage(error), message, fixed = TRUE)
   expect_identical(conditionCall(error)[[1]], quote(normal_means))
-  # nothing of it stays behind
+  # later calls are not affected
   expect_true(is.finite(solve_with("exponential")$loglik))
   invisible(error)
 }
@@ -74,7 +74,7 @@ test_that("errors of a user's functions end in a classed error", {
   )
 })
 
-test_that("answers of the wrong shape or with wrong numbers end in a classed error", {
+test_that("invalid return values end in a classed error", {
   change <- function(column, value) {
     function(answer) {
       answer[[column]] <- value
@@ -96,13 +96,15 @@ test_that("answers of the wrong shape or with wrong numbers end in a classed err
   expect_failed("number 3 is -0.1", posterior = one("var", -0.1))
   expect_failed("number 3 is Inf", posterior = one("log_marginal", Inf))
   expect_failed("number 3 is NA", posterior = one("log_marginal", NA))
-  expect_failed("at most 1; number 1 is 1.1", posterior = change("zero", rep(1.1, 40)))
+  expect_failed("at most 1; number 1 is 1.1", posterior = change("lfsr", rep(1.1, 40)))
   expect_failed("at least mean^2", posterior = function(answer) {
-    list(mean = answer$mean, second = 0.9 * answer$mean^2, log_marginal = answer$log_marginal)
+    list(
+      mean = answer$mean, second_moment = 0.9 * answer$mean^2, log_marginal = answer$log_marginal
+    )
   })
 })
 
-test_that("warnings of a user's functions are heard, each once", {
+test_that("each warning of a user's functions is signalled once", {
   prior <- exponential_in_r()
   right <- prior$posterior
   prior$posterior <- function(x, s, g) {
@@ -111,16 +113,16 @@ test_that("warnings of a user's functions are heard, each once", {
     warning("second")
     right(x, s, g)
   }
-  heard <- character()
+  warnings <- character()
   found <- withCallingHandlers(solve_with(prior), warning = function(condition) {
-    heard <<- c(heard, conditionMessage(condition))
+    warnings <<- c(warnings, conditionMessage(condition))
     invokeRestart("muffleWarning")
   })
-  expect_identical(heard, c("first {x} %s", "second"))
+  expect_identical(warnings, c("first {x} %s", "second"))
   expect_equal(found$posterior, solve_with("exponential")$posterior, tolerance = 1e-12)
 })
 
-test_that("after a failure, R is not called again", {
+test_that("after a failure, the functions are not called again", {
   calls <- 0
   prior <- exponential_in_r()
   prior$estimate <- function(x, s) {
@@ -132,14 +134,14 @@ test_that("after a failure, R is not called again", {
   expect_identical(calls, 1)
 })
 
-test_that("arguments are refused", {
+test_that("invalid arguments are refused", {
   expect_refused(prior_custom(1, mean), "estimate")
   expect_refused(prior_custom(mean, NULL), "posterior")
   expect_refused(prior_custom(mean, mean, density = 2), "density")
   expect_refused(prior_custom(mean, mean, name = 2), "name")
 })
 
-test_that("priors keep their units where the core, as in a fit, has others", {
+test_that("priors keep their units if the core works in others", {
   priors <- list(
     prior_flat(), prior_exponential(0.3), prior_point_exponential(0.2, 0.7), prior_binary(0.3, 5),
     prior_mixture(scales = c(0, 2), weights = c(1, 1)), prior_point_exponential(), prior_binary(),
@@ -151,9 +153,9 @@ test_that("priors keep their units where the core, as in a fit, has others", {
     found <- nmu:::core_normal_means(unit * data$x, unit * data$s, options)$ok
     expected <- solve_with(prior)
     expect_equal(found$mean / unit, expected$posterior$mean, tolerance = 1e-9)
-    expect_equal(found$second / unit^2, expected$posterior$second, tolerance = 1e-9)
+    expect_equal(found$second_moment / unit^2, expected$posterior$second_moment, tolerance = 1e-9)
     expect_equal(sqrt(found$var) / unit, expected$posterior$sd, tolerance = 1e-9)
-    expect_equal(found$zero, expected$posterior$zero, tolerance = 1e-9)
+    expect_equal(found$lfsr, expected$posterior$lfsr, tolerance = 1e-9)
     unit_of_density <- if (prior$family == "flat") 1 else unit
     expect_equal(
       found$log_marginal + log(unit_of_density), expected$posterior$log_marginal,
@@ -167,7 +169,7 @@ test_that("priors keep their units where the core, as in a fit, has others", {
   }
 })
 
-test_that("an interrupt within a prior is one of the fit, also where the prior makes a fit", {
+test_that("an interrupt within a prior interrupts the fit, also if the prior calls nmu()", {
   A <- random_matrix(6, 5)
   interrupted <- list(
     function(x, s, g) rlang::interrupt(),

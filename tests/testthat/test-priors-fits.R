@@ -1,6 +1,6 @@
 quiet <- function(...) suppressMessages(nmu(...))
 
-# Overlapping groups of 60 rows, and a general matrix with sparse factors
+# Overlapping groups of 60 rows, and a general matrix with sparse factors.
 set.seed(61)
 members <- matrix(rbinom(180, 1, 0.3), 60)
 groups <- covariance(members, 1)
@@ -12,7 +12,7 @@ general <- tcrossprod(sparse$u, sparse$v) + matrix(rexp(2400, 5) + rnorm(2400, s
 fit_groups <- quiet(groups, 3, prior = "binary")
 fit_general <- quiet(general, 3, prior = "point_exponential", prior_v = "binary")
 
-# What two fits of one matrix must have in common
+# Expects two equal fits.
 expect_same_fit <- function(fit, other) {
   same <- c("d", "u", "v", "lambda", "sigma", "loglik", "elbo", "posterior")
   expect_identical(unclass(fit)[same], unclass(other)[same])
@@ -50,11 +50,11 @@ test_that("an exponential prior finds dense loadings, a binary one does not", {
   }
 })
 
-test_that("the bound never falls within a stage, and is less than the log-likelihood", {
+test_that("the ELBO never decreases within a stage, and is less than the log-likelihood", {
   for (fit in list(fit_groups, fit_general)) {
     for (trace in list(fit$trace[!is.na(fit$trace$elbo), ], fit$refit$trace)) {
       stage <- interaction(trace$factor %||% 1, trace$stage, drop = TRUE)
-      # of each start and stage, the first value stands for priors that are new
+      # the first value of each start and stage is that of new priors
       falls <- tapply(trace$elbo, stage, function(elbo) min(0, diff(elbo)))
       expect_gte(min(falls), -1e-10 * max(abs(trace$elbo)))
       expect_true(all(trace$elbo < trace$loglik))
@@ -68,18 +68,18 @@ test_that("the bound never falls within a stage, and is less than the log-likeli
   expect_null(flat$elbo)
   expect_null(flat$posterior)
   expect_true(all(is.na(c(flat$path$elbo, flat$trace$elbo))))
-  # no other loadings are likelier than the likeliest ones
+  # the loadings of the flat fit have the highest log-likelihood
   expect_lt(fit_groups$loglik, flat$loglik)
 })
 
 test_that("the posterior has the shape of the loadings, and its hyperparameters describe them", {
   size <- list(u = dim(fit_general$u), v = dim(fit_general$v))
-  for (what in c("sd", "zero")) {
+  for (what in c("sd", "lfsr")) {
     expect_identical(lapply(fit_general$posterior[[what]], dim), size)
     expect_true(all(unlist(fit_general$posterior[[what]]) >= 0))
     expect_identical(fit_groups$posterior[[what]]$v, fit_groups$posterior[[what]]$u)
   }
-  expect_true(all(unlist(fit_general$posterior$zero) <= 1))
+  expect_true(all(unlist(fit_general$posterior$lfsr) <= 1))
   known <- fit_general$posterior$hyperparameters
   expect_named(known, c("k1", "k2", "k3"))
   matched <- match_factors(fit_general, sparse$v, side = "v")
@@ -88,34 +88,34 @@ test_that("the posterior has the shape of the loadings, and its hyperparameters 
     k <- matched$factor[i]
     w <- list(u = coef(fit_general)[, k], v = coef(fit_general, "v")[, k])
     member <- sparse$v[, i] > 0
-    # members have the location, in units of w, and their share is the weight
+    # members have the location, in units of w, and their fraction is the weight
     expect_close(known[[k]]$v$location, mean(w$v[member]), 0.01)
     expect_close(known[[k]]$v$weight, mean(member), 0.01)
-    expect_identical(fit_general$posterior$zero$v[, k] < 0.5, member, ignore_attr = TRUE)
-    sure <- fit_general$posterior$zero$u[, k] < 0.5
+    expect_identical(fit_general$posterior$lfsr$v[, k] < 0.5, member, ignore_attr = TRUE)
+    sure <- fit_general$posterior$lfsr$u[, k] < 0.5
     expect_close(log(known[[k]]$u$rate * mean(w$u[sure])), 0, 0.15)
     expect_close(known[[k]]$u$weight, mean(sparse$u[, i] > 0), 0.15)
   }
 })
 
-test_that("flat priors at the beginning of a schedule are the path itself", {
+test_that("flat priors at the beginning of a schedule have no effect", {
   expect_same_fit(quiet(groups, 3, prior = c("flat", "binary")), fit_groups)
   expect_same_fit(quiet(groups, 3, prior = list(prior_flat(), "flat", "binary")), fit_groups)
-  # a longer schedule has a stage more, and ends under the same prior
+  # a longer schedule has one more stage, and ends with the same prior
   long <- quiet(groups, 3, prior = c("point_exponential", "binary"))
   expect_gt(max(long$trace$stage), max(fit_groups$trace$stage))
   expect_gt(found(long, members)[1], 0.999)
   expect_named(long$posterior$hyperparameters$k1$u, c("weight", "location", "ratio"))
-  # the shorter of two schedules stays with its last prior
+  # the last prior of the shorter schedule is repeated
   pair <- quiet(general, 2, prior = "exponential", prior_v = c("exponential", "binary"))
   expect_named(pair$posterior$hyperparameters$k1$u, "rate")
   expect_named(pair$posterior$hyperparameters$k1$v, c("weight", "location", "ratio"))
-  # flat beside another prior: likeliest loadings, of which nothing is unsure
+  # flat with another prior: maximum likelihood loadings, without posterior variance
   mixed <- quiet(general, 1, prior = "flat", prior_v = "binary")
   expect_true(all(mixed$posterior$sd$u == 0))
   expect_gt(max(mixed$posterior$sd$v), 0)
   expect_length(mixed$posterior$hyperparameters$k1$u, 0)
-  # of a symmetric matrix both sides are one
+  # a symmetric matrix has one side
   expect_same_fit(quiet(groups, 3, prior = "binary", prior_v = "flat"), fit_groups)
 })
 
@@ -124,7 +124,7 @@ test_that("fits with priors do not depend on scale, order or threads", {
     scaled <- quiet(groups * 4^power, 3, prior = "binary")
     expect_identical(scaled$u, fit_groups$u)
     expect_identical(scaled$d, fit_groups$d * 4^power)
-    expect_identical(scaled$posterior[c("sd", "zero")], fit_groups$posterior[c("sd", "zero")])
+    expect_identical(scaled$posterior[c("sd", "lfsr")], fit_groups$posterior[c("sd", "lfsr")])
     expect_equal(scaled$elbo, fit_groups$elbo - fit_groups$nobs * log(4^power))
     location <- function(fit) fit$posterior$hyperparameters$k2$u$location
     expect_equal(location(scaled), location(fit_groups) * 2^power)
@@ -137,7 +137,7 @@ test_that("fits with priors do not depend on scale, order or threads", {
   permuted <- quiet(groups[order, order], 3, prior = "binary")
   expect_close(permuted$u, fit_groups$u[order, ], 1e-6)
   expect_close(permuted$posterior$sd$u, fit_groups$posterior$sd$u[order, ], 1e-6)
-  # sides are exchanged with their priors
+  # the transpose exchanges the priors
   flipped <- quiet(t(general), 3, prior = "binary", prior_v = "point_exponential")
   expect_close(flipped$v, fit_general$u, 1e-5)
   expect_close(flipped$posterior$sd$u, fit_general$posterior$sd$v, 1e-5)
@@ -156,20 +156,20 @@ test_that("entries may be missing, and the diagonal left out", {
   holes[7, ] <- NA
   fit <- quiet(holes, 3, prior = "point_exponential", prior_v = "binary")
   expect_gt(min(match_factors(fit, sparse$v, side = "v")$cosine), 0.99)
-  # of a row of which nothing is seen, the prior says all
+  # the posterior of a row without observations is the prior
   expect_true(all(is.finite(fit$posterior$sd$u)))
   weights <- vapply(fit$posterior$hyperparameters, function(factor) factor$u$weight, 0)
-  expect_close(1 - fit$posterior$zero$u[7, ], weights, 1e-3)
+  expect_close(1 - fit$posterior$lfsr$u[7, ], weights, 1e-3)
 })
 
-test_that("a prior takes away factors that there is nothing for", {
+test_that("a prior removes factors without evidence", {
   fit <- quiet(general, 6, prior = "point_exponential", prior_v = "binary", refine = FALSE)
   expect_gte(sum(fit$path$status == "null"), 1)
   null <- fit$d == 0
   expect_identical(unname(null), fit$path$status == "null")
   expect_true(all(fit$u[, null] == 0))
   expect_true(fit$converged)
-  # nothing but noise
+  # pure noise
   set.seed(63)
   noise <- matrix(rexp(900, 2) + rnorm(900, sd = 0.3), 30)
   expect_identical(quiet(noise, 2, prior = "binary", refine = FALSE)$d[2], 0)
@@ -177,7 +177,7 @@ test_that("a prior takes away factors that there is nothing for", {
   expect_identical(none$d, c(0, 0))
 })
 
-test_that("the bound chooses the number of factors", {
+test_that("the ELBO chooses the number of factors", {
   skip_on_cran()
   set.seed(1)
   tree <- covariance(balanced_tree(40), 2)
@@ -189,7 +189,7 @@ test_that("the bound chooses the number of factors", {
   expect_identical(fit$candidates$joint[k], fit$elbo)
 })
 
-test_that("a prior written in R is that of the core in a fit", {
+test_that("a prior written in R gives the fit of the same prior in the core", {
   ours <- quiet(groups, 2, prior = "exponential")
   theirs <- quiet(groups, 2, prior = exponential_in_r())
   expect_close(theirs$u, ours$u, 1e-8)
@@ -199,7 +199,7 @@ test_that("a prior written in R is that of the core in a fit", {
   expect_equal(rate(theirs), rate(ours), tolerance = 1e-6)
 })
 
-test_that("the failure of a prior written in R ends a fit, and R goes on", {
+test_that("the failure of a prior written in R is an error of the fit", {
   calls <- 0
   prior <- exponential_in_r(name = "mine")
   right <- prior$estimate
@@ -208,7 +208,7 @@ test_that("the failure of a prior written in R ends a fit, and R goes on", {
     if (calls == 5) stop("{x} 100% %s")
     right(x, s)
   }
-  # of a general matrix, the prior of the other side must not hide it
+  # with a general matrix, the prior of the other side must not hide it
   for (A in list(groups, general)) {
     calls <- 0
     threads <- nmu_control(threads = 2)
@@ -221,7 +221,7 @@ test_that("the failure of a prior written in R ends a fit, and R goes on", {
   expect_same_fit(quiet(groups, 3, prior = "binary"), fit_groups)
 })
 
-test_that("Ctrl-C ends a fit with priors, with what it has found", {
+test_that("an interrupt ends a fit with priors, with the factors so far", {
   skip_on_cran()
   skip_on_os("windows")
   set.seed(64)
@@ -252,21 +252,21 @@ test_that("fits with priors are continued", {
   three <- quiet(groups, 3, prior = "binary", refine = FALSE, init = two)
   same <- c("d", "u", "lambda", "sigma", "loglik", "posterior", "trace")
   expect_identical(unclass(three)[same], unclass(path)[same])
-  # what kept factors cost is not known
+  # the KL divergences of kept factors are not known
   expect_null(three$elbo)
   expect_identical(three$path$elbo, c(two$path$elbo, NA))
   refitted <- quiet(groups, 3, prior = "binary", init = two)
   expect_identical(refitted$u, fit_groups$u)
   expect_identical(refitted$elbo, fit_groups$elbo)
   expect_identical(quiet(groups, 3, prior = "binary", init = path, refine = FALSE)$elbo, path$elbo)
-  # without priors nothing is believed of the factors that are added, nor of those refitted
+  # added and refitted factors without priors have no posterior
   added <- quiet(groups, 4, init = path, refine = FALSE)
   expect_identical(added$posterior$sd$u[, 1:3], path$posterior$sd$u)
   expect_true(all(is.na(added$posterior$sd$u[, 4])))
   expect_null(quiet(groups, 3, init = path)$posterior)
 })
 
-test_that("some factors of a fit keep what is believed of them", {
+test_that("subsets of a fit keep their posteriors", {
   path <- quiet(groups, 3, prior = "binary", refine = FALSE)
   two <- path[1:2]
   expect_identical(two$elbo, path$path$elbo[2])
@@ -287,7 +287,7 @@ test_that("fixed factors have no prior, and their weights are estimated with the
   expect_close(fit$elbo, fit$refit$elbo, 0)
 })
 
-test_that("priors go with lambda and sigma that are given, or follow a rule", {
+test_that("priors work with given lambda and sigma and with moment estimates", {
   noise <- noise_fixed(fit_groups$lambda, fit_groups$sigma)
   given <- quiet(groups, 3, prior = "binary", noise = noise)
   expect_equal(c(given$lambda, given$sigma), c(fit_groups$lambda, fit_groups$sigma))
@@ -301,7 +301,7 @@ test_that("priors go with lambda and sigma that are given, or follow a rule", {
   }
 })
 
-test_that("what priors cannot go with is refused", {
+test_that("settings that do not support priors are errors", {
   expect_refused(nmu(groups, prior = "binary", underapprox = TRUE), "prior")
   expect_refused(nmu(general, prior_v = "binary", underapprox = TRUE), "prior_v")
   expect_refused(nmu(groups, prior = "binary", noise = noise_notebook()), "prior")

@@ -1,4 +1,4 @@
-test_that("the blocks are the very matrix of the notebook", {
+test_that("sim_blocks() draws the matrix of the notebook", {
   set.seed(1)
   A <- sim_blocks()
   set.seed(1)
@@ -8,7 +8,7 @@ test_that("the blocks are the very matrix of the notebook", {
   expect_identical(unname(attr(A, "loadings")), cbind(group == 1, group == 2) + 0)
 })
 
-test_that("the tree is the very matrix of the notebook", {
+test_that("sim_tree() draws the matrix of the notebook", {
   set.seed(1)
   A <- sim_tree()
   set.seed(1)

@@ -1,4 +1,4 @@
-# A matrix of groups with noise, mostly zero
+# A matrix of groups with noise, mostly zero.
 sparse_data <- function(n, p = NULL, share = 0.15) {
   groups <- matrix(rbinom(n * 3, 1, 0.4), n)
   others <- if (is.null(p)) groups else matrix(rbinom(p * 3, 1, 0.4), p)
@@ -11,7 +11,7 @@ set.seed(4)
 square <- sparse_data(60)
 general <- sparse_data(50, 40)
 
-# Two fits are the same but for rounding
+# Expects two fits that are equal up to rounding.
 expect_same_fit <- function(found, expected, tolerance = 1e-9) {
   expect_identical(nrow(found$trace), nrow(expected$trace))
   for (part in c("d", "u", "v", "lambda", "sigma", "loglik")) {
@@ -21,7 +21,7 @@ expect_same_fit <- function(found, expected, tolerance = 1e-9) {
 }
 
 test_that("a sparse fit is that of the dense matrix", {
-  # so few iterations that rounding has no time to grow
+  # few iterations, so that rounding errors stay small
   control <- nmu_control(maxiter = 15)
   for (A in list(square, general)) {
     sparse <- methods::as(A, "CsparseMatrix")
@@ -35,7 +35,7 @@ test_that("a sparse fit is that of the dense matrix", {
     expect_same_fit(
       fit(sparse, prior_b = prior_point_exponential(0.5)),
       fit(A, prior_b = prior_point_exponential(0.5)),
-      tolerance = 1e-7 # its hills are flat: differences in rounding grow
+      tolerance = 1e-7 # the likelihood is flat: rounding errors grow
     )
     expect_equal(nmu_em(sparse, 1, 0.5)$u, nmu_em(A, 1, 0.5)$u, tolerance = 1e-9)
     found <- nmu_em_estlambda(sparse)
@@ -48,7 +48,7 @@ test_that("a sparse fit is that of the dense matrix", {
   }
 })
 
-test_that("every class of sparse matrix is the matrix that it stands for", {
+test_that("every class of sparse matrix is converted", {
   A <- (square > 0) * 1
   sparse <- methods::as(A, "CsparseMatrix")
   d <- suppressMessages(nmu(A)$d)
@@ -57,7 +57,7 @@ test_that("every class of sparse matrix is the matrix that it stands for", {
     other <- if (class == "dsCMatrix") sparse else methods::as(sparse, class)
     expect_equal(suppressMessages(nmu(other)$d), d, tolerance = 1e-9)
   }
-  # duplicates of triplets are summed, stored zeros are zeros
+  # duplicate triplets are summed, and stored zeros are zeros
   triplets <- Matrix::sparseMatrix(
     i = c(1, 1, 2, 3), j = c(1, 1, 2, 1), x = c(1, 2, 4, 0), dims = c(3, 3), repr = "T"
   )
@@ -72,7 +72,7 @@ test_that("every class of sparse matrix is the matrix that it stands for", {
   expect_identical(suppressMessages(nmu(empty)$d), 0)
 })
 
-test_that("missing entries and an ignored diagonal of sparse matrices do not count", {
+test_that("missing entries and an ignored diagonal of sparse matrices are left out", {
   A <- square
   A[3, 7] <- A[7, 3] <- NA
   control <- nmu_control(maxiter = 10)
@@ -90,7 +90,7 @@ test_that("a loose interpolation changes a fit by little", {
   A <- methods::as(sparse_data(300), "CsparseMatrix")
   fit <- function(...) {
     control <- nmu_control(maxiter = 5, ...)
-    # a factor reaches some sigma far
+    # a factor extends over a few sigma
     suppressMessages(nmu(A, noise = noise_fixed(2, 0.1), control = control))
   }
   loose <- fit(interpolation = 1e-4)
@@ -119,7 +119,7 @@ test_that("methods take sparse data", {
   expect_no_error(plot(fit, type = "residuals"))
 })
 
-test_that("a large sparse matrix is never written down", {
+test_that("a large sparse matrix is never made dense", {
   n <- 5000
   A <- Matrix::sparseMatrix(i = 1:n, j = n:1, x = 1, dims = c(n, n))
   fit <- suppressMessages(nmu(A, noise = noise_fixed(10, 0.1)))
@@ -127,7 +127,7 @@ test_that("a large sparse matrix is never written down", {
   expect_identical(dim(residuals(fit, rows = 1:2)), c(2L, 5000L))
 })
 
-test_that("what is no sparse matrix of numbers is refused", {
+test_that("invalid sparse matrices are refused", {
   A <- methods::as(general, "CsparseMatrix")
   broken <- A
   broken@i[1] <- 100L
@@ -138,7 +138,7 @@ test_that("what is no sparse matrix of numbers is refused", {
   }
 })
 
-test_that("planted communities are found where sigma is held at the root mean square", {
+test_that("planted communities are found with sigma fixed at the root mean square", {
   skip_on_cran()
   set.seed(1)
   n <- 2000
@@ -162,7 +162,7 @@ test_that("planted communities are found where sigma is held at the root mean sq
   expect_equal(fit$u[, 1], dense$u[, 1], tolerance = 1e-9, ignore_attr = TRUE)
 })
 
-test_that("missing entries and an ignored diagonal go together", {
+test_that("missing entries and an ignored diagonal can be combined", {
   set.seed(9)
   A <- Matrix::rsparsematrix(12, 12, 0.4, symmetric = TRUE)
   A@x[1:2] <- NA

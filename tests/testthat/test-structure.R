@@ -2,13 +2,13 @@ test_that("planted structure is found, its number of factors given or not", {
   seeds <- if (extended_tests()) 1:10 else 1:2
   for (seed in seeds) {
     set.seed(seed)
-    # the least of ten trees is 0.9688
+    # the minimum over ten trees is 0.9688
     for (setting in planted_structures(tree = 0.968, groups = 0.98, apart = 0.999)) {
       A <- covariance(setting$truth, setting$sd)
       K <- ncol(setting$truth)
       expect_gt(found(suppressMessages(nmu(A, K)), setting$truth)[1], setting$least)
       chosen <- found(suppressMessages(nmu(A, K = NULL)), setting$truth)
-      # one group in ten seeds is too small to be told from noise
+      # one group in ten seeds is too small to be detected
       if (seed <= 2) expect_identical(chosen[2], as.numeric(K))
     }
   }
@@ -28,14 +28,14 @@ test_that("the notebook's trees of equal and of threefold weights are found", {
   }
 })
 
-test_that("a refit settles where the likelihood determines the factors, and helps", {
+test_that("a refit is accepted if the likelihood determines the factors, and improves the fit", {
   set.seed(10)
   truth <- matrix(rbinom(500, 1, 0.2), 100)
   A <- covariance(truth, 1)
   path <- nmu(A, 5, refine = FALSE)
   fit <- nmu(A, 5)
   expect_null(path$refit)
-  expect_true(fit$refit$settled)
+  expect_true(fit$refit$accepted)
   expect_identical(fit$refit$status, "converged")
   expect_rising(fit$refit$trace, fit$loglik)
   expect_gt(fit$loglik, path$loglik)
@@ -45,10 +45,10 @@ test_that("a refit settles where the likelihood determines the factors, and help
   # the log-likelihood is that of the residuals
   density <- demg(residuals(fit), fit$lambda, fit$sigma, log = TRUE)
   expect_close(sum(density) / 2, fit$loglik, 1e-10)
-  # of a tree the branches are not determined
+  # the branches of a tree are not determined
   set.seed(11)
   tree <- suppressMessages(nmu(covariance(balanced_tree(20), 2), 7))
-  expect_false(tree$refit$settled)
+  expect_false(tree$refit$accepted)
   expect_true(tree$converged)
   density <- demg(residuals(tree), tree$lambda, tree$sigma, log = TRUE)
   expect_close(sum(density) / 2, tree$loglik, 1e-10)
@@ -68,7 +68,7 @@ test_that("a refit does not depend on scale, order or threads", {
   expect_gt(found(general, truth)[1], 0.97)
 })
 
-test_that("the number of factors is explained", {
+test_that("candidates explain the number of factors", {
   set.seed(13)
   A <- covariance(indicator(rep(1:3, each = 15)), 2)
   fit <- suppressMessages(nmu(A, K = NULL))
@@ -83,12 +83,12 @@ test_that("the number of factors is explained", {
   expect_identical(plain$K, which.max(plain$candidates$path))
   expect_identical(nmu(A, K = NULL, control = nmu_control(K_max = 2))$K, 2L)
   expect_null(nmu(A)$candidates)
-  # nothing there: one factor at most
+  # pure noise: at most one factor
   none <- suppressMessages(nmu(matrix(-1, 5, 5), K = NULL))
   expect_identical(c(none$K, none$d), c(1, 0))
 })
 
-test_that("the number of factors is not held back where they are not groups", {
+test_that("enough factors are chosen if they are not groups", {
   set.seed(17)
   smooth <- matrix(rexp(180), 60) %*% matrix(rexp(120), 3)
   noise <- matrix(rexp(2400, 5) + rnorm(2400, sd = 0.1), 60)
@@ -96,7 +96,7 @@ test_that("the number of factors is not held back where they are not groups", {
   expect_identical(suppressMessages(nmu(Harman74.cor$cov, K = NULL))$K, 4L)
 })
 
-test_that("a fit is continued where it ended", {
+test_that("a fit is continued from its last state", {
   set.seed(14)
   for (A in list(sim_tree(n = 10)[, ], matrix(rexp(150), 15))) {
     quiet <- function(...) suppressMessages(nmu(A, refine = FALSE, ...))
@@ -109,7 +109,7 @@ test_that("a fit is continued where it ended", {
     same <- c("u", "d", "loglik")
     expect_identical(unclass(quiet(K = 2, init = refined))[same], unclass(refined)[same])
     for (again in list(quiet(K = 2, init = refined), suppressMessages(nmu(A, 2, init = refined)))) {
-      if (refined$refit$settled) expect_close(again$loglik, refined$loglik, 1e-6)
+      if (refined$refit$accepted) expect_close(again$loglik, refined$loglik, 1e-6)
       density <- demg(residuals(again), again$lambda, again$sigma, log = TRUE)
       expect_close(sum(density) / if (again$symmetric) 2 else 1, again$loglik, 1e-9)
     }
@@ -118,7 +118,7 @@ test_that("a fit is continued where it ended", {
   }
 })
 
-test_that("starts and fixed factors are as they were given", {
+test_that("init and fixed factors are used as given", {
   set.seed(15)
   A <- sim_tree(n = 10)[, ]
   constant <- cbind(root = rep(1, 20))
@@ -127,7 +127,7 @@ test_that("starts and fixed factors are as they were given", {
   expect_equal(unname(fit$u[, 1]), rep(1 / sqrt(20), 20))
   expect_identical(fit$path$status[1], "fixed")
   expect_identical(fit$K, 3L)
-  # the weight of a fixed factor alone is the likeliest one
+  # the weight of a single fixed factor maximises the likelihood
   alone <- nmu(A + 1, K = 1, fixed = constant, refine = FALSE)
   rest <- A + 1 - alone$path$d[1] / 20
   density <- function(d, par) sum(demg(A + 1 - d / 20, par[1], par[2], log = TRUE))
@@ -142,7 +142,7 @@ test_that("starts and fixed factors are as they were given", {
   expect_identical(colnames(started$u), c("left", "right", "k3"))
   expect_gt(sum(started$u[, "left"] * start[, "left"]) / sqrt(10), 0.99)
   X <- matrix(rexp(60), 10)
-  # a fit of one factor is a start by its loadings
+  # a fit with one factor is a valid start
   for (B in list(A, X)) {
     one <- nmu_em(B, maxiter = 20)
     sides <- if (one$symmetric) one$u else list(u = one$u, v = one$v)
@@ -163,7 +163,7 @@ test_that("starts and fixed factors are as they were given", {
   expect_refused(nmu(A, K = 3, fixed = constant, init = started), "fixed")
 })
 
-test_that("a certified underapproximation exceeds nothing, and says so", {
+test_that("a certified underapproximation exceeds no entry, and its certificate has this", {
   set.seed(16)
   general <- matrix(rexp(300), 20)
   general[sample(300, 60)] <- 0
@@ -181,7 +181,7 @@ test_that("a certified underapproximation exceeds nothing, and says so", {
       expect_close(fit$path$error[4], fit$certificate$error, 1e-12)
     }
   }
-  # the certificate of any fit
+  # certificates of other fits
   fit <- nmu(general, K = 2)
   excess <- (fitted(fit) - general)[general >= 0]
   expect_close(fit$certificate$largest_violation, max(excess), 1e-12)
@@ -190,7 +190,7 @@ test_that("a certified underapproximation exceeds nothing, and says so", {
   expect_refused(nmu(general, init = fit, K = 3, underapprox = TRUE), "underapprox")
 })
 
-test_that("loadings that are no groups are fitted by their likelihood", {
+test_that("loadings that are not groups are fitted by their likelihood", {
   for (seed in 1:5) {
     set.seed(seed)
     u <- runif(60, 0, sqrt(2))
@@ -198,10 +198,10 @@ test_that("loadings that are no groups are fitted by their likelihood", {
     noise[lower.tri(noise)] <- t(noise)[lower.tri(noise)]
     A <- tcrossprod(u) + noise
     fit <- nmu(A)
-    expect_true(fit$refit$settled)
+    expect_true(fit$refit$accepted)
     expect_gt(match_factors(fit, cbind(u))$cosine, 0.995)
     expect_lt(abs(log(fit$lambda / 2)), 0.1)
-    one_climb <- nmu(A, noise = noise_mle(ladder = NULL), refine = FALSE)
-    expect_close(fit$loglik, one_climb$loglik, 1e-6)
+    single_step <- nmu(A, noise = noise_mle(ratio_floors = NULL), refine = FALSE)
+    expect_close(fit$loglik, single_step$loglik, 1e-6)
   }
 })

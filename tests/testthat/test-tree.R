@@ -1,4 +1,4 @@
-test_that("nested groups form the tree that they came from", {
+test_that("nested groups form their tree", {
   tree <- factor_tree(nested_fit, lengths = "entry")
   branches <- tree$branches[order(tree$branches$factor), ]
   expect_identical(branches$parent, c(NA, NA, "k1", "k2"))
@@ -30,7 +30,7 @@ test_that("a factor that overlaps a heavier one is left out, and named", {
   expect_identical(tree$left_out$conflict, c("k1", NA))
   expect_identical(tree$tips$tip[is.na(tree$tips$parent)], as.character(7:10))
   expect_output(print(tree), "left out: k2 (overlaps k1), k4", fixed = TRUE)
-  # small overlaps are told apart from nesting
+  # small overlaps are not nesting
   expect_identical(nrow(factor_tree(fit, nesting = 0.5)$left_out), 1L)
 })
 
@@ -44,14 +44,14 @@ test_that("core_group needs no threshold", {
   expect_equal(core_group(x), unname(sets[which.max(cosine), ] == 1))
 })
 
-test_that("names in Newick are quoted where they must be, and read back", {
+test_that("names are quoted in Newick if needed, and can be read back", {
   labels <- c("a b", "it's", "x(1)", "p:q", "r_s", "t,u", "plain", "v;w", "[z]", "10")
   fit <- fit_of(c(3, 2, 1, 4), nested_groups, labels)
   text <- as_newick(fit)
   expect_match(text, "'it''s':0", fixed = TRUE)
   expect_match(text, "plain:0", fixed = TRUE)
   expect_match(text, "'p:q':0", fixed = TRUE)
-  # outside of quotes, each name is one word
+  # a name without quotes is one word
   bare <- gsub("'([^']|'')*'", "Q", text)
   expect_match(bare, "^[A-Za-z0-9.,:()]+;$")
 })

@@ -15,7 +15,7 @@ test_that("moments agree with the reference formula, and have its symmetries", {
   expect_equal(half$mean, 3 * sqrt(2 / pi), tolerance = 1e-15)
   expect_equal(half$var, 9 * (1 - 2 / pi), tolerance = 1e-14)
   expect_equal(half$log_mass, -log(2), tolerance = 1e-15)
-  # a power of two only scales
+  # scaling by a power of two is exact
   one <- truncnorm_moments(mean, 2)
   scaled <- truncnorm_moments(mean * 2^100, 2^101)
   expect_identical(scaled$mean, one$mean * 2^100)

@@ -21,7 +21,7 @@ observed_residual <- function(fit) {
   x
 }
 
-# draws against the exact distribution function of N(mean, sd^2) truncated to [0, Inf)
+# expects draws from N(mean, sd^2) truncated to [0, Inf)
 expect_truncnorm <- function(draws, mean, sd) {
   moments <- truncnorm_moments(mean, sd)
   expect_true(all(is.finite(draws)) && all(draws >= 0))
@@ -43,18 +43,18 @@ test_that("the posterior of b has the moments of the truncated normal", {
     moments <- truncnorm_moments(x[known] - fit$lambda * fit$sigma^2, fit$sigma)
     expect_equal(found$mean[known], moments$mean, tolerance = 1e-10)
     expect_equal(found$sd[known], sqrt(moments$var), tolerance = 1e-10)
-    # what was not observed keeps its prior
+    # entries that were not observed have the prior
     expect_equal(found$mean[!known], rep(1 / fit$lambda, sum(!known)))
     expect_equal(found$sd[!known], rep(1 / fit$lambda, sum(!known)))
   }
   expect_identical(sum(is.na(observed_residual(fits$hollow))), 12L)
   expect_identical(sum(is.na(observed_residual(fits$gaps))), 3L)
-  # the iteration's own b, once it has converged
+  # b of the converged iteration
   long <- nmu_em(states, 0.05, 10, maxiter = 2000)
   expect_close(posterior_b(long)$mean, long$b, 1e-6)
 })
 
-test_that("a block is that part of the whole", {
+test_that("a block is a part of the whole", {
   whole <- posterior_b(fits$table)
   states <- rownames(fits$table$A)
   kinds <- colnames(fits$table$A)
@@ -79,7 +79,7 @@ test_that("a block is that part of the whole", {
 
 test_that("draws follow the posterior, in every regime", {
   for (z in c(-1e4, -30, -3, 0, 3, 30)) {
-    # one entry, with a residual such that the mean is z sigma below or above zero
+    # one entry, with a posterior mean before truncation of z sigma
     fit <- nmu_em(matrix(2 * z + 0.5 * 2^2), 0.5, 2, init = list(u = 1))
     fit$d <- 0
     set.seed(72)
@@ -88,14 +88,14 @@ test_that("draws follow the posterior, in every regime", {
     if (z > -1e3) {
       expect_truncnorm(drawn[1, 1, ], 2 * z, 2)
     } else {
-      # exponential to all digits that can be told apart
+      # exponential to double precision
       expect_true(all(is.finite(drawn)) && all(drawn > 0))
       expect_gt(stats::ks.test(drawn[1, 1, ] * -z / 2, "pexp")$p.value, 1e-3)
     }
   }
 })
 
-test_that("draws of a block stand where they belong, under set.seed()", {
+test_that("draws of a block are in their places and follow set.seed()", {
   set.seed(73)
   found <- posterior_b(fits$gaps, 3:12, draws = 4000)
   expect_identical(dimnames(found$draws), c(dimnames(found$mean), list(NULL)))
@@ -130,7 +130,7 @@ test_that("a posterior is printed in a few lines", {
   expect_output(expect_identical(withVisible(print(found))$visible, FALSE))
 })
 
-# Minus the inverse root of a second difference of the log-likelihood
+# Standard error from a second difference of the log-likelihood
 second_difference <- function(value, size) {
   step <- 1e-3 * size
   1 / sqrt((2 * value(0) - value(step) - value(-step)) / step^2)
@@ -177,7 +177,7 @@ test_that("standard errors have the units of A, and null factors have none", {
   expect_identical(is.na(errors$d), tree$d == 0)
 })
 
-test_that("standard errors say how far estimates scatter", {
+test_that("standard errors are the standard deviations of estimates", {
   set.seed(75)
   u <- rep(c(0.9, 0.4), each = 20)
   truth <- noise_fixed(2, 0.5)
@@ -191,7 +191,7 @@ test_that("standard errors say how far estimates scatter", {
   expect_lt(ratio, 1.5)
 })
 
-test_that("simulated matrices are what the model makes", {
+test_that("simulated matrices follow the model", {
   for (fit in fits) {
     drawn <- simulate(fit, nsim = 2, seed = 76)
     expect_named(drawn, c("sim_1", "sim_2"))
@@ -203,14 +203,14 @@ test_that("simulated matrices are what the model makes", {
     }
     expect_false(identical(drawn[[1]], drawn[[2]]))
   }
-  # the rest has the distribution that it should have
+  # the residual has the EMG distribution
   drawn <- simulate(fits$nmu, nsim = 40, seed = 77)
   rest <- unlist(lapply(drawn, function(A) (A - fitted(fits$nmu))[upper.tri(A, diag = TRUE)]))
   exact <- function(q) pemg(q, fits$nmu$lambda, fits$nmu$sigma)
   expect_gt(stats::ks.test(rest, exact)$p.value, 1e-3)
 })
 
-test_that("simulate keeps to R's conventions about seeds", {
+test_that("simulate follows R's conventions about seeds", {
   set.seed(78)
   before <- .Random.seed
   first <- simulate(fits$table)
@@ -229,7 +229,7 @@ test_that("simulate keeps to R's conventions about seeds", {
   expect_length(simulate(fits$table, nsim = 3), 3)
 })
 
-test_that("loadings of new rows are the most likely ones", {
+test_that("loadings of new rows maximise the likelihood", {
   for (fit in fits[c("table", "gaps", "nmu", "em_table")]) {
     columns <- coef(fit, side = "v")
     set.seed(79)
@@ -250,30 +250,30 @@ test_that("loadings of new rows are the most likely ones", {
       expect_close(found[row, ], best$par, 1e-3)
     }
     expect_equal(predict(fit, new, type = "fitted"), found %*% t(columns))
-    # each row by itself, to the bit
+    # identical for each row separately
     expect_identical(predict(fit, new[3, , drop = FALSE])[1, ], found[3, ])
   }
 })
 
-test_that("without new rows predict gives what was fitted", {
+test_that("predict without new rows returns the fit", {
   for (fit in fits) {
     expect_identical(predict(fit), coef(fit))
     expect_identical(predict(fit, type = "fitted"), fitted(fit))
   }
 })
 
-test_that("rows that were fitted get loadings that are at least as likely", {
+test_that("predicted loadings of fitted rows are at least as likely", {
   for (fit in fits[c("table", "gaps", "em_table")]) {
     known <- !is.na(fit$A)
     loglik <- function(W) sum(demg((fit$A - W)[known], fit$lambda, fit$sigma, log = TRUE))
     expect_gte(loglik(predict(fit, fit$A, type = "fitted")), loglik(fitted(fit)) - 1e-8)
   }
-  # one factor, fitted to the end, is already the most likely
+  # the loadings of a converged single factor are already optimal
   single <- nmu(states)
   expect_close(predict(single, states), coef(single), 1e-5)
 })
 
-test_that("rows without information, and null factors, are told apart", {
+test_that("rows without observations have NA loadings, null factors zeros", {
   new <- rbind(a = states[3, ], b = NA, c = 0)
   found <- predict(fits$table, new)
   expect_identical(unname(found["b", ]), rep(NA_real_, 3))
@@ -294,11 +294,11 @@ test_that("rows without information, and null factors, are told apart", {
   expect_identical(unname(predict(absorbed, sim_blocks(n = 4))), matrix(0, 8, 1))
 })
 
-test_that("predicting takes less work than fitting", {
+test_that("prediction is cheap", {
   set.seed(80)
   A <- random_matrix(100, 80)
   fit <- quiet(A, K = 4)
-  # each iteration of a row reads that row alone, and these are enough
+  # an iteration reads one row, and these iterations are enough
   few <- nrow(fit$trace) %/% 4L
   rows <- A[1:20, ]
   expect_no_warning(
@@ -307,21 +307,21 @@ test_that("predicting takes less work than fitting", {
   expect_identical(found, predict(fit, rows))
 })
 
-test_that("a search that ends early is told", {
+test_that("an early end of the search is a warning", {
   scan <- core_scan(states)$ok
   for (code in list(
     quote(new_loadings(fits$table, states, scan, quote(predict(fit)), maxiter = 1L)),
-    quote(signal_projection(c("converged", "stalled"), quote(predict(fit))))
+    quote(signal_prediction(c("converged", "stalled"), quote(predict(fit))))
   )) {
     expect_warning(eval(code), class = "nmu_warning_predict")
   }
   error <- expect_error(
-    signal_projection("interrupted", quote(predict(fit))), class = "nmu_error_interrupted"
+    signal_prediction("interrupted", quote(predict(fit))), class = "nmu_error_interrupted"
   )
   expect_s3_class(error, "nmu_error")
 })
 
-test_that("data that the fit has not kept are taken as A", {
+test_that("data that the fit has not kept are given as A", {
   slim <- quiet(states, K = 3, control = bare)
   expect_refused(posterior_b(slim), "A")
   expect_refused(standard_errors(slim), "A")
@@ -366,7 +366,7 @@ test_that("arguments are checked", {
   )) {
     expect_refused(predict(fits$table, value), "newdata")
   }
-  # names that only one of them has do not matter
+  # names on one side only are ignored
   unnamed <- predict(fits$table, unname(states))
   expect_identical(unname(unnamed), unname(predict(fits$table, states)))
   expect_null(rownames(unnamed))
@@ -384,17 +384,19 @@ test_that("errors come from the function called", {
 })
 
 test_that("messages read well", {
-  tell <- function(code) cat(conditionMessage(tryCatch(code, condition = identity)), sep = "\n")
+  show_message <- function(code) {
+    cat(conditionMessage(tryCatch(code, condition = identity)), sep = "\n")
+  }
   expect_snapshot({
-    tell(posterior_b(fits$table, rows = 99))
-    tell(posterior_b(fits$table, cols = c("Rape", "Rape")))
-    tell(predict(fits$table, states[, 4:1]))
-    tell(predict(fits$table, states[, 1:2]))
-    tell(signal_projection(c("converged", "stalled", "maxiter"), quote(predict(fit))))
+    show_message(posterior_b(fits$table, rows = 99))
+    show_message(posterior_b(fits$table, cols = c("Rape", "Rape")))
+    show_message(predict(fits$table, states[, 4:1]))
+    show_message(predict(fits$table, states[, 1:2]))
+    show_message(signal_prediction(c("converged", "stalled", "maxiter"), quote(predict(fit))))
   })
 })
 
-test_that("draws of what was not observed at all come from the prior", {
+test_that("draws of entries that were not observed come from the prior", {
   fit <- suppressMessages(
     nmu(diag(4) + 1, K = 1, prior_b = prior_point_exponential(weight = 0.5), ignore_diag = TRUE)
   )

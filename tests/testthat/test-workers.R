@@ -1,11 +1,10 @@
-# The same bits whatever runs the fit: threads, forks, other R processes, whatever the random seed.
+# Fits are identical for threads, forks, other R processes and any random seed.
 
 numbers_of <- function(fit) {
   unclass(fit)[c("d", "u", "v", "lambda", "sigma", "loglik", "path", "certificate", "posterior")]
 }
 
-# The settings of a fit each, by what they exercise; the last two have a matrix that is not
-# symmetric.
+# Settings of fits, named after what they test; the last two have a matrix that is not symmetric.
 fits_of <- function(threads) {
   set.seed(11)
   whole <- random_matrix(70, symmetric = TRUE)
@@ -34,7 +33,7 @@ test_that("results are the same to the bit for every number of threads and every
   }
 })
 
-test_that("set.seed() governs all that is drawn", {
+test_that("all draws follow set.seed()", {
   fit <- suppressMessages(nmu(diag(4) + 1))
   draws <- list(
     function() remg(5), function() sim_blocks(3), function() sim_tree(4),
@@ -50,7 +49,7 @@ test_that("set.seed() governs all that is drawn", {
   }
 })
 
-test_that("fits in forked processes are those made one by one", {
+test_that("fits in forked processes are identical", {
   skip_on_os("windows")
   set.seed(12)
   problems <- lapply(1:8, function(index) random_matrix(40))
@@ -61,7 +60,7 @@ test_that("fits in forked processes are those made one by one", {
   expect_identical(parallel::mclapply(problems, fit, mc.cores = cores), serial)
 })
 
-test_that("fits in other R processes are those made here", {
+test_that("fits in other R processes are identical", {
   skip_on_cran()
   set.seed(13)
   A <- random_matrix(30)
@@ -72,55 +71,55 @@ test_that("fits in other R processes are those made here", {
   here <- fit(A)
   workers <- parallel::makePSOCKcluster(2)
   on.exit(parallel::stopCluster(workers))
-  # called by name there: a copy of .libPaths() would set only its own
+  # by name: a copy of .libPaths() would set only its own paths
   parallel::clusterCall(workers, function(paths) .libPaths(paths), .libPaths())
   expect_identical(parallel::parLapply(workers, list(A, A), fit), list(here, here))
   skip_if_not_installed("callr")
   expect_identical(callr::r(fit, list(A)), here)
 })
 
-test_that("memory that is refused is an error, and the session goes on", {
+test_that("a failed allocation is an error, and later fits work", {
   skip_on_os(c("windows", "mac"))
   skip_on_cran()
   skip_if_not_installed("callr")
   skip_if(!nzchar(Sys.which("prlimit")))
-  told <- callr::r(function() {
-    tell <- function(code) {
+  result <- callr::r(function() {
+    show_message <- function(code) {
       tryCatch({
         code
         "none"
       }, error = function(error) c(class(error)[1], conditionMessage(error)))
     }
-    # what is loaded, or made on first use, is there before
+    # load and create everything that is made on first use
     nmu::nmu_em(diag(3), maxiter = 1)
-    tell(suppressMessages(nmu::nmu(diag(3), underapprox = TRUE)))
-    tell(nmu::nmu("a"))
+    show_message(suppressMessages(nmu::nmu(diag(3), underapprox = TRUE)))
+    show_message(nmu::nmu("a"))
     A <- matrix(1, 3000, 3000)
     large <- Matrix::sparseMatrix(1:2, 1:2, x = 1, dims = c(1e6, 1e6))
     nmu::nmu_em(large[1:3, 1:3], maxiter = 1)
     pid <- Sys.getpid()
     used <- grep("^VmSize", readLines("/proc/self/status"), value = TRUE)
-    # room for half of another A
+    # memory for half of another A
     limit <- 1024 * as.numeric(gsub("[^0-9]", "", used)) + 36e6
     stopifnot(system2("prlimit", c(sprintf("--pid=%d", pid), sprintf("--as=%.0f", limit))) == 0)
     list(
-      # 68 numbers for each of 1e6 rows are more than there is room for
-      vectors = tell(suppressMessages(nmu::nmu(large, refine = FALSE))),
-      vectors_of_em = tell(nmu::nmu_em(large, maxiter = 1)),
-      b = tell(nmu::nmu_em(A, maxiter = 1)),
-      b_of_sparse = tell(nmu::nmu_em(large, maxiter = 1, keep_b = TRUE)),
-      copies = tell(nmu::nmu(A, underapprox = TRUE)),
+      # 68 numbers for each of 1e6 rows do not fit
+      vectors = show_message(suppressMessages(nmu::nmu(large, refine = FALSE))),
+      vectors_of_em = show_message(nmu::nmu_em(large, maxiter = 1)),
+      b = show_message(nmu::nmu_em(A, maxiter = 1)),
+      b_of_sparse = show_message(nmu::nmu_em(large, maxiter = 1, keep_b = TRUE)),
+      copies = show_message(nmu::nmu(A, underapprox = TRUE)),
       after = nmu::nmu_em(diag(3), maxiter = 1)$iterations
     )
   })
-  # R itself refuses what it holds, the core its vectors and its working copies
+  # R fails to allocate its own objects, the core its vectors and working copies
   for (name in c("vectors", "vectors_of_em")) {
-    expect_identical(told[[name]][1], "nmu_error_core")
-    expect_match(told[[name]][2], "no memory for the vectors of a fit")
+    expect_identical(result[[name]][1], "nmu_error_core")
+    expect_match(result[[name]][2], "no memory for the vectors of a fit")
   }
-  expect_match(told$b[2], "allocate|memory")
-  expect_match(told$b_of_sparse[2], "allocate|memory")
-  expect_identical(told$copies[1], "nmu_error_core")
-  expect_match(told$copies[2], "no memory for")
-  expect_equal(told$after, 1)
+  expect_match(result$b[2], "allocate|memory")
+  expect_match(result$b_of_sparse[2], "allocate|memory")
+  expect_identical(result$copies[1], "nmu_error_core")
+  expect_match(result$copies[2], "no memory for")
+  expect_equal(result$after, 1)
 })

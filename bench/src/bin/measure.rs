@@ -14,9 +14,9 @@
 use nmu_bench::case::{Case, NOISE};
 use nmu_bench::total::{instruction_set, upper_triangle};
 use nmu_core::em::{iterate, Settings};
-use nmu_core::parallel::Threads;
-use nmu_core::pass::Depth;
-use nmu_core::start::leading_start;
+use nmu_core::init::leading_init;
+use nmu_core::pass::PassLevel;
+use nmu_core::runtime::parallel::Threads;
 use std::error::Error;
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -76,8 +76,8 @@ struct Task {
 #[derive(Clone, Copy)]
 enum Work {
     Product,
-    Pass(Depth),
-    Start,
+    Pass(PassLevel),
+    InitialLoadings,
     Fit,
     Prior,
     Total,
@@ -88,10 +88,10 @@ impl Task {
         let (name, threads) = text.split_once('/').ok_or_else(|| format!("no threads in {text}"))?;
         let work = match name {
             "product" => Work::Product,
-            "pass" => Work::Pass(Depth::Expectation),
-            "likelihood" => Work::Pass(Depth::Likelihood),
-            "curvature" => Work::Pass(Depth::Curvature),
-            "start" => Work::Start,
+            "pass" => Work::Pass(PassLevel::Expectation),
+            "likelihood" => Work::Pass(PassLevel::Likelihood),
+            "curvature" => Work::Pass(PassLevel::Curvature),
+            "start" => Work::InitialLoadings,
             "fit" => Work::Fit,
             "prior" => Work::Prior,
             "total" => Work::Total,
@@ -107,12 +107,20 @@ impl Task {
             Work::Product => drop(black_box(case.product(self.threads))),
             Work::Pass(depth) => drop(black_box(case.pass(depth, self.threads))),
             Work::Prior => return black_box(case.bound(self.threads)),
-            Work::Start => drop(black_box(leading_start(&case.view(), threads, &mut |_| ControlFlow::Continue(())))),
+            Work::InitialLoadings => {
+                drop(black_box(leading_init(&case.view(), threads, &mut |_| ControlFlow::Continue(()))))
+            }
             Work::Total => drop(black_box(upper_triangle(black_box(values), order, self.threads))),
             Work::Fit => {
                 let view = case.view();
-                let settings =
-                    Settings { noise: NOISE, estimator: None, rounds: 1, iterations: 20, tolerance: 0.0, trace: false };
+                let settings = Settings {
+                    params: NOISE,
+                    estimator: None,
+                    rounds: 1,
+                    iterations: 20,
+                    tolerance: 0.0,
+                    trace: false,
+                };
                 drop(black_box(iterate(&view, None, &settings, threads, &mut |_| ControlFlow::Continue(()))));
             }
         }

@@ -7,11 +7,13 @@
 //! FILE holds the order and the number of stored entries as doubles, the starts and rows of compressed columns as `i32`, and
 //! the values as doubles. Each pass is that for a first factor, on which all rows have a loading, or a fifth of them.
 
-use nmu_core::noise::Noise;
-use nmu_core::parallel::Threads;
-use nmu_core::pass::{sweep, Depth, Model, Question};
+use nmu_core::factor::Factor;
+use nmu_core::faer::ColRef;
+use nmu_core::noise::ResidualParams;
+use nmu_core::pass::{sweep, Model, PassLevel, PassSpec};
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Sparse;
-use nmu_core::view::{Factor, View};
 use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
@@ -26,24 +28,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     let storage = Sparse::new(held.order, &held.starts, &held.rows, &held.values).map_err(|error| error.to_string())?;
     let entries = (held.order as f64).powi(2);
     let square: f64 = held.values.iter().map(|value| value * value).sum();
-    let noise = Noise { lambda: entries / held.values.iter().sum::<f64>(), sigma: (square / entries).sqrt() };
+    let params = ResidualParams { lambda: entries / held.values.iter().sum::<f64>(), sigma: (square / entries).sqrt() };
     println!("work,loadings,seconds");
     for (loadings, share) in [("of all rows", 1), ("of a fifth of them", 5)] {
         let factor = factor(held.order, share);
-        for (work, depth) in [("products", Depth::Expectation), ("with curvatures", Depth::Curvature)] {
-            let seconds =
-                (0..REPEATS).map(|_| pass(&storage, &factor, noise, depth, Threads::new(threads.parse().unwrap_or(1))));
+        for (work, depth) in [("products", PassLevel::Expectation), ("with curvatures", PassLevel::Curvature)] {
+            let seconds = (0..REPEATS)
+                .map(|_| pass(&storage, &factor, params, depth, Threads::new(threads.parse().unwrap_or(1))));
             println!("{work},{loadings},{:e}", seconds.fold(f64::INFINITY, f64::min));
         }
     }
     Ok(())
 }
 
-fn pass(storage: &Sparse, factor: &Factor, noise: Noise, depth: Depth, threads: Threads) -> f64 {
-    let view = View::new(storage, &[], true);
-    let question = Question { row_weights: &factor.u, column_weights: factor.v(), shift: 1.0 / noise.lambda, depth };
+fn pass(storage: &Sparse, factor: &Factor, params: ResidualParams, depth: PassLevel, threads: Threads) -> f64 {
+    let view = ResidualView::new(storage, &[], true);
+    let question = PassSpec {
+        row_weights: ColRef::from_slice(factor.u()),
+        column_weights: ColRef::from_slice(factor.v()),
+        shift: 1.0 / params.lambda,
+        level: depth,
+    };
     let start = Instant::now();
-    black_box(sweep(&view, Model { factor, noise }, &question, threads));
+    black_box(sweep(&view, Model { factor, params }, &question, threads));
     start.elapsed().as_secs_f64()
 }
 
@@ -53,7 +60,7 @@ fn factor(order: usize, share: usize) -> Factor {
         (0..order).map(|row| if row < order / share { 1.0 + (row as f64).sin().abs() } else { 0.0 }).collect();
     let length = u.iter().map(|x| x * x).sum::<f64>().sqrt();
     u.iter_mut().for_each(|x| *x /= length);
-    Factor { d: 15.0, u, v: None }
+    Factor::new(15.0, &u, None)
 }
 
 struct Held {

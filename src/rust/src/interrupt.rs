@@ -1,11 +1,11 @@
-//! Ctrl-C at the R prompt, noticed without jumping over anything that Rust has to clean up; and where a fit stands, told
-//! to R.
+//! User interrupts (Ctrl-C), noticed without a jump of R's over Rust values that must be dropped.
+//!
+//! The core polls [`with_cancellation`] or [`with_grace_period`] through its cancellation check and unwinds to the nearest
+//! `catch_cancellation`. Fits also poll through their progress callback (see [`crate::monitor`]), which ends them with the
+//! state that they have. A grace period gives them the time for that.
 
-use extendr_api::prelude::eval_string;
-use nmu_core::cancel;
-use nmu_core::observe::{Progress, Stage};
+use nmu_core::runtime::cancel;
 use std::cell::Cell;
-use std::ops::ControlFlow;
 use std::os::raw::c_void;
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
@@ -21,120 +21,99 @@ extern "C" fn check(_: *mut c_void) {
     unsafe { R_CheckUserInterrupt() }
 }
 
-/// Whether the user asked to stop.
-fn interrupted() -> bool {
-    // SAFETY: the keyboard is looked at on the thread that R called us on, and `check` does not use its argument.
+/// Asks R whether the user has interrupted since it was last asked.
+fn ask_r() -> bool {
+    // SAFETY: R is asked on the thread that it called us on, and `check` does not use its argument.
     unsafe { R_ToplevelExec(check, null_mut()) == 0 }
 }
 
-/// The time between two looks at the keyboard, and between two words to R.
-const PERIOD: Duration = Duration::from_millis(100);
-/// The time that a fit has to come to a good end once the user has interrupted it; what takes longer is given up.
-const GRACE: Duration = Duration::from_millis(150);
+/// Polling interval for user interrupts and for progress reports.
+pub(crate) const POLLING_INTERVAL: Duration = Duration::from_millis(100);
+/// Time that a fit has to return its state after an interrupt. Work that takes longer is cancelled.
+const GRACE_PERIOD: Duration = Duration::from_millis(150);
 
-/// What is known of the keyboard. R tells of an interrupt once, and work has several stages, each of which asks.
+/// Interrupt state of the running call. R reports an interrupt once, while several stages of the work have to know of it.
 #[derive(Clone, Copy)]
-struct Keyboard {
-    /// When it was last looked at.
-    looked: Instant,
-    /// When the user was first known to have asked to stop the call that runs; nothing where none does.
-    heard: Option<Instant>,
-    /// How long work may go on after that.
+struct InterruptState {
+    /// Time of the last poll.
+    polled_at: Instant,
+    /// Time at which an interrupt of the running call was noticed.
+    interrupted_at: Option<Instant>,
+    /// Time that the call may go on after that.
     grace: Duration,
-    /// Whether a call runs.
-    within: bool,
+    /// Whether a call is running.
+    in_call: bool,
 }
 
 thread_local! {
-    static KEYBOARD: Cell<Keyboard> =
-        Cell::new(Keyboard { looked: Instant::now(), heard: None, grace: Duration::ZERO, within: false });
+    static STATE: Cell<InterruptState> = Cell::new(InterruptState {
+        polled_at: Instant::now(),
+        interrupted_at: None,
+        grace: Duration::ZERO,
+        in_call: false,
+    });
 }
 
-/// When the user asked to stop.
-fn heard() -> Option<Instant> {
-    let mut known = KEYBOARD.get();
-    if known.heard.is_none() && known.looked.elapsed() >= PERIOD {
-        known.heard = interrupted().then(Instant::now);
-        known.looked = Instant::now();
-        KEYBOARD.set(known);
+/// Polls R at most once per interval, and returns the time at which an interrupt was noticed.
+fn poll() -> Option<Instant> {
+    let mut state = STATE.get();
+    if state.interrupted_at.is_none() && state.polled_at.elapsed() >= POLLING_INTERVAL {
+        state.interrupted_at = ask_r().then(Instant::now);
+        state.polled_at = Instant::now();
+        STATE.set(state);
     }
-    known.heard
+    state.interrupted_at
 }
 
-fn is_overdue() -> bool {
-    heard().is_some_and(|since| since.elapsed() >= KEYBOARD.get().grace)
+/// Polls R; true once the user has interrupted.
+pub(crate) fn poll_interrupt() -> bool {
+    poll().is_some()
 }
 
-/// Whether the user has asked to stop what R has called for: what it returns is to say so.
-pub(crate) fn was_heard() -> bool {
-    KEYBOARD.get().heard.is_some()
+/// The core's cancellation check: true once the grace period after an interrupt is over.
+fn grace_period_is_over() -> bool {
+    poll().is_some_and(|since| since.elapsed() >= STATE.get().grace)
 }
 
-/// Runs what R has called for; `None` where the user interrupts it.
-pub(crate) fn heeding<T>(work: impl FnOnce() -> T) -> Option<T> {
-    heeding_after(Duration::ZERO, || {
+/// Whether the running call has been interrupted, which its result has to report. Does not poll.
+pub(crate) fn was_interrupted() -> bool {
+    STATE.get().interrupted_at.is_some()
+}
+
+/// Records an interrupt that R noticed while it evaluated a function for us.
+pub(crate) fn record_interrupt() {
+    STATE.set(InterruptState { interrupted_at: Some(Instant::now()), ..STATE.get() });
+}
+
+/// Runs a call; `None` if the user interrupts it.
+pub(crate) fn with_cancellation<T>(work: impl FnOnce() -> T) -> Option<T> {
+    cancel_after(Duration::ZERO, || {
         let value = work();
-        (!was_heard()).then_some(value)
+        (!was_interrupted()).then_some(value)
     })
     .flatten()
 }
 
-/// Runs a fit; `None` where the user interrupted it before there was anything to return.
-pub(crate) fn heeding_late<T>(work: impl FnOnce() -> T) -> Option<T> {
-    heeding_after(GRACE, work)
+/// Runs a fit; `None` if the user interrupts it before there is anything to return.
+pub(crate) fn with_grace_period<T>(work: impl FnOnce() -> T) -> Option<T> {
+    cancel_after(GRACE_PERIOD, work)
 }
 
-fn heeding_after<T>(grace: Duration, work: impl FnOnce() -> T) -> Option<T> {
-    let outer = KEYBOARD.get();
-    KEYBOARD.set(Keyboard { grace, within: true, ..outer });
+fn cancel_after<T>(grace: Duration, work: impl FnOnce() -> T) -> Option<T> {
+    let outer = STATE.get();
+    STATE.set(InterruptState { grace, in_call: true, ..outer });
     let _restored = Restored(outer);
-    cancel::heeding(is_overdue, work)
+    cancel::with_cancellation(grace_period_is_over, work)
 }
 
-/// Puts back what an outer call knows, however this one ends: a prior of the user's own may call us from within. R tells of
-/// an interrupt once, so what one of the two has heard the other has: else the outer one would go on, and call again.
-struct Restored(Keyboard);
+/// Restores the state of an outer call, however the inner one ends: a custom prior may call us from within a fit. R reports
+/// an interrupt once, so the outer call takes over one that the inner call has noticed: it would go on and call again.
+struct Restored(InterruptState);
 
 impl Drop for Restored {
     fn drop(&mut self) {
-        let Keyboard { looked, heard, .. } = KEYBOARD.get();
-        KEYBOARD.set(Keyboard { looked, heard: heard.filter(|_| self.0.within), ..self.0 });
-    }
-}
-
-/// Tells R where a fit of a matrix times `scale` stands, and whether the user asked to stop while R was at it. R's function
-/// raises no errors, and what jumps out of it ends where extendr evaluates it.
-fn told(progress: Progress, scale: f64) -> bool {
-    let Progress { stage, factor, iteration, log_likelihood, count } = progress;
-    let stage = match stage {
-        Stage::Factor => "factor",
-        Stage::Refit => "refit",
-        Stage::Noise => "noise",
-    };
-    let log_likelihood = log_likelihood + count * scale.ln();
-    let known = if log_likelihood.is_finite() { format!("{log_likelihood:e}") } else { "NA".to_owned() };
-    eval_string(&format!("nmu:::progress_tick('{stage}', {}, {iteration}, {known})", factor + 1)).is_err()
-}
-
-/// An observer that ends a fit of a matrix times `scale` when the user interrupts it, and tells R how it goes.
-pub(crate) fn observer(scale: f64) -> impl FnMut(Progress) -> ControlFlow<()> {
-    observer_or(scale, || false)
-}
-
-/// The same, which also ends a fit once `lost`: when nothing that it finds would be of use.
-pub(crate) fn observer_or(scale: f64, lost: impl Fn() -> bool) -> impl FnMut(Progress) -> ControlFlow<()> {
-    let mut last = Instant::now();
-    move |progress| {
-        if last.elapsed() >= PERIOD && heard().is_none() {
-            if told(progress, scale) {
-                KEYBOARD.set(Keyboard { heard: Some(Instant::now()), ..KEYBOARD.get() });
-            }
-            last = Instant::now();
-        }
-        if heard().is_some() || lost() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        let InterruptState { polled_at, interrupted_at, .. } = STATE.get();
+        let interrupted_at = interrupted_at.filter(|_| self.0.in_call);
+        STATE.set(InterruptState { polled_at, interrupted_at, ..self.0 });
     }
 }

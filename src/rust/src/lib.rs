@@ -1,215 +1,222 @@
-//! The functions that R calls. Each turns its arguments into the core's terms, calls the core and turns the answer back;
-//! what can go wrong comes back as `list(ok, err)`, and R raises it; both are NULL where the user interrupted.
+//! The functions that R calls. Each converts its arguments, calls the core, and converts the result.
+//!
+//! The glue makes no decision of its own. Errors come back to R as `list(ok, err)`, and R raises them. Both elements are
+//! `NULL` if the user interrupted the call before there was a result.
 
+mod call;
 mod convert;
 mod interrupt;
+mod monitor;
 
+use call::{call_core, call_core_keeping_partial, fill};
 use convert::{
-    ask_for, certificate_list, certified_list, deflation_list, em_list, errors_list, extent, fill, guarded,
-    guarded_fit, log_or_value, normal_means_list, pair_lengths, projection_list, scan_list, seed, tail,
-    write_posteriors, Columns, Matrix, Options,
+    certificate_list, certified_list, deflation_list, em_list, log_or_value, message, normal_means_list, pairs,
+    prediction_list, seed, size, standard_errors_list, summary_list, tail, write_posteriors, Columns, Matrix, Options,
+    Units,
 };
 use extendr_api::prelude::*;
-use nmu_core::cancel::{attempt, heeded};
-use nmu_core::deflate::deflate;
-use nmu_core::noise::Noise;
-use nmu_core::pass::{answer, log_likelihood};
+use interrupt::was_interrupted;
+use monitor::FitMonitor;
+use nmu_core::deflation::{check_memory, deflate};
+use nmu_core::distributions::{emg, truncated_normal};
+use nmu_core::faer::MatMut;
+use nmu_core::noise::ResidualParams;
+use nmu_core::pass::{log_likelihood, serve_request};
+use nmu_core::predict::{predict, NewRows};
 use nmu_core::prior::Observations;
-use nmu_core::project::{project, Rows};
-use nmu_core::{certify, em, emg, expectation, truncated, uncertainty, view::View};
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::cancel::{catch_cancellation, checked};
+use nmu_core::standard_errors::standard_errors;
+use nmu_core::{em, posterior_mean, underapprox};
 
-/// What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
+/// Summarises a matrix: missing, infinite and negative entries, largest absolute value, root mean square, symmetry.
 /// @noRd
 #[extendr]
 fn core_scan(a: Robj) -> Result<Robj, String> {
-    guarded(|| {
+    call_core(|| {
         let a = Matrix::new(a)?;
-        Ok(scan_list(&a.scan()?))
+        Ok(summary_list(&a.summary()?))
     })
 }
 
-/// The notebook's iteration.
+/// Fits one factor by the notebook's iteration.
 /// @noRd
 #[extendr]
 fn core_em(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    // Allocated before anything else: where R refuses the memory, nothing of ours is lost.
+    // Allocated first: R jumps out of a failed allocation, and no Rust value is lost here.
     let b = options.flag("keep_b")?.then(|| RMatrix::<f64>::new(a.nrow, a.ncol));
-    guarded_fit(|| {
-        let storage = a.whole(&options)?;
-        let view = View::new(storage.as_ref(), &[], options.flag("symmetric")?);
-        ask_for(&view, 1)?;
-        let (threads, observer) = (a.threads(&options)?, &mut interrupt::observer_or(1.0, || storage.is_lost()));
-        let estimator = a.notebook();
-        let settings = options.settings(&estimator)?;
-        let fit = em::iterate(&view, options.start()?, &settings, threads, observer);
+    call_core_keeping_partial(|| {
+        let storage = a.complete_storage(&options)?;
+        let view = ResidualView::new(storage.as_ref(), &[], options.flag("symmetric")?);
+        check_memory(&view, 1).map_err(message)?;
+        let (threads, notebook) = (a.threads(&options)?, a.notebook());
+        let settings = options.notebook_em(&notebook)?;
+        let monitor = FitMonitor::new(Units::OF_R, options.progress()?).with_storage(storage.as_ref());
+        let fit = em::iterate(&view, options.initial_loadings()?, &settings, threads, &mut monitor.callback());
         let write = |mut b: RMatrix<f64>| {
-            expectation::posterior_mean(&view, &fit.b.factor, fit.b.noise, b.data_mut(), threads);
+            let entries = MatMut::from_column_major_slice_mut(b.data_mut(), a.nrow, a.ncol);
+            posterior_mean::posterior_mean(&view, &fit.b.factor, fit.b.params, entries, threads);
             b
         };
-        // A fit that was interrupted may have to do without.
-        let b = b.and_then(|b| attempt(|| write(b)));
-        Ok(em_list(fit, b, settings.trace, interrupt::was_heard()))
+        // An interrupted fit is returned without `b` if there is no time left to compute it.
+        let b = b.and_then(|b| catch_cancellation(|| write(b)));
+        Ok(em_list(fit, b, settings.trace, was_interrupted()))
     })
 }
 
-/// Factor after factor, each by the notebook's iteration or by a climb of the likelihood.
+/// Fits factors one after another, and all of them together in the end.
 /// @noRd
 #[extendr]
 fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded_fit(|| {
+    call_core_keeping_partial(|| {
         let storage = a.storage(&options)?;
-        let threads = a.threads(&options)?;
-        // The notebook's λ and σ are in the units of the matrix, and it stays in them.
-        let notebook = options.text("rule")? == "notebook";
-        let scale = if notebook { 1.0 } else { options.scale()? };
-        let problem = options.problem(storage.as_ref(), scale)?;
-        let unit = scale.sqrt();
-        let (rows, columns) = (options.priors("prior", unit)?, options.priors("prior_v", unit)?);
-        let observer = &mut interrupt::observer_or(scale, || rows.failed() || columns.failed() || storage.is_lost());
-        let plan = options.plan(scale)?;
-        ask_for(&problem.view(&[]), plan.least_factors())?;
-        let found = if notebook {
-            let estimator = a.notebook();
-            deflate(&problem, plan, &options.settings(&estimator)?, threads, observer)
-        } else {
-            deflate(&problem, plan, &options.climb(scale, rows.with(&columns))?, threads, observer)
-        };
+        let (threads, units, notebook) = (a.threads(&options)?, options.units()?, a.notebook());
+        let problem = options.problem(storage.as_ref(), units)?;
+        let rows = options.priors("prior", units.of_loadings())?;
+        let columns = options.priors("prior_v", units.of_loadings())?;
+        let fitter = options.fitter(units, &notebook, rows.stages_with(&columns)?)?;
+        let plan = options.plan(units)?;
+        check_memory(&problem.view(&[]), plan.min_factors()).map_err(message)?;
+        let monitor =
+            FitMonitor::new(units, options.progress()?).with_storage(storage.as_ref()).with_priors([&rows, &columns]);
+        let deflation = deflate(&problem, plan, fitter.as_ref(), threads, &mut monitor.callback());
         rows.check()?;
         columns.check()?;
-        Ok(deflation_list(&found, scale, interrupt::was_heard()))
+        deflation_list(&deflation, units, was_interrupted())
     })
 }
 
-/// What an errand of the core, for a matrix whose entries are elsewhere, finds on tiles of it, from 1: a vector a tile.
+/// Answers a request of the core, in a worker process, on some tiles of a matrix: a vector for each tile from `first` to
+/// `last`, counted from 1.
 /// @noRd
 #[extendr]
-fn core_answer(a: Robj, options: List, errand: &[f64], first: i32, last: i32) -> Result<Robj, String> {
+fn core_serve_request(a: Robj, options: List, request: &[f64], first: i32, last: i32) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded(|| {
+    call_core(|| {
         let storage = a.storage(&options)?;
-        let tiles = extent(first - 1)..extent(last);
-        let found = answer(storage.as_ref(), errand, tiles).map_err(|error| error.to_string())?;
-        Ok(List::from_values(found))
+        let tiles = size(first - 1)?..size(last)?;
+        let replies = serve_request(storage.as_ref(), request, tiles).map_err(message)?;
+        Ok(List::from_values(replies))
     })
 }
 
-/// Factors whose sum exceeds no entry of the matrix, and λ and σ of what they leave.
+/// Fits factors whose sum exceeds no entry of the matrix, then lambda and sigma of the residual.
 /// @noRd
 #[extendr]
 fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded_fit(|| {
+    call_core_keeping_partial(|| {
         let storage = a.storage(&options)?;
-        let (threads, scale) = (a.threads(&options)?, options.scale()?);
-        let problem = options.problem(storage.as_ref(), scale)?;
-        let (settings, climb) = (options.certify()?, options.climb(scale, Vec::new())?);
-        ask_for(&problem.view(&[]), settings.count)?;
-        let found = climb.underapproximate(&problem, &settings, threads, &mut interrupt::observer(scale));
-        found.map(|found| certified_list(&found, scale, interrupt::was_heard())).map_err(|error| error.to_string())
+        let (threads, units) = (a.threads(&options)?, options.units()?);
+        let problem = options.problem(storage.as_ref(), units)?;
+        let settings = options.underapprox_settings()?;
+        let fitter = options.model_fitter(units)?;
+        check_memory(&problem.view(&[]), settings.max_factors).map_err(message)?;
+        let monitor = FitMonitor::new(units, options.progress()?).with_storage(storage.as_ref());
+        let certified = fitter.underapproximate(&problem, &settings, threads, &mut monitor.callback());
+        certified_list(&certified.map_err(message)?, units, was_interrupted())
     })
 }
 
-/// How factors compare with the matrix, entry by entry.
+/// Compares the sum of factors with the matrix, entry by entry.
 /// @noRd
 #[extendr]
 fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded(|| {
+    call_core(|| {
         let storage = a.storage(&options)?;
-        let problem = options.problem(storage.as_ref(), 1.0)?;
-        let factors = options.factors("factors", 1.0)?;
-        Ok(certificate_list(&certify::certificate(&problem, &factors, a.threads(&options)?)))
+        let problem = options.problem(storage.as_ref(), Units::OF_R)?;
+        let factors = options.factors("factors", Units::OF_R)?;
+        Ok(certificate_list(&underapprox::certificate(&problem, &factors, a.threads(&options)?)))
     })
 }
 
-/// The loadings of new rows, which stand in the columns of `a`, on the factors of a fit.
+/// Computes the loadings of new rows, which are the columns of `a`, on the factors of a fit.
 /// @noRd
 #[extendr]
-fn core_project(a: Robj, options: List) -> Result<Robj, String> {
+fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded_fit(|| {
-        let scale = options.scale()?;
-        let rows = Rows { values: a.values()?, scale, law: options.law()? };
-        let (columns, noise) = (options.columns(a.nrow)?, options.noise(scale)?);
-        let found = project(rows, &columns, noise, options.patience()?, &mut interrupt::observer(scale));
-        found.map(|rows| projection_list(&rows, scale, interrupt::was_heard())).map_err(|error| error.to_string())
+    call_core_keeping_partial(|| {
+        let units = options.units()?;
+        let (scale, remainder_prior) = (units.scale(), options.remainder_prior()?);
+        let rows = NewRows { entries: a.entries()?, scale, remainder_prior };
+        let (v, params) = (options.column_loadings(a.nrow)?, options.params(units)?);
+        let monitor = FitMonitor::new(units, options.progress()?);
+        let predictions = predict(rows, v.as_ref(), params, options.stop_rule()?, &mut monitor.callback());
+        Ok(prediction_list(&predictions.map_err(message)?, units, was_interrupted()))
     })
 }
 
-/// Standard errors of weights and loadings.
+/// Computes standard errors of weights and loadings.
 /// @noRd
 #[extendr]
 fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded(|| {
+    call_core(|| {
         let storage = a.storage(&options)?;
-        let (scale, threads) = (options.scale()?, a.threads(&options)?);
-        let problem = options.problem(storage.as_ref(), scale)?;
-        let factors = options.factors("factors", scale)?;
-        ask_for(&problem.view(&[]), factors.len())?;
-        let ask = |view: &View, noise| uncertainty::standard_errors(view, &factors, noise, threads);
-        let errors = options.ask_of_fit(&problem, &[], ask)?;
-        Ok(errors_list(&errors, scale))
+        let (units, threads) = (options.units()?, a.threads(&options)?);
+        let problem = options.problem(storage.as_ref(), units)?;
+        let factors = options.factors("factors", units)?;
+        check_memory(&problem.view(&[]), factors.len()).map_err(message)?;
+        let evaluate = |view: &ResidualView, params| standard_errors(view, &factors, params, threads);
+        let errors = options.with_residual(&problem, &[], units, evaluate)?;
+        Ok(standard_errors_list(&errors, units))
     })
 }
 
-/// The log-likelihood of the matrix under the factors of a fit.
+/// Computes the log-likelihood of the matrix under a fit.
 /// @noRd
 #[extendr]
 fn core_log_likelihood(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    guarded(|| {
+    call_core(|| {
         let storage = a.storage(&options)?;
-        let scale = options.scale()?;
-        let problem = options.problem(storage.as_ref(), scale)?;
-        let (factors, threads) = (options.factors("factors", scale)?, a.threads(&options)?);
-        let ask = |view: &View, noise| log_likelihood(view, noise, threads);
-        let (value, count) = options.ask_of_fit(&problem, &factors, ask)?;
-        Ok(value + count * scale.ln())
+        let (units, threads) = (options.units()?, a.threads(&options)?);
+        let problem = options.problem(storage.as_ref(), units)?;
+        let factors = options.factors("factors", units)?;
+        let evaluate = |view: &ResidualView, params| log_likelihood(view, params, threads);
+        let (value, count) = options.with_residual(&problem, &factors, units, evaluate)?;
+        Ok(units.log_likelihood(value, count))
     })
 }
 
-/// The normal-means problem: a prior's hyperparameters, and the posterior of each observation. Observations are in
-/// units of the core, as in a fit: those of the prior times `unit`.
+/// Solves a normal-means problem: hyperparameters of the prior and the posterior of each observation. Observations are
+/// in the units of the core, as in a fit: those of the prior times `unit`.
 /// @noRd
 #[extendr]
 fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<Robj, String> {
     let mut columns = Columns::new(x.len());
-    guarded(|| {
-        let observations = Observations::new(x, s).map_err(|error| error.to_string())?;
+    call_core(|| {
+        let observations = Observations::new(x, s).map_err(message)?;
         let options = Options::new(options);
-        let unit = options.unit()?;
-        let priors = options.priors("prior", unit)?;
-        let family = priors.families.last().ok_or("no prior was given")?;
-        let prior = family.estimate(&observations);
+        let units = options.loading_units()?;
+        let priors = options.priors("prior", units)?;
+        let prior = priors.only()?.estimate(&observations);
         write_posteriors(prior.as_ref(), x, s, &mut columns)?;
         priors.check()?;
-        Ok(normal_means_list(prior.as_ref(), columns, unit))
+        normal_means_list(prior.as_ref(), columns, units)
     })
 }
 
-/// Moments of the normal truncated to the positive half line.
+/// Computes moments of normals truncated to the positive half line.
 /// @noRd
 #[extendr]
 fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> Result<Robj, String> {
     let mut columns = Columns::new(mean.len());
-    guarded(|| {
-        let mut slots = columns.slots();
-        for (mean, sd) in heeded(pair_lengths(mean, sd)) {
-            let moments = truncated::moments(mean, sd);
-            slots.write([moments.mean, moments.variance, moments.log_mass]);
-        }
-        let [means, variances, log_masses] = columns.into_vectors();
+    call_core(|| {
+        let moments = pairs(mean, sd).map(|(mean, sd)| truncated_normal::moments(mean, sd));
+        columns.write(checked(moments).map(|moments| [moments.mean, moments.variance, moments.log_mass]));
+        let [means, variances, log_masses] = columns.into_vectors()?;
         Ok(list!(mean = means, var = variances, log_mass = log_masses))
     })
 }
@@ -218,41 +225,44 @@ fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> Result<Robj, String> {
 /// @noRd
 #[extendr]
 fn core_truncnorm_draws(z: &[f64], count: i32, high: f64, low: f64) -> Result<Robj, String> {
-    let count = extent(count);
-    fill(z.len() * count, || heeded(truncated::draws(z, count, seed(high, low))))
+    let count = size(count)?;
+    fill(z.len() * count, || checked(truncated_normal::draws(z, count, seed(high, low))))
 }
 
-/// The density of the exponentially modified Gaussian.
+/// Computes the density of the exponentially modified Gaussian.
 /// @noRd
 #[extendr]
 fn core_demg(x: &[f64], lambda: &[f64], sigma: &[f64], log: bool) -> Result<Robj, String> {
     fill(x.len(), || {
-        let noises = pair_lengths(lambda, sigma).zip(x);
-        let logs = noises.map(|((lambda, sigma), &x)| emg::log_density(x, Noise { lambda, sigma }));
-        heeded(logs.map(move |value| log_or_value(value, log)))
+        let params = pairs(lambda, sigma).zip(x);
+        let logs = params.map(|((lambda, sigma), &x)| emg::log_density(x, ResidualParams { lambda, sigma }));
+        checked(logs.map(move |value| log_or_value(value, log)))
     })
 }
 
-/// Probabilities of the exponentially modified Gaussian.
+/// Computes probabilities of the exponentially modified Gaussian.
 /// @noRd
 #[extendr]
 fn core_pemg(q: &[f64], lambda: &[f64], sigma: &[f64], lower: bool, log: bool) -> Result<Robj, String> {
     let side = tail(lower);
     fill(q.len(), || {
-        let noises = pair_lengths(lambda, sigma).zip(q);
-        let logs = noises.map(move |((lambda, sigma), &q)| emg::log_probability(q, Noise { lambda, sigma }, side));
-        heeded(logs.map(move |value| log_or_value(value, log)))
+        let params = pairs(lambda, sigma).zip(q);
+        let logs =
+            params.map(move |((lambda, sigma), &q)| emg::log_probability(q, ResidualParams { lambda, sigma }, side));
+        checked(logs.map(move |value| log_or_value(value, log)))
     })
 }
 
-/// Quantiles of the exponentially modified Gaussian, from logs of probabilities.
+/// Computes quantiles of the exponentially modified Gaussian from logs of probabilities.
 /// @noRd
 #[extendr]
 fn core_qemg(log_p: &[f64], lambda: &[f64], sigma: &[f64], lower: bool) -> Result<Robj, String> {
     let side = tail(lower);
     fill(log_p.len(), || {
-        let noises = pair_lengths(lambda, sigma).zip(log_p);
-        heeded(noises.map(move |((lambda, sigma), &log_p)| emg::quantile(log_p, Noise { lambda, sigma }, side)))
+        let params = pairs(lambda, sigma).zip(log_p);
+        checked(
+            params.map(move |((lambda, sigma), &log_p)| emg::quantile(log_p, ResidualParams { lambda, sigma }, side)),
+        )
     })
 }
 
@@ -261,10 +271,10 @@ extendr_module! {
     fn core_scan;
     fn core_em;
     fn core_deflate;
-    fn core_answer;
+    fn core_serve_request;
     fn core_underapproximate;
     fn core_certificate;
-    fn core_project;
+    fn core_predict;
     fn core_standard_errors;
     fn core_log_likelihood;
     fn core_normal_means;

@@ -1,17 +1,17 @@
-//! What a constructor of the core refuses. The R face checks first, so a user sees these only through a defect.
+//! Errors of the constructors of the core. The R interface validates first, so users see them only if it has a bug.
 
 use std::fmt;
 
-/// A broken invariant, found before any work is done.
+/// An invalid argument, or a lack of memory, detected before any computation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Error {
     /// A vector or matrix has the wrong number of elements.
     Length {
-        /// What has the wrong length.
+        /// The name of the vector or matrix.
         what: &'static str,
-        /// The length it should have.
+        /// The required length.
         expected: usize,
-        /// The length it has.
+        /// The actual length.
         found: usize,
     },
     /// A number is outside its range.
@@ -23,9 +23,9 @@ pub enum Error {
         /// Its value.
         found: f64,
     },
-    /// Memory was refused.
+    /// An allocation failed.
     Memory {
-        /// What the memory was for.
+        /// The purpose of the allocation.
         what: &'static str,
     },
 }

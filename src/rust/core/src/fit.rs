@@ -1,133 +1,147 @@
-//! What the fit of one factor is, whichever method made it.
+//! Options and results of model fits, and the context that the stages of one fit share.
 
-use crate::bayes::Beliefs;
-use crate::estimate::likelihood::Slopes;
-use crate::noise::{Bounds, Law, Noise};
-use crate::observe::Observer;
-use crate::parallel::Threads;
-use crate::part::Part;
-use crate::start::Start;
-use crate::view::{Factor, View};
+use crate::factor::Factor;
+use crate::noise::{Bounds, NoiseStructure, ResidualParams};
+use crate::noise_derivatives::NoiseDerivatives;
+use crate::noise_estimators::NoiseEstimator;
+use crate::posterior::FactorPosterior;
+use crate::prior::Family;
+use crate::remainder_prior::RemainderPrior;
+use crate::remainder_prior::RemainderPriorFamily;
+use crate::residual::ResidualView;
+use crate::runtime::parallel::Threads;
+use crate::runtime::progress::ProgressCallback;
+use crate::trace::{Status, Trace};
 
-/// Why a fit ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It no longer moved.
-    Converged,
-    /// No step gained more, though the slopes say that one should.
-    Stalled,
-    /// It was still moving when its iterations were used up.
-    Maxiter,
-    /// It was losing what had been found, or had lost it.
-    Refused,
-    /// Nothing is left for a factor: its loadings are zero.
-    Null,
-    /// The estimator found no positive λ and σ.
-    Noise,
-    /// The observer ended it.
-    Interrupted,
-}
-
-/// One value an iteration.
+/// When an iteration stops.
 #[derive(Clone, Copy, Debug)]
-pub struct Trace {
-    /// The log-likelihood after the iteration; NaN where it was not asked for.
-    pub log_likelihood: f64,
-    /// The bound of the evidence after the iteration; NaN where there are no priors.
-    pub elbo: f64,
-    /// The λ and σ of the iteration.
-    pub noise: Noise,
-    /// The stage of the fit that it belongs to, from 1. Within a stage nothing but the iterations moves anything.
-    pub stage: usize,
+pub struct StopRule {
+    /// Gain per entry, and scaled projected gradient, at or below which it has converged.
+    pub tolerance: f64,
+    /// Maximum number of iterations.
+    pub max_iterations: usize,
 }
 
-/// A factor and how it was found.
+/// Prior families of one stage of a schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct PriorStage<'a> {
+    /// Prior family of the loadings of the rows.
+    pub rows: &'a dyn Family,
+    /// Prior family of the loadings of the columns; not used if the matrix is symmetric.
+    pub columns: &'a dyn Family,
+}
+
+/// Options of a model fit.
+pub struct FitOptions<'a> {
+    /// Estimator of λ and σ.
+    pub estimator: Box<dyn NoiseEstimator + 'a>,
+    /// Priors on the loadings, stage by stage; empty for maximum likelihood.
+    pub schedule: Vec<PriorStage<'a>>,
+    /// Prior family of the remainder.
+    pub remainder: RemainderPriorFamily,
+    /// How the noise differs between entries.
+    pub noise_structure: NoiseStructure,
+    /// When each optimization stops.
+    pub stop: StopRule,
+}
+
+/// What every stage of a fit needs.
+pub(crate) struct FitContext<'a, 'b, 'c> {
+    /// The matrix minus the factors that the fit does not change.
+    pub(crate) view: &'a ResidualView<'a>,
+    pub(crate) threads: Threads,
+    pub(crate) progress: &'b mut ProgressCallback<'c>,
+    /// One row per iteration so far.
+    pub(crate) trace: Vec<Trace>,
+    /// Number of the current stage, from 1; 0 before the first.
+    pub(crate) stage: usize,
+}
+
+impl<'a, 'b, 'c> FitContext<'a, 'b, 'c> {
+    /// The context of a fit that has not begun.
+    pub(crate) fn new(view: &'a ResidualView<'a>, threads: Threads, progress: &'b mut ProgressCallback<'c>) -> Self {
+        Self { view, threads, progress, trace: Vec::new(), stage: 0 }
+    }
+}
+
+/// A fitted model: factors, parameters of the residual, and the objective there.
 #[derive(Clone)]
-pub struct FactorFit {
-    /// The factor.
-    pub factor: Factor,
-    /// λ and σ after it.
-    pub noise: Noise,
-    /// The law of the remainder then.
-    pub law: Law,
-    /// The standard deviations of the noise of rows, or columns, in units of σ, where they were estimated.
-    pub deviations: Option<Vec<f64>>,
-    /// What λ and σ were held within, where they were.
+pub struct ModelFit {
+    /// The factors.
+    pub factors: Vec<Factor>,
+    /// λ and σ.
+    pub params: ResidualParams,
+    /// Prior of the remainder.
+    pub remainder_prior: RemainderPrior,
+    /// Standard deviations of the noise of rows, or columns, in units of σ, if they were estimated.
+    pub noise_sd: Option<Vec<f64>>,
+    /// Bounds on λ and σ, if they were estimated within bounds.
     pub bounds: Option<Bounds>,
-    /// The least ratio `λσ` that the factor was found with, where it climbed a ladder of them.
-    pub rung: Option<f64>,
-    /// The log-likelihood of the matrix minus all factors so far, under that λ and σ.
+    /// Log-likelihood of the matrix minus all factors.
     pub log_likelihood: f64,
-    /// The number of entries that it is a sum over.
+    /// Number of entries that the log-likelihood sums over.
     pub count: f64,
-    /// The ends of all rungs, where it climbed a ladder.
-    pub ends: Vec<Factor>,
-    /// What is believed of the loadings, where they have priors.
-    pub beliefs: Option<Beliefs>,
-    /// The variance of the factor, summed over the entries; 0 where it is known for certain.
-    pub spread: f64,
-    /// The slopes of the log-likelihood in log λ and log σ, where they were looked at.
-    pub slopes: Option<Slopes>,
-    /// A value an iteration.
+    /// Derivatives of the log-likelihood in log λ and log σ, if they were computed.
+    pub derivatives: Option<NoiseDerivatives>,
+    /// Posteriors of the loadings of the factors that are not fixed; empty without priors.
+    pub posteriors: Vec<FactorPosterior>,
+    /// Posterior variance of the low-rank part, summed over the entries; 0 without priors.
+    pub low_rank_variance: f64,
+    /// One row per iteration.
     pub trace: Vec<Trace>,
     /// Why the fit ended.
     pub status: Status,
 }
 
-/// All factors, refitted.
-pub struct Refit {
-    /// The factors, in the order given.
-    pub factors: Vec<Factor>,
-    /// λ and σ.
-    pub noise: Noise,
-    /// The law of the remainder.
-    pub law: Law,
-    /// The standard deviations of the noise of rows, or columns, in units of σ, where they were estimated.
-    pub deviations: Option<Vec<f64>>,
-    /// What λ and σ were held within, where they were.
-    pub bounds: Option<Bounds>,
-    /// The log-likelihood of the matrix minus all factors.
-    pub log_likelihood: f64,
-    /// The number of entries that it is a sum over.
-    pub count: f64,
-    /// The slopes of the log-likelihood in log λ and log σ.
-    pub slopes: Slopes,
-    /// A value a step.
-    pub trace: Vec<Trace>,
-    /// Why the climb of the loadings ended.
-    pub status: Status,
-    /// Whether its end was taken; if not, the flattest factors that it came by were.
-    pub settled: bool,
-    /// What is believed of the loadings of those factors that are not fixed, where they have priors.
-    pub beliefs: Vec<Beliefs>,
-    /// The bound of the evidence; NaN where there are no priors.
-    pub elbo: f64,
-    /// The end of the climb, taken or not.
-    pub top: Top,
+impl ModelFit {
+    /// The evidence lower bound; NaN without priors.
+    pub fn elbo(&self) -> f64 {
+        if self.posteriors.is_empty() {
+            return f64::NAN;
+        }
+        let kl: f64 = self.posteriors.iter().map(FactorPosterior::kl).sum();
+        elbo(self.log_likelihood, self.low_rank_variance, self.params, kl)
+    }
 }
 
-/// The end of a climb.
-pub struct Top {
+/// `ELBO = log-likelihood at the posterior means − V/(2σ²) − KL`, with the variance `V` of the low-rank part summed over the
+/// entries and the divergence of the loadings from their priors.
+pub(crate) fn elbo(log_likelihood: f64, low_rank_variance: f64, params: ResidualParams, kl: f64) -> f64 {
+    log_likelihood - low_rank_variance / (2.0 * params.sigma * params.sigma) - kl
+}
+
+/// The fit of one factor to what the earlier ones leave.
+#[derive(Clone)]
+pub struct FactorFit {
+    /// The model with this factor alone.
+    pub model: ModelFit,
+    /// Lower bound on λσ under which the factor was found, if continuation was used.
+    pub ratio_floor: Option<f64>,
+    /// Solutions under each lower bound of the continuation.
+    pub path: Vec<Factor>,
+}
+
+impl FactorFit {
+    /// The factor.
+    pub fn factor(&self) -> &Factor {
+        &self.model.factors[0]
+    }
+}
+
+/// A joint refit of all factors.
+pub struct JointRefit {
+    /// The model that was kept.
+    pub model: ModelFit,
+    /// Whether the optimum of the refit was accepted; otherwise factors from before it, or on its way, are kept.
+    pub accepted: bool,
+    /// The optimum of the refit, accepted or not.
+    pub candidate: CandidateRefit,
+}
+
+/// The optimum that a joint refit found.
+pub struct CandidateRefit {
     /// The factors.
     pub factors: Vec<Factor>,
-    /// The log-likelihood of the matrix minus all factors.
+    /// Log-likelihood of the matrix minus all factors.
     pub log_likelihood: f64,
-}
-
-/// A way to fit factors. Where it is interrupted before there is anything to return, it is given up (see
-/// [`cancel`](crate::cancel)).
-pub trait Method {
-    /// Fits one factor to a view, from the start given or from one of its own.
-    fn fit(&self, view: &View, start: Option<Start>, threads: Threads, observer: &mut Observer) -> FactorFit;
-
-    /// The weights of factors whose loadings are given, found anew; as they are, where the method has no way to find them.
-    fn weights(&self, _: &View, factors: Vec<Factor>, _: Threads, _: &mut Observer) -> Vec<Factor> {
-        factors
-    }
-
-    /// Refits factors that were found one by one, from where they stand, with λ and σ from `noise`, if that is
-    /// known; `None` where the method has no way to do so.
-    fn refit(&self, _: &View, _: &[Part], _: Option<Noise>, _: Threads, _: &mut Observer) -> Option<Refit> {
-        None
-    }
 }

@@ -1,79 +1,92 @@
-//! Nonnegative matrix underapproximation by EM: the numerical core of the R package `nmu`, with no R in it.
+//! Nonnegative matrix underapproximation by EM: the numerical core of the R package `nmu`. It does not depend on R.
 //!
-//! # The model
+//! # Model
 //!
 //! ```text
 //! A = Σ_k d_k u_k v_kᵀ + b + e,   u, v ≥ 0 of unit norm,  d ≥ 0,  b_ij ~ Exp(λ),  e_ij ~ N(0, σ²)
 //! ```
 //!
-//! With `W` the low-rank part, `x = A − W` the residual and `z = x/σ − λσ`:
+//! # Notation
 //!
-//! | what | formula |
+//! `W` is the low-rank part, `x = A − W` the residual, `b` the remainder, `e` the noise, and `z = x/σ − λσ`.
+//!
+//! | quantity | formula |
 //! |---|---|
 //! | posterior of `b` | `N(x − λσ², σ²)` truncated to `[0, ∞)` |
 //! | `h(z)` | `φ(z)/Φ(z)` |
 //! | `b̄ = E[b]` | `σ (z + h)` |
 //! | `Var[b]` | `σ² (1 − h (z + h))` |
-//! | log-likelihood of `x` | `log λ + λ²σ²/2 − λx + log Φ(z)` |
+//! | log-likelihood of `x` | `log λ + λ²σ²/2 − λx + log Φ(z)`, exponentially modified Gaussian |
 //!
-//! That is the model's own law of `b` and noise that is the same everywhere. Under another [`noise::Law`] the posterior of `b`
-//! and the density of `x` are mixtures of these and of a point at zero, and with [`noise::Scales`] σ is that of the entry.
+//! This is for an exponential remainder and noise with the same variance everywhere. Under another
+//! [`RemainderPrior`](remainder_prior::RemainderPrior) the posterior of `b` and the density of `x` are mixtures of these and of a
+//! point mass at zero. With [`NoiseScales`](noise::NoiseScales) σ is that of the entry.
 //!
-//! # The map
+//! # Layers
+//!
+//! A module imports only from rows below its own (`tests/layers.rs` checks this).
 //!
 //! | layer | modules |
 //! |---|---|
-//! | several factors | [`deflate`] (factor after factor, and all refitted), [`choose`] (their number), [`fit`] (what is returned) |
-//! | one factor | [`em`] (the notebook's iteration), [`climb`] and [`maximise`] (maximum likelihood of a `hill` by `ascent`) |
-//! | where a factor starts, and what it is like | [`start`] (leading singular pair), `flatness` (how near it is to a group) |
-//! | other aims | [`bayes`] (priors on the loadings, a variational bound), [`certify`] (strict underapproximation) |
-//! | what a fit says | [`project`] (loadings of new rows), [`uncertainty`] (standard errors) |
-//! | what the sums of a sweep say | [`estimate`] (λ, σ, free weights of the law of `b`) |
-//! | the sweep over a matrix | [`pass`], [`expectation`] (`b̄` written down), [`scan`] |
-//! | what is swept | [`view`] (a matrix minus factors, each a `factor`), [`part`] (a factor that climbs), [`storage`] (how it is held) |
-//! | where factors meet | `pattern` (which of them have a loading where) |
-//! | what a sweep looks with | [`noise`] (λ, σ, the law of `b`, noise that differs), [`prior`] (of nonnegative loadings; empirical Bayes) |
-//! | distributions | [`emg`], [`truncated`], [`normal`], `lanes` (the same over vector registers), `tail` (coefficients) |
-//! | services | [`parallel`], [`observe`], [`cancel`] (work given up halfway), [`memory`], [`error`], `vector` |
+//! | several factors | `deflation` |
+//! | fitters | `fitter`, `predict` |
+//! | empirical Bayes | `variational` |
+//! | maximum likelihood | `mle` |
+//! | one iteration, options and results | `em`, `fit`, `underapprox` |
+//! | what a fit consists of | `posterior`, `selection`, `standard_errors`, `init`, `noise_estimators`, `noise_derivatives`, `posterior_mean` |
+//! | priors of loadings | `prior` |
+//! | optimizers | `optim`, `flatness` |
+//! | the fused pass over the entries | `pass` |
+//! | matrix minus factors | `residual`, `trace` |
+//! | matrices and factors | `storage`, `factor`, `support` |
+//! | distributions | `distributions` |
+//! | parameters of the residual | `noise`, `remainder_prior` |
+//! | services | `runtime`, `vector` |
+//! | errors | `error` |
 //!
-//! Calls go downwards only.
+//! # Example
+//!
+//! `examples/two_blocks.rs`, which the tests compile and run, fits two overlapping blocks:
+//!
+//! ```text
+//! let storage = Dense::new(a.as_ref());
+//! let problem = Problem { storage: &storage, symmetric: true, scale: 1.0 };
+//! let fitter = ModelFitter { options };
+//! let fit = deflate(&problem, Plan::new(2), &fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+//! ```
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod ascent;
-pub mod bayes;
-pub mod cancel;
-pub mod certify;
-pub mod choose;
-pub mod climb;
-pub mod deflate;
+pub use faer;
+
+pub mod deflation;
+pub mod distributions;
 pub mod em;
-pub mod emg;
 pub mod error;
-pub mod estimate;
-pub mod expectation;
-mod factor;
+pub mod factor;
 pub mod fit;
+pub mod fitter;
 mod flatness;
-mod hill;
-mod lanes;
-pub mod maximise;
-pub mod memory;
+pub mod init;
+pub mod mle;
 pub mod noise;
-pub mod normal;
-pub mod observe;
-pub mod parallel;
-pub mod part;
+pub mod noise_derivatives;
+pub mod noise_estimators;
+mod optim;
 pub mod pass;
-mod pattern;
+pub mod posterior;
+pub mod posterior_mean;
+pub mod predict;
 pub mod prior;
-pub mod project;
-pub mod scan;
-pub mod start;
+pub mod remainder_prior;
+pub mod residual;
+pub mod runtime;
+pub mod selection;
+pub mod standard_errors;
 pub mod storage;
-mod tail;
-pub mod truncated;
-pub mod uncertainty;
-mod vector;
-pub mod view;
+mod support;
+pub mod trace;
+pub mod underapprox;
+pub mod variational;
+pub mod vector;

@@ -1,4 +1,32 @@
-//! The few operations on vectors that the algorithms are written in.
+//! Operations on vectors that faer lacks: contiguous access, and sums in an order that no instruction set changes.
+
+use faer::Col;
+
+/// Contiguous access to the elements of a column that faer owns.
+pub trait Contiguous {
+    /// The elements.
+    fn as_slice(&self) -> &[f64];
+
+    /// The elements, to be written.
+    fn as_slice_mut(&mut self) -> &mut [f64];
+}
+
+impl Contiguous for Col<f64> {
+    #[allow(clippy::expect_used)]
+    fn as_slice(&self) -> &[f64] {
+        self.try_as_col_major().expect("invariant: an owned column is contiguous").as_slice()
+    }
+
+    #[allow(clippy::expect_used)]
+    fn as_slice_mut(&mut self) -> &mut [f64] {
+        self.try_as_col_major_mut().expect("invariant: an owned column is contiguous").as_slice_mut()
+    }
+}
+
+/// A column with these elements.
+pub fn column(values: &[f64]) -> Col<f64> {
+    values.iter().copied().collect()
+}
 
 /// `xᵀy`.
 pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
@@ -42,7 +70,7 @@ pub(crate) fn add_scaled(y: &mut [f64], a: f64, x: &[f64]) {
     }
 }
 
-/// Scales to unit norm; a zero vector stays.
+/// NoiseScales to unit norm; a zero vector stays.
 pub(crate) fn normalise(x: &mut [f64]) {
     let length = norm(x);
     if length > 0.0 {
@@ -53,8 +81,13 @@ pub(crate) fn normalise(x: &mut [f64]) {
 }
 
 /// `x₊/‖x₊‖`, or zero where nothing is positive.
-pub(crate) fn truncate(x: &[f64]) -> Vec<f64> {
+pub(crate) fn truncate(x: &[f64]) -> Col<f64> {
     let mut positive: Vec<f64> = x.iter().map(|value| value.max(0.0)).collect();
     normalise(&mut positive);
-    positive
+    column(&positive)
+}
+
+/// Whether two entries are the same but for `slack`; not a number agrees with not a number.
+pub(crate) fn agree(one: f64, other: f64, slack: f64) -> bool {
+    (one - other).abs() <= slack || one == other || (one.is_nan() && other.is_nan())
 }

@@ -1,135 +1,143 @@
-//! Whatever sweep a fit is given up at, what it had found before is returned as it was.
+//! Tests of cancellation: a fit cancelled at any sweep returns the results completed before, unchanged.
 
+use crate::common::fitters::{fitter, maximum_likelihood, options, BOUND_SPEC};
 use crate::common::problems::{problem, Data};
-use nmu_core::bayes::Stage;
-use nmu_core::cancel::heeding;
-use nmu_core::certify::{certificate, underapproximate, Settings};
-use nmu_core::climb::{Climb, Rule};
-use nmu_core::deflate::{deflate, Count, Deflation, Plan, Problem};
+use faer::MatRef;
+use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::em;
-use nmu_core::estimate::{LawFamily, Moments};
-use nmu_core::fit::{FactorFit, Method, Status};
-use nmu_core::noise::{Noise, Scatter, Shares};
-use nmu_core::parallel::Threads;
+use nmu_core::factor::Factor;
+use nmu_core::fit::{FitOptions, PriorStage};
+use nmu_core::fitter::{FactorFitter, ModelFitter};
+use nmu_core::noise::{NoiseStructure, ResidualParams};
+use nmu_core::noise_estimators::{Fixed, Moments, NoiseEstimator};
 use nmu_core::prior::Exponential;
+use nmu_core::remainder_prior::RemainderPriorFamily;
+use nmu_core::residual::Problem;
+use nmu_core::runtime::cancel::with_cancellation;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
-use nmu_core::view::Factor;
+use nmu_core::trace::Status;
+use nmu_core::underapprox::{certificate, underapproximate, UnderapproxOptions};
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
 thread_local! {
-    /// How often it is still asked before it says so.
-    static PATIENCE: Cell<usize> = const { Cell::new(0) };
+    /// The number of polls left before cancellation is requested.
+    static POLLS_LEFT: Cell<usize> = const { Cell::new(0) };
 }
 
-fn impatient() -> bool {
-    PATIENCE.set(PATIENCE.get().saturating_sub(1));
-    PATIENCE.get() == 0
+fn request_cancellation() -> bool {
+    POLLS_LEFT.set(POLLS_LEFT.get().saturating_sub(1));
+    POLLS_LEFT.get() == 0
 }
 
-/// What `work` returns where the listener says so from its `patience`th question on, and the questions that were left.
-fn given_up_after<T>(patience: usize, work: impl FnOnce() -> T) -> (Option<T>, usize) {
-    PATIENCE.set(patience);
-    (heeding(impatient, work), PATIENCE.get())
+/// The result of `work` if cancellation is requested from the given poll on, and the number of polls that were left.
+fn cancel_at_poll<T>(poll: usize, work: impl FnOnce() -> T) -> (Option<T>, usize) {
+    POLLS_LEFT.set(poll);
+    (with_cancellation(request_cancellation, work), POLLS_LEFT.get())
 }
 
-/// The questions that a whole run asks.
-fn questions<T>(work: impl FnOnce() -> T) -> usize {
+/// The number of polls in a complete run.
+fn poll_count<T>(work: impl FnOnce() -> T) -> usize {
     let many = 1 << 40;
-    many - given_up_after(many, work).1
+    many - cancel_at_poll(many, work).1
 }
 
 fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
-    let storage = Dense::from_columns(&data.values, data.nrow, data.ncol).expect("lengths agree");
+    let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     work(&Problem { storage: &storage, symmetric: data.symmetric, scale: 1.0 })
 }
 
-const SHARES: Shares = Shares { floor: 0.1, cap: 3.0 };
+/// The continuation in λσ of the fits.
+const RATIO_FLOORS: [f64; 3] = [0.5, 1.0, 2.0];
 
-/// Runs that are given up, each at a place of its own, spread over the whole of it.
-const PLACES: usize = 60;
+/// The number of cancelled runs; the polls at which they are cancelled are evenly spaced.
+const RUNS: usize = 60;
 
-/// Compares with the whole run one that is given up at each of some places.
-fn compare(data: &Data, method: &dyn Method, count: Count, name: &str) {
+/// Compares cancelled runs with a complete one.
+fn compare(data: &Data, method: &dyn FactorFitter, count: Count, name: &str) {
     let fit = |threads: usize| {
-        let plan = Plan { count, refine: true, ..Plan::of(0) };
+        let plan = Plan { count, refine: true, ..Plan::new(0) };
         with_problem(data, |problem| {
             deflate(problem, plan, method, Threads::new(threads), &mut |_| ControlFlow::Continue(()))
         })
     };
-    let whole = fit(1);
-    let most = questions(|| fit(1));
-    let mut kept = 0;
-    for place in 0..PLACES {
-        let patience = 1 + place * most / PLACES;
-        let found = given_up_after(patience, || fit(1 + place % 2)).0.expect("a deflation gives up nothing");
-        kept += found.fits.len();
-        check(&found, &whole, &format!("{name}, question {patience} of {most}"));
+    let complete = fit(1);
+    let polls = poll_count(|| fit(1));
+    let mut factors = 0;
+    for run in 0..RUNS {
+        let poll = 1 + run * polls / RUNS;
+        let cancelled = cancel_at_poll(poll, || fit(1 + run % 2)).0.expect("a deflation returns its completed factors");
+        factors += cancelled.fits.len();
+        check(&cancelled, &complete, &format!("{name}, poll {poll} of {polls}"));
     }
-    assert!(kept > PLACES / 2, "{name}: {kept} factors in {PLACES} runs");
+    assert!(factors > RUNS / 2, "{name}: {factors} factors in {RUNS} runs");
 }
 
-fn check(found: &Deflation, whole: &Deflation, place: &str) {
-    let (last, cut) = match found.fits.split_last() {
-        Some((last, before)) if last.status == Status::Interrupted => (before.len(), Some(last)),
-        _ => (found.fits.len(), None),
+fn check(cancelled: &Deflation, complete: &Deflation, context: &str) {
+    let (count, partial) = match cancelled.fits.split_last() {
+        Some((last, before)) if last.model.status == Status::Interrupted => (before.len(), Some(last)),
+        _ => (cancelled.fits.len(), None),
     };
-    // What was complete is what it always is, to the last bit.
-    for (fit, same) in found.fits[..last].iter().zip(&whole.fits) {
-        assert_eq!((&fit.factor, fit.noise, fit.status), (&same.factor, same.noise, same.status), "{place}");
-        assert_eq!(fit.log_likelihood, same.log_likelihood, "{place}");
+    // Completed factors are identical to those of the complete run.
+    for (fit, expected) in cancelled.fits[..count].iter().zip(&complete.fits) {
+        assert_eq!(
+            (fit.factor(), fit.model.params, fit.model.status),
+            (expected.factor(), expected.model.params, expected.model.status),
+            "{context}"
+        );
+        assert_eq!(fit.model.log_likelihood, expected.model.log_likelihood, "{context}");
     }
-    if let Some(FactorFit { factor: Factor { d, u, v }, noise, log_likelihood, .. }) = cut {
-        let loadings = u.iter().chain(v.iter().flatten());
-        let legal = loadings.chain([d, &noise.lambda, &noise.sigma]).all(|value| value.is_finite() && *value >= 0.0);
-        assert!(legal && log_likelihood.is_finite(), "{place}: {d} {noise:?} {log_likelihood}");
+    if let Some(fit) = partial {
+        let (Factor { d, u, v }, params, log_likelihood) = (fit.factor(), fit.model.params, fit.model.log_likelihood);
+        let loadings = u.iter().chain(v.iter().flat_map(|v| v.iter()));
+        let valid = loadings.chain([d, &params.lambda, &params.sigma]).all(|value| value.is_finite() && *value >= 0.0);
+        assert!(valid && log_likelihood.is_finite(), "{context}: {d} {params:?} {log_likelihood}");
     }
-    let told =
-        cut.is_some() || found.interrupted || found.refit.as_ref().is_some_and(|r| r.status == Status::Interrupted);
-    assert!(told, "{place}: nothing says that it was given up");
+    let interrupted_refit = cancelled.refit.as_ref().is_some_and(|refit| refit.model.status == Status::Interrupted);
+    let reported = partial.is_some() || cancelled.interrupted || interrupted_refit;
+    assert!(reported, "{context}: the cancellation is not reported");
 }
 
 #[test]
-fn a_climb_keeps_what_it_has() {
+fn a_cancelled_maximum_likelihood_fit_keeps_completed_factors() {
     for index in [0, 3, 5] {
         let data = problem(index);
-        let ladder = vec![0.5, 1.0, 2.0];
-        let rules = [
-            ("fixed", Rule::Fixed(data.noise(0.3))),
-            ("likelihood", Rule::Likelihood(SHARES, ladder)),
-            ("moments", Rule::Alternate(&Moments, SHARES)),
+        let estimators: [(&str, Box<dyn NoiseEstimator>); 3] = [
+            ("fixed", Box::new(Fixed(data.noise(0.3)))),
+            ("likelihood", maximum_likelihood(&RATIO_FLOORS)),
+            ("moments", Box::new(Moments { bounds: BOUND_SPEC })),
         ];
-        for (name, rule) in rules {
-            let (schedule, family, scatter) = (Vec::new(), LawFamily::default(), Scatter::Even);
-            let climb = Climb { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
-            compare(&data, &climb, Count::Exactly(3), &format!("{} {name}", data.kind));
+        for (name, estimator) in estimators {
+            let fitter = fitter(estimator, Vec::new(), 1e-8, 300);
+            compare(&data, &fitter, Count::Exactly(3), &format!("{} {name}", data.kind));
         }
     }
 }
 
 #[test]
-fn laws_and_scales_and_priors_keep_what_they_have() {
+fn cancelled_fits_with_other_models_keep_completed_factors() {
     let data = problem(5);
     let prior = Exponential::new(None).expect("a prior");
-    let priors = || vec![Stage { rows: &prior, columns: &prior }];
-    let ways = [
-        ("law", Vec::new(), LawFamily::PointExponential, Scatter::Even),
-        ("rows", Vec::new(), LawFamily::default(), Scatter::Rows),
-        ("prior", priors(), LawFamily::default(), Scatter::Even),
+    let priors = || vec![PriorStage { rows: &prior, columns: &prior }];
+    let models = [
+        ("remainder prior", Vec::new(), RemainderPriorFamily::PointExponential, NoiseStructure::Homoscedastic),
+        ("noise by row", Vec::new(), RemainderPriorFamily::default(), NoiseStructure::ByRow),
+        ("prior", priors(), RemainderPriorFamily::default(), NoiseStructure::Homoscedastic),
     ];
-    for (name, schedule, family, scatter) in ways {
-        let rule = Rule::Likelihood(SHARES, vec![0.5, 1.0, 2.0]);
-        let climb = Climb { rule, schedule, family, scatter, tolerance: 1e-8, iterations: 300 };
-        compare(&data, &climb, Count::Exactly(2), name);
-        compare(&data, &climb, Count::AtMost(3), name);
+    for (name, schedule, remainder, noise_structure) in models {
+        let options = options(maximum_likelihood(&RATIO_FLOORS), schedule, 1e-8, 300);
+        let fitter = ModelFitter { options: FitOptions { remainder, noise_structure, ..options } };
+        compare(&data, &fitter, Count::Exactly(2), name);
+        compare(&data, &fitter, Count::AtMost(3), name);
     }
 }
 
 #[test]
-fn the_notebook_keeps_what_it_has() {
+fn a_cancelled_notebook_fit_keeps_completed_factors() {
     let data = problem(0);
-    let settings = em::Settings {
-        noise: Noise { lambda: 1.0, sigma: 0.1 },
+    let settings = em::NotebookEm {
+        params: ResidualParams { lambda: 1.0, sigma: 0.1 },
         estimator: None,
         rounds: 1,
         iterations: 40,
@@ -140,26 +148,26 @@ fn the_notebook_keeps_what_it_has() {
 }
 
 #[test]
-fn certified_factors_hold_wherever_the_search_is_given_up() {
+fn certified_factors_stay_certified_after_cancellation() {
     for index in [0, 3] {
         let data = problem(index);
         let fit = || {
             with_problem(&data, |problem| {
-                let observer = &mut |_| ControlFlow::Continue(());
-                underapproximate(problem, &Settings::new(3), Threads::new(1), observer).expect("memory")
+                let on_progress = &mut |_| ControlFlow::Continue(());
+                underapproximate(problem, &UnderapproxOptions::new(3), Threads::new(1), on_progress).expect("memory")
             })
         };
-        let most = questions(fit);
-        for place in 0..PLACES {
-            // The first question is about the units, without which there is nothing to begin with.
-            let Some(found) = given_up_after(1 + place * most / PLACES, fit).0 else {
-                assert!(place * most / PLACES < data.ncol + 2 * data.nrow, "{place}");
+        let polls = poll_count(fit);
+        for run in 0..RUNS {
+            // The first pass finds the units; without them there is no result to return.
+            let Some(certified) = cancel_at_poll(1 + run * polls / RUNS, fit).0 else {
+                assert!(run * polls / RUNS < data.ncol + 2 * data.nrow, "{run}");
                 continue;
             };
-            let factors: Vec<Factor> = found.iter().map(|certified| certified.factor.clone()).collect();
-            let compared = with_problem(&data, |problem| certificate(problem, &factors, Threads::new(1)));
-            assert_eq!(compared.violated, 0.0, "{} {place}", data.kind);
-            assert_eq!(found.last().map(|last| last.status), Some(Status::Interrupted), "{} {place}", data.kind);
+            let factors: Vec<Factor> = certified.iter().map(|certified| certified.factor.clone()).collect();
+            let certificate = with_problem(&data, |problem| certificate(problem, &factors, Threads::new(1)));
+            assert_eq!(certificate.violated, 0.0, "{} {run}", data.kind);
+            assert_eq!(certified.last().map(|last| last.status), Some(Status::Interrupted), "{} {run}", data.kind);
         }
     }
 }

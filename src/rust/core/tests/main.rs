@@ -1,24 +1,26 @@
 //! All tests of the core in one program: it is linked once.
 #![allow(clippy::expect_used)]
 
-mod bayes;
 mod cancel;
-mod certify;
-mod climb;
 mod common;
-mod deflate;
+mod deflation;
 mod emg;
+mod example;
 mod fuzz;
-mod law;
-mod law_fit;
+mod init;
+mod layers;
+mod mle;
 mod normal;
 mod pass;
 mod posterior;
 mod prior;
 mod prior_estimates;
 mod prior_limits;
+mod remainder_prior;
+mod remainder_prior_fit;
 mod remote;
 mod sparse;
-mod start;
 mod storage;
+mod underapprox;
+mod variational;
 mod worked_prior;

@@ -1,13 +1,15 @@
-//! The fused pass against the same sums written out entry by entry.
+//! Comparison of the fused pass with the same sums computed entry by entry.
 
-use crate::common::{close, generator, matrix, plain, uniform};
-use nmu_core::noise::Noise;
-use nmu_core::parallel::Threads;
-use nmu_core::pass::{product, sweep, Depth, Model, Question};
+use crate::common::{close, expected_pass, generator, matrix, uniform};
+use faer::{ColRef, MatRef};
+use nmu_core::factor::Factor;
+use nmu_core::noise::ResidualParams;
+use nmu_core::pass::{product, sweep, Model, PassLevel, PassSpec};
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
-use nmu_core::view::{Factor, View};
 
-/// Shapes that fill registers and leave remainders, one tile and many.
+/// Shapes with and without partial registers, of one tile and of many.
 const SHAPES: [(usize, usize, bool); 8] = [
     (1, 1, true),
     (7, 7, true),
@@ -19,60 +21,68 @@ const SHAPES: [(usize, usize, bool); 8] = [
     (1500, 40, false),
 ];
 
-/// λ and σ that put most entries to the left of zero, around it, and to the right.
-const NOISES: [Noise; 3] =
-    [Noise { lambda: 30.0, sigma: 1.0 }, Noise { lambda: 1.0, sigma: 0.7 }, Noise { lambda: 0.3, sigma: 0.01 }];
+/// λ and σ for which most `z` are negative, near zero, and positive.
+const NOISES: [ResidualParams; 3] = [
+    ResidualParams { lambda: 30.0, sigma: 1.0 },
+    ResidualParams { lambda: 1.0, sigma: 0.7 },
+    ResidualParams { lambda: 0.3, sigma: 0.01 },
+];
 
 fn factor(seed: u64, nrow: usize, ncol: usize, symmetric: bool) -> Factor {
     let mut generator = generator(seed);
     let u = uniform(&mut generator, nrow, 0.0, 1.0);
     let v = (!symmetric).then(|| uniform(&mut generator, ncol, 0.0, 1.0));
-    Factor { d: 0.6, u, v }
+    Factor::new(0.6, &u, v.as_deref())
 }
 
 #[test]
-fn a_sweep_is_the_sum_over_its_entries() {
+fn sweep_equals_sum_over_entries() {
     for (nrow, ncol, symmetric) in SHAPES {
         let values = matrix(&mut generator(1), nrow, ncol, symmetric);
-        let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
-        let view = View::new(&storage, &[], symmetric);
+        let storage = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
+        let view = ResidualView::new(&storage, &[], symmetric);
         let factor = factor(2, nrow, ncol, symmetric);
         let p = uniform(&mut generator(3), nrow, 0.0, 1.0);
         let q = if symmetric { p.clone() } else { uniform(&mut generator(4), ncol, 0.0, 1.0) };
-        for noise in NOISES {
-            for depth in [Depth::Expectation, Depth::Likelihood, Depth::Curvature] {
-                let model = Model { factor: &factor, noise };
-                let slopes = depth == Depth::Curvature;
-                let expected = plain(&values, nrow, model, &p, &q, slopes);
-                let question = Question { row_weights: &p, column_weights: &q, shift: 0.3, depth };
-                let found = sweep(&view, model, &question, Threads::new(1));
-                let at = format!("{nrow} x {ncol}, {symmetric}, {noise:?}, {depth:?}");
-                // Of a symmetric matrix the sums count each pair once and the diagonal half.
-                let share = if symmetric { 0.5 } else { 1.0 };
-                assert!(close(&found.products.rows, &expected.rows, 1e-13), "products at {at}");
+        for params in NOISES {
+            for level in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
+                let model = Model { factor: &factor, params };
+                let derivatives = level == PassLevel::Curvature;
+                let expected = expected_pass(&values, nrow, model, &p, &q, derivatives);
+                let spec = PassSpec {
+                    row_weights: ColRef::from_slice(&p),
+                    column_weights: ColRef::from_slice(&q),
+                    shift: 0.3,
+                    level,
+                };
+                let actual = sweep(&view, model, &spec, Threads::new(1));
+                let at = format!("{nrow} x {ncol}, {symmetric}, {params:?}, {level:?}");
+                // The sums of a symmetric matrix count each pair once and the diagonal half.
+                let weight = if symmetric { 0.5 } else { 1.0 };
+                assert!(close(actual.products.rows(), &expected.rows, 1e-13), "products at {at}");
                 if !symmetric {
-                    assert!(close(&found.products.columns, &expected.columns, 1e-13), "column products at {at}");
+                    assert!(close(actual.products.columns(), &expected.columns, 1e-13), "column products at {at}");
                 }
-                let sums = found.sums;
-                assert_eq!(sums.count, share * expected.count);
-                assert!(close(&[sums.mean_b], &[share * expected.mean_b], 1e-13), "mean of b at {at}");
-                // Where `x − b̄` is far below the entries, it has lost digits that these have.
-                let norm = (share * expected.square_rest).sqrt();
-                let off = (sums.square_rest.sqrt() - norm).abs();
+                let sums = actual.sums;
+                assert_eq!(sums.count, weight * expected.count);
+                assert!(close(&[sums.mean_b], &[weight * expected.mean_b], 1e-13), "mean of b at {at}");
+                // If `x − b̄` is far below the entries, it has fewer correct digits than these.
+                let norm = (weight * expected.square_difference).sqrt();
+                let off = (sums.square_difference.sqrt() - norm).abs();
                 let bound = 1e-12 * norm + 1e-14 * expected.count.sqrt();
-                assert!(off <= bound, "square of the rest at {at}: {off:e}");
+                assert!(off <= bound, "squared difference at {at}: {off:e}");
                 assert!(close(&[sums.residual_mean()], &[expected.mean], 1e-13), "mean at {at}");
                 assert!((sums.residual_variance() - expected.variance).abs() < 1e-13, "variance at {at}");
                 assert!((sums.maximum - expected.maximum).abs() < 1e-14, "maximum at {at}");
-                if depth != Depth::Expectation {
-                    let likelihood = sums.log_likelihood(noise);
-                    assert!(close(&[likelihood], &[share * expected.log_likelihood], 1e-12), "likelihood at {at}");
+                if level != PassLevel::Expectation {
+                    let likelihood = sums.log_likelihood(params);
+                    assert!(close(&[likelihood], &[weight * expected.log_likelihood], 1e-12), "likelihood at {at}");
                 }
-                if slopes {
-                    assert!(close(&found.curvatures.rows, &expected.row_curvatures, 1e-13), "curvatures at {at}");
+                if derivatives {
+                    assert!(close(actual.curvatures.rows(), &expected.row_curvatures, 1e-13), "curvatures at {at}");
                     if !symmetric {
-                        let (found, expected) = (&found.curvatures.columns, &expected.column_curvatures);
-                        assert!(close(found, expected, 1e-13), "column curvatures at {at}");
+                        let (actual, expected) = (actual.curvatures.columns(), &expected.column_curvatures);
+                        assert!(close(actual, expected, 1e-13), "column curvatures at {at}");
                     }
                 }
             }
@@ -81,7 +91,7 @@ fn a_sweep_is_the_sum_over_its_entries() {
 }
 
 #[test]
-fn a_view_is_the_matrix_minus_its_factors() {
+fn view_equals_matrix_minus_factors() {
     for (nrow, ncol, symmetric) in SHAPES {
         let values = matrix(&mut generator(5), nrow, ncol, symmetric);
         let factors = [factor(6, nrow, ncol, symmetric), factor(7, nrow, ncol, symmetric)];
@@ -93,29 +103,43 @@ fn a_view_is_the_matrix_minus_its_factors() {
                 }
             }
         }
-        let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
-        let copy = Dense::from_columns(&deflated, nrow, ncol).expect("lengths agree");
+        let storage = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
+        let copy = Dense::new(MatRef::from_column_major_slice(&deflated, nrow, ncol));
         let (p, q) = (vec![1.0; nrow], vec![1.0; ncol]);
-        let found = product(&View::new(&storage, &factors, symmetric), &p, &q, Threads::new(1));
-        let expected = product(&View::new(&copy, &[], symmetric), &p, &q, Threads::new(1));
-        assert!(close(&found.rows, &expected.rows, 1e-13));
-        assert!(close(&found.columns, &expected.columns, 1e-13));
+        let actual = product(
+            &ResidualView::new(&storage, &factors, symmetric),
+            ColRef::from_slice(&p),
+            ColRef::from_slice(&q),
+            Threads::new(1),
+        );
+        let expected = product(
+            &ResidualView::new(&copy, &[], symmetric),
+            ColRef::from_slice(&p),
+            ColRef::from_slice(&q),
+            Threads::new(1),
+        );
+        assert!(close(actual.rows(), expected.rows(), 1e-13));
+        assert!(close(actual.columns(), expected.columns(), 1e-13));
     }
 }
 
 #[test]
-fn the_bits_do_not_depend_on_the_number_of_threads() {
+fn result_is_bitwise_independent_of_threads() {
     for (nrow, ncol, symmetric) in SHAPES {
         let values = matrix(&mut generator(8), nrow, ncol, symmetric);
-        let storage = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
-        let view = View::new(&storage, &[], symmetric);
+        let storage = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
+        let view = ResidualView::new(&storage, &[], symmetric);
         let factor = factor(9, nrow, ncol, symmetric);
-        let model = Model { factor: &factor, noise: NOISES[1] };
-        let question =
-            Question { row_weights: &factor.u, column_weights: factor.v(), shift: 0.5, depth: Depth::Curvature };
-        let alone = sweep(&view, model, &question, Threads::new(1));
+        let model = Model { factor: &factor, params: NOISES[1] };
+        let spec = PassSpec {
+            row_weights: ColRef::from_slice(factor.u()),
+            column_weights: ColRef::from_slice(factor.v()),
+            shift: 0.5,
+            level: PassLevel::Curvature,
+        };
+        let single = sweep(&view, model, &spec, Threads::new(1));
         for threads in [2, 3, 8] {
-            assert_eq!(alone, sweep(&view, model, &question, Threads::new(threads)));
+            assert_eq!(single, sweep(&view, model, &spec, Threads::new(threads)));
         }
     }
 }

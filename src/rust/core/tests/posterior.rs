@@ -1,22 +1,26 @@
-//! What a fit says of `b`, of itself and of new rows: draws, standard errors, projections.
+//! Tests of posterior draws of `b`, standard errors and predictions for new rows.
 
 use crate::common::{close, generator, matrix, uniform};
-use nmu_core::emg::log_density;
-use nmu_core::fit::Status;
-use nmu_core::noise::{Law, Noise};
-use nmu_core::normal::truncated;
-use nmu_core::parallel::Threads;
-use nmu_core::project::{project, Patience, Rows};
+use faer::{Mat, MatRef};
+use nmu_core::distributions::emg::log_density;
+use nmu_core::distributions::mills::truncated_moments;
+use nmu_core::distributions::truncated_normal::{draws, moments};
+use nmu_core::factor::Factor;
+use nmu_core::fit::StopRule;
+use nmu_core::noise::ResidualParams;
+use nmu_core::predict::{predict, NewRows};
+use nmu_core::remainder_prior::RemainderPrior;
+use nmu_core::residual::ResidualView;
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::standard_errors::standard_errors;
 use nmu_core::storage::{Dense, Masked, Storage};
-use nmu_core::truncated::{draws, moments};
-use nmu_core::uncertainty::standard_errors;
-use nmu_core::view::{Factor, View};
+use nmu_core::trace::Status;
 use std::ops::ControlFlow;
 
 const COUNT: usize = 20_000;
 
 #[test]
-fn draws_have_the_distribution() {
+fn draws_follow_the_truncated_normal_distribution() {
     for z in [-1e4, -30.0, -3.0, -0.5, -1e-9, 0.0, 1e-9, 0.5, 3.0, 30.0, 1e4] {
         let mut drawn: Vec<f64> = draws(&[z], COUNT, 7).collect();
         assert!(drawn.iter().all(|b| *b >= 0.0 && b.is_finite()), "{z}");
@@ -27,12 +31,12 @@ fn draws_have_the_distribution() {
         let square = drawn.iter().map(|b| (b - exact.mean).powi(2)).sum::<f64>() / size;
         // The fourth moment about the mean is at most that of the exponential, nine times the squared variance.
         assert!((square / exact.variance - 1.0).abs() < 4.0 * (8.0 / size).sqrt(), "variance {square} at {z}");
-        // Kolmogorov and Smirnov; far out in the tail, a draw is exponential to all digits.
+        // Kolmogorov-Smirnov statistic; far out in the tail, the distribution is exponential to double precision.
         let above = |b: f64| {
             if z < -1e3 {
                 (-b / exact.mean).exp()
             } else {
-                (truncated(z - b).log_mass - exact.log_mass).exp()
+                (truncated_moments(z - b).log_mass - exact.log_mass).exp()
             }
         };
         drawn.sort_by(f64::total_cmp);
@@ -46,7 +50,7 @@ fn draws_have_the_distribution() {
 }
 
 #[test]
-fn draws_come_round_by_round_and_follow_the_seed() {
+fn draws_are_in_rounds_and_depend_on_the_seed() {
     let z = [-1e150, -2.0, 1e10];
     let drawn: Vec<f64> = draws(&z, 4, 1).collect();
     assert_eq!(drawn.len(), 12);
@@ -59,12 +63,13 @@ fn draws_come_round_by_round_and_follow_the_seed() {
     assert!(draws(&[f64::NAN], 1, 1).all(f64::is_nan));
 }
 
-const NOISE: Noise = Noise { lambda: 0.8, sigma: 0.5 };
+const PARAMS: ResidualParams = ResidualParams { lambda: 0.8, sigma: 0.5 };
 
-/// The log-likelihood with one loading or weight moved: `side` 0 is the weight, 1 and 2 the rows and columns.
-fn moved(view: (&dyn Storage, bool), factors: &[Factor], which: (usize, usize, usize), step: f64) -> f64 {
+/// The log-likelihood with one parameter changed by `step`: `side` 0 is the weight, 1 and 2 are loadings of rows and
+/// columns.
+fn perturbed(view: (&dyn Storage, bool), factors: &[Factor], parameter: (usize, usize, usize), step: f64) -> f64 {
     let (storage, symmetric) = view;
-    let (side, index, at) = which;
+    let (side, index, at) = parameter;
     let mut factors = factors.to_vec();
     match (side, &mut factors[index]) {
         (0, factor) => factor.d += step,
@@ -75,9 +80,9 @@ fn moved(view: (&dyn Storage, bool), factors: &[Factor], which: (usize, usize, u
     let mut buffer = vec![0.0; storage.nrow()];
     for column in 0..storage.ncol() {
         for (row, entry) in storage.column(column, 0..storage.nrow(), &mut buffer).iter().enumerate() {
-            let explained: f64 = factors.iter().map(|factor| factor.d * factor.u[row] * factor.v()[column]).sum();
+            let low_rank: f64 = factors.iter().map(|factor| factor.d * factor.u[row] * factor.v()[column]).sum();
             if !entry.is_nan() {
-                total += log_density(entry - explained, NOISE);
+                total += log_density(entry - low_rank, PARAMS);
             }
         }
     }
@@ -88,84 +93,94 @@ fn moved(view: (&dyn Storage, bool), factors: &[Factor], which: (usize, usize, u
     }
 }
 
-fn errors_are_curvatures(storage: &dyn Storage, symmetric: bool, factors: &[Factor]) {
-    let expected = |which: (usize, usize, usize)| {
+fn check_standard_errors(storage: &dyn Storage, symmetric: bool, factors: &[Factor]) {
+    let expected = |parameter: (usize, usize, usize)| {
         const STEP: f64 = 1e-3;
-        let at = |step: f64| moved((storage, symmetric), factors, which, step);
+        let at = |step: f64| perturbed((storage, symmetric), factors, parameter, step);
         1.0 / ((2.0 * at(0.0) - at(STEP) - at(-STEP)) / (STEP * STEP)).sqrt()
     };
-    let close = |found: f64, which: (usize, usize, usize)| {
-        let known = expected(which);
-        assert!((found / known - 1.0).abs() < 1e-4, "{found}, not {known}, at {which:?}, symmetric: {symmetric}");
+    let check = |error: f64, parameter: (usize, usize, usize)| {
+        let expected = expected(parameter);
+        assert!(
+            (error / expected - 1.0).abs() < 1e-4,
+            "{error}, not {expected}, at {parameter:?}, symmetric: {symmetric}"
+        );
     };
     for scale in [1.0, 4.0] {
-        let view = View::new(storage, &[], symmetric).in_units(scale);
+        let view = ResidualView::new(storage, &[], symmetric).scaled_by(scale);
         let scaled: Vec<Factor> =
             factors.iter().map(|factor| Factor { d: scale * factor.d, ..factor.clone() }).collect();
-        let noise = Noise { lambda: NOISE.lambda / scale, sigma: NOISE.sigma * scale };
-        let errors = standard_errors(&view, &scaled, noise, Threads::new(2));
+        let params = ResidualParams { lambda: PARAMS.lambda / scale, sigma: PARAMS.sigma * scale };
+        let errors = standard_errors(&view, &scaled, params, Threads::new(2));
         for (index, errors) in errors.iter().enumerate() {
-            close(errors.d / scale, (0, index, 0));
-            errors.u.iter().enumerate().for_each(|(at, &error)| close(error, (1, index, at)));
-            errors.v.iter().flatten().enumerate().for_each(|(at, &error)| close(error, (2, index, at)));
+            check(errors.d / scale, (0, index, 0));
+            errors.u.iter().enumerate().for_each(|(at, &error)| check(error, (1, index, at)));
+            errors.v.iter().flat_map(|v| v.iter()).enumerate().for_each(|(at, &error)| check(error, (2, index, at)));
         }
     }
 }
 
 #[test]
-fn standard_errors_are_those_of_the_curvature() {
+fn standard_errors_equal_those_from_numerical_curvature() {
     let mut generator = generator(3);
     for (nrow, ncol, symmetric) in [(9, 9, true), (40, 40, true), (7, 12, false), (9, 9, false)] {
         let mut values = matrix(&mut generator, nrow, ncol, symmetric);
         let mut loadings = |length| uniform(&mut generator, length, 0.2, 0.9);
-        let mut factor = |d| Factor { d, u: loadings(nrow), v: (!symmetric).then(|| loadings(ncol)) };
+        let mut factor = |d| Factor::new(d, &loadings(nrow), (!symmetric).then(|| loadings(ncol)).as_deref());
         let factors = [factor(1.5), factor(0.7)];
-        let dense = Dense::from_columns(&values, nrow, ncol).expect("lengths agree");
-        errors_are_curvatures(&dense, symmetric, &factors);
-        errors_are_curvatures(&dense, symmetric, &factors[..1]);
+        let dense = Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol));
+        check_standard_errors(&dense, symmetric, &factors);
+        check_standard_errors(&dense, symmetric, &factors[..1]);
         if nrow == ncol {
-            errors_are_curvatures(&Masked::without_diagonal(dense), symmetric, &factors);
+            check_standard_errors(&Masked::without_diagonal(dense), symmetric, &factors);
         }
         for missing in [1, nrow, nrow + 1] {
             values[missing] = f64::NAN;
         }
-        let masked = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
-        errors_are_curvatures(&masked, symmetric, &factors);
+        let masked = Masked::new(Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol)));
+        check_standard_errors(&masked, symmetric, &factors);
     }
 }
 
 #[test]
-fn what_is_at_its_bound_or_not_observed_has_no_standard_error() {
+fn loadings_at_zero_or_without_observations_have_no_standard_error() {
     let mut generator = generator(4);
     let mut values = matrix(&mut generator, 6, 5, false);
     values.iter_mut().skip(2).step_by(6).for_each(|entry| *entry = f64::NAN);
-    let mut factor = |d| Factor { d, u: uniform(&mut generator, 6, 0.1, 0.9), v: Some(vec![0.4; 5]) };
+    let mut factor = |d| Factor::new(d, &uniform(&mut generator, 6, 0.1, 0.9), Some(&[0.4; 5]));
     let mut factors = [factor(1.0), factor(0.0), factor(-1.0)];
     factors[0].u[4] = 0.0;
-    let storage = Masked::new(Dense::from_columns(&values, 6, 5).expect("lengths agree"));
-    let view = View::new(&storage, &[], false);
-    let errors = standard_errors(&view, &factors, NOISE, Threads::new(1));
-    let known: Vec<usize> = (0..6).filter(|&row| !errors[0].u[row].is_nan()).collect();
-    assert_eq!(known, [0, 1, 3, 5]);
+    let storage = Masked::new(Dense::new(MatRef::from_column_major_slice(&values, 6, 5)));
+    let view = ResidualView::new(&storage, &[], false);
+    let errors = standard_errors(&view, &factors, PARAMS, Threads::new(1));
+    let finite: Vec<usize> = (0..6).filter(|&row| !errors[0].u[row].is_nan()).collect();
+    assert_eq!(finite, [0, 1, 3, 5]);
     assert!(errors[0].d.is_finite());
-    for none in &errors[1..] {
-        assert!(none.d.is_nan() && none.u.iter().chain(none.v.iter().flatten()).all(|error| error.is_nan()));
+    for errors in &errors[1..] {
+        assert!(
+            errors.d.is_nan()
+                && errors.u.iter().chain(errors.v.iter().flat_map(|v| v.iter())).all(|error| error.is_nan())
+        );
     }
 }
 
-fn projected(values: &[f64], columns: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> {
-    let noise = Noise { lambda: NOISE.lambda / scale, sigma: NOISE.sigma * scale };
-    let patience = Patience { tolerance: 1e-8, iterations: 1000 };
-    let found = project(Rows { values, scale, law: Law::EXPONENTIAL }, columns, noise, patience, &mut |_| {
-        ControlFlow::Continue(())
-    });
-    let rows = found.expect("lengths agree");
+fn columns_of(columns: &[Vec<f64>]) -> Mat<f64> {
+    Mat::from_fn(columns[0].len(), columns.len(), |row, column| columns[column][row])
+}
+
+fn predicted(values: &[f64], columns: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> {
+    let params = ResidualParams { lambda: PARAMS.lambda / scale, sigma: PARAMS.sigma * scale };
+    let stop = StopRule { tolerance: 1e-8, max_iterations: 1000 };
+    let v = columns_of(columns);
+    let entries = MatRef::from_column_major_slice(values, v.nrows(), values.len() / v.nrows());
+    let rows = NewRows { entries, scale, remainder_prior: RemainderPrior::EXPONENTIAL };
+    let rows = predict(rows, v.as_ref(), params, stop, &mut |_| ControlFlow::Continue(())).expect("lengths agree");
     assert!(rows.iter().all(|row| row.status == Status::Converged));
     rows.iter().map(|row| row.loadings.iter().map(|loading| loading / scale).collect()).collect()
 }
 
 #[test]
-fn projected_rows_are_as_likely_as_can_be() {
+fn predicted_loadings_maximize_the_likelihood() {
     let mut generator = generator(5);
     let columns: Vec<Vec<f64>> = (0..4)
         .map(|_| {
@@ -179,13 +194,13 @@ fn projected_rows_are_as_likely_as_can_be() {
         values[missing] = f64::NAN;
     }
     values[60..90].fill(f64::NAN);
-    let rows = projected(&values, &columns, 1.0);
+    let rows = predicted(&values, &columns, 1.0);
     assert_eq!(rows[2], [0.0; 4]);
     for (row, loadings) in values.chunks(30).zip(&rows) {
         let log_likelihood = |loadings: &[f64]| -> f64 {
-            let explained = |j: usize| -> f64 { loadings.iter().zip(&columns).map(|(l, v)| l * v[j]).sum() };
+            let low_rank = |j: usize| -> f64 { loadings.iter().zip(&columns).map(|(l, v)| l * v[j]).sum() };
             let entries = row.iter().enumerate().filter(|(_, entry)| !entry.is_nan());
-            entries.map(|(j, entry)| log_density(entry - explained(j), NOISE)).sum()
+            entries.map(|(j, entry)| log_density(entry - low_rank(j), PARAMS)).sum()
         };
         let best = log_likelihood(loadings);
         for factor in 0..4 {
@@ -195,23 +210,26 @@ fn projected_rows_are_as_likely_as_can_be() {
                 assert!(log_likelihood(&other) <= best + 1e-12 * best.abs(), "{loadings:?}, factor {factor}");
             }
         }
-        // The same by itself, and in other units.
-        assert_eq!(projected(row, &columns, 1.0)[0], *loadings);
-        assert!(close(&projected(row, &columns, 0.125)[0], loadings, 1e-10));
+        // A row alone gives the same loadings, and so do other units.
+        assert_eq!(predicted(row, &columns, 1.0)[0], *loadings);
+        assert!(close(&predicted(row, &columns, 0.125)[0], loadings, 1e-10));
     }
 }
 
 #[test]
-fn projection_ends_when_told_to() {
-    let patience = Patience { tolerance: 1e-8, iterations: 1 };
-    let columns = [vec![0.6, 0.8], vec![0.8, 0.6]];
-    let rows = Rows { values: &[1.0, 2.0, 3.0, 1.0], scale: 1.0, law: Law::EXPONENTIAL };
-    let found = |patience, observer: &mut _| project(rows, &columns, NOISE, patience, observer).expect("lengths agree");
-    let short = found(patience, &mut |_| ControlFlow::Continue(()));
-    assert!(short.iter().all(|row| row.status == Status::Maxiter));
-    let interrupted = found(Patience { iterations: 100, ..patience }, &mut |_| ControlFlow::Break(()));
+fn prediction_stops_at_the_iteration_limit_or_when_interrupted() {
+    let stop = StopRule { tolerance: 1e-8, max_iterations: 1 };
+    let v = columns_of(&[vec![0.6, 0.8], vec![0.8, 0.6]]);
+    let new_rows = |entries| NewRows { entries, scale: 1.0, remainder_prior: RemainderPrior::EXPONENTIAL };
+    let entries = MatRef::from_column_major_slice(&[1.0, 2.0, 3.0, 1.0], 2, 2);
+    let run = |stop, on_progress: &mut _| {
+        predict(new_rows(entries), v.as_ref(), PARAMS, stop, on_progress).expect("lengths agree")
+    };
+    let limited = run(stop, &mut |_| ControlFlow::Continue(()));
+    assert!(limited.iter().all(|row| row.status == Status::Maxiter));
+    let interrupted = run(StopRule { max_iterations: 100, ..stop }, &mut |_| ControlFlow::Break(()));
     assert_eq!(interrupted.len(), 1);
     assert_eq!(interrupted[0].status, Status::Interrupted);
-    let ragged = Rows { values: &[1.0; 3], scale: 1.0, law: Law::EXPONENTIAL };
-    assert!(project(ragged, &columns, NOISE, patience, &mut |_| ControlFlow::Continue(())).is_err());
+    let long = new_rows(MatRef::from_column_major_slice(&[1.0; 3], 3, 1));
+    assert!(predict(long, v.as_ref(), PARAMS, stop, &mut |_| ControlFlow::Continue(())).is_err());
 }

@@ -1,8 +1,8 @@
-//! Hyperparameters by marginal likelihood, against the best that a search by brute force finds.
+//! Hyperparameter estimates, compared with a brute-force search and with simulated values.
 
-use crate::common::brute::{highest, Axis};
+use crate::common::brute::{maximize, Axis};
 use crate::common::means::{data_sets, simulate};
-use nmu_core::prior::{Binary, Exponential, Family, Mixture, Observations, PointExponential, Prior, Shape};
+use nmu_core::prior::{Exponential, Family, GeneralizedBinary, Mixture, Observations, PointExponential, Prior, Shape};
 
 fn estimate(family: impl Family, data: &Observations) -> Box<dyn Prior> {
     family.estimate(data)
@@ -13,83 +13,91 @@ fn value(prior: &dyn Prior, name: &str) -> f64 {
     known.values[0]
 }
 
-/// Checks one family: no point of the axes may be better than what it estimates by more than rounding.
+/// Checks that no point of a brute-force search is better than the estimate by more than rounding. Returns the
+/// difference of the log-likelihoods per observation.
 fn check(data: &Observations, axes: &[Axis], family: impl Fn(Option<&[f64]>) -> Box<dyn Family>) -> f64 {
     let found = family(None).estimate(data).log_likelihood(data);
-    let best = highest(axes, |point| family(Some(point)).estimate(data).log_likelihood(data));
-    let short = (best.1 - found) / data.iter().count() as f64;
+    let best = maximize(axes, |point| family(Some(point)).estimate(data).log_likelihood(data));
+    let shortfall = (best.1 - found) / data.iter().count() as f64;
     let prior = family(None).estimate(data);
-    assert!(short < 1e-8, "short by {short:e} an observation: {:?}, not {:?}", prior.hyperparameters(), best.0);
-    short
+    assert!(
+        shortfall < 1e-8,
+        "{shortfall:e} per observation below the maximum: {:?}, not {:?}",
+        prior.hyperparameters(),
+        best.0
+    );
+    shortfall
 }
 
 #[test]
-fn exponentials_are_as_likely_as_can_be() {
+fn exponential_estimates_maximize_the_likelihood() {
     let (weight, rate) = (Axis::linear(0.0, 1.0, 6), Axis::log(1e-3, 1e6, 50));
     let mut worst = f64::NEG_INFINITY;
     for (x, s) in data_sets() {
         let data = Observations::new(&x, &s).expect("lengths agree");
         let sparse =
             |weight, rate| -> Box<dyn Family> { Box::new(PointExponential::new(weight, rate).expect("in range")) };
-        let shorts = [
+        let shortfalls = [
             check(&data, &[rate], |at| Box::new(Exponential::new(at.map(|at| at[0])).expect("in range"))),
             check(&data, &[weight, rate], |at| sparse(at.map(|at| at[0]), at.map(|at| at[1]))),
             check(&data, &[rate], |at| sparse(Some(0.4), at.map(|at| at[0]))),
             check(&data, &[weight], |at| sparse(at.map(|at| at[0]), Some(0.7))),
         ];
-        worst = shorts.into_iter().fold(worst, f64::max);
+        worst = shortfalls.into_iter().fold(worst, f64::max);
     }
-    println!("short of brute force by at most {worst:e} an observation");
+    println!("at most {worst:e} per observation below the brute-force search");
 }
 
 #[test]
-fn nearly_binary_priors_are_as_likely_as_can_be() {
+fn generalized_binary_estimates_maximize_the_likelihood() {
     let (weight, location) = (Axis::linear(0.0, 1.0, 6), Axis::log(1e-3, 10.0, 120));
     let ratio = Axis::log(1e-3, 1.0, 15);
     let mut worst = f64::NEG_INFINITY;
     for (x, s) in data_sets() {
         let data = Observations::new(&x, &s).expect("lengths agree");
         let binary = |weight, location, ratio| -> Box<dyn Family> {
-            Box::new(Binary::new(weight, location, ratio).expect("in range"))
+            Box::new(GeneralizedBinary::new(weight, location, ratio).expect("in range"))
         };
-        let shorts = [
+        let shortfalls = [
             check(&data, &[weight, location], |at| binary(at.map(|at| at[0]), at.map(|at| at[1]), Some(0.02))),
             check(&data, &[location], |at| binary(None, at.map(|at| at[0]), Some(0.3))),
             check(&data, &[location], |at| binary(Some(0.5), at.map(|at| at[0]), Some(0.02))),
             check(&data, &[weight, ratio], |at| binary(at.map(|at| at[0]), Some(2.0), at.map(|at| at[1]))),
         ];
-        worst = shorts.into_iter().fold(worst, f64::max);
+        worst = shortfalls.into_iter().fold(worst, f64::max);
     }
-    println!("short of brute force by at most {worst:e} an observation");
+    println!("at most {worst:e} per observation below the brute-force search");
 }
 
-/// So many that only a sample of them is scanned.
+/// The grid is evaluated on a subsample of so many observations.
 #[test]
-fn those_of_many_observations_too() {
+fn estimates_from_many_observations_maximize_the_likelihood() {
     let (rate, location) = (Axis::log(1e-3, 1e4, 40), Axis::log(1e-3, 10.0, 90));
     for (seed, weight) in [(1, 0.01), (2, 0.4), (3, 0.0)] {
         let (x, s) = simulate(seed, 12_000, 0.3, weight, |_, normal| 2.0 + 0.04 * normal);
         let data = Observations::new(&x, &s).expect("lengths agree");
         check(&data, &[rate], |at| Box::new(PointExponential::new(None, at.map(|at| at[0])).expect("in range")));
-        check(&data, &[location], |at| Box::new(Binary::new(None, at.map(|at| at[0]), Some(0.02)).expect("in range")));
+        check(&data, &[location], |at| {
+            Box::new(GeneralizedBinary::new(None, at.map(|at| at[0]), Some(0.02)).expect("in range"))
+        });
     }
 }
 
 #[test]
-fn three_hyperparameters_at_once() {
+fn joint_estimates_of_three_hyperparameters_maximize_the_likelihood() {
     let mut worst = f64::NEG_INFINITY;
     for (x, s) in data_sets().into_iter().take(4) {
         let data = Observations::new(&x, &s).expect("lengths agree");
         let axes = [Axis::linear(0.0, 1.0, 6), Axis::log(1e-2, 10.0, 50), Axis::log(1e-3, 1.0, 9)];
         worst = worst.max(check(&data, &axes, |at| {
             let at = |index: usize| at.map(|at| at[index]);
-            Box::new(Binary::new(at(0), at(1), at(2)).expect("in range"))
+            Box::new(GeneralizedBinary::new(at(0), at(1), at(2)).expect("in range"))
         }));
     }
-    println!("short of brute force by at most {worst:e} an observation");
+    println!("at most {worst:e} per observation below the brute-force search");
 }
 
-/// `max_k mean exp(ℓ_k − ℓ) − 1`, which bounds what the mean log-likelihood is short of.
+/// Returns `max_k mean exp(ℓ_k − ℓ) − 1`, a bound on the distance of the mean log-likelihood from its maximum.
 fn gap(data: &Observations, prior: &dyn Prior, shape: Shape) -> f64 {
     let parts = prior.hyperparameters();
     let gain = |scale: f64| {
@@ -102,7 +110,7 @@ fn gap(data: &Observations, prior: &dyn Prior, shape: Shape) -> f64 {
 }
 
 #[test]
-fn weights_of_a_grid_are_as_likely_as_can_be() {
+fn mixture_weights_maximize_the_likelihood() {
     let mut worst = 0.0_f64;
     for (x, s) in data_sets() {
         let data = Observations::new(&x, &s).expect("lengths agree");
@@ -122,10 +130,13 @@ fn weights_of_a_grid_are_as_likely_as_can_be() {
 }
 
 #[test]
-fn planted_hyperparameters_are_found() {
+fn simulated_hyperparameters_are_recovered() {
     const COUNT: usize = 5000;
-    let near = |found: f64, planted: f64, error: f64| {
-        assert!((found - planted).abs() < 4.0 * error, "{found}, planted {planted}, standard error {error}");
+    let near = |estimate: f64, simulated: f64, error: f64| {
+        assert!(
+            (estimate - simulated).abs() < 4.0 * error,
+            "{estimate}, simulated {simulated}, standard error {error}"
+        );
     };
     for seed in 0..3 {
         let root = (COUNT as f64).sqrt();
@@ -141,7 +152,7 @@ fn planted_hyperparameters_are_found() {
 
         let (x, s) = simulate(seed + 20, COUNT, 0.2, 0.3, |_, normal| 1.0 + 0.1 * normal);
         let data = Observations::new(&x, &s).expect("lengths agree");
-        let prior = estimate(Binary::new(None, None, None).expect("a family"), &data);
+        let prior = estimate(GeneralizedBinary::new(None, None, None).expect("a family"), &data);
         near(value(&*prior, "weight"), 0.3, 0.5 / root);
         near(value(&*prior, "location"), 1.0, 0.6 / root);
         near(value(&*prior, "ratio"), 0.1, 0.6 / root);

@@ -1,23 +1,23 @@
-//! Estimates of hyperparameters in other units, from degenerate data and from nothing but noise; what is refused.
+//! Hyperparameter estimates: scale equivariance, degenerate data, data without signal, invalid arguments.
 
 use crate::common::means::data_sets;
-use nmu_core::prior::{Binary, Exponential, Family, Flat, Mixture, Observations, PointExponential, Shape};
+use nmu_core::prior::{Exponential, Family, Flat, GeneralizedBinary, Mixture, Observations, PointExponential, Shape};
 
-/// Every family with nothing given.
+/// Returns every family with all hyperparameters to be estimated.
 fn families() -> Vec<Box<dyn Family>> {
     vec![
         Box::new(Flat),
         Box::new(Exponential::new(None).expect("a family")),
         Box::new(PointExponential::new(None, None).expect("a family")),
-        Box::new(Binary::new(None, None, Some(0.02)).expect("a family")),
-        Box::new(Binary::new(None, None, None).expect("a family")),
+        Box::new(GeneralizedBinary::new(None, None, Some(0.02)).expect("a family")),
+        Box::new(GeneralizedBinary::new(None, None, None).expect("a family")),
         Box::new(Mixture::new(Shape::HalfNormal, None, None).expect("a family")),
         Box::new(Mixture::new(Shape::Exponential, None, None).expect("a family")),
     ]
 }
 
 #[test]
-fn estimates_have_the_units_of_the_data() {
+fn estimates_are_scale_equivariant() {
     for (x, s) in data_sets().into_iter().take(9) {
         let data = Observations::new(&x, &s).expect("lengths agree");
         for family in families() {
@@ -87,23 +87,26 @@ fn degenerate_data_have_estimates() {
 }
 
 #[test]
-fn without_signal_all_is_zero() {
+fn posteriors_without_signal_are_zero() {
     let data = Observations::new(&[-1.0, -2.0, -0.5, 0.0], &[1.0, 1.0, 2.0, 0.5]).expect("lengths agree");
     for family in families().into_iter().skip(2) {
         let prior = family.estimate(&data);
-        let zero = prior.posterior(-1.0, 1.0).zero;
-        assert!((zero - 1.0).abs() < 1e-9, "{zero} of {:?}", prior.hyperparameters());
+        let lfsr = prior.posterior(-1.0, 1.0).lfsr;
+        assert!((lfsr - 1.0).abs() < 1e-9, "{lfsr} of {:?}", prior.hyperparameters());
     }
     let prior = Exponential::new(None).expect("a family").estimate(&data);
     assert!(prior.posterior(1.0, 1.0).mean < 1e-9);
 }
 
 #[test]
-fn what_is_out_of_range_is_refused() {
+fn invalid_arguments_are_errors() {
     assert!(Exponential::new(Some(0.0)).is_err() && Exponential::new(Some(f64::NAN)).is_err());
     assert!(PointExponential::new(Some(1.1), None).is_err() && PointExponential::new(None, Some(-1.0)).is_err());
-    assert!(Binary::new(Some(-0.1), None, None).is_err() && Binary::new(None, Some(0.0), None).is_err());
-    assert!(Binary::new(None, None, Some(f64::INFINITY)).is_err());
+    assert!(
+        GeneralizedBinary::new(Some(-0.1), None, None).is_err()
+            && GeneralizedBinary::new(None, Some(0.0), None).is_err()
+    );
+    assert!(GeneralizedBinary::new(None, None, Some(f64::INFINITY)).is_err());
     let mixture = |scales: Option<&[f64]>, weights: Option<&[f64]>| {
         Mixture::new(Shape::HalfNormal, scales.map(<[f64]>::to_vec), weights.map(<[f64]>::to_vec))
     };

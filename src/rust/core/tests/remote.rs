@@ -1,35 +1,40 @@
-//! Matrices whose entries are elsewhere: fits are those of the same matrix here, to the bit, and what is lost is left out.
+//! Matrices whose entries other processes hold: fits equal those of a local matrix to the bit, and partial results after a
+//! loss of entries are discarded.
 
+use crate::common::fitters::{maximum_likelihood, options};
 use crate::common::{generator, matrix};
-use nmu_core::climb::{Climb, Rule};
-use nmu_core::deflate::{deflate, Deflation, Plan, Problem};
-use nmu_core::estimate::LawFamily;
-use nmu_core::fit::Trace;
-use nmu_core::noise::{Scales, Scatter, Shares};
-use nmu_core::parallel::Threads;
-use nmu_core::pass::answer;
+use faer::MatRef;
+use nmu_core::deflation::{deflate, Deflation, Plan};
+use nmu_core::factor::Factor;
+use nmu_core::fit::FitOptions;
+use nmu_core::fitter::ModelFitter;
+use nmu_core::noise::{NoiseScales, NoiseStructure};
+use nmu_core::pass::serve_request;
+use nmu_core::remainder_prior::RemainderPriorFamily;
+use nmu_core::residual::Problem;
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::standard_errors::standard_errors;
 use nmu_core::storage::{Dense, Masked, Remote, Storage};
-use nmu_core::uncertainty::standard_errors;
-use nmu_core::view::Factor;
+use nmu_core::trace::Trace;
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A matrix over which others go, in so many groups of tiles; they fail after so many errands, and then nothing is known.
-struct Away<'a> {
+/// A matrix that workers sweep over, in `groups` groups of tiles. They fail after `last` requests; the entries are then lost.
+struct RemoteMatrix<'a> {
     entries: Dense<'a>,
     groups: usize,
-    errands: AtomicUsize,
+    requests: AtomicUsize,
     last: usize,
 }
 
-impl<'a> Away<'a> {
+impl<'a> RemoteMatrix<'a> {
     fn new(values: &'a [f64], nrow: usize, groups: usize, last: usize) -> Self {
-        let entries = Dense::from_columns(values, nrow, values.len() / nrow).expect("lengths agree");
-        Self { entries, groups, errands: AtomicUsize::new(0), last }
+        let entries = Dense::new(MatRef::from_column_major_slice(values, nrow, values.len() / nrow));
+        Self { entries, groups, requests: AtomicUsize::new(0), last }
     }
 }
 
-impl Storage for Away<'_> {
+impl Storage for RemoteMatrix<'_> {
     fn nrow(&self) -> usize {
         self.entries.nrow()
     }
@@ -43,7 +48,7 @@ impl Storage for Away<'_> {
     }
 
     fn is_lost(&self) -> bool {
-        self.errands.load(Ordering::Relaxed) > self.last
+        self.requests.load(Ordering::Relaxed) > self.last
     }
 
     fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut [f64]) -> &'b [f64] {
@@ -55,102 +60,113 @@ impl Storage for Away<'_> {
     }
 }
 
-impl Remote for Away<'_> {
-    fn ask(&self, errand: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
-        if self.errands.fetch_add(1, Ordering::Relaxed) >= self.last {
+impl Remote for RemoteMatrix<'_> {
+    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
+        if self.requests.fetch_add(1, Ordering::Relaxed) >= self.last {
             return None;
         }
         let tiles = lengths.len();
         let cut = |group: usize| tiles * group / self.groups;
-        // All entries that count are those that the mask of the storage around this one leaves.
+        // The workers mask the same entries as the storage around this one.
         let storage = Masked::new(self.entries);
-        let answers: Vec<Vec<f64>> = (0..self.groups)
-            .flat_map(|group| answer(&storage, errand, cut(group)..cut(group + 1)).expect("a right errand"))
+        let responses: Vec<Vec<f64>> = (0..self.groups)
+            .flat_map(|group| serve_request(&storage, request, cut(group)..cut(group + 1)).expect("a valid request"))
             .collect();
-        assert!(answers.iter().map(Vec::len).eq(lengths.iter().copied()), "as many numbers as were announced");
-        Some(answers)
+        assert!(responses.iter().map(Vec::len).eq(lengths.iter().copied()), "the lengths of the responses");
+        Some(responses)
     }
 }
 
-fn climb(family: LawFamily, scatter: Scatter) -> Climb<'static> {
-    let rule = Rule::Likelihood(Shares { floor: 0.01, cap: 3.0 }, vec![0.5, 1.0]);
-    Climb { rule, schedule: Vec::new(), family, scatter, tolerance: 1e-8, iterations: 60 }
+fn fitter(remainder: RemainderPriorFamily, noise_structure: NoiseStructure) -> ModelFitter<'static> {
+    let common = options(maximum_likelihood(&[0.5, 1.0]), Vec::new(), 1e-8, 60);
+    ModelFitter { options: FitOptions { remainder, noise_structure, ..common } }
 }
 
-fn fit(storage: &dyn Storage, symmetric: bool, climb: &Climb, count: usize) -> Deflation {
+fn fit(storage: &dyn Storage, symmetric: bool, fitter: &ModelFitter, count: usize) -> Deflation {
     let problem = Problem { storage, symmetric, scale: 0.5 };
-    let plan = Plan { refine: true, ..Plan::of(count) };
-    deflate(&problem, plan, climb, Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    let plan = Plan { refine: true, ..Plan::new(count) };
+    deflate(&problem, plan, fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()))
 }
 
-/// All that a fit is, as text in which every bit counts.
-fn told(found: &Deflation) -> String {
+/// All results of a fit as text that shows every bit.
+fn to_text(deflation: &Deflation) -> String {
     let steps = |trace: &[Trace]| format!("{trace:?}");
-    let fits: Vec<_> =
-        found.fits.iter().map(|fit| (&fit.factor, fit.noise, &fit.deviations, steps(&fit.trace))).collect();
-    let refit = found.refit.as_ref().map(|refit| (&refit.factors, refit.noise, steps(&refit.trace)));
+    let fits: Vec<_> = deflation
+        .fits
+        .iter()
+        .map(|fit| &fit.model)
+        .map(|fit| (&fit.factors, fit.params, &fit.noise_sd, steps(&fit.trace)))
+        .collect();
+    let refit = deflation
+        .refit
+        .as_ref()
+        .map(|refit| &refit.model)
+        .map(|refit| (&refit.factors, refit.params, steps(&refit.trace)));
     format!("{fits:?} {refit:?}")
 }
 
 #[test]
-fn fits_are_those_of_the_same_matrix_here() {
-    let point = || LawFamily::PointExponential;
+fn fits_equal_those_of_a_local_matrix() {
+    let point = || RemainderPriorFamily::PointExponential;
     let cases = [
-        (301, 301, true, climb(LawFamily::default(), Scatter::Even)),
-        (90, 600, false, climb(LawFamily::default(), Scatter::Rows)),
-        (60, 900, false, climb(point(), Scatter::Even)),
+        (301, 301, true, fitter(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic)),
+        (90, 600, false, fitter(RemainderPriorFamily::default(), NoiseStructure::ByRow)),
+        (60, 900, false, fitter(point(), NoiseStructure::Homoscedastic)),
     ];
-    for (nrow, ncol, symmetric, climb) in cases {
+    for (nrow, ncol, symmetric, fitter) in cases {
         let mut values = matrix(&mut generator(31), nrow, ncol, symmetric);
         values[0] = f64::NAN;
-        let here = Masked::new(Dense::from_columns(&values, nrow, ncol).expect("lengths agree"));
-        let expected = told(&fit(&here, symmetric, &climb, 2));
+        let local = Masked::new(Dense::new(MatRef::from_column_major_slice(&values, nrow, ncol)));
+        let expected = to_text(&fit(&local, symmetric, &fitter, 2));
         for groups in [1, 3] {
-            let away = Away::new(&values, nrow, groups, usize::MAX);
-            assert!(told(&fit(&Masked::new(away), symmetric, &climb, 2)) == expected, "{nrow} x {ncol}, {groups}");
+            let remote = RemoteMatrix::new(&values, nrow, groups, usize::MAX);
+            assert!(
+                to_text(&fit(&Masked::new(remote), symmetric, &fitter, 2)) == expected,
+                "{nrow} x {ncol}, {groups}"
+            );
         }
     }
 }
 
 #[test]
-fn standard_errors_are_those_of_the_same_matrix_here() {
+fn standard_errors_equal_those_of_a_local_matrix() {
     let values = matrix(&mut generator(32), 70, 300, false);
-    let scales = Scales::entries(vec![1.5; values.len()]).expect("positive");
-    let dense = Dense::from_columns(&values, 70, 300).expect("lengths agree");
-    let found = fit(&dense, false, &climb(LawFamily::default(), Scatter::Even), 2);
-    let factors: Vec<Factor> = found.fits.iter().map(|fit| fit.factor.clone()).collect();
-    let noise = found.fits[1].noise;
+    let scales = NoiseScales::entries(vec![1.5; values.len()]).expect("positive");
+    let dense = Dense::new(MatRef::from_column_major_slice(&values, 70, 300));
+    let actual = fit(&dense, false, &fitter(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic), 2);
+    let factors: Vec<Factor> = actual.fits.iter().map(|fit| fit.factor().clone()).collect();
+    let params = actual.fits[1].model.params;
     let errors = |storage: &dyn Storage| {
         let problem = Problem { storage, symmetric: false, scale: 0.5 };
         let view = problem.view(&[]);
-        format!("{:?}", standard_errors(&view.scattered(Some(&scales)), &factors, noise, Threads::new(1)))
+        format!("{:?}", standard_errors(&view.with_noise_scales(Some(&scales)), &factors, params, Threads::new(1)))
     };
-    assert_eq!(errors(&Away::new(&values, 70, 4, usize::MAX)), errors(&dense));
+    assert_eq!(errors(&RemoteMatrix::new(&values, 70, 4, usize::MAX)), errors(&dense));
 }
 
 #[test]
-fn what_was_found_before_entries_were_lost_is_kept_and_nothing_else() {
+fn only_results_before_entries_were_lost_are_kept() {
     let values = matrix(&mut generator(33), 301, 301, true);
-    let climb = climb(LawFamily::default(), Scatter::Even);
-    let whole = Away::new(&values, 301, 1, usize::MAX);
-    let expected = fit(&whole, true, &climb, 2);
-    let errands = whole.errands.load(Ordering::Relaxed);
+    let fitter = fitter(RemainderPriorFamily::default(), NoiseStructure::Homoscedastic);
+    let whole = RemoteMatrix::new(&values, 301, 1, usize::MAX);
+    let expected = fit(&whole, true, &fitter, 2);
+    let requests = whole.requests.load(Ordering::Relaxed);
     let mut lengths = Vec::new();
-    for last in (0..errands).step_by(errands / 12) {
-        let found = fit(&Away::new(&values, 301, 1, last), true, &climb, 2);
-        assert!(found.refit.is_none(), "a refit that lacks entries");
-        for (found, expected) in found.fits.iter().zip(&expected.fits) {
-            assert_eq!(found.factor, expected.factor);
+    for last in (0..requests).step_by(requests / 12) {
+        let actual = fit(&RemoteMatrix::new(&values, 301, 1, last), true, &fitter, 2);
+        assert!(actual.refit.is_none(), "a refit without the entries");
+        for (actual, expected) in actual.fits.iter().zip(&expected.fits) {
+            assert_eq!(actual.factor(), expected.factor());
         }
-        lengths.push(found.fits.len());
+        lengths.push(actual.fits.len());
     }
     assert!(lengths.is_sorted() && lengths.first() == Some(&0) && lengths.last() == Some(&2), "{lengths:?}");
 }
 
-/// An errand for a sweep over a matrix with one factor, whose noise differs as these vectors say.
-fn errand(nrow: usize, ncol: usize, scales: [&[f64]; 3]) -> Vec<f64> {
+/// A request for a sweep for one factor, with these noise scales.
+fn request(nrow: usize, ncol: usize, scales: [&[f64]; 3]) -> Vec<f64> {
     let (u, v) = (vec![0.1; nrow], vec![0.1; ncol]);
-    // The unit and the symmetry, no factor that is taken out, the law; what is asked at which λ and σ; factor, weights.
+    // Scale and symmetry, no subtracted factors, the prior; level and shift, λ and σ; factor, weights.
     let before: [&[f64]; 3] = [&[1.0, 0.0], &[], &[0.0, 1.0, 1.0]];
     let after: [&[f64]; 7] = [&[3.0, 0.5], &[1.0, 1.0], &[1.0], &u, &v, &u, &v];
     let vectors = before.into_iter().chain(scales).chain(after);
@@ -158,12 +174,12 @@ fn errand(nrow: usize, ncol: usize, scales: [&[f64]; 3]) -> Vec<f64> {
 }
 
 #[test]
-fn scales_of_another_matrix_are_refused() {
+fn noise_scales_of_another_matrix_are_rejected() {
     let values = matrix(&mut generator(35), 20, 30, false);
-    let dense = Dense::from_columns(&values, 20, 30).expect("lengths agree");
+    let dense = Dense::new(MatRef::from_column_major_slice(&values, 20, 30));
     let (rows, columns, entries) = ([1.0; 20], [2.0; 30], [1.5; 600]);
     for scales in [[&[][..], &[], &[]], [&rows, &columns, &[]], [&[], &[], &entries]] {
-        assert!(answer(&dense, &errand(20, 30, scales), 0..1).is_ok());
+        assert!(serve_request(&dense, &request(20, 30, scales), 0..1).is_ok());
     }
     for scales in [
         [&rows[..], &[][..], &[][..]],
@@ -173,15 +189,15 @@ fn scales_of_another_matrix_are_refused() {
         [&[], &[], &entries[..599]],
         [&rows, &columns, &entries],
     ] {
-        assert!(answer(&dense, &errand(20, 30, scales), 0..1).is_err());
+        assert!(serve_request(&dense, &request(20, 30, scales), 0..1).is_err());
     }
 }
 
 #[test]
-fn an_errand_for_another_matrix_is_refused() {
+fn requests_for_another_matrix_are_rejected() {
     let values = matrix(&mut generator(34), 20, 20, false);
-    let dense = Dense::from_columns(&values, 20, 20).expect("lengths agree");
-    for errand in [&[][..], &[2.0, 1.0], &[2.0, 1.0, 0.0, 1.0, 5.0, 3.0, 1.0], &[f64::NAN; 40]] {
-        assert!(answer(&dense, errand, 0..1).is_err());
+    let dense = Dense::new(MatRef::from_column_major_slice(&values, 20, 20));
+    for request in [&[][..], &[2.0, 1.0], &[2.0, 1.0, 0.0, 1.0, 5.0, 3.0, 1.0], &[f64::NAN; 40]] {
+        assert!(serve_request(&dense, request, 0..1).is_err());
     }
 }

@@ -1,17 +1,18 @@
-//! The pass over a sparse matrix against that over the same matrix, dense.
+//! Comparison of the pass over a sparse matrix with the pass over the same matrix in dense storage.
 
 use crate::common::{close, generator, uniform};
-use nmu_core::certify::{certificate, Certificate};
-use nmu_core::deflate::Problem;
-use nmu_core::noise::Noise;
-use nmu_core::parallel::Threads;
-use nmu_core::pass::{product, sweep, Depth, Model, Question, Sweep};
-use nmu_core::storage::{Dense, Masked, Sparse, Storage, TOLERANCE};
-use nmu_core::view::{Factor, View};
+use faer::{ColRef, MatRef};
+use nmu_core::factor::Factor;
+use nmu_core::noise::ResidualParams;
+use nmu_core::pass::{product, sweep, Model, PassLevel, PassOutput, PassSpec};
+use nmu_core::residual::{Problem, ResidualView};
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::storage::{Dense, Masked, Sparse, Storage, DEFAULT_TOLERANCE};
+use nmu_core::underapprox::{certificate, Certificate};
 use rand::Rng;
 
-/// A matrix by columns and its compressed columns.
-struct Both {
+/// A matrix in column-major order and in compressed columns.
+struct TestMatrix {
     nrow: usize,
     ncol: usize,
     values: Vec<f64>,
@@ -20,7 +21,7 @@ struct Both {
     stored: Vec<f64>,
 }
 
-impl Both {
+impl TestMatrix {
     fn new(nrow: usize, ncol: usize, symmetric: bool, seed: u64) -> Self {
         let random = &mut generator(seed);
         let mut values = vec![0.0; nrow * ncol];
@@ -38,7 +39,7 @@ impl Both {
         for column in 0..ncol {
             for row in 0..nrow {
                 let value = values[column * nrow + row];
-                // Now and then a zero is stored as well.
+                // A few zeros are stored as well.
                 if value != 0.0 || (row + 3 * column) % 97 == 0 {
                     rows.push(row as i32);
                     stored.push(value);
@@ -49,7 +50,7 @@ impl Both {
         Self { nrow, ncol, values, starts, rows, stored }
     }
 
-    /// The same, some of the stored entries missing, in mirrored places where symmetric.
+    /// The same with some missing stored entries; symmetric if the matrix is.
     fn with_gaps(mut self, symmetric: bool) -> Self {
         let nrow = self.nrow;
         let gap = |row: usize, column: usize| {
@@ -59,7 +60,7 @@ impl Both {
         for column in 0..self.ncol {
             for index in self.starts[column] as usize..self.starts[column + 1] as usize {
                 let row = self.rows[index] as usize;
-                // Zeros are stored in places that are not mirrored.
+                // The stored zeros are not symmetric.
                 if self.stored[index] != 0.0 && gap(row, column) {
                     self.stored[index] = f64::NAN;
                     self.values[column * nrow + row] = f64::NAN;
@@ -70,7 +71,7 @@ impl Both {
     }
 
     fn dense(&self) -> Dense<'_> {
-        Dense::from_columns(&self.values, self.nrow, self.ncol).expect("a matrix")
+        Dense::new(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol))
     }
 
     fn sparse(&self) -> Sparse<'_> {
@@ -78,120 +79,131 @@ impl Both {
     }
 }
 
-/// Loadings of which `share` are not zero.
-fn loadings(length: usize, share: f64, seed: u64) -> Vec<f64> {
+/// Loadings of which a fraction `density` is not zero.
+fn loadings(length: usize, density: f64, seed: u64) -> Vec<f64> {
     let random = &mut generator(seed);
     let size = uniform(random, length, 0.0, 0.3);
-    size.into_iter().map(|x| if random.random::<f64>() < share { x } else { 0.0 }).collect()
+    size.into_iter().map(|x| if random.random::<f64>() < density { x } else { 0.0 }).collect()
 }
 
-fn factor(nrow: usize, ncol: Option<usize>, share: f64, seed: u64) -> Factor {
-    Factor { d: 1.7, u: loadings(nrow, share, seed), v: ncol.map(|ncol| loadings(ncol, share, seed + 1)) }
+fn factor(nrow: usize, ncol: Option<usize>, density: f64, seed: u64) -> Factor {
+    Factor::new(1.7, &loadings(nrow, density, seed), ncol.map(|ncol| loadings(ncol, density, seed + 1)).as_deref())
 }
 
-fn same(found: &Sweep, expected: &Sweep, noise: Noise, what: &str) {
+fn same(actual: &PassOutput, expected: &PassOutput, params: ResidualParams, what: &str) {
     const TOLERANCE: f64 = 1e-11;
     let pairs = [
-        (&found.products.rows, &expected.products.rows),
-        (&found.products.columns, &expected.products.columns),
-        (&found.curvatures.rows, &expected.curvatures.rows),
-        (&found.curvatures.columns, &expected.curvatures.columns),
+        (actual.products.rows(), expected.products.rows()),
+        (actual.products.columns(), expected.products.columns()),
+        (actual.curvatures.rows(), expected.curvatures.rows()),
+        (actual.curvatures.columns(), expected.curvatures.columns()),
     ];
-    for (index, (found, expected)) in pairs.into_iter().enumerate() {
-        assert!(close(found, expected, TOLERANCE), "{what}, margin {index}");
+    for (index, (actual, expected)) in pairs.into_iter().enumerate() {
+        assert!(close(actual, expected, TOLERANCE), "{what}, vector {index}");
     }
     let count = expected.sums.count;
-    let sums = |sweep: &Sweep| {
+    let sums = |sweep: &PassOutput| {
         let sums = sweep.sums;
-        let slopes = nmu_core::estimate::likelihood::Slopes::new(&sums, noise);
+        let derivatives = nmu_core::noise_derivatives::NoiseDerivatives::new(&sums, params);
         vec![
             sums.count,
             sums.mean_b,
-            // Without curvatures, powers have an upper bound of it alone.
-            if sweep.curvatures.rows.is_empty() { 0.0 } else { sums.square_rest },
+            // Without curvatures, power series give an upper bound of it only.
+            if sweep.curvatures.rows().is_empty() { 0.0 } else { sums.square_difference },
             sums.maximum,
             sums.residual_mean() * sums.count,
             sums.residual_variance() * sums.count,
-            sums.log_likelihood(noise),
-            slopes.gradient[0],
-            slopes.gradient[1],
-            slopes.hessian[0],
-            slopes.hessian[1],
-            slopes.hessian[2],
+            sums.log_likelihood(params),
+            derivatives.gradient[0],
+            derivatives.gradient[1],
+            derivatives.hessian[0],
+            derivatives.hessian[1],
+            derivatives.hessian[2],
         ]
     };
-    for (index, (found, expected)) in sums(found).into_iter().zip(sums(expected)).enumerate() {
-        // Derivatives are differences of sums that are about as large as the number of entries times (λσ)².
-        let scale = expected.abs().max(count * (noise.lambda * noise.sigma).powi(2).max(1.0));
-        assert!((found - expected).abs() <= 1e-12 * scale, "{what}, sum {index}: {found} {expected}");
+    for (index, (actual, expected)) in sums(actual).into_iter().zip(sums(expected)).enumerate() {
+        // Derivatives are differences of sums of about the size of the number of entries times (λσ)².
+        let scale = expected.abs().max(count * (params.lambda * params.sigma).powi(2).max(1.0));
+        assert!((actual - expected).abs() <= 1e-12 * scale, "{what}, sum {index}: {actual} {expected}");
     }
 }
 
-/// A σ as large as the entries, and a mean of b far below it: what finds communities.
+/// A σ as large as the entries and a mean of b far below it, as when communities are fitted.
 #[test]
-fn powers_of_overlapping_loadings_tell_what_zeros_yield() {
+fn power_series_with_overlapping_factors_equal_dense_pass() {
     for symmetric in [true, false] {
         let (nrow, ncol) = if symmetric { (200, 200) } else { (190, 210) };
-        let both = Both::new(nrow, ncol, symmetric, 6);
-        let (dense, sparse) = (both.dense(), both.sparse());
+        let matrix = TestMatrix::new(nrow, ncol, symmetric, 6);
+        let (dense, sparse) = (matrix.dense(), matrix.sparse());
         let columns = (!symmetric).then_some(ncol);
-        for (taken, lambda, sigma) in [(1, 3.0, 2.0), (4, 0.4, 3.0), (6, 20.0, 1.5)] {
-            let noise = Noise { lambda, sigma };
-            let before: Vec<Factor> = (0..taken).map(|k| factor(nrow, columns, 0.9, 40 + k)).collect();
+        for (subtracted, lambda, sigma) in [(1, 3.0, 2.0), (4, 0.4, 3.0), (6, 20.0, 1.5)] {
+            let params = ResidualParams { lambda, sigma };
+            let before: Vec<Factor> = (0..subtracted).map(|k| factor(nrow, columns, 0.9, 40 + k)).collect();
             let model = factor(nrow, columns, 0.9, 50);
-            let depth = Depth::Curvature;
-            let question = Question { row_weights: &model.u, column_weights: model.v(), shift: 1.0 / lambda, depth };
-            let of = |storage: &dyn Storage, threads| {
-                let view = View::new(storage, &before, symmetric);
-                sweep(&view, Model { factor: &model, noise }, &question, Threads::new(threads))
+            let level = PassLevel::Curvature;
+            let spec = PassSpec {
+                row_weights: ColRef::from_slice(model.u()),
+                column_weights: ColRef::from_slice(model.v()),
+                shift: 1.0 / lambda,
+                level,
             };
-            let found = of(&sparse, 1);
-            same(&found, &of(&dense, 1), noise, &format!("symmetric {symmetric}, {taken} taken"));
-            assert_eq!(found, of(&sparse, 2));
+            let evaluate = |storage: &dyn Storage, threads| {
+                let view = ResidualView::new(storage, &before, symmetric);
+                sweep(&view, Model { factor: &model, params }, &spec, Threads::new(threads))
+            };
+            let actual = evaluate(&sparse, 1);
+            same(&actual, &evaluate(&dense, 1), params, &format!("symmetric {symmetric}, {subtracted} subtracted"));
+            assert_eq!(actual, evaluate(&sparse, 2));
         }
     }
 }
 
-const NOISE: Noise = Noise { lambda: 2.0, sigma: 0.3 };
+const NOISE: ResidualParams = ResidualParams { lambda: 2.0, sigma: 0.3 };
 
 #[test]
-fn a_sweep_is_that_of_the_dense_matrix() {
+fn sweep_equals_that_of_dense_matrix() {
     for symmetric in [true, false] {
         let (nrow, ncol) = if symmetric { (400, 400) } else { (430, 350) };
-        let both = Both::new(nrow, ncol, symmetric, 5);
-        let (dense, sparse) = (both.dense(), both.sparse());
+        let matrix = TestMatrix::new(nrow, ncol, symmetric, 5);
+        let (dense, sparse) = (matrix.dense(), matrix.sparse());
         let columns = (!symmetric).then_some(ncol);
-        for taken in 0..3 {
-            for share in [1.0, 0.3, 0.0] {
-                let before: Vec<Factor> = (0..taken).map(|k| factor(nrow, columns, share, 20 + k)).collect();
-                let model = factor(nrow, columns, share, 10);
+        for subtracted in 0..3 {
+            for density in [1.0, 0.3, 0.0] {
+                let before: Vec<Factor> = (0..subtracted).map(|k| factor(nrow, columns, density, 20 + k)).collect();
+                let model = factor(nrow, columns, density, 10);
                 let (p, q) = (loadings(nrow, 0.8, 30), loadings(ncol, 0.8, 31));
                 let q = if symmetric { &p } else { &q };
-                for depth in [Depth::Expectation, Depth::Likelihood, Depth::Curvature] {
-                    let question = Question { row_weights: &p, column_weights: q, shift: 0.4, depth };
-                    let of = |storage: &dyn Storage, threads| {
-                        let view = View::new(storage, &before, symmetric).in_units(0.5);
-                        sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(threads))
+                for level in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
+                    let spec = PassSpec {
+                        row_weights: ColRef::from_slice(&p),
+                        column_weights: ColRef::from_slice(q),
+                        shift: 0.4,
+                        level,
                     };
-                    let what = format!("symmetric {symmetric}, {taken} taken, share {share}, {depth:?}");
-                    let found = of(&sparse, 1);
-                    same(&found, &of(&dense, 1), NOISE, &what);
-                    assert_eq!(found, of(&sparse, 3), "{what}");
+                    let evaluate = |storage: &dyn Storage, threads| {
+                        let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
+                        sweep(&view, Model { factor: &model, params: NOISE }, &spec, Threads::new(threads))
+                    };
+                    let what = format!("symmetric {symmetric}, {subtracted} subtracted, density {density}, {level:?}");
+                    let actual = evaluate(&sparse, 1);
+                    same(&actual, &evaluate(&dense, 1), NOISE, &what);
+                    assert_eq!(actual, evaluate(&sparse, 3), "{what}");
                 }
-                let view = |storage| View::new(storage, &before, symmetric).in_units(0.5);
-                let of = |storage| product(&view(storage), &p, q, Threads::new(2));
-                let (found, expected) = (of(&sparse), of(&dense));
-                assert!(close(&found.rows, &expected.rows, 1e-12));
-                assert!(close(&found.columns, &expected.columns, 1e-12));
+                let view = |storage| ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
+                let evaluate =
+                    |storage| product(&view(storage), ColRef::from_slice(&p), ColRef::from_slice(q), Threads::new(2));
+                let (actual, expected) = (evaluate(&sparse), evaluate(&dense));
+                assert!(close(actual.rows(), expected.rows(), 1e-12));
+                assert!(close(actual.columns(), expected.columns(), 1e-12));
             }
         }
     }
 }
 
-/// A sparse matrix that is gone over entry by entry, like any other.
-struct Tiles<'a>(Sparse<'a>);
+/// A sparse matrix whose pass visits every entry.
+struct EntryByEntry<'a>(Sparse<'a>);
 
-impl Storage for Tiles<'_> {
+impl Storage for EntryByEntry<'_> {
     fn nrow(&self) -> usize {
         self.0.nrow()
     }
@@ -206,92 +218,106 @@ impl Storage for Tiles<'_> {
 }
 
 #[test]
-fn missing_entries_and_a_missing_diagonal_do_not_count() {
+fn missing_entries_and_missing_diagonal_are_excluded() {
     for (symmetric, nrow, ncol) in [(true, 300, 300), (false, 300, 300), (false, 260, 310)] {
-        let both = Both::new(nrow, ncol, symmetric, 6).with_gaps(symmetric);
-        assert!(both.stored.iter().any(|value| value.is_nan()));
+        let matrix = TestMatrix::new(nrow, ncol, symmetric, 6).with_gaps(symmetric);
+        assert!(matrix.stored.iter().any(|value| value.is_nan()));
         let columns = (!symmetric).then_some(ncol);
-        for hollow in [true, false] {
-            if hollow && nrow != ncol {
+        for without_diagonal in [true, false] {
+            if without_diagonal && nrow != ncol {
                 continue;
             }
-            let sparse = if hollow { both.sparse().without_diagonal() } else { both.sparse() };
-            let dense = if hollow { Masked::without_diagonal(both.dense()) } else { Masked::new(both.dense()) };
-            for taken in 0..3 {
-                let before: Vec<Factor> = (0..taken).map(|k| factor(nrow, columns, 0.5, 20 + k)).collect();
+            let sparse = if without_diagonal { matrix.sparse().without_diagonal() } else { matrix.sparse() };
+            let dense =
+                if without_diagonal { Masked::without_diagonal(matrix.dense()) } else { Masked::new(matrix.dense()) };
+            for subtracted in 0..3 {
+                let before: Vec<Factor> = (0..subtracted).map(|k| factor(nrow, columns, 0.5, 20 + k)).collect();
                 let model = factor(nrow, columns, 0.5, 10);
                 let (p, q) = (loadings(nrow, 0.8, 30), loadings(ncol, 0.8, 31));
                 let q = if symmetric { &p } else { &q };
-                let what = format!("symmetric {symmetric}, {taken} taken, hollow {hollow}");
-                for depth in [Depth::Expectation, Depth::Likelihood, Depth::Curvature] {
-                    let question = Question { row_weights: &p, column_weights: q, shift: 0.4, depth };
-                    let of = |storage: &dyn Storage| {
-                        let view = View::new(storage, &before, symmetric).in_units(0.5);
-                        sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(2))
+                let what =
+                    format!("symmetric {symmetric}, {subtracted} subtracted, without_diagonal {without_diagonal}");
+                for level in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
+                    let spec = PassSpec {
+                        row_weights: ColRef::from_slice(&p),
+                        column_weights: ColRef::from_slice(q),
+                        shift: 0.4,
+                        level,
                     };
-                    same(&of(&sparse), &of(&dense), NOISE, &format!("{what}, {depth:?}"));
+                    let evaluate = |storage: &dyn Storage| {
+                        let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
+                        sweep(&view, Model { factor: &model, params: NOISE }, &spec, Threads::new(2))
+                    };
+                    same(&evaluate(&sparse), &evaluate(&dense), NOISE, &format!("{what}, {level:?}"));
                 }
-                let of =
-                    |storage| product(&View::new(storage, &before, symmetric).in_units(0.5), &p, q, Threads::new(2));
-                let (found, expected) = (of(&sparse), of(&dense));
-                assert!(close(&found.rows, &expected.rows, 1e-12), "{what}: products");
-                assert!(close(&found.columns, &expected.columns, 1e-12), "{what}: products");
-                let of = |storage: &dyn Storage| {
+                let evaluate = |storage: &dyn Storage| {
+                    let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
+                    product(&view, ColRef::from_slice(&p), ColRef::from_slice(q), Threads::new(2))
+                };
+                let (actual, expected) = (evaluate(&sparse), evaluate(&dense));
+                assert!(close(actual.rows(), expected.rows(), 1e-12), "{what}: products");
+                assert!(close(actual.columns(), expected.columns(), 1e-12), "{what}: products");
+                let evaluate = |storage: &dyn Storage| {
                     certificate(&Problem { storage, symmetric, scale: 0.5 }, &before, Threads::new(2))
                 };
-                let (found, expected) = (of(&sparse), of(&dense));
-                assert!((found.error - expected.error).abs() <= 1e-12, "{what}: {found:?} {expected:?}");
-                let counts = |found: Certificate| (found.violated, found.checked, found.negative);
-                assert_eq!(counts(found), counts(expected), "{what}");
+                let (actual, expected) = (evaluate(&sparse), evaluate(&dense));
+                assert!((actual.error - expected.error).abs() <= 1e-12, "{what}: {actual:?} {expected:?}");
+                let counts = |actual: Certificate| (actual.violated, actual.checked, actual.negative);
+                assert_eq!(counts(actual), counts(expected), "{what}");
             }
         }
     }
 }
 
-/// The margins and sums of a sweep, and what each is to be compared with.
-fn sizes(sweep: &Sweep) -> Vec<(f64, f64)> {
-    let margins = [&sweep.products.rows, &sweep.products.columns, &sweep.curvatures.rows, &sweep.curvatures.columns];
+/// The sums by row and column and all sums of a sweep, each with the size that it is compared with.
+fn sizes(sweep: &PassOutput) -> Vec<(f64, f64)> {
+    let vectors =
+        [sweep.products.rows(), sweep.products.columns(), sweep.curvatures.rows(), sweep.curvatures.columns()];
     let largest = |values: &[f64]| values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    let margins = margins.into_iter().flat_map(|values| values.iter().map(move |value| (*value, largest(values))));
-    let sums = [sweep.sums.mean_b, sweep.sums.square_rest, sweep.sums.log_likelihood(NOISE)];
-    margins.chain(sums.map(|sum| (sum, sum.abs()))).collect()
+    let vectors = vectors.into_iter().flat_map(|values| values.iter().map(move |value| (*value, largest(values))));
+    let sums = [sweep.sums.mean_b, sweep.sums.square_difference, sweep.sums.log_likelihood(NOISE)];
+    vectors.chain(sums.map(|sum| (sum, sum.abs()))).collect()
 }
 
-fn largest_difference(found: &Sweep, expected: &Sweep) -> f64 {
-    let pairs = sizes(found).into_iter().zip(sizes(expected));
-    pairs.map(|((found, _), (expected, size))| (found - expected).abs() / size).fold(0.0, f64::max)
+fn largest_difference(actual: &PassOutput, expected: &PassOutput) -> f64 {
+    let pairs = sizes(actual).into_iter().zip(sizes(expected));
+    pairs.map(|((actual, _), (expected, size))| (actual - expected).abs() / size).fold(0.0, f64::max)
 }
 
 #[test]
-fn interpolation_keeps_to_its_tolerance_however_far_factors_reach() {
+fn interpolation_attains_its_tolerance_for_factors_of_any_size() {
     let (nrow, ncol) = (1500, 1200);
-    let both = Both::new(nrow, ncol, false, 8);
-    for taken in 0..2 {
-        for reach in [1.0, 10.0, 100.0, 1000.0] {
+    let matrix = TestMatrix::new(nrow, ncol, false, 8);
+    for subtracted in 0..2 {
+        for size in [1.0, 10.0, 100.0, 1000.0] {
             // The largest entry of a factor, in units of σ.
-            let random = &mut generator(taken + 50);
+            let random = &mut generator(subtracted + 50);
             let mut part = |length| uniform(random, length, 0.0, 1.0);
-            let mut new = || Factor { d: reach * NOISE.sigma, u: part(nrow), v: Some(part(ncol)) };
-            let (model, before) = (new(), vec![new(); taken as usize]);
-            let question =
-                Question { row_weights: &model.u, column_weights: model.v(), shift: 0.4, depth: Depth::Curvature };
-            let of = |storage: &dyn Storage| {
-                let view = View::new(storage, &before, false);
-                sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(2))
+            let mut new = || Factor::new(size * NOISE.sigma, &part(nrow), Some(&part(ncol)));
+            let (model, before) = (new(), vec![new(); subtracted as usize]);
+            let spec = PassSpec {
+                row_weights: ColRef::from_slice(model.u()),
+                column_weights: ColRef::from_slice(model.v()),
+                shift: 0.4,
+                level: PassLevel::Curvature,
             };
-            let expected = of(&Tiles(both.sparse()));
-            let what = format!("{taken} taken, reach {reach}");
-            // Sums over all zeros lose some digits more to rounding than to interpolation.
-            let found = of(&both.sparse());
-            let off = largest_difference(&found, &expected);
-            assert!(off <= 20.0 * TOLERANCE, "{what}: {off:e}");
+            let evaluate = |storage: &dyn Storage| {
+                let view = ResidualView::new(storage, &before, false);
+                sweep(&view, Model { factor: &model, params: NOISE }, &spec, Threads::new(2))
+            };
+            let expected = evaluate(&EntryByEntry(matrix.sparse()));
+            let what = format!("{subtracted} subtracted, size {size}");
+            // Sums over all zeros lose a few more digits to rounding than to interpolation.
+            let actual = evaluate(&matrix.sparse());
+            let off = largest_difference(&actual, &expected);
+            assert!(off <= 20.0 * DEFAULT_TOLERANCE, "{what}: {off:e}");
             for tolerance in [1e-9, 1e-6, 1e-4] {
-                let loose = of(&both.sparse().within(tolerance));
+                let loose = evaluate(&matrix.sparse().with_tolerance(tolerance));
                 let off = largest_difference(&loose, &expected);
                 assert!(off <= tolerance, "{what}: {off:e} for {tolerance:e}");
-                // It is the tolerance that is tested, where there is something to interpolate.
+                // The tolerance must have an effect wherever sums are interpolated.
                 assert!(
-                    reach > 10.0 || tolerance < 1e-4 || loose != found,
+                    size > 10.0 || tolerance < 1e-4 || loose != actual,
                     "{what}, {tolerance:e}: nothing was interpolated"
                 );
             }
@@ -299,29 +325,28 @@ fn interpolation_keeps_to_its_tolerance_however_far_factors_reach() {
     }
 }
 
-/// Where almost every row has a pattern of its own, finding what each meets would take as long as all entries do, for every
-/// factor once more.
+/// With almost as many supports as rows, matching supports would take as long as a sweep over all entries for every factor.
 #[test]
-fn with_as_many_patterns_as_rows_all_entries_are_gone_over() {
+fn with_as_many_supports_as_rows_all_entries_are_visited() {
     for symmetric in [true, false] {
         let (nrow, ncol) = if symmetric { (200, 200) } else { (190, 210) };
-        let both = Both::new(nrow, ncol, symmetric, 9);
+        let matrix = TestMatrix::new(nrow, ncol, symmetric, 9);
         let columns = (!symmetric).then_some(ncol);
         let before: Vec<Factor> = (0..12).map(|k| factor(nrow, columns, 0.5, 60 + 2 * k)).collect();
         let model = factor(nrow, columns, 0.5, 90);
-        let question = Model { factor: &model, noise: NOISE }.question(Depth::Curvature);
-        let of = |storage: &dyn Storage| {
-            let view = View::new(storage, &before, symmetric);
-            sweep(&view, Model { factor: &model, noise: NOISE }, &question, Threads::new(1))
+        let spec = Model { factor: &model, params: NOISE }.spec(PassLevel::Curvature);
+        let evaluate = |storage: &dyn Storage| {
+            let view = ResidualView::new(storage, &before, symmetric);
+            sweep(&view, Model { factor: &model, params: NOISE }, &spec, Threads::new(1))
         };
-        assert_eq!(of(&both.sparse()), of(&Tiles(both.sparse())));
+        assert_eq!(evaluate(&matrix.sparse()), evaluate(&EntryByEntry(matrix.sparse())));
     }
 }
 
 #[test]
-fn columns_are_those_of_the_dense_matrix() {
-    let both = Both::new(50, 30, false, 7);
-    let (dense, sparse) = (both.dense(), both.sparse());
+fn columns_equal_those_of_dense_matrix() {
+    let matrix = TestMatrix::new(50, 30, false, 7);
+    let (dense, sparse) = (matrix.dense(), matrix.sparse());
     assert_eq!((sparse.nrow(), sparse.ncol()), (50, 30));
     for column in 0..30 {
         for rows in [0..50, 0..1, 13..40, 49..50, 20..20] {
@@ -332,10 +357,10 @@ fn columns_are_those_of_the_dense_matrix() {
 }
 
 #[test]
-fn what_is_not_compressed_columns_is_refused() {
-    let of = |starts: &[i32], rows: &[i32], values: &[f64]| Sparse::new(3, starts, rows, values).is_ok();
-    assert!(of(&[0, 1, 3], &[2, 0, 1], &[1.0, 2.0, 3.0]));
-    assert!(of(&[0, 0, 0], &[], &[]));
+fn invalid_compressed_columns_are_rejected() {
+    let evaluate = |starts: &[i32], rows: &[i32], values: &[f64]| Sparse::new(3, starts, rows, values).is_ok();
+    assert!(evaluate(&[0, 1, 3], &[2, 0, 1], &[1.0, 2.0, 3.0]));
+    assert!(evaluate(&[0, 0, 0], &[], &[]));
     for (starts, rows, values) in [
         (&[0, 1, 3][..], &[2, 0][..], &[1.0, 2.0, 3.0][..]),
         (&[0, 1, 2], &[2, 0, 1], &[1.0, 2.0, 3.0]),
@@ -347,27 +372,27 @@ fn what_is_not_compressed_columns_is_refused() {
         (&[0, 1, 3], &[-1, 0, 1], &[1.0, 2.0, 3.0]),
         (&[], &[], &[]),
     ] {
-        assert!(!of(starts, rows, values), "{starts:?} {rows:?}");
+        assert!(!evaluate(starts, rows, values), "{starts:?} {rows:?}");
     }
 }
 
 #[test]
-fn the_certificate_is_that_of_the_dense_matrix() {
+fn certificate_equals_that_of_dense_matrix() {
     for symmetric in [true, false] {
         let (nrow, ncol) = if symmetric { (120, 120) } else { (90, 140) };
-        let both = Both::new(nrow, ncol, symmetric, 11);
-        let (dense, sparse) = (both.dense(), both.sparse());
+        let matrix = TestMatrix::new(nrow, ncol, symmetric, 11);
+        let (dense, sparse) = (matrix.dense(), matrix.sparse());
         for count in 0..4 {
             let factors: Vec<Factor> =
                 (0..count).map(|k| factor(nrow, (!symmetric).then_some(ncol), 0.3, 40 + 2 * k)).collect();
-            let of = |storage: &dyn Storage| {
+            let evaluate = |storage: &dyn Storage| {
                 certificate(&Problem { storage, symmetric, scale: 0.5 }, &factors, Threads::new(2))
             };
-            let (found, expected) = (of(&sparse), of(&dense));
-            assert!((found.error - expected.error).abs() <= 1e-12, "{found:?} {expected:?}");
-            assert!((found.largest_violation - expected.largest_violation).abs() <= 1e-15, "{found:?} {expected:?}");
-            let counts = |found: Certificate| (found.violated, found.checked, found.negative, found.share);
-            assert_eq!(counts(found), counts(expected));
+            let (actual, expected) = (evaluate(&sparse), evaluate(&dense));
+            assert!((actual.error - expected.error).abs() <= 1e-12, "{actual:?} {expected:?}");
+            assert!((actual.largest_violation - expected.largest_violation).abs() <= 1e-15, "{actual:?} {expected:?}");
+            let counts = |actual: Certificate| (actual.violated, actual.checked, actual.negative, actual.share);
+            assert_eq!(counts(actual), counts(expected));
         }
     }
 }

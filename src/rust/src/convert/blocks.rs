@@ -1,27 +1,106 @@
-//! A matrix that R reads a block at a time, or has others go over.
+//! Matrices that are not in memory: R reads their entries in blocks, or its workers sweep over them.
+//!
+//! A [`Storage`] is shared by threads, and R's functions must stay on R's thread. They are therefore in a registry of that
+//! thread, and the storage has their number. Other threads have empty registries, so they cannot call R.
 
+use super::Options;
 use extendr_api::prelude::*;
 use nmu_core::storage::{Remote, Storage};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::{self, ThreadId};
 
-/// The matrix that R has opened (`R/blocks.R`), one at a time. No object of R is in here, so that a pass may share it; R's
-/// functions are found by their names, and raise no errors.
+/// An object of class `nmu_blocks`, which `R/blocks.R` makes.
+pub(super) struct BlockSource {
+    nrow: usize,
+    ncol: usize,
+    /// Maximum number of entries of a block.
+    block_length: usize,
+    /// Number of columns that are stored together.
+    chunk_ncol: usize,
+    /// Whether workers sweep over the entries.
+    distributed: bool,
+    functions: Rc<BlockFunctions>,
+}
+
+/// Functions of R. They catch their errors, note them for R, and return `NULL` then.
+struct BlockFunctions {
+    /// `function(first_row, last_row, first_column, last_column)` returns the entries of a block as doubles.
+    read: Function,
+    /// `function(request, tiles)` returns a list with a vector for each tile.
+    serve: Function,
+}
+
+impl BlockSource {
+    pub(super) fn new(object: Robj) -> Result<Self, String> {
+        let list = Options::from_object(object, "the source of the blocks")?;
+        let positive = |name: &str| match list.count_of(name)? {
+            0 => Err(format!("internal error: {name} is 0")),
+            count => Ok(count),
+        };
+        Ok(Self {
+            nrow: list.count_of("nrow")?,
+            ncol: list.count_of("ncol")?,
+            block_length: positive("block_length")?,
+            chunk_ncol: positive("chunk_ncol")?,
+            distributed: list.flag("distributed")?,
+            functions: Rc::new(BlockFunctions { read: list.get("read")?, serve: list.get("serve")? }),
+        })
+    }
+
+    pub(super) fn dim(&self) -> [usize; 2] {
+        [self.nrow, self.ncol]
+    }
+
+    pub(super) fn storage(&self) -> Blocks {
+        let Self { nrow, ncol, block_length, chunk_ncol, distributed, .. } = *self;
+        let functions = Registered::new(Rc::clone(&self.functions));
+        let (window, failed) = (Mutex::default(), AtomicBool::new(false));
+        Blocks { nrow, ncol, block_length, chunk_ncol, distributed, functions, window, failed }
+    }
+}
+
+thread_local! {
+    static REGISTRY: RefCell<HashMap<usize, Rc<BlockFunctions>>> = RefCell::default();
+    static NEXT_KEY: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Key of functions in the registry of the thread that registered them. They leave it when the key is dropped.
+struct Registered(usize);
+
+impl Registered {
+    fn new(functions: Rc<BlockFunctions>) -> Self {
+        let key = NEXT_KEY.replace(NEXT_KEY.get() + 1);
+        REGISTRY.with_borrow_mut(|registry| registry.insert(key, functions));
+        Self(key)
+    }
+
+    /// The functions; `None` on any other thread. They are shared and not borrowed, since R may call us again meanwhile.
+    fn get(&self) -> Option<Rc<BlockFunctions>> {
+        REGISTRY.with_borrow(|registry| registry.get(&self.0).cloned())
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let removed = REGISTRY.with_borrow_mut(|registry| registry.remove(&self.0));
+        drop(removed);
+    }
+}
+
+/// Storage whose entries are read in blocks or swept over by workers.
 pub(super) struct Blocks {
     nrow: usize,
     ncol: usize,
-    /// How many entries are held at a time.
-    room: usize,
-    /// How many columns are stored together.
-    step: usize,
-    /// Whether others go over the entries.
-    spread: bool,
-    /// R's own thread, the only one that may call R.
-    owner: ThreadId,
+    block_length: usize,
+    chunk_ncol: usize,
+    distributed: bool,
+    functions: Registered,
     window: Mutex<Window>,
-    lost: AtomicBool,
+    failed: AtomicBool,
 }
 
 /// The block read last, column after column.
@@ -33,42 +112,57 @@ struct Window {
 }
 
 impl Blocks {
-    pub(super) fn new(nrow: usize, ncol: usize, room: usize, step: usize, spread: bool) -> Self {
-        let (room, step, owner) = (room.max(1), step.max(1), thread::current().id());
-        Self { nrow, ncol, room, step, spread, owner, window: Mutex::default(), lost: AtomicBool::new(false) }
-    }
-
-    /// The block to read where `rows` of a column are asked for: with the columns that come after it, as many as there is
-    /// room for, up to the end of what is stored together. Above a diagonal the rows of these reach further down.
-    fn around(&self, column: usize, rows: &Range<usize>) -> (Range<usize>, Range<usize>) {
+    /// The block to read for `rows` of a column: with as many of the next columns as its maximum size allows, up to the end
+    /// of a chunk. Above a diagonal the rows of the next columns reach further down.
+    fn block_for(&self, column: usize, rows: &Range<usize>) -> (Range<usize>, Range<usize>) {
         let triangle = rows.end == column + 1;
         let width = if triangle {
-            // The root of width · (above + width) = room.
+            // The root of width · (above + width) = block_length.
             let above = (rows.len() - 1) as f64;
-            ((above * above + 4.0 * self.room as f64).sqrt() - above) / 2.0
+            ((above * above + 4.0 * self.block_length as f64).sqrt() - above) / 2.0
         } else {
-            self.room as f64 / rows.len().max(1) as f64
+            self.block_length as f64 / rows.len().max(1) as f64
         };
         let end = (column + (width as usize).max(1)).min(self.ncol);
-        let whole = end - end % self.step;
-        let end = if end < self.ncol && whole > column { whole } else { end };
+        let chunk_end = end - end % self.chunk_ncol;
+        let end = if end < self.ncol && chunk_end > column { chunk_end } else { end };
         let last_row = if triangle { end.clamp(rows.end, self.nrow) } else { rows.end };
         (rows.start..last_row, column..end)
     }
 
+    /// Has R read a block; `None` if that failed now or before.
     fn read(&self, rows: Range<usize>, columns: Range<usize>) -> Option<Window> {
-        if self.is_lost() || thread::current().id() != self.owner {
+        if self.is_lost() {
             return None;
         }
-        let (first_row, first_column) = (rows.start + 1, columns.start + 1);
-        let call = format!("nmu:::block_entries({first_row}, {}, {first_column}, {})", rows.end, columns.end);
-        let block = eval_string(&call).ok()?;
+        let (first_row, last_row) = ((rows.start + 1) as f64, rows.end as f64);
+        let (first_column, last_column) = ((columns.start + 1) as f64, columns.end as f64);
+        let arguments = pairlist!(
+            first_row = first_row,
+            last_row = last_row,
+            first_column = first_column,
+            last_column = last_column
+        );
+        let block = self.functions.get()?.read.call(arguments).ok()?;
         let values = block.as_real_slice().filter(|values| values.len() == rows.len() * columns.len())?.to_vec();
         Some(Window { rows, columns, values })
     }
 
-    fn lose<T>(&self) -> Option<T> {
-        self.lost.store(true, Ordering::Relaxed);
+    /// Has R's workers answer a request on all tiles; `None` if that failed now or before.
+    fn serve(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
+        if self.is_lost() {
+            return None;
+        }
+        let tiles = i32::try_from(lengths.len()).ok()?;
+        let replies = self.functions.get()?.serve.call(pairlist!(request = request, tiles = tiles)).ok()?;
+        let replies = List::try_from(replies).ok()?;
+        let replies: Vec<Vec<f64>> = replies.values().map(|reply| reply.as_real_vector()).collect::<Option<_>>()?;
+        replies.iter().map(Vec::len).eq(lengths.iter().copied()).then_some(replies)
+    }
+
+    /// Marks the storage as lost.
+    fn fail<T>(&self) -> Option<T> {
+        self.failed.store(true, Ordering::Relaxed);
         None
     }
 }
@@ -94,21 +188,22 @@ impl Storage for Blocks {
     }
 
     fn remote(&self) -> Option<&dyn Remote> {
-        self.spread.then_some(self)
+        self.distributed.then_some(self)
     }
 
     fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+        self.failed.load(Ordering::Relaxed)
     }
 
-    /// Zeros once a block could not be read: the fit is then near its end, and none of it will be used.
+    /// Zeros once a block could not be read: the progress callback then ends the fit, and its last factor is not used.
     fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
+        // A window that a panic left behind is as good as any: it is replaced as a whole.
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if !window.has(column, &rows) {
-            // The old block is let go first, so that only one is held.
+            // The old block is dropped first, so that only one is held.
             *window = Window::default();
-            let (block_rows, columns) = self.around(column, &rows);
-            if let Some(block) = self.read(block_rows, columns).or_else(|| self.lose()) {
+            let (block_rows, columns) = self.block_for(column, &rows);
+            if let Some(block) = self.read(block_rows, columns).or_else(|| self.fail()) {
                 *window = block;
             }
         }
@@ -122,17 +217,7 @@ impl Storage for Blocks {
 }
 
 impl Remote for Blocks {
-    fn ask(&self, errand: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
-        if self.is_lost() || thread::current().id() != self.owner {
-            return None;
-        }
-        answers(errand, lengths).or_else(|| self.lose())
+    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
+        self.serve(request, lengths).or_else(|| self.fail())
     }
-}
-
-fn answers(errand: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
-    let send = eval_string("nmu:::block_answers").ok()?.as_function()?;
-    let found = List::try_from(send.call(pairlist!(errand = errand, tiles = lengths.len() as i32)).ok()?).ok()?;
-    let found: Vec<Vec<f64>> = found.values().filter_map(|answer| answer.as_real_vector()).collect();
-    found.iter().map(Vec::len).eq(lengths.iter().copied()).then_some(found)
 }

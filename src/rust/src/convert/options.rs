@@ -1,22 +1,24 @@
-//! What R asks for.
+//! The list of options that R sends, and the settings of the core that it contains.
 
-use super::Priors;
+use super::prior::Priors;
+use super::units::LoadingUnits;
+use super::Units;
 use extendr_api::prelude::*;
-use nmu_core::bayes::Stage;
-use nmu_core::certify;
-use nmu_core::climb::{Climb, Rule};
-use nmu_core::deflate::{Count, Plan, Problem};
-use nmu_core::em::Settings;
-use nmu_core::estimate::{Moments, Notebook};
-use nmu_core::noise::{Noise, Shares};
-use nmu_core::parallel::Threads;
-use nmu_core::project::Patience;
-use nmu_core::scan::power_of_two_near;
-use nmu_core::start::Start;
+use nmu_core::deflation::{Count, Plan};
+use nmu_core::em::NotebookEm;
+use nmu_core::factor::Factor;
+use nmu_core::fit::{FitOptions, PriorStage, StopRule};
+use nmu_core::fitter::{FactorFitter, ModelFitter};
+use nmu_core::init::InitialLoadings;
+use nmu_core::noise::{BoundSpec, ResidualParams};
+use nmu_core::noise_estimators::{Fixed, MaximumLikelihood, Moments, NoiseEstimator, Notebook};
+use nmu_core::residual::{Problem, ResidualView};
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::storage::summary::power_of_two_near;
 use nmu_core::storage::Storage;
-use nmu_core::view::{Factor, View};
+use nmu_core::underapprox::UnderapproxOptions;
 
-/// The list of options that R sends, read by name.
+/// A list of options, read by name.
 pub(crate) struct Options(List);
 
 impl Options {
@@ -24,7 +26,7 @@ impl Options {
         Self(list)
     }
 
-    /// Takes an object of R's that is to be a list; `what` it is says the error where it is none.
+    /// Converts an object of R's that must be a list; `what` describes it in the error.
     pub(super) fn from_object(object: Robj, what: &str) -> Result<Self, String> {
         List::try_from(object).map(Self).map_err(|_| format!("{what} is not a list"))
     }
@@ -36,19 +38,20 @@ impl Options {
         T::try_from(self.find(name)?).map_err(|_| format!("option {name} has the wrong type"))
     }
 
-    /// The element of that very name. R's own `$` would take a longer name for it, and may be another function by now.
+    /// The element of exactly that name. R's `$` also matches longer names, and the user may have redefined it.
     pub(super) fn find(&self, name: &str) -> Result<Robj, String> {
-        let found = self.0.iter().find(|(own, _)| *own == name);
-        found.map(|(_, value)| value).ok_or_else(|| format!("option {name} is missing"))
+        let element = self.0.iter().find(|(key, _)| *key == name);
+        element.map(|(_, value)| value).ok_or_else(|| format!("option {name} is missing"))
     }
 
-    /// A list within this one; `None` where R has `NULL`.
+    /// The element of that name; `None` for `NULL`.
+    fn non_null(&self, name: &str) -> Result<Option<Robj>, String> {
+        self.find(name).map(|value| (!value.is_null()).then_some(value))
+    }
+
+    /// A list within this one; `None` for `NULL`.
     pub(super) fn list(&self, name: &str) -> Result<Option<Self>, String> {
-        let value = self.find(name)?;
-        if value.is_null() {
-            return Ok(None);
-        }
-        Self::from_object(value, &format!("option {name}")).map(Some)
+        self.non_null(name)?.map(|value| Self::from_object(value, &format!("option {name}"))).transpose()
     }
 
     pub(super) fn count_of(&self, name: &str) -> Result<usize, String> {
@@ -60,119 +63,154 @@ impl Options {
         self.get(name)
     }
 
-    pub(crate) fn text(&self, name: &str) -> Result<String, String> {
+    pub(super) fn text(&self, name: &str) -> Result<String, String> {
         self.get(name)
     }
 
-    /// The power of two that brings entries of the given root mean square near 1; 1 where they are all zero.
-    pub(crate) fn scale(&self) -> Result<f64, String> {
-        let rms: f64 = self.get("rms")?;
-        Ok(if rms > 0.0 { 1.0 / power_of_two_near(rms) } else { 1.0 })
+    /// R's function that shows progress, `function(stage, factor, iteration, loglik)`; `None` for `NULL`.
+    pub(crate) fn progress(&self) -> Result<Option<Function>, String> {
+        let wrong_type = |_| "option progress is not a function".to_string();
+        self.non_null("progress")?.map(|value| Function::try_from(value).map_err(wrong_type)).transpose()
     }
 
-    /// The settings of a climb of the likelihood, in units in which entries are multiplied by `scale`.
-    pub(crate) fn climb<'a>(&self, scale: f64, schedule: Vec<Stage<'a>>) -> Result<Climb<'a>, String> {
-        let rule = match self.text("rule")?.as_str() {
-            "mle" => Rule::Likelihood(self.shares()?, self.get("ladder")?),
-            "moments" => Rule::Alternate(&Moments, self.shares()?),
-            "fixed" => Rule::Fixed(self.noise(scale)?),
-            other => return Err(format!("there is no rule {other}")),
-        };
-        Ok(Climb {
-            rule,
-            schedule,
-            family: self.family()?,
-            scatter: self.scatter()?,
-            tolerance: self.get("tol")?,
-            iterations: self.count_of("maxiter")?,
+    /// Units in which entries have a root mean square near 1, if `rms` is theirs. Those of R if `rms` is 0: for a matrix of
+    /// zeros, and for the notebook's iteration, whose λ and σ are in the units of the matrix.
+    pub(crate) fn units(&self) -> Result<Units, String> {
+        let rms: f64 = self.get("rms")?;
+        Ok(if rms > 0.0 { Units::new(1.0 / power_of_two_near(rms)) } else { Units::OF_R })
+    }
+
+    /// The units of a normal-means problem.
+    pub(crate) fn loading_units(&self) -> Result<LoadingUnits, String> {
+        self.get("unit").map(LoadingUnits::new)
+    }
+
+    /// The method that fits factors: the notebook's iteration, or the model's.
+    pub(crate) fn fitter<'a>(
+        &self,
+        units: Units,
+        notebook: &'a Notebook,
+        schedule: Vec<PriorStage<'a>>,
+    ) -> Result<Box<dyn FactorFitter + 'a>, String> {
+        Ok(match self.estimator(units)? {
+            Some(estimator) => Box::new(self.model_fitter_with(estimator, schedule)?),
+            None => Box::new(self.notebook_em(notebook)?),
         })
     }
 
-    /// How long a climb goes on.
-    pub(crate) fn patience(&self) -> Result<Patience, String> {
-        Ok(Patience { tolerance: self.get("tol")?, iterations: self.count_of("maxiter")? })
+    /// The model's method without priors of the loadings.
+    ///
+    /// # Errors
+    /// An internal error for the notebook's iteration, which R refuses before.
+    pub(crate) fn model_fitter(&self, units: Units) -> Result<ModelFitter<'static>, String> {
+        let estimator = self.estimator(units)?.ok_or("internal error: the notebook's iteration has no model")?;
+        self.model_fitter_with(estimator, Vec::new())
     }
 
-    /// What the quantities that a prior is for are multiplied by.
-    pub(crate) fn unit(&self) -> Result<f64, String> {
-        self.get("unit")
+    fn model_fitter_with<'a>(
+        &self,
+        estimator: Box<dyn NoiseEstimator>,
+        schedule: Vec<PriorStage<'a>>,
+    ) -> Result<ModelFitter<'a>, String> {
+        let (remainder, noise_structure) = (self.remainder_prior_family()?, self.noise_structure()?);
+        let options = FitOptions { estimator, schedule, remainder, noise_structure, stop: self.stop_rule()? };
+        Ok(ModelFitter { options })
     }
 
-    /// The priors of a schedule, in units in which what they are for is multiplied by `unit`: `sqrt(scale)` of loadings.
-    pub(crate) fn priors(&self, name: &str, unit: f64) -> Result<Priors, String> {
-        Priors::new(&self.get::<List>(name)?, unit)
+    /// The estimator of λ and σ in the model; `None` for the notebook's iteration, which has its own. The only place that
+    /// reads `rule`.
+    fn estimator(&self, units: Units) -> Result<Option<Box<dyn NoiseEstimator>>, String> {
+        Ok(match self.text("rule")?.as_str() {
+            "notebook" => None,
+            "mle" => {
+                let (bounds, ratio_floors) = (self.bounds()?, self.get("ratio_floors")?);
+                Some(Box::new(MaximumLikelihood { bounds, ratio_floors }))
+            }
+            "moments" => Some(Box::new(Moments { bounds: self.bounds()? })),
+            "fixed" => Some(Box::new(Fixed(self.params(units)?))),
+            other => return Err(format!("there is no rule {other}")),
+        })
     }
 
-    fn shares(&self) -> Result<Shares, String> {
-        Ok(Shares { floor: self.get("floor")?, cap: self.get("cap")? })
+    /// The settings of the notebook's iteration. No rounds of estimation mean one round with λ and σ fixed.
+    pub(crate) fn notebook_em<'a>(&self, notebook: &'a Notebook) -> Result<NotebookEm<'a>, String> {
+        let rounds = self.count_of("rounds")?;
+        Ok(NotebookEm {
+            params: self.params(Units::OF_R)?,
+            estimator: (rounds > 0).then_some(notebook as &dyn NoiseEstimator),
+            rounds: rounds.max(1),
+            iterations: self.count_of("maxiter")?,
+            tolerance: self.get("tol")?,
+            trace: self.get("trace")?,
+        })
+    }
+
+    /// When to stop the optimizer.
+    pub(crate) fn stop_rule(&self) -> Result<StopRule, String> {
+        Ok(StopRule { tolerance: self.get("tol")?, max_iterations: self.count_of("maxiter")? })
+    }
+
+    /// The priors of a schedule.
+    pub(crate) fn priors(&self, name: &str, units: LoadingUnits) -> Result<Priors, String> {
+        Priors::new(&self.get::<List>(name)?, units)
+    }
+
+    /// The bounds on λ and σ, relative to the matrix.
+    fn bounds(&self) -> Result<BoundSpec, String> {
+        Ok(BoundSpec { floor: self.get("floor")?, cap: self.get("cap")? })
     }
 
     pub(crate) fn threads(&self) -> Result<Threads, String> {
         self.count_of("threads").map(Threads::new)
     }
 
-    /// To what share of their size sums over the zeros of a sparse matrix are interpolated.
+    /// Relative accuracy to which sums over the zeros of a sparse matrix are interpolated.
     pub(super) fn interpolation(&self) -> Result<f64, String> {
         self.get("interpolation")
     }
 
     /// The settings of a certified underapproximation.
-    pub(crate) fn certify(&self) -> Result<certify::Settings, String> {
-        let settings = certify::Settings::new(self.count_of("K")?);
-        Ok(if self.flag("refine")? { settings } else { certify::Settings { rounds: 0, exchanges: 0, ..settings } })
+    pub(crate) fn underapprox_settings(&self) -> Result<UnderapproxOptions, String> {
+        let settings = UnderapproxOptions::new(self.count_of("K")?);
+        Ok(if self.flag("refine")? { settings } else { UnderapproxOptions { rounds: 0, exchanges: 0, ..settings } })
     }
 
-    /// The matrix in `storage`, in units in which its entries are multiplied by `scale`.
-    pub(crate) fn problem<'a>(&self, storage: &'a dyn Storage, scale: f64) -> Result<Problem<'a>, String> {
-        Ok(Problem { storage, symmetric: self.flag("symmetric")?, scale })
+    /// The matrix in `storage`, in the given units.
+    pub(crate) fn problem<'a>(&self, storage: &'a dyn Storage, units: Units) -> Result<Problem<'a>, String> {
+        Ok(Problem { storage, symmetric: self.flag("symmetric")?, scale: units.scale() })
     }
 
-    /// What `ask` finds of the matrix minus `factors`, under all that a fit says of the remainder and the noise.
-    pub(crate) fn ask_of_fit<T>(
+    /// Evaluates a function of the residual of a fit: the matrix minus `factors`, with the fit's prior of the remainder,
+    /// noise scales, λ and σ.
+    pub(crate) fn with_residual<T>(
         &self,
         problem: &Problem,
         factors: &[Factor],
-        ask: impl FnOnce(&View, Noise) -> T,
+        units: Units,
+        evaluate: impl FnOnce(&ResidualView, ResidualParams) -> T,
     ) -> Result<T, String> {
-        let (law, scales, noise) = (self.law()?, self.scales()?, self.noise(problem.scale)?);
-        let view = problem.view(factors).under(law);
-        Ok(ask(&view.scattered(scales.as_ref()), noise))
+        let (prior, scales, params) = (self.remainder_prior()?, self.noise_scales()?, self.params(units)?);
+        let view = problem.view(factors).with_remainder_prior(prior);
+        Ok(evaluate(&view.with_noise_scales(scales.as_ref()), params))
     }
 
-    /// What to look for and what is known, in units in which entries are multiplied by `scale`.
-    pub(crate) fn plan(&self, scale: f64) -> Result<Plan, String> {
+    /// The factors to find and those that are known.
+    pub(crate) fn plan(&self, units: Units) -> Result<Plan, String> {
         let count = self.count_of("K")?;
-        let starts = self.factors("starts", scale)?;
+        let inits = self.factors("init", units)?;
         Ok(Plan {
-            fixed: self.factors("fixed", scale)?,
-            kept: self.factors("kept", scale)?,
-            kept_noise: self.kept_noise(scale)?,
-            starts: starts.iter().map(|start| Start::new(&start.u, start.v())).collect(),
+            fixed: self.factors("fixed", units)?,
+            kept: self.factors("kept", units)?,
+            kept_params: self.kept_params(units)?,
+            init: inits.iter().map(|init| InitialLoadings::new(init.u(), init.v())).collect(),
             count: if self.flag("choose")? { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: self.flag("refine")?,
         })
     }
 
-    /// The user's start; `None` where there is none.
-    pub(crate) fn start(&self) -> Result<Option<Start>, String> {
+    /// The user's initial loadings of one factor; `None` if there are none.
+    pub(crate) fn initial_loadings(&self) -> Result<Option<InitialLoadings>, String> {
         let (u, v): (Option<Vec<f64>>, Option<Vec<f64>>) = (self.get("u")?, self.get("v")?);
-        Ok(match (u, v) {
-            (Some(u), Some(v)) => Some(Start::new(&u, &v)),
-            (Some(u), None) => Some(Start::new(&u, &u)),
-            _ => None,
-        })
-    }
-
-    /// The settings of the iteration; no rounds of estimation mean one round with λ and σ fixed.
-    pub(crate) fn settings<'a>(&self, estimator: &'a Notebook) -> Result<Settings<'a>, String> {
-        let rounds = self.count_of("rounds")?;
-        Ok(Settings {
-            noise: Noise { lambda: self.get("lambda")?, sigma: self.get("sigma")? },
-            estimator: (rounds > 0).then_some(estimator),
-            rounds: rounds.max(1),
-            iterations: self.count_of("maxiter")?,
-            tolerance: self.get("tol")?,
-            trace: self.get("trace")?,
-        })
+        Ok(u.map(|u| InitialLoadings::new(&u, v.as_ref().unwrap_or(&u))))
     }
 }

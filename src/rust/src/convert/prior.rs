@@ -1,68 +1,88 @@
-//! Priors, and what they say.
+//! Priors of loadings, and their posteriors.
 
-use super::custom::{CustomFamily, Failure};
-use super::{Columns, Options};
+use super::custom_prior::{CustomFamily, Failure};
+use super::units::LoadingUnits;
+use super::{message, Columns, Options, Units};
 use extendr_api::prelude::*;
-use nmu_core::bayes::{Belief, Beliefs, Stage};
-use nmu_core::cancel::check;
+use nmu_core::fit::PriorStage;
+use nmu_core::posterior::{FactorPosterior, LoadingPosterior};
 use nmu_core::prior::{
-    Binary, Exponential, Family, Flat, Maximum, Mixture, Observations, PointExponential, Prior, Shape,
+    Exponential, Family, Flat, GeneralizedBinary, Maximum, Mixture, Observations, PointExponential, Prior, Shape,
 };
+use nmu_core::runtime::cancel::check;
+use nmu_core::vector::Contiguous;
 
-/// The priors of a schedule. R's errors cannot pass through the core: where one of its functions failed, what the core
-/// found is of no use, and [`Priors::check`] says why.
+/// The priors of one side of a schedule. If a function of R fails, the core's result must not be used, and
+/// [`Priors::check`] returns the error.
 pub(crate) struct Priors {
-    pub(crate) families: Vec<Box<dyn Family>>,
+    families: Vec<Box<dyn Family>>,
     failure: Failure,
 }
 
 impl Priors {
-    /// Takes a list of priors, in units in which what they are for is multiplied by `unit`.
-    pub(crate) fn new(list: &List, unit: f64) -> Result<Self, String> {
+    /// Converts a list of priors.
+    pub(super) fn new(list: &List, units: LoadingUnits) -> Result<Self, String> {
         let failure = Failure::default();
-        let family = |prior: Robj| family(&Options::from_object(prior, "a prior")?, unit, &failure);
+        let family = |prior: Robj| family(&Options::from_object(prior, "a prior")?, units, &failure);
         let families = list.values().map(family).collect::<Result<_, String>>()?;
         Ok(Self { families, failure })
     }
 
-    /// The stages of a schedule, of which these are the priors of the rows.
-    pub(crate) fn with<'a>(&'a self, columns: &'a Self) -> Vec<Stage<'a>> {
-        let pairs = self.families.iter().zip(&columns.families);
-        pairs.map(|(rows, columns)| Stage { rows: rows.as_ref(), columns: columns.as_ref() }).collect()
+    /// The only prior.
+    ///
+    /// # Errors
+    /// An internal error if there are none or several.
+    pub(crate) fn only(&self) -> Result<&dyn Family, String> {
+        match &self.families[..] {
+            [family] => Ok(family.as_ref()),
+            several => Err(format!("internal error: {} priors where one is needed", several.len())),
+        }
     }
 
-    /// Whether a function of R failed.
+    /// The stages of a schedule with these priors of the rows and others of the columns.
+    ///
+    /// # Errors
+    /// An internal error if the two sides have different numbers of stages.
+    pub(crate) fn stages_with<'a>(&'a self, columns: &'a Self) -> Result<Vec<PriorStage<'a>>, String> {
+        if self.families.len() != columns.families.len() {
+            return Err("internal error: rows and columns have different numbers of priors".to_string());
+        }
+        let pairs = self.families.iter().zip(&columns.families);
+        Ok(pairs.map(|(rows, columns)| PriorStage { rows: rows.as_ref(), columns: columns.as_ref() }).collect())
+    }
+
+    /// Whether a function of R has failed.
     pub(crate) fn failed(&self) -> bool {
         self.failure.check().is_err()
     }
 
-    /// The first failure of a function of R, if there was one.
+    /// Returns the first failure of a function of R as an error.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.failure.check()
     }
 }
 
-fn family(options: &Options, unit: f64, failure: &Failure) -> Result<Box<dyn Family>, String> {
+fn family(options: &Options, units: LoadingUnits, failure: &Failure) -> Result<Box<dyn Family>, String> {
     let number = |name: &str| options.get::<Option<f64>>(name);
-    // The rate is in units of 1/w, the location and scales in units of w.
-    let rate = || number("rate").map(|rate| rate.map(|rate| rate / unit));
-    let location = || number("location").map(|location| location.map(|location| location * unit));
-    let told = |error: nmu_core::error::Error| error.to_string();
+    let weight = || number("weight");
+    let rate = || number("rate").map(|rate| rate.map(|rate| units.rate_for_core(rate)));
+    let location = || number("location").map(|location| location.map(|location| units.length_for_core(location)));
     Ok(match options.text("family")?.as_str() {
         "flat" => Box::new(Flat),
         "maximum" => Box::new(Maximum),
-        "exponential" => Box::new(Exponential::new(rate()?).map_err(told)?),
-        "point_exponential" => Box::new(PointExponential::new(number("weight")?, rate()?).map_err(told)?),
-        "binary" => Box::new(Binary::new(number("weight")?, location()?, number("ratio")?).map_err(told)?),
+        "exponential" => Box::new(Exponential::new(rate()?).map_err(message)?),
+        "point_exponential" => Box::new(PointExponential::new(weight()?, rate()?).map_err(message)?),
+        "binary" => Box::new(GeneralizedBinary::new(weight()?, location()?, number("ratio")?).map_err(message)?),
         "mixture" => {
             let scales: Option<Vec<f64>> = options.get("scales")?;
-            let scales = scales.map(|scales| scales.iter().map(|scale| scale * unit).collect());
-            Box::new(Mixture::new(shape(&options.text("shape")?)?, scales, options.get("weights")?).map_err(told)?)
+            let scales = scales.map(|scales| scales.iter().map(|&scale| units.length_for_core(scale)).collect());
+            let shape = shape(&options.text("shape")?)?;
+            Box::new(Mixture::new(shape, scales, options.get("weights")?).map_err(message)?)
         }
         "custom" => Box::new(CustomFamily {
             estimate: options.get("estimate")?,
             posterior: options.get("posterior")?,
-            unit,
+            units,
             failure: failure.clone(),
         }),
         other => return Err(format!("there is no prior {other}")),
@@ -77,79 +97,77 @@ fn shape(name: &str) -> Result<Shape, String> {
     }
 }
 
-/// The hyperparameters by name, in the units of R; the core's are those of `unit` times what the prior is for.
-pub(crate) fn hyperparameter_list(prior: &dyn Prior, unit: f64) -> List {
+/// The hyperparameters by name.
+fn hyperparameter_list(prior: &dyn Prior, units: LoadingUnits) -> Result<List, String> {
     let (names, values): (Vec<String>, Vec<Vec<f64>>) = prior
         .hyperparameters()
         .into_iter()
-        .map(|known| {
-            let scale = unit.powi(known.power);
-            (known.name.into_owned(), known.values.iter().map(|value| value / scale).collect())
-        })
+        .map(|known| (known.name.into_owned(), units.hyperparameter(&known.values, known.power)))
         .unzip();
-    List::from_names_and_values(names, values).unwrap_or_default()
+    List::from_names_and_values(names, values).map_err(|error| format!("internal error: {error}"))
 }
 
-/// The observations of which the posteriors are held at a time.
-const MOST_HELD: usize = 1 << 16;
+/// Maximum number of observations whose posteriors are held at a time.
+const MAX_HELD: usize = 1 << 16;
 
-/// Writes what a prior says of each observation, in the units of the core: mean, second moment, variance, the probability
-/// of zero, and the log of the marginal density.
+/// Writes the posterior of each observation, in the units of the core: mean, second moment, variance, the probability of
+/// zero, and the log of the marginal density.
 pub(crate) fn write_posteriors(
     prior: &dyn Prior,
     x: &[f64],
     s: &[f64],
     columns: &mut Columns<5>,
 ) -> Result<(), String> {
-    let mut slots = columns.slots();
-    for (x, s) in x.chunks(MOST_HELD).zip(s.chunks(MOST_HELD)) {
+    for (x, s) in x.chunks(MAX_HELD).zip(s.chunks(MAX_HELD)) {
         check();
-        let observations = Observations::new(x, s).map_err(|error| error.to_string())?;
-        for of in prior.posteriors(&observations) {
-            slots.write([of.mean, of.second, of.variance, of.zero, of.log_marginal]);
-        }
+        let observations = Observations::new(x, s).map_err(message)?;
+        let posteriors = prior.posteriors(&observations);
+        columns.write(posteriors.iter().map(|q| [q.mean, q.second_moment, q.variance, q.lfsr, q.log_marginal]));
     }
     Ok(())
 }
 
-/// A prior, in the units of R, and what [`write_posteriors`] wrote.
-pub(crate) fn normal_means_list(prior: &dyn Prior, columns: Columns<5>, unit: f64) -> List {
-    let [mean, second, var, zero, log_marginal] = columns.into_vectors();
-    list!(
-        hyperparameters = hyperparameter_list(prior, unit),
+/// The hyperparameters of a prior, and what [`write_posteriors`] wrote.
+pub(crate) fn normal_means_list(prior: &dyn Prior, columns: Columns<5>, units: LoadingUnits) -> Result<List, String> {
+    let [mean, second_moment, var, lfsr, log_marginal] = columns.into_vectors()?;
+    Ok(list!(
+        hyperparameters = hyperparameter_list(prior, units)?,
         mean = mean,
-        second = second,
+        second_moment = second_moment,
         var = var,
-        zero = zero,
+        lfsr = lfsr,
         log_marginal = log_marginal
-    )
+    ))
 }
 
-/// What is believed of the loadings of each factor, in units of the norm of their means, in which R has them.
-pub(crate) fn beliefs_list(beliefs: &[Option<&Beliefs>], scale: f64) -> Robj {
-    if beliefs.iter().all(Option::is_none) {
-        return ().into();
+/// The posteriors of loadings: lists `rows` and `columns` with an element for each factor, `NULL` if it has no priors or if
+/// its columns are its rows. `NULL` if no factor has priors.
+pub(super) fn posteriors_list(factors: &[Option<&FactorPosterior>], units: Units) -> Result<Robj, String> {
+    if factors.iter().all(Option::is_none) {
+        return Ok(NULL.into());
     }
-    let side = |of: fn(&Beliefs) -> Option<&Belief>| {
-        let factor = |beliefs: &Option<&Beliefs>| -> Robj {
-            beliefs
-                .and_then(|beliefs| of(beliefs).map(|belief| belief_list(belief, beliefs, scale).into()))
-                .unwrap_or_default()
+    let side = |side_of: fn(&FactorPosterior) -> Option<&LoadingPosterior>| -> Result<List, String> {
+        let element = |factor: &Option<&FactorPosterior>| -> Result<Robj, String> {
+            let Some((factor, side)) = factor.and_then(|factor| Some((factor, side_of(factor)?))) else {
+                return Ok(NULL.into());
+            };
+            loading_posterior_list(side, factor, units).map(Into::into)
         };
-        List::from_values(beliefs.iter().map(factor))
+        factors.iter().map(element).collect::<Result<Vec<Robj>, String>>().map(List::from_values)
     };
-    list!(rows = side(|beliefs| Some(&beliefs.rows)), columns = side(|beliefs| beliefs.columns.as_ref())).into()
+    let (rows, columns) = (side(|factor| Some(&factor.rows))?, side(|factor| factor.columns.as_ref())?);
+    Ok(list!(rows = rows, columns = columns).into())
 }
 
-fn belief_list(belief: &Belief, beliefs: &Beliefs, scale: f64) -> List {
-    let norm = belief.norm();
-    let deviation = |variance: &f64| if norm > 0.0 { variance.sqrt() / norm } else { 0.0 };
-    let even = beliefs.even_norm();
-    let unit = if even > 0.0 { scale.sqrt() * norm / even } else { scale.sqrt() };
-    list!(
-        sd = belief.variance.iter().map(deviation).collect::<Vec<f64>>(),
-        zero = belief.zero.clone(),
-        hyperparameters = hyperparameter_list(belief.prior(), unit),
-        divergence = belief.divergence
-    )
+/// The posterior of one side of a factor. R has the means of unit norm, so everything is in units of their norm.
+fn loading_posterior_list(side: &LoadingPosterior, factor: &FactorPosterior, units: Units) -> Result<List, String> {
+    let norm = side.norm();
+    let sd = |variance: &f64| if norm > 0.0 { variance.sqrt() / norm } else { 0.0 };
+    let units = units.of_loadings().normalised(norm, factor.even_norm());
+    Ok(list!(
+        sd = side.variance.iter().map(sd).collect::<Vec<f64>>(),
+        lfsr = side.lfsr.as_slice(),
+        hyperparameters = hyperparameter_list(side.prior(), units)?,
+        kl = side.kl
+    ))
 }

@@ -1,152 +1,199 @@
-//! The fused pass: one sweep over a matrix, from which every method takes what it needs.
+//! The fused pass: one sweep over a matrix that yields every sum the methods need.
 //!
-//! The posterior is that under λ, σ and the view's [`crate::noise::Law`].
+//! The posterior of `b` is that under λ, σ and the view's [`crate::remainder_prior::RemainderPrior`].
 //!
-//! With `x = A − W` the residual and `b̄` its posterior mean of `b`, a sweep yields products of `A − b̄` or `x − b̄` with
-//! two weight vectors, [`Sums`] over the entries and, where asked, curvatures. `b̄` lives in registers only. Of a
-//! symmetric matrix each pair of entries is read once. The matrix is cut into tiles by its shape alone, and the tiles'
-//! results are added in their order, so that the bits do not depend on the number of threads.
+//! With `x = A − W` the residual and `b̄` the posterior mean of `b`, a sweep returns products of `A − b̄` or `x − b̄` with two
+//! weight vectors, the [`PassStats`] over the entries and, if requested, curvatures. `b̄` is held in registers only. Each
+//! pair of entries of a symmetric matrix is read once. The matrix is cut into tiles by its shape alone, and the results of
+//! the tiles are added in a fixed order, so the result does not depend on the number of threads, to the bit.
 
-mod answer;
-mod chebyshev;
-mod correction;
-mod errand;
-mod grid;
-mod joint;
-mod line;
-mod margin;
-mod message;
-mod mixed;
-mod mixed_sums;
-mod monomials;
-mod overlap;
-mod panels;
-mod polynomials;
-mod powers;
-mod slopes;
-mod sparse;
-mod sums;
-mod tally;
-mod tile;
-mod zero_row;
-mod zeros;
+pub(crate) mod gradient;
+pub(crate) mod kernel;
+pub(crate) mod mixture;
+pub(crate) mod multi_factor;
+pub mod remote;
+pub(crate) mod sparse;
+pub(crate) mod stats;
+pub(crate) mod tile;
 
-pub use answer::answer;
-pub(crate) use joint::joint_sweep;
-pub(crate) use slopes::slopes;
-pub use sums::Sums;
+pub(crate) use multi_factor::multi_factor_sweep;
+pub use remote::serve_request;
+pub use stats::PassStats;
 
-use crate::noise::Noise;
-use crate::parallel::Threads;
-use crate::view::{Factor, View};
-use errand::Errand;
-use line::level;
+use crate::factor::Factor;
+use crate::noise::ResidualParams;
+use crate::residual::ResidualView;
+use crate::runtime::parallel::Threads;
+use crate::vector::{column, Contiguous};
+use faer::{Col, ColRef};
+use kernel::kernel_level;
+use remote::Request;
+use std::borrow::Cow;
 use tile::{cut, sweep_tile};
 
-/// The low-rank part and the noise that define the posterior of `b`.
+/// The factor and the parameters that define the posterior of `b`.
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
     /// The factor being fitted.
     pub factor: &'a Factor,
     /// λ and σ.
-    pub noise: Noise,
+    pub params: ResidualParams,
 }
 
 impl<'a> Model<'a> {
-    /// A question with the weights of the model's own factor, about the mean of its `b`.
-    pub fn question(&self, depth: Depth) -> Question<'a> {
-        let Self { factor, noise } = *self;
-        Question { row_weights: &factor.u, column_weights: factor.v(), shift: 1.0 / noise.lambda, depth }
+    /// A specification whose weights are the loadings of the model's factor and whose shift is the prior mean of `b`.
+    pub fn spec(&self, level: PassLevel) -> PassSpec<'a> {
+        let Self { factor, params } = *self;
+        let (u, v) = (factor.u.as_ref(), factor.v.as_ref().unwrap_or(&factor.u).as_ref());
+        PassSpec { row_weights: u, column_weights: v, shift: 1.0 / params.lambda, level }
     }
 }
 
-/// How much a sweep computes. The sums of each depth include those of the depths before it; what the products are of changes.
+/// How much a sweep computes. Each level includes the sums of the levels before it; the meaning of the products differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// Products of `A − b̄`, and the sums but for the log-likelihood.
+pub enum PassLevel {
+    /// Products of `A − b̄`, and all sums but the log-likelihood.
     Expectation,
     /// The log-likelihood as well.
     Likelihood,
-    /// The slopes and curvatures of the log-likelihood: products of `x − b̄` in the place of `A − b̄`, curvatures by row
-    /// and column, and what the derivatives in λ and σ are made of.
+    /// Derivatives and curvatures of the log-likelihood: products of `x − b̄` instead of `A − b̄`, curvatures by row and
+    /// column, and the sums that the derivatives in λ and σ are made of.
     Curvature,
-    /// For estimates of how the noise differs: products are of `E[(x − b)²]/σ²s²`, curvatures of 1. Both with weights of 1 tell
-    /// what the noise of a row is, beside what it was taken for.
-    Deviation,
+    /// For estimates of heteroscedastic noise: products of `E[(x − b)²]/σ²s²`, curvatures of 1. With weights of 1, their
+    /// ratio is the variance of the noise of a row relative to the current one.
+    NoiseScale,
 }
 
-/// What a sweep is to compute.
+/// What a sweep computes.
 #[derive(Clone, Copy)]
-pub struct Question<'a> {
-    /// `p`, a weight a row.
-    pub row_weights: &'a [f64],
-    /// `q`, a weight a column; the same as `p` where the matrix is symmetric.
-    pub column_weights: &'a [f64],
+pub struct PassSpec<'a> {
+    /// `p`, one weight per row.
+    pub row_weights: ColRef<'a, f64>,
+    /// `q`, one weight per column; equal to `p` if the matrix is symmetric.
+    pub column_weights: ColRef<'a, f64>,
     /// A value near the mean of the residual, about which its moments are taken.
     pub shift: f64,
     /// How much to compute.
-    pub depth: Depth,
+    pub level: PassLevel,
 }
 
-/// A vector over the rows and one over the columns; of a symmetric matrix these are one, and `columns` is empty.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Margins {
-    /// An element a row.
-    pub rows: Vec<f64>,
-    /// An element a column, or none.
-    pub columns: Vec<f64>,
+/// The part of a [`PassSpec`] that the kernel reads: contiguous weights and the shift.
+#[derive(Clone, Copy)]
+pub(crate) struct KernelSpec<'a> {
+    pub(crate) row_weights: &'a [f64],
+    pub(crate) column_weights: &'a [f64],
+    pub(crate) shift: f64,
 }
 
-/// What a sweep found.
+/// A vector over the rows and one over the columns. For a symmetric matrix they coincide, and `columns` is empty.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sweep {
-    /// `(A − b̄) q` and `(A − b̄)ᵀ p`, or `(x − b̄) q` and `(x − b̄)ᵀ p`, as [`Depth`] says. Where the noise of entries
-    /// differs (see [`crate::noise::Scales`]), `x − b̄` and `m` are divided by `s²`. At a missing entry `A − b̄` is
-    /// what the model expects, `W`, and `x − b̄` is zero.
-    pub products: Margins,
-    /// `Σ_j m_ij q_j²` and `Σ_i m_ij p_i²` with `m = h (z + h)`, minus σ² times the curvature of the log-likelihood of an
-    /// entry in its W: positive, at most 1. Empty where not asked for.
-    pub curvatures: Margins,
-    /// The sums over the entries.
-    pub sums: Sums,
+pub struct RowColSums {
+    /// One element per row.
+    pub rows: Col<f64>,
+    /// One element per column, or none.
+    pub columns: Col<f64>,
 }
 
-/// `A q` and `Aᵀ p`.
-pub fn product(view: &View, row_weights: &[f64], column_weights: &[f64], threads: Threads) -> Margins {
-    let question = Question { row_weights, column_weights, shift: 0.0, depth: Depth::Expectation };
-    run::<{ level::PRODUCT }>(view, None, &question, threads).products
+impl RowColSums {
+    /// Zeros.
+    pub(crate) fn zeros(nrow: usize, ncol: usize) -> Self {
+        Self { rows: Col::zeros(nrow), columns: Col::zeros(ncol) }
+    }
+
+    /// Zeros of the shape of a view.
+    pub(crate) fn zeros_of(view: &ResidualView) -> Self {
+        Self::zeros(view.nrow(), if view.is_symmetric() { 0 } else { view.ncol() })
+    }
+
+    /// The sums with these elements.
+    pub(crate) fn new(rows: &[f64], columns: &[f64]) -> Self {
+        Self { rows: column(rows), columns: column(columns) }
+    }
+
+    /// The elements of the rows, contiguous.
+    pub fn rows(&self) -> &[f64] {
+        self.rows.as_slice()
+    }
+
+    /// The elements of the columns, contiguous.
+    pub fn columns(&self) -> &[f64] {
+        self.columns.as_slice()
+    }
+
+    /// The vector that sums over columns belong to: that of the rows if the matrix is symmetric.
+    pub(crate) fn columns_or_rows_mut(&mut self) -> &mut [f64] {
+        if self.columns.nrows() == 0 { &mut self.rows } else { &mut self.columns }.as_slice_mut()
+    }
+}
+
+impl Default for RowColSums {
+    fn default() -> Self {
+        Self::zeros(0, 0)
+    }
+}
+
+/// The result of a sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PassOutput {
+    /// `(A − b̄) q` and `(A − b̄)ᵀ p`, or `(x − b̄) q` and `(x − b̄)ᵀ p`, depending on the [`PassLevel`]. With heteroscedastic
+    /// noise (see [`crate::noise::NoiseScales`]), `x − b̄` and `m` are divided by `s²`. At a missing entry `A − b̄` is its
+    /// expectation under the model, `W`, and `x − b̄` is zero.
+    pub products: RowColSums,
+    /// `Σ_j m_ij q_j²` and `Σ_i m_ij p_i²` with `m = h (z + h)`, minus σ² times the curvature of the log-likelihood of an
+    /// entry in its W: positive and at most 1. Empty below [`PassLevel::Curvature`].
+    pub curvatures: RowColSums,
+    /// The sums over the entries.
+    pub sums: PassStats,
+}
+
+/// Computes `A q` and `Aᵀ p`.
+pub fn product(view: &ResidualView, p: ColRef<f64>, q: ColRef<f64>, threads: Threads) -> RowColSums {
+    let (p, q) = (contiguous(p), contiguous(q));
+    let spec = KernelSpec { row_weights: &p, column_weights: &q, shift: 0.0 };
+    run::<{ kernel_level::PRODUCT }>(view, None, &spec, threads).products
 }
 
 /// Sweeps over `view` once, with `b̄` under `model`.
-pub fn sweep(view: &View, model: Model, question: &Question, threads: Threads) -> Sweep {
-    let run = match question.depth {
-        Depth::Expectation => run::<{ level::EXPECTATION }>,
-        Depth::Likelihood => run::<{ level::LIKELIHOOD }>,
-        Depth::Curvature => run::<{ level::CURVATURE }>,
-        Depth::Deviation => run::<{ level::DEVIATION }>,
+pub fn sweep(view: &ResidualView, model: Model, spec: &PassSpec, threads: Threads) -> PassOutput {
+    let run = match spec.level {
+        PassLevel::Expectation => run::<{ kernel_level::EXPECTATION }>,
+        PassLevel::Likelihood => run::<{ kernel_level::LIKELIHOOD }>,
+        PassLevel::Curvature => run::<{ kernel_level::CURVATURE }>,
+        PassLevel::NoiseScale => run::<{ kernel_level::NOISE_SCALE }>,
     };
-    run(view, Some(model), question, threads)
+    let (p, q) = (contiguous(spec.row_weights), contiguous(spec.column_weights));
+    run(view, Some(model), &KernelSpec { row_weights: &p, column_weights: &q, shift: spec.shift }, threads)
 }
 
-/// The log-likelihood of the entries of `view`, under its law and the noise given, and how many it is a sum over.
-pub fn log_likelihood(view: &View, noise: Noise, threads: Threads) -> (f64, f64) {
-    let model = Model { factor: &Factor::zero(view), noise };
-    let sums = sweep(view, model, &model.question(Depth::Likelihood), threads).sums;
-    (sums.log_likelihood(noise), sums.count)
+/// Returns the log-likelihood of the entries of `view` at `params`, and the number of entries it is a sum over.
+pub fn log_likelihood(view: &ResidualView, params: ResidualParams, threads: Threads) -> (f64, f64) {
+    let model = Model { factor: &view.zero_factor(), params };
+    let sums = sweep(view, model, &model.spec(PassLevel::Likelihood), threads).sums;
+    (sums.log_likelihood(params), sums.count)
 }
 
-fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, threads: Threads) -> Sweep {
-    if let Some(found) = sparse::sweep::<LEVEL>(view, model, question, threads) {
-        return found;
+/// The elements of a column: the column itself if it is contiguous, a copy otherwise.
+fn contiguous(column: ColRef<'_, f64>) -> Cow<'_, [f64]> {
+    match column.try_as_col_major() {
+        Some(column) => Cow::Borrowed(column.as_slice()),
+        None => column.iter().copied().collect(),
+    }
+}
+
+fn run<const LEVEL: u8>(view: &ResidualView, model: Option<Model>, spec: &KernelSpec, threads: Threads) -> PassOutput {
+    if let Some(output) = sparse::sweep::<LEVEL>(view, model, spec, threads) {
+        return output;
     }
     let tiles = cut(view);
-    let parts = Errand::One { level: LEVEL, model, question: *question }.elsewhere(view, &tiles).unwrap_or_else(|| {
-        threads.map(tiles.len(), |index| sweep_tile::<LEVEL>(view, model, question, tiles[index].clone()))
-    });
-    let mut total = Sweep {
-        products: margins(view),
-        curvatures: if LEVEL >= level::CURVATURE { margins(view) } else { Margins::default() },
-        sums: Sums::empty(question.shift),
+    let parts =
+        Request::One { level: LEVEL, model, spec: *spec }.evaluate_remotely(view, &tiles).unwrap_or_else(|| {
+            threads.map(tiles.len(), |index| sweep_tile::<LEVEL>(view, model, spec, tiles[index].clone()))
+        });
+    let curved = LEVEL >= kernel_level::CURVATURE;
+    let mut total = PassOutput {
+        products: RowColSums::zeros_of(view),
+        curvatures: if curved { RowColSums::zeros_of(view) } else { RowColSums::default() },
+        sums: PassStats::empty(spec.shift),
     };
     for (tile, part) in tiles.iter().zip(&parts) {
         tile.add_to(&mut total.products, &part.products);
@@ -154,8 +201,4 @@ fn run<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, 
         total.sums.add(&part.sums, 1.0);
     }
     total
-}
-
-fn margins(view: &View) -> Margins {
-    Margins { rows: vec![0.0; view.nrow()], columns: vec![0.0; if view.is_symmetric() { 0 } else { view.ncol() }] }
 }

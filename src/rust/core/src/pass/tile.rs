@@ -1,177 +1,178 @@
-//! The pieces that a matrix is cut into, and the sweep over one of them.
+//! Tiles that the matrix is cut into, and the sweep over one of them.
 
-use super::line::{level, Kernel, Line};
-use super::{Margins, Model, Question, Sweep};
-use crate::noise::Noise;
-use crate::vector::{add_scaled, dot};
-use crate::view::{Buffer, View};
+use crate::noise::ResidualParams;
+use crate::pass::kernel::{kernel_level, ColumnRun, Kernel};
+use crate::pass::{KernelSpec, Model, PassOutput, RowColSums};
+use crate::residual::{Buffer, ResidualView};
+use crate::vector::{add_scaled, dot, Contiguous};
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
-/// A rectangle of the matrix; of a symmetric matrix, its part on and above the diagonal.
+/// A rectangle of the matrix; for a symmetric matrix, the part of it on and above the diagonal.
 #[derive(Clone, Debug)]
-pub(super) struct Tile {
-    pub(super) rows: Range<usize>,
-    pub(super) columns: Range<usize>,
+pub(crate) struct Tile {
+    pub(crate) rows: Range<usize>,
+    pub(crate) columns: Range<usize>,
 }
 
-/// The most tiles that a matrix is cut into: enough to keep threads busy, few enough that their vectors are small.
-const MOST_TILES: usize = 64;
-/// The least entries of a tile.
-const LEAST_ENTRIES: usize = 1 << 14;
-/// The least rows of a tile that does not span them all.
-const LEAST_ROWS: usize = 512;
+/// The maximal number of tiles: enough to balance threads, few enough that their vectors stay small.
+const MAX_TILES: usize = 64;
+/// The minimal number of entries of a tile.
+const MIN_ENTRIES: usize = 1 << 14;
+/// The minimal number of rows of a tile that does not span all rows.
+const MIN_ROWS: usize = 512;
 
 /// Cuts the matrix into tiles of near-equal work, by its shape alone.
-pub(super) fn cut(view: &View) -> Vec<Tile> {
+pub(crate) fn cut(view: &ResidualView) -> Vec<Tile> {
     let (nrow, ncol) = (view.nrow(), view.ncol());
-    let wanted = (view.count() as usize / LEAST_ENTRIES).clamp(1, MOST_TILES);
+    let wanted = (view.count() as usize / MIN_ENTRIES).clamp(1, MAX_TILES);
     if view.is_symmetric() {
         // A triangle: the area up to column j grows with j².
-        let strips = cuts(wanted, |share| (ncol as f64 * share.sqrt()).round() as usize);
+        let strips = cuts(wanted, |fraction| (ncol as f64 * fraction.sqrt()).round() as usize);
         return strips.into_iter().map(|columns| Tile { rows: 0..columns.end, columns }).collect();
     }
-    // Every tile has a margin of its rows: of a tall matrix it has few of them, so that all margins together stay small.
+    // Each tile has a vector over its rows. Tall matrices get few strips, so that all these vectors together stay small.
     let across = (wanted as f64 * (ncol as f64 / nrow as f64).min(1.0)).ceil().clamp(1.0, ncol as f64) as usize;
-    let down = (wanted / across).clamp(1, nrow.div_ceil(LEAST_ROWS));
-    let bands = cuts(down, |share| (nrow as f64 * share).round() as usize);
-    let strips = cuts(across, |share| (ncol as f64 * share).round() as usize);
+    let down = (wanted / across).clamp(1, nrow.div_ceil(MIN_ROWS));
+    let bands = cuts(down, |fraction| (nrow as f64 * fraction).round() as usize);
+    let strips = cuts(across, |fraction| (ncol as f64 * fraction).round() as usize);
     let tile = |rows: &Range<usize>, columns: &Range<usize>| Tile { rows: rows.clone(), columns: columns.clone() };
     bands.iter().flat_map(|rows| strips.iter().map(move |columns| tile(rows, columns))).collect()
 }
 
-/// The non-empty ranges between `place(0/parts), place(1/parts), …`.
-fn cuts(parts: usize, place: impl Fn(f64) -> usize) -> Vec<Range<usize>> {
-    let cut = |part: usize| place(part as f64 / parts as f64);
+/// The non-empty ranges between `position(0/parts), position(1/parts), …`.
+fn cuts(parts: usize, position: impl Fn(f64) -> usize) -> Vec<Range<usize>> {
+    let cut = |part: usize| position(part as f64 / parts as f64);
     (0..parts).map(|part| cut(part)..cut(part + 1)).filter(|range| !range.is_empty()).collect()
 }
 
 impl Tile {
-    /// Adds a tile's margins to those of the matrix. A symmetric matrix has one margin, and both go there.
-    pub(super) fn add_to(&self, total: &mut Margins, part: &Margins) {
-        if part.rows.is_empty() {
+    /// Adds the sums of a tile to those of the matrix. For a symmetric matrix both go to the rows.
+    pub(crate) fn add_to(&self, total: &mut RowColSums, part: &RowColSums) {
+        if part.rows.nrows() == 0 {
             return;
         }
-        add_scaled(&mut total.rows[self.rows.clone()], 1.0, &part.rows);
-        let columns = if total.columns.is_empty() { &mut total.rows } else { &mut total.columns };
-        add_scaled(&mut columns[self.columns.clone()], 1.0, &part.columns);
+        add_scaled(&mut total.rows.as_slice_mut()[self.rows.clone()], 1.0, part.rows());
+        add_scaled(&mut total.columns_or_rows_mut()[self.columns.clone()], 1.0, part.columns());
     }
 
-    fn margins(&self, wanted: bool) -> Margins {
-        let zeros = |range: &Range<usize>| vec![0.0; if wanted { range.len() } else { 0 }];
-        Margins { rows: zeros(&self.rows), columns: zeros(&self.columns) }
+    fn zero_sums(&self) -> RowColSums {
+        RowColSums::zeros(self.rows.len(), self.columns.len())
     }
 }
 
-/// The pass over one tile.
-pub(super) fn sweep_tile<const LEVEL: u8>(view: &View, model: Option<Model>, question: &Question, tile: Tile) -> Sweep {
+/// Sweeps over one tile.
+pub(crate) fn sweep_tile<const LEVEL: u8>(
+    view: &ResidualView,
+    model: Option<Model>,
+    spec: &KernelSpec,
+    tile: Tile,
+) -> PassOutput {
     let arch = Arch::new();
-    // A mixture's loop looks for missing entries always: beside its cost that is nothing.
-    if LEVEL == level::DEVIATION || (LEVEL > level::PRODUCT && !view.is_plain()) {
-        arch.dispatch(TilePass::<LEVEL, true, true> { view, model, question, tile })
+    // The loop for mixtures always checks for missing entries; the cost is negligible beside its own.
+    if LEVEL == kernel_level::NOISE_SCALE || (LEVEL > kernel_level::PRODUCT && !view.is_plain()) {
+        arch.dispatch(TilePass::<LEVEL, true, true> { view, model, spec, tile })
     } else if view.has_missing() {
-        arch.dispatch(TilePass::<LEVEL, true, false> { view, model, question, tile })
+        arch.dispatch(TilePass::<LEVEL, true, false> { view, model, spec, tile })
     } else {
-        arch.dispatch(TilePass::<LEVEL, false, false> { view, model, question, tile })
+        arch.dispatch(TilePass::<LEVEL, false, false> { view, model, spec, tile })
     }
 }
 
-/// The same, compiled for each instruction set.
+/// The sweep over one tile, compiled for each instruction set.
 struct TilePass<'a, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
-    view: &'a View<'a>,
+    view: &'a ResidualView<'a>,
     model: Option<Model<'a>>,
-    question: &'a Question<'a>,
+    spec: &'a KernelSpec<'a>,
     tile: Tile,
 }
 
 impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePass<'_, LEVEL, MASKED, MIXED> {
-    type Output = Sweep;
+    type Output = PassOutput;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Sweep {
-        let Self { view, model, question, tile } = self;
-        let Question { row_weights, column_weights, shift, .. } = *question;
+    fn with_simd<S: Simd>(self, simd: S) -> PassOutput {
+        let Self { view, model, spec, tile } = self;
+        let KernelSpec { row_weights, column_weights, shift } = *spec;
         let symmetric = view.is_symmetric();
-        let noise = model.map_or(Noise { lambda: 1.0, sigma: 1.0 }, |model| model.noise);
-        // Without a model nothing is explained: the loadings are then multiplied by zero, whatever they are.
-        let loadings = model.map_or(row_weights, |model| &model.factor.u);
+        let params = model.map_or(ResidualParams { lambda: 1.0, sigma: 1.0 }, |model| model.params);
+        // Without a model nothing is fitted: the loadings, whatever they are, are multiplied by zero.
+        let loadings = model.map_or(row_weights, |model| model.factor.u());
         let loading = |column: usize| model.map_or(0.0, |Model { factor, .. }| factor.d * factor.v()[column]);
 
-        let mut kernel = Kernel::<S, LEVEL, MASKED, MIXED>::new(simd, noise, view.law(), shift);
-        let mut products = tile.margins(true);
-        let mut curvatures = tile.margins(LEVEL >= level::CURVATURE);
+        let mut kernel = Kernel::<S, LEVEL, MASKED, MIXED>::new(simd, params, view.remainder_prior(), shift);
+        let mut products = tile.zero_sums();
+        let mut curvatures = if LEVEL >= kernel_level::CURVATURE { tile.zero_sums() } else { RowColSums::default() };
         let mut diagonal = vec![0.0; if symmetric { tile.columns.len() } else { 0 }];
         let mut buffer = Buffer::new(tile.rows.len());
         for (index, column) in tile.columns.clone().enumerate() {
             let rows = if symmetric { 0..column + 1 } else { tile.rows.clone() };
             let entries = view.column(column, rows.clone(), &mut buffer);
             let above = if symmetric { 0..column } else { rows };
-            let (deviations, deviation) = view.deviations(column, above.clone());
+            let (scales, column_scale) = view.column_scales(column, above.clone());
             if symmetric {
                 diagonal[index] = entries[column];
             }
-            let totals = kernel.line(Line {
+            let sums = kernel.add_run(ColumnRun {
                 entries: &entries[..above.len()],
                 loadings: &loadings[above.clone()],
                 weights: &row_weights[above.clone()],
-                products: &mut products.rows,
-                curvatures: &mut curvatures.rows,
+                products: products.rows.as_slice_mut(),
+                curvatures: curvatures.rows.as_slice_mut(),
                 loading: loading(column),
                 weight: column_weights[column],
-                deviations,
-                deviation,
+                scales,
+                column_scale,
             });
-            products.columns[index] = totals.product;
-            if LEVEL >= level::CURVATURE {
-                curvatures.columns[index] = totals.curvature;
+            products.columns[index] = sums.product;
+            if LEVEL >= kernel_level::CURVATURE {
+                curvatures.columns[index] = sums.curvature;
             }
         }
         let mut sums = kernel.sums();
         if symmetric {
-            let explained: Vec<f64> = tile.columns.clone().map(|j| loading(j) * loadings[j]).collect();
-            let part =
-                diagonal_part(kernel.fresh(), &diagonal, &explained, &view.corner_deviations(tile.columns.clone()));
+            let fitted: Vec<f64> = tile.columns.clone().map(|j| loading(j) * loadings[j]).collect();
+            let part = diagonal_part(kernel.fresh(), &diagonal, &fitted, &view.diagonal_scales(tile.columns.clone()));
             for (index, column) in tile.columns.clone().enumerate() {
                 let weight = column_weights[column];
                 products.columns[index] += weight * part.products.rows[index];
-                if LEVEL >= level::CURVATURE {
+                if LEVEL >= kernel_level::CURVATURE {
                     curvatures.columns[index] += weight * weight * part.curvatures.rows[index];
                 }
             }
             sums.add(&part.sums, 0.5);
         }
-        Sweep { products, curvatures, sums }
+        PassOutput { products, curvatures, sums }
     }
 }
 
-/// The sweep over diagonal entries with unit weights, of which `explained` is the part in W. The loop over a line wants
-/// one loading for all its entries, so it gets the residuals, and what it was not shown is given back after it.
+/// The sweep over diagonal entries with unit weights, given `fitted`, their part in W. The loop over a run takes a single
+/// column loading, so it is given residuals, and the difference to the entries is restored afterwards.
 #[inline(always)]
-pub(super) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool>(
+pub(crate) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool>(
     mut kernel: Kernel<S, LEVEL, MASKED, MIXED>,
     entries: &[f64],
-    explained: &[f64],
-    deviations: &[f64],
-) -> Sweep {
-    let residuals: Vec<f64> = entries.iter().zip(explained).map(|(entry, part)| entry - part).collect();
-    let mut products = if LEVEL >= level::CURVATURE { vec![0.0; entries.len()] } else { explained.to_vec() };
-    let mut curvatures = vec![0.0; if LEVEL >= level::CURVATURE { entries.len() } else { 0 }];
-    kernel.line(Line {
+    fitted: &[f64],
+    scales: &[f64],
+) -> PassOutput {
+    let residuals: Vec<f64> = entries.iter().zip(fitted).map(|(entry, part)| entry - part).collect();
+    let mut products = if LEVEL >= kernel_level::CURVATURE { vec![0.0; entries.len()] } else { fitted.to_vec() };
+    let mut curvatures = vec![0.0; if LEVEL >= kernel_level::CURVATURE { entries.len() } else { 0 }];
+    kernel.add_run(ColumnRun {
         entries: &residuals,
-        loadings: explained,
-        weights: explained,
+        loadings: fitted,
+        weights: fitted,
         products: &mut products,
         curvatures: &mut curvatures,
         loading: 0.0,
         weight: 1.0,
-        deviations,
-        deviation: 1.0,
+        scales,
+        column_scale: 1.0,
     });
     let mut sums = kernel.sums();
-    if (level::EXPECTATION..level::CURVATURE).contains(&LEVEL) {
-        // The loop saw `x − b̄` alone.
-        sums.square_rest = dot(&products, &products);
+    if (kernel_level::EXPECTATION..kernel_level::CURVATURE).contains(&LEVEL) {
+        // The loop has summed the squares of `x − b̄`.
+        sums.square_difference = dot(&products, &products);
     }
-    let rows = |rows| Margins { rows, columns: Vec::new() };
-    Sweep { products: rows(products), curvatures: rows(curvatures), sums }
+    PassOutput { products: RowColSums::new(&products, &[]), curvatures: RowColSums::new(&curvatures, &[]), sums }
 }

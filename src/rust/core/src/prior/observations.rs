@@ -1,13 +1,13 @@
-//! What is seen of the quantities that a prior is for.
+//! Observations of the normal-means problem, and parallel loops over them.
 
 use crate::error::Error;
-use crate::parallel::Threads;
+use crate::runtime::parallel::Threads;
 use std::ops::Range;
 
-/// The pairs that a thread takes at a time.
-const PIECE: usize = 1 << 11;
+/// The number of observations in a chunk, the unit of work of a thread.
+const CHUNK: usize = 1 << 11;
 
-/// Pairs of `x_i` and its standard deviation `s_i`, and the threads that may go over them.
+/// Pairs of an observation `x_i` and its standard deviation `s_i`, and the threads to use for loops over them.
 #[derive(Clone, Copy, Debug)]
 pub struct Observations<'a> {
     x: &'a [f64],
@@ -16,7 +16,11 @@ pub struct Observations<'a> {
 }
 
 impl<'a> Observations<'a> {
-    /// At least one pair of a finite `x` and a positive, finite `s`.
+    /// Returns the observations, with loops on one thread.
+    ///
+    /// # Errors
+    /// Returns an error if there are none, the lengths differ, an `x_i` is not finite or an `s_i` is not positive and
+    /// finite.
     pub fn new(x: &'a [f64], s: &'a [f64]) -> Result<Self, Error> {
         if x.is_empty() {
             return Err(Error::Range { what: "the number of observations", expected: "at least 1", found: 0.0 });
@@ -33,68 +37,68 @@ impl<'a> Observations<'a> {
         Ok(Self { x, s, threads: Threads::new(1) })
     }
 
-    /// The same for so many threads; what is found does not depend on them.
-    pub fn on(self, threads: Threads) -> Self {
+    /// Sets the number of threads. Results do not depend on it.
+    pub fn with_threads(self, threads: Threads) -> Self {
         Self { threads, ..self }
     }
 
-    /// The pairs in turn.
+    /// Returns an iterator over the pairs `(x_i, s_i)`.
     pub fn iter(&self) -> impl Iterator<Item = (f64, f64)> + 'a {
         self.x.iter().copied().zip(self.s.iter().copied())
     }
 
-    pub(super) fn threads(&self) -> Threads {
+    pub(crate) fn threads(&self) -> Threads {
         self.threads
     }
 
-    /// `work` of each pair, in their order.
-    pub(super) fn map<T: Send>(&self, work: impl Fn(f64, f64) -> T + Sync) -> Vec<T> {
-        let run = |pairs: Range<usize>| pairs.map(|index| work(self.x[index], self.s[index])).collect::<Vec<_>>();
-        self.pieces(run).into_iter().flatten().collect()
+    /// Applies `work` to each pair and returns the results in order.
+    pub(crate) fn map<T: Send>(&self, work: impl Fn(f64, f64) -> T + Sync) -> Vec<T> {
+        let run = |indices: Range<usize>| indices.map(|i| work(self.x[i], self.s[i])).collect::<Vec<_>>();
+        self.map_chunks(run).into_iter().flatten().collect()
     }
 
-    /// `work` of runs of pairs, in their order.
-    pub(super) fn pieces<T: Send>(&self, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    /// Applies `work` to the index range of each chunk and returns the results in order.
+    pub(crate) fn map_chunks<T: Send>(&self, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
         let count = self.x.len();
-        self.threads.map(count.div_ceil(PIECE), |piece| work(piece * PIECE..((piece + 1) * PIECE).min(count)))
+        self.threads.map(count.div_ceil(CHUNK), |chunk| work(chunk * CHUNK..((chunk + 1) * CHUNK).min(count)))
     }
 
-    /// `work(0), …, work(jobs − 1)`, side by side, each of which goes over all the pairs that it is handed by itself.
-    pub(super) fn repeatedly<T: Send>(&self, jobs: usize, work: impl Fn(usize, Self) -> T + Sync) -> Vec<T> {
-        let alone = self.on(Threads::new(1));
-        let at_a_time = PIECE.div_ceil(self.x.len());
-        let run = |turn: usize| {
-            let turns = turn * at_a_time..((turn + 1) * at_a_time).min(jobs);
-            turns.map(|job| work(job, alone)).collect::<Vec<_>>()
+    /// Returns `work(0), …, work(jobs − 1)`, run in parallel. Each job gets the observations with a single thread.
+    pub(crate) fn map_jobs<T: Send>(&self, jobs: usize, work: impl Fn(usize, Self) -> T + Sync) -> Vec<T> {
+        let single_threaded = self.with_threads(Threads::new(1));
+        let batch_size = CHUNK.div_ceil(self.x.len());
+        let run = |batch: usize| {
+            let range = batch * batch_size..((batch + 1) * batch_size).min(jobs);
+            range.map(|job| work(job, single_threaded)).collect::<Vec<_>>()
         };
-        self.threads.map(jobs.div_ceil(at_a_time), run).into_iter().flatten().collect()
+        self.threads.map(jobs.div_ceil(batch_size), run).into_iter().flatten().collect()
     }
 
-    /// At most `most` of the pairs, at even steps through all in the order of their `x`; `None` where there are no more
-    /// than that. The largest and the least are among them.
-    pub(super) fn sample(&self, most: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+    /// Returns `size` of the pairs at equal steps through the order of their `x`, including the smallest and the
+    /// largest `x`; `None` if there are no more than `size` pairs.
+    pub(crate) fn subsample(&self, size: usize) -> Option<(Vec<f64>, Vec<f64>)> {
         let count = self.x.len();
-        if count <= most {
+        if count <= size {
             return None;
         }
         let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by(|&one, &other| self.x[one].total_cmp(&self.x[other]));
-        let chosen = (0..most).map(|index| order[index * (count - 1) / (most - 1)]);
-        Some(chosen.map(|index| (self.x[index], self.s[index])).unzip())
+        order.sort_by(|&i, &j| self.x[i].total_cmp(&self.x[j]));
+        let chosen = (0..size).map(|index| order[index * (count - 1) / (size - 1)]);
+        Some(chosen.map(|i| (self.x[i], self.s[i])).unzip())
     }
 
-    /// The largest `x`.
-    pub(super) fn largest(&self) -> f64 {
+    /// Returns the largest `x`.
+    pub(crate) fn max_x(&self) -> f64 {
         self.x.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// The least `s`.
-    pub(super) fn least_deviation(&self) -> f64 {
+    /// Returns the smallest `s`.
+    pub(crate) fn min_sd(&self) -> f64 {
         self.s.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    /// The least of `s_i² / max(|x_i|, s_i)`: a prior whose scale is far below it is a point mass at 0 to all of them.
-    pub(super) fn least_scale(&self) -> f64 {
+    /// Returns the smallest `s_i² / max(|x_i|, s_i)`: a prior of much smaller scale is equivalent to a point mass at 0.
+    pub(crate) fn min_scale(&self) -> f64 {
         self.iter().map(|(x, s)| s / (x / s).abs().max(1.0)).fold(f64::INFINITY, f64::min)
     }
 }

@@ -1,21 +1,18 @@
-//! How a matrix is held, behind the one question that the fused pass asks of it.
+//! Storage of the matrix: the contract through which the fused pass reads entries.
 //!
-//! To add a storage, implement [`Storage`] in a file of its own and add it to the contract test, which holds every
-//! storage to the dense one.
+//! To implement a new storage, [`Storage::nrow`], [`Storage::ncol`] and [`Storage::column`] are required. The other methods
+//! have defaults. Add the storage to the contract test `tests/storage.rs`, which compares every storage with the dense one.
 
 mod dense;
-mod masked;
-mod remote;
 mod sparse;
+pub mod summary;
 
-pub use dense::Dense;
-pub use masked::Masked;
-pub use remote::Remote;
-pub use sparse::{Sparse, TOLERANCE};
+pub use dense::{Dense, Masked};
+pub use sparse::{Sparse, DEFAULT_TOLERANCE};
 
 use std::ops::Range;
 
-/// A matrix of `nrow × ncol` numbers that can be read column by column, by several threads at once.
+/// A matrix of `nrow × ncol` numbers that several threads can read column by column.
 pub trait Storage: Sync {
     /// The number of rows.
     fn nrow(&self) -> usize;
@@ -23,27 +20,36 @@ pub trait Storage: Sync {
     /// The number of columns.
     fn ncol(&self) -> usize;
 
-    /// Whether entries may be missing. Where none are, the pass does not look for them.
+    /// Whether entries may be missing. If not, the pass does not check for them.
     fn has_missing(&self) -> bool {
         false
     }
 
-    /// The stored entries, where all others are zero: what a pass then goes over.
+    /// The stored entries, if all others are zero. A pass then takes time proportional to these.
     fn sparse(&self) -> Option<&Sparse<'_>> {
         None
     }
 
-    /// Those who go over the entries where these are, in the place of this process.
+    /// The workers that evaluate passes over the entries, if this process does not.
     fn remote(&self) -> Option<&dyn Remote> {
         None
     }
 
-    /// Whether entries could not be read: what was found since is worth nothing.
+    /// Whether entries could not be read. Results computed since are invalid.
     fn is_lost(&self) -> bool {
         false
     }
 
-    /// The entries of column `column` in `rows`: a slice of the storage itself where it holds them side by side,
-    /// otherwise of `buffer`, which is as long as `rows`. A missing entry is NaN.
+    /// The entries of column `column` in `rows`: a slice of the storage itself if they are contiguous there, otherwise of
+    /// `buffer`, which has the length of `rows`. A missing entry is NaN.
     fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64];
+}
+
+/// Workers that hold the entries of a storage, and sweep over some tiles each.
+pub trait Remote {
+    /// Evaluates `request` on all tiles of the matrix, by calling [`crate::pass::serve_request`] with the same numbers. Returns
+    /// the responses in the order of the tiles; `lengths` gives the number of values of each.
+    ///
+    /// `None` if that failed; the storage is then lost.
+    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>>;
 }

@@ -1,86 +1,79 @@
-//! A matrix of which only some entries are stored, the others being zero, in compressed columns.
+//! Sparse matrices in compressed columns.
 //!
-//! Stored entries that are NaN are missing, and where asked the diagonal is, stored or not.
+//! Stored entries that are NaN are missing. Optionally the diagonal is missing too, whether stored or not.
 
-use super::Storage;
-use crate::cancel;
 use crate::error::Error;
-use crate::scan::agree;
+use crate::runtime::cancel;
+use crate::storage::Storage;
+use crate::vector::agree;
+use faer::sparse::{SparseColMatRef, SymbolicSparseColMatRef};
+use pulp::bytemuck::cast_slice;
 use std::ops::Range;
 
-/// Compressed sparse columns over slices that somebody else holds: R's own vectors, whose indices are `i32`.
-///
-/// faer has a type for this, whose constructor panics where indices are not in order; here that is an error, and no other
-/// of its operations is needed.
+/// The default relative tolerance of interpolated sums over zeros.
+pub const DEFAULT_TOLERANCE: f64 = 1e-13;
+
+/// The maximal number of rows and of columns: indices are 32-bit integers.
+const MAX_EXTENT: usize = i32::MAX as usize;
+
+/// A view of a matrix in compressed sparse columns; nothing is copied.
 #[derive(Clone, Copy, Debug)]
 pub struct Sparse<'a> {
-    nrow: usize,
-    starts: &'a [i32],
-    rows: &'a [i32],
-    values: &'a [f64],
+    matrix: SparseColMatRef<'a, u32, f64>,
     missing: bool,
     without_diagonal: bool,
     tolerance: f64,
 }
 
-/// To what share of their size sums over zeros are interpolated, if nothing else is said.
-pub const TOLERANCE: f64 = 1e-13;
-
 impl<'a> Sparse<'a> {
-    /// Column `j` has the entries `starts[j]..starts[j + 1]` of `rows` (from 0, rising within a column) and `values`.
+    /// The matrix whose column `j` has the entries `starts[j]..starts[j + 1]` of `rows` (counted from 0, increasing within a
+    /// column) and `values`. The indices are R's 32-bit integers.
+    ///
+    /// All conditions are checked here first: the constructors of faer panic on invalid indices.
     ///
     /// # Errors
-    /// [`Error::Length`] where there are not as many rows as values, [`Error::Range`] where the columns' ends do not rise from 0
-    /// to the number of values, and where rows do not rise or are outside of the matrix.
+    /// [`Error::Length`] if `rows` and `values` have different lengths. [`Error::Range`] if the ends of the columns do not
+    /// increase from 0 to the number of values, if rows do not increase or are outside of the matrix, or if the matrix has
+    /// 2³¹ rows or columns or more.
     pub fn new(nrow: usize, starts: &'a [i32], rows: &'a [i32], values: &'a [f64]) -> Result<Self, Error> {
-        let broken = |what, expected, found: f64| Err(Error::Range { what, expected, found });
-        let stored = values.len();
-        if rows.len() != stored {
-            return Err(Error::Length { what: "row indices", expected: stored, found: rows.len() });
+        check_starts(starts, rows.len(), values.len())?;
+        let ncol = starts.len() - 1;
+        if let Some(&extent) = [nrow, ncol].iter().find(|extent| **extent > MAX_EXTENT) {
+            let what = "the number of rows or columns";
+            return Err(Error::Range { what, expected: "below 2^31", found: extent as f64 });
         }
-        if starts.first() != Some(&0) || starts.last().is_none_or(|last| usize::try_from(*last) != Ok(stored)) {
-            let found = starts.last().map_or(f64::NAN, |last| f64::from(*last));
-            return broken("the last column's end", "the number of values, with the first column's start at 0", found);
+        for ends in starts.windows(2) {
+            check_rows(&rows[ends[0] as usize..ends[1] as usize], nrow)?;
         }
-        if let Some(pair) = starts.windows(2).find(|pair| pair[0] > pair[1]) {
-            return broken("a column's end", "at or after its start", f64::from(pair[1]));
-        }
+        // All indices are nonnegative, so they have the same bits as unsigned integers.
+        let (starts, rows) = (cast_slice::<i32, u32>(starts), cast_slice::<i32, u32>(rows));
+        let matrix = SparseColMatRef::new(SymbolicSparseColMatRef::new_checked(nrow, ncol, starts, None, rows), values);
         let missing = values.iter().any(|value| value.is_nan());
-        let matrix = Self { nrow, starts, rows, values, missing, without_diagonal: false, tolerance: TOLERANCE };
-        for column in 0..matrix.ncol() {
-            let (rows, _) = matrix.stored(column);
-            let in_order = rows.windows(2).all(|pair| pair[0] < pair[1]);
-            let inside = rows.first().is_none_or(|first| *first >= 0)
-                && rows.last().is_none_or(|last| usize::try_from(*last).is_ok_and(|last| last < nrow));
-            if !(in_order && inside) {
-                let found = rows.last().map_or(f64::NAN, |last| f64::from(*last));
-                return broken(
-                    "the last row of a column",
-                    "above those before it, which rise, and within the matrix",
-                    found,
-                );
-            }
-        }
-        Ok(matrix)
+        Ok(Self { matrix, missing, without_diagonal: false, tolerance: DEFAULT_TOLERANCE })
     }
 
-    /// The same matrix, its diagonal missing.
+    /// The matrix.
+    pub fn matrix(&self) -> SparseColMatRef<'a, u32, f64> {
+        self.matrix
+    }
+
+    /// The same matrix with a missing diagonal.
     pub fn without_diagonal(self) -> Self {
         Self { without_diagonal: true, ..self }
     }
 
-    /// The same matrix, sums over whose zeros are interpolated to within such a share of their size.
-    pub fn within(self, tolerance: f64) -> Self {
+    /// The same matrix with this relative tolerance of interpolated sums over zeros.
+    pub fn with_tolerance(self, tolerance: f64) -> Self {
         Self { tolerance, ..self }
     }
 
-    /// To what share of their size sums over zeros are interpolated.
+    /// The relative tolerance of interpolated sums over zeros.
     pub(crate) fn tolerance(&self) -> f64 {
         self.tolerance
     }
 
-    /// The rows and values of the entries of a column that are not zero for certain: those that are stored, and the
-    /// diagonal's where that is missing. What is missing is NaN.
+    /// The rows and values of the entries of a column that are not known to be zero: those that are stored, and that on the
+    /// diagonal if it is missing. Missing values are NaN.
     pub(crate) fn entries(&self, column: usize) -> impl Iterator<Item = (usize, f64)> + 'a {
         let (rows, values) = self.stored(column);
         let missing = if self.without_diagonal { column } else { usize::MAX };
@@ -88,58 +81,90 @@ impl<'a> Sparse<'a> {
             let row = *row as usize;
             (row, if row == missing { f64::NAN } else { *value })
         });
-        let unseen = missing < self.nrow && rows.binary_search(&(column as i32)).is_err();
-        stored.chain(unseen.then_some((column, f64::NAN)))
+        let unstored_diagonal = missing < self.nrow() && rows.binary_search(&(column as u32)).is_err();
+        stored.chain(unstored_diagonal.then_some((column, f64::NAN)))
     }
 
     /// The rows and values of the stored entries of a column.
-    pub(crate) fn stored(&self, column: usize) -> (&'a [i32], &'a [f64]) {
-        let range = self.starts[column] as usize..self.starts[column + 1] as usize;
-        (&self.rows[range.clone()], &self.values[range])
+    pub(crate) fn stored(&self, column: usize) -> (&'a [u32], &'a [f64]) {
+        (self.matrix.symbolic().row_idx_of_col_raw(column), self.matrix.val_of_col(column))
     }
 
     /// The number of stored entries.
     pub fn count(&self) -> usize {
-        self.values.len()
+        self.values().len()
     }
 
     /// The values of all stored entries.
     pub fn values(&self) -> &'a [f64] {
-        self.values
+        self.matrix.val()
     }
 
-    /// Whether the matrix is square and equals its transpose, to within a difference of `slack`. Each entry is looked up
-    /// in its mirror image's column; a stored zero equals one that is not stored.
+    /// Whether the matrix is square and equals its transpose up to a difference of `slack`. Each entry is compared with its
+    /// mirror image; a stored zero equals an entry that is not stored.
     pub(crate) fn is_symmetric(&self, slack: f64) -> bool {
-        if self.nrow != self.ncol() {
+        if self.nrow() != self.ncol() {
             return false;
         }
-        // As columns are gone through in order, so are the mirror images in each of them.
-        let mut places: Vec<i32> = self.starts[..self.ncol()].to_vec();
-        let mut mirrored = |column: usize, row: i32, value: f64| {
-            let (place, end) = (&mut places[row as usize], self.starts[row as usize + 1]);
-            while *place < end && (self.rows[*place as usize] as usize) < column {
-                *place += 1;
+        let (starts, rows, values) = (self.matrix.col_ptr(), self.matrix.row_idx(), self.values());
+        // Columns are visited in order, so the mirror images within each column are too.
+        let mut positions: Vec<u32> = starts[..self.ncol()].to_vec();
+        let mut is_mirrored = |column: usize, row: u32, value: f64| {
+            let (position, end) = (&mut positions[row as usize], starts[row as usize + 1]);
+            while *position < end && (rows[*position as usize] as usize) < column {
+                *position += 1;
             }
-            let stored = *place < end && self.rows[*place as usize] as usize == column;
-            let mirror = if stored { self.values[*place as usize] } else { 0.0 };
+            let stored = *position < end && rows[*position as usize] as usize == column;
+            let mirror = if stored { values[*position as usize] } else { 0.0 };
             agree(value, mirror, slack)
         };
         (0..self.ncol()).all(|column| {
             cancel::check();
             let (rows, values) = self.stored(column);
-            rows.iter().zip(values).all(|(row, value)| mirrored(column, *row, *value))
+            rows.iter().zip(values).all(|(row, value)| is_mirrored(column, *row, *value))
         })
     }
 }
 
+/// Checks that the columns are consecutive ranges of all stored entries.
+fn check_starts(starts: &[i32], rows: usize, values: usize) -> Result<(), Error> {
+    if rows != values {
+        return Err(Error::Length { what: "row indices", expected: values, found: rows });
+    }
+    if starts.first() != Some(&0) || starts.last().is_none_or(|last| usize::try_from(*last) != Ok(values)) {
+        let found = starts.last().map_or(f64::NAN, |last| f64::from(*last));
+        let expected = "the number of values, with the first column's start at 0";
+        return Err(Error::Range { what: "the last column's end", expected, found });
+    }
+    match starts.windows(2).find(|pair| pair[0] > pair[1]) {
+        Some(pair) => {
+            let found = f64::from(pair[1]);
+            Err(Error::Range { what: "a column's end", expected: "at or after its start", found })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks that the rows of a column increase and are within the matrix.
+fn check_rows(rows: &[i32], nrow: usize) -> Result<(), Error> {
+    let in_order = rows.windows(2).all(|pair| pair[0] < pair[1]);
+    let inside = rows.first().is_none_or(|first| *first >= 0)
+        && rows.last().is_none_or(|last| usize::try_from(*last).is_ok_and(|last| last < nrow));
+    if in_order && inside {
+        return Ok(());
+    }
+    let found = rows.last().map_or(f64::NAN, |last| f64::from(*last));
+    let expected = "above those before it, which increase, and within the matrix";
+    Err(Error::Range { what: "the last row of a column", expected, found })
+}
+
 impl Storage for Sparse<'_> {
     fn nrow(&self) -> usize {
-        self.nrow
+        self.matrix.nrows()
     }
 
     fn ncol(&self) -> usize {
-        self.starts.len() - 1
+        self.matrix.ncols()
     }
 
     fn has_missing(&self) -> bool {
@@ -155,8 +180,8 @@ impl Storage for Sparse<'_> {
         let (stored, values) = self.stored(column);
         let first = stored.partition_point(|row| (*row as usize) < rows.start);
         for (row, value) in stored[first..].iter().zip(&values[first..]) {
-            match (*row as usize).checked_sub(rows.start).and_then(|place| buffer.get_mut(place)) {
-                Some(place) => *place = *value,
+            match (*row as usize).checked_sub(rows.start).and_then(|position| buffer.get_mut(position)) {
+                Some(to) => *to = *value,
                 None => break,
             }
         }

@@ -1,6 +1,6 @@
-//! The highest point of a function by brute force: a grid, and a search around its best points.
+//! Maximization of a function by brute force: a grid, and a pattern search from its best points.
 
-/// The values of one parameter that are looked at.
+/// The grid of one parameter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Axis {
     low: f64,
@@ -18,9 +18,9 @@ impl Axis {
         Self { low: low.ln(), high: high.ln(), count, log: true }
     }
 
-    /// The value at a share of the way.
-    fn value(&self, share: f64) -> f64 {
-        let value = self.low + share * (self.high - self.low);
+    /// The value at a fraction of the range.
+    fn value(&self, fraction: f64) -> f64 {
+        let value = self.low + fraction * (self.high - self.low);
         if self.log {
             value.exp()
         } else {
@@ -29,47 +29,49 @@ impl Axis {
     }
 }
 
-/// The best point and its value: of the whole grid, refined from the two best points by ever smaller steps along the
-/// axes and, of two, across.
-pub(crate) fn highest(axes: &[Axis], function: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f64) {
-    let at = |shares: &[f64]| -> Vec<f64> { axes.iter().zip(shares).map(|(axis, share)| axis.value(*share)).collect() };
+/// Returns the best point and its value: from the whole grid, refined from the two best points by decreasing steps along the
+/// axes and diagonals.
+pub(crate) fn maximize(axes: &[Axis], function: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f64) {
+    let at = |fractions: &[f64]| -> Vec<f64> {
+        axes.iter().zip(fractions).map(|(axis, fraction)| axis.value(*fraction)).collect()
+    };
     let total: usize = axes.iter().map(|axis| axis.count).product();
     let mut grid: Vec<(f64, Vec<f64>)> = (0..total)
         .map(|mut index| {
-            let mut shares = Vec::new();
+            let mut fractions = Vec::new();
             for axis in axes {
-                shares.push((index % axis.count) as f64 / (axis.count - 1) as f64);
+                fractions.push((index % axis.count) as f64 / (axis.count - 1) as f64);
                 index /= axis.count;
             }
-            (function(&at(&shares)), shares)
+            (function(&at(&fractions)), fractions)
         })
         .collect();
     grid.sort_by(|a, b| b.0.total_cmp(&a.0));
     grid.truncate(2);
-    let refined = grid.into_iter().map(|(mut best, mut shares)| {
+    let refined = grid.into_iter().map(|(mut best, mut fractions)| {
         let mut step = 1.0 / axes.iter().map(|axis| axis.count - 1).min().unwrap_or(1) as f64;
         while step > 1e-8 {
             let mut moved = false;
             for code in 1..3_usize.pow(axes.len() as u32) {
                 let mut rest = code;
-                let trial: Vec<f64> = shares
+                let trial: Vec<f64> = fractions
                     .iter()
-                    .map(|share| {
+                    .map(|fraction| {
                         let sign = [0.0, 1.0, -1.0][rest % 3];
                         rest /= 3;
-                        (share + sign * step).clamp(0.0, 1.0)
+                        (fraction + sign * step).clamp(0.0, 1.0)
                     })
                     .collect();
                 let value = function(&at(&trial));
                 if value > best {
-                    (best, shares, moved) = (value, trial, true);
+                    (best, fractions, moved) = (value, trial, true);
                 }
             }
             if !moved {
                 step *= 0.5;
             }
         }
-        (at(&shares), best)
+        (at(&fractions), best)
     });
     refined.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default()
 }

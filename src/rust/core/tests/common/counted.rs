@@ -1,4 +1,4 @@
-//! A storage that counts sweeps. The benchmarks (`bench/src/bound.rs`) count with it, too.
+//! A storage that counts sweeps. The benchmarks (`bench/src/bound.rs`) use it, too.
 
 use nmu_core::storage::{Dense, Storage};
 use std::ops::Range;
@@ -11,12 +11,12 @@ pub(crate) struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    /// None of `storage` has been read so far.
+    /// The storage, with a count of zero.
     pub(crate) fn new(storage: &'a Dense<'a>) -> Self {
         Self { storage, readings: AtomicUsize::new(0) }
     }
 
-    /// The number of readings since this was asked last.
+    /// The number of readings since the last call.
     pub(crate) fn readings(&self) -> usize {
         self.readings.swap(0, Ordering::Relaxed)
     }

@@ -1,13 +1,14 @@
-//! Test matrices, and the pass written out entry by entry.
+//! Test matrices, and the pass computed entry by entry.
 
 pub(crate) mod brute;
 pub(crate) mod counted;
-pub(crate) mod laws;
+pub(crate) mod fitters;
 pub(crate) mod means;
 pub(crate) mod problems;
 pub(crate) mod quadrature;
+pub(crate) mod remainder_priors;
 
-use nmu_core::normal::truncated;
+use nmu_core::distributions::mills::truncated_moments;
 use nmu_core::pass::Model;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -22,7 +23,7 @@ pub(crate) fn uniform(generator: &mut ChaCha8Rng, count: usize, low: f64, high: 
     (0..count).map(|_| generator.random_range(low..high)).collect()
 }
 
-/// A matrix by columns, made symmetric where asked.
+/// A matrix in column-major order, optionally symmetric.
 pub(crate) fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symmetric: bool) -> Vec<f64> {
     let mut values = uniform(generator, nrow * ncol, -0.5, 2.0);
     if symmetric {
@@ -35,33 +36,41 @@ pub(crate) fn matrix(generator: &mut ChaCha8Rng, nrow: usize, ncol: usize, symme
     values
 }
 
-/// What a sweep must find, from the scalar functions and plain sums over all entries.
+/// The expected result of a sweep, from the scalar functions and plain sums over all entries.
 #[derive(Default)]
-pub(crate) struct Plain {
+pub(crate) struct ExpectedPass {
     pub(crate) rows: Vec<f64>,
     pub(crate) columns: Vec<f64>,
     pub(crate) row_curvatures: Vec<f64>,
     pub(crate) column_curvatures: Vec<f64>,
     pub(crate) count: f64,
     pub(crate) mean_b: f64,
-    pub(crate) square_rest: f64,
+    pub(crate) square_difference: f64,
     pub(crate) mean: f64,
     pub(crate) variance: f64,
     pub(crate) maximum: f64,
     pub(crate) log_likelihood: f64,
 }
 
-/// The sweep over a matrix given by columns, NaN where an entry is missing; `slopes` asks for products of `x − b̄` in the place of `a − b̄`.
-pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f64], slopes: bool) -> Plain {
+/// The expected result for a matrix in column-major order, in which missing entries are NaN. With `derivatives`,
+/// products are those of `x − b̄` instead of `a − b̄`.
+pub(crate) fn expected_pass(
+    values: &[f64],
+    nrow: usize,
+    model: Model,
+    p: &[f64],
+    q: &[f64],
+    derivatives: bool,
+) -> ExpectedPass {
     let ncol = q.len();
-    let (lambda, sigma) = (model.noise.lambda, model.noise.sigma);
-    let mut found = Plain {
+    let (lambda, sigma) = (model.params.lambda, model.params.sigma);
+    let mut sums = ExpectedPass {
         rows: vec![0.0; nrow],
         columns: vec![0.0; ncol],
         row_curvatures: vec![0.0; nrow],
         column_curvatures: vec![0.0; ncol],
         maximum: f64::NEG_INFINITY,
-        ..Plain::default()
+        ..ExpectedPass::default()
     };
     let mut residuals = Vec::new();
     for column in 0..ncol {
@@ -69,43 +78,43 @@ pub(crate) fn plain(values: &[f64], nrow: usize, model: Model, p: &[f64], q: &[f
             let entry = values[column * nrow + row];
             let x = entry - model.factor.d * model.factor.u[row] * model.factor.v()[column];
             if x.is_nan() {
-                // A missing entry counts in nothing, but EM puts what it expects in its place.
+                // A missing entry is excluded from all sums, but EM imputes it by its expectation.
                 let expected =
-                    if slopes { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
-                found.rows[row] += expected * q[column];
-                found.columns[column] += expected * p[row];
-                found.square_rest += expected * expected;
+                    if derivatives { 0.0 } else { model.factor.d * model.factor.u[row] * model.factor.v()[column] };
+                sums.rows[row] += expected * q[column];
+                sums.columns[column] += expected * p[row];
+                sums.square_difference += expected * expected;
                 continue;
             }
-            let b = truncated(x / sigma - lambda * sigma);
-            let rest = if slopes { x } else { entry } - sigma * b.mean;
+            let b = truncated_moments(x / sigma - lambda * sigma);
+            let difference = if derivatives { x } else { entry } - sigma * b.mean;
             let curvature = b.hazard * b.mean;
-            found.rows[row] += rest * q[column];
-            found.columns[column] += rest * p[row];
-            found.square_rest += rest * rest;
-            found.row_curvatures[row] += curvature * q[column] * q[column];
-            found.column_curvatures[column] += curvature * p[row] * p[row];
-            found.mean_b += sigma * b.mean;
-            found.log_likelihood += lambda.ln() + 0.5 * (lambda * sigma).powi(2) - lambda * x + b.log_mass;
-            found.maximum = found.maximum.max(x);
+            sums.rows[row] += difference * q[column];
+            sums.columns[column] += difference * p[row];
+            sums.square_difference += difference * difference;
+            sums.row_curvatures[row] += curvature * q[column] * q[column];
+            sums.column_curvatures[column] += curvature * p[row] * p[row];
+            sums.mean_b += sigma * b.mean;
+            sums.log_likelihood += lambda.ln() + 0.5 * (lambda * sigma).powi(2) - lambda * x + b.log_mass;
+            sums.maximum = sums.maximum.max(x);
             residuals.push(x);
         }
     }
-    found.count = residuals.len() as f64;
-    found.mean = residuals.iter().sum::<f64>() / found.count;
-    found.variance = residuals.iter().map(|x| (x - found.mean).powi(2)).sum::<f64>() / found.count;
-    found
+    sums.count = residuals.len() as f64;
+    sums.mean = residuals.iter().sum::<f64>() / sums.count;
+    sums.variance = residuals.iter().map(|x| (x - sums.mean).powi(2)).sum::<f64>() / sums.count;
+    sums
 }
 
-/// Whether two vectors agree within `tolerance` of the larger one's largest element.
-pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64) -> bool {
+/// Whether two vectors agree within `tolerance` times the largest expected element.
+pub(crate) fn close(actual: &[f64], expected: &[f64], tolerance: f64) -> bool {
     let scale = expected.iter().fold(1e-300_f64, |scale, value| scale.max(value.abs()));
-    found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)
+    actual.len() == expected.len() && actual.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance * scale)
 }
 
-/// The swimmer by columns: 256 images, a row each, of 20 × 11 pixels. There is a torso of 12, and from each of four joints
-/// beside it a limb of 5 pixels in one of four directions. The joints are always on, so the matrix is the sum of 17 binary
-/// factors: the torso with the joints, and 16 limbs without them.
+/// The swimmer data in column-major order: 256 images of 20 × 11 pixels, one per row. Each image has a torso of 12
+/// pixels and four limbs of 5 pixels, each in one of four directions from its joint next to the torso. The joints are
+/// always on, so the matrix is the sum of 17 binary factors: the torso with the joints, and 16 limbs without them.
 pub(crate) fn swimmer() -> (Vec<f64>, usize, usize) {
     const PIXELS: usize = 20 * 11;
     const IMAGES: usize = 256;

@@ -1,15 +1,15 @@
-//! Problems of many kinds, each a function of its index.
+//! Random test problems of several kinds, each determined by its index.
 
 use super::generator;
-use nmu_core::noise::Noise;
+use nmu_core::noise::ResidualParams;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp1, StandardNormal};
 
-/// A matrix by columns.
+/// A matrix in column-major order.
 pub(crate) struct Data {
     pub(crate) kind: &'static str,
-    /// Whether a factor was planted.
+    /// Whether the matrix has low-rank structure.
     pub(crate) structured: bool,
     pub(crate) values: Vec<f64>,
     pub(crate) nrow: usize,
@@ -18,16 +18,16 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// λ = 1/mean and σ a share of the standard deviation, of the entries.
-    pub(crate) fn noise(&self, share: f64) -> Noise {
+    /// λ = 1/mean, and σ as a fraction of the standard deviation of the entries.
+    pub(crate) fn noise(&self, fraction: f64) -> ResidualParams {
         let count = self.values.len() as f64;
         let mean = self.values.iter().sum::<f64>() / count;
         let sd = (self.values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
-        Noise { lambda: 1.0 / mean.max(0.1 * sd), sigma: share * sd }
+        ResidualParams { lambda: 1.0 / mean.max(0.1 * sd), sigma: fraction * sd }
     }
 }
 
-/// The kinds of problems.
+/// The number of kinds of problems.
 pub(crate) const KINDS: usize = 8;
 
 /// Problem number `index`.
@@ -39,7 +39,7 @@ pub(crate) fn problem(index: usize) -> Data {
         1 => tree(random),
         2 => entrywise("uniform, symmetric", random, size, size, true, |random| random.random::<f64>()),
         3 => entrywise("exponential, rectangular", random, size, 30, false, |random| random.sample(Exp1)),
-        4 => parts(random, size, 25),
+        4 => blocks(random, size, 25),
         5 => entrywise("normal, symmetric", random, size, size, true, |random| {
             0.5 + random.sample::<f64, _>(StandardNormal)
         }),
@@ -71,7 +71,8 @@ fn entrywise(
     Data { kind, structured: false, values, nrow, ncol, symmetric }
 }
 
-/// The covariance of 200 normal features with the loadings given, a vector a factor, and noise of unit variance.
+/// The sample covariance of 200 normal features with the given loadings, one vector per factor, and noise of unit
+/// variance.
 fn covariance(kind: &'static str, random: &mut ChaCha8Rng, loadings: &[Vec<f64>], sd: f64) -> Data {
     const FEATURES: usize = 200;
     let n = loadings[0].len();
@@ -89,14 +90,14 @@ fn covariance(kind: &'static str, random: &mut ChaCha8Rng, loadings: &[Vec<f64>]
     Data { kind, structured: true, values, nrow: n, ncol: n, symmetric: true }
 }
 
-/// Groups that overlap.
+/// Overlapping groups.
 fn groups(random: &mut ChaCha8Rng, size: usize) -> Data {
     let mut member = || f64::from(u8::from(random.random::<f64>() < 0.3));
     let loadings: Vec<Vec<f64>> = (0..5).map(|_| (0..size).map(|_| member()).collect()).collect();
     covariance("overlapping groups", random, &loadings, 1.0)
 }
 
-/// A balanced tree with four populations of ten.
+/// A balanced tree with four populations of size ten.
 pub(crate) fn tree(random: &mut ChaCha8Rng) -> Data {
     let branch = |from: usize, to: usize| -> Vec<f64> {
         (0..40).map(|row| f64::from(u8::from((from..to).contains(&row)))).collect()
@@ -106,8 +107,8 @@ pub(crate) fn tree(random: &mut ChaCha8Rng) -> Data {
     covariance("tree", random, &loadings, 2.0)
 }
 
-/// Five rectangular parts with normal noise.
-fn parts(random: &mut ChaCha8Rng, nrow: usize, ncol: usize) -> Data {
+/// Five rectangular blocks with normal noise.
+fn blocks(random: &mut ChaCha8Rng, nrow: usize, ncol: usize) -> Data {
     let mut side = |length: usize| -> Vec<[f64; 5]> {
         let mut loading = || if random.random::<f64>() < 0.3 { random.sample(Exp1) } else { 0.0 };
         (0..length).map(|_| [(); 5].map(|()| loading())).collect()
@@ -120,5 +121,5 @@ fn parts(random: &mut ChaCha8Rng, nrow: usize, ncol: usize) -> Data {
             values.push(product + 0.1 * random.sample::<f64, _>(StandardNormal));
         }
     }
-    Data { kind: "parts", structured: true, values, nrow, ncol, symmetric: false }
+    Data { kind: "blocks", structured: true, values, nrow, ncol, symmetric: false }
 }

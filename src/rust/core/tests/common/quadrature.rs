@@ -1,33 +1,33 @@
 //! Posteriors of a normal mean by numerical integration of likelihood times prior.
 
-use nmu_core::normal::{truncated, HALF_LOG_TAU};
+use nmu_core::distributions::mills::{truncated_moments, HALF_LOG_TAU};
 
-/// A component of a prior by its log-density, or the point mass at 0.
+/// A component of a prior, given by its log-density, or the point mass at 0.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Part {
+pub(crate) enum Component {
     Zero,
     Flat,
     Exponential { rate: f64 },
     Normal { mean: f64, sd: f64 },
 }
 
-/// What was integrated; the variance is about the mean.
+/// Results of the integration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moments {
     pub(crate) mean: f64,
-    pub(crate) second: f64,
+    pub(crate) second_moment: f64,
     pub(crate) variance: f64,
-    pub(crate) zero: f64,
+    pub(crate) lfsr: f64,
     pub(crate) log_marginal: f64,
 }
 
-impl Part {
+impl Component {
     fn log_density(&self, w: f64) -> f64 {
         match *self {
             Self::Zero | Self::Flat => 0.0,
             Self::Exponential { rate } => rate.ln() - rate * w,
             Self::Normal { mean, sd } => {
-                -0.5 * ((w - mean) / sd).powi(2) - HALF_LOG_TAU - sd.ln() - truncated(mean / sd).log_mass
+                -0.5 * ((w - mean) / sd).powi(2) - HALF_LOG_TAU - sd.ln() - truncated_moments(mean / sd).log_mass
             }
         }
     }
@@ -35,7 +35,7 @@ impl Part {
     fn integrate(&self, x: f64, s: f64) -> Moments {
         let log_normal = |w: f64| -0.5 * ((x - w) / s).powi(2) - HALF_LOG_TAU - s.ln();
         if let Self::Zero = self {
-            return Moments { mean: 0.0, second: 0.0, variance: 0.0, zero: 1.0, log_marginal: log_normal(0.0) };
+            return Moments { mean: 0.0, second_moment: 0.0, variance: 0.0, lfsr: 1.0, log_marginal: log_normal(0.0) };
         }
         let log = |w: f64| log_normal(w) + self.log_density(w);
         let panels = panels(&log, s);
@@ -47,38 +47,37 @@ impl Part {
         let mean = integral(&|w| w) / mass;
         Moments {
             mean,
-            second: integral(&|w| w * w) / mass,
+            second_moment: integral(&|w| w * w) / mass,
             variance: integral(&|w| (w - mean).powi(2)) / mass,
-            zero: 0.0,
+            lfsr: 0.0,
             log_marginal: peak + mass.ln(),
         }
     }
 }
 
-/// The posterior under a mixture of weighted parts.
-pub(crate) fn posterior(parts: &[(f64, Part)], x: f64, s: f64) -> Moments {
-    let moments: Vec<(f64, Moments)> = parts
+/// Returns the posterior under a mixture of weighted components.
+pub(crate) fn posterior(components: &[(f64, Component)], x: f64, s: f64) -> Moments {
+    let moments: Vec<(f64, Moments)> = components
         .iter()
         .filter(|(weight, _)| *weight > 0.0)
-        .map(|(weight, part)| (*weight, part.integrate(x, s)))
+        .map(|(weight, component)| (*weight, component.integrate(x, s)))
         .collect();
-    let largest = moments.iter().map(|(_, part)| part.log_marginal).fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = moments.iter().map(|(weight, part)| weight * (part.log_marginal - largest).exp()).sum();
-    let average = |of: &dyn Fn(&Moments) -> f64| -> f64 {
-        moments.iter().map(|(weight, part)| weight * (part.log_marginal - largest).exp() * of(part)).sum::<f64>()
-            / total
+    let largest = moments.iter().map(|(_, q)| q.log_marginal).fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = moments.iter().map(|(weight, q)| weight * (q.log_marginal - largest).exp()).sum();
+    let average = |value: &dyn Fn(&Moments) -> f64| -> f64 {
+        moments.iter().map(|(weight, q)| weight * (q.log_marginal - largest).exp() * value(q)).sum::<f64>() / total
     };
-    let mean = average(&|part| part.mean);
+    let mean = average(&|q| q.mean);
     Moments {
         mean,
-        second: average(&|part| part.second),
-        variance: average(&|part| part.variance + (part.mean - mean).powi(2)),
-        zero: average(&|part| part.zero),
+        second_moment: average(&|q| q.second_moment),
+        variance: average(&|q| q.variance + (q.mean - mean).powi(2)),
+        lfsr: average(&|q| q.lfsr),
         log_marginal: largest + total.ln(),
     }
 }
 
-/// Panels over which a log-concave function on `[0, ∞)` falls slowly, as far as it matters.
+/// Returns intervals on which a log-concave function on `[0, ∞)` varies slowly, covering its non-negligible part.
 fn panels(log: &dyn Fn(f64) -> f64, scale: f64) -> Vec<(f64, f64)> {
     let mut end = 1e-6 * scale;
     while log(2.0 * end) > log(end) {
@@ -100,17 +99,17 @@ fn panels(log: &dyn Fn(f64) -> f64, scale: f64) -> Vec<(f64, f64)> {
         while log((mode + side * width).max(0.0)) > log(mode) - 1.0 && mode + side * width > 0.0 {
             width *= 2.0;
         }
-        let mut at = mode;
-        while log(at) > log(mode) - 60.0 && (side > 0.0 || at > 0.0) {
-            let next = (at + 0.5 * side * width).max(0.0);
-            panels.push(if side > 0.0 { (at, next) } else { (next, at) });
-            at = next;
+        let mut from = mode;
+        while log(from) > log(mode) - 60.0 && (side > 0.0 || from > 0.0) {
+            let to = (from + 0.5 * side * width).max(0.0);
+            panels.push(if side > 0.0 { (from, to) } else { (to, from) });
+            from = to;
         }
     }
     panels
 }
 
-/// Gauss and Legendre's rule with 20 points.
+/// Gauss-Legendre quadrature with 20 points.
 fn legendre(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
     const COUNT: usize = 20;
     thread_local! {
@@ -120,19 +119,20 @@ fn legendre(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
     RULE.with(|rule| rule.iter().map(|(node, weight)| half * weight * f(middle + half * node)).sum())
 }
 
-/// Nodes and weights, by Newton's method on the polynomial.
+/// Returns the nodes and weights of the quadrature, by Newton's method on the Legendre polynomial.
 fn rule(count: usize) -> Vec<(f64, f64)> {
     let pair = |index: usize| {
         let mut x = (std::f64::consts::PI * (index as f64 + 0.75) / (count as f64 + 0.5)).cos();
         let mut slope = 0.0;
         for _ in 0..20 {
-            let (mut before, mut here) = (1.0, x);
+            let (mut previous, mut current) = (1.0, x);
             for degree in 2..=count {
                 let degree = degree as f64;
-                (before, here) = (here, ((2.0 * degree - 1.0) * x * here - (degree - 1.0) * before) / degree);
+                (previous, current) =
+                    (current, ((2.0 * degree - 1.0) * x * current - (degree - 1.0) * previous) / degree);
             }
-            slope = count as f64 * (x * here - before) / (x * x - 1.0);
-            x -= here / slope;
+            slope = count as f64 * (x * current - previous) / (x * x - 1.0);
+            x -= current / slope;
         }
         (x, 2.0 / ((1.0 - x * x) * slope * slope))
     };

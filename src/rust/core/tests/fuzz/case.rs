@@ -1,33 +1,35 @@
-//! One random problem with its settings, and the fit.
+//! A random problem with its settings, and its fit.
 
-use super::check::{check, factor_is_legal, hold};
-use super::likelihood::{blur, log_likelihood, Residual};
+use super::check::{check, check_factor, ensure};
+use super::likelihood::{log_likelihood, rounding_error, Residual};
 use super::matrix::Matrix;
 use super::settings::{prior, Settings, MOMENTS};
-use nmu_core::bayes::Stage;
-use nmu_core::certify;
-use nmu_core::climb::Climb;
-use nmu_core::deflate::{deflate, Count, Deflation, Plan, Problem};
+use crate::common::fitters::options;
+use nmu_core::deflation::{deflate, Count, Deflation, Plan};
 use nmu_core::error::Error;
-use nmu_core::noise::Law;
-use nmu_core::observe::Progress;
-use nmu_core::parallel::Threads;
+use nmu_core::factor::Factor;
+use nmu_core::fit::{FactorFit, FitOptions, ModelFit, PriorStage};
+use nmu_core::fitter::ModelFitter;
 use nmu_core::prior::Family;
-use nmu_core::view::Factor;
+use nmu_core::remainder_prior::RemainderPrior;
+use nmu_core::residual::Problem;
+use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::Progress;
+use nmu_core::underapprox;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// An observer that is called more often than this sees a hang.
-const PATIENCE: usize = 1_000_000;
+/// Progress reports after which a fit counts as non-terminating.
+const MAX_REPORTS: usize = 1_000_000;
 
 pub(crate) struct Case {
     matrix: Matrix,
     settings: Settings,
 }
 
-fn told(error: Error) -> String {
+fn message(error: Error) -> String {
     error.to_string()
 }
 
@@ -39,97 +41,96 @@ impl Case {
         Self { matrix, settings }
     }
 
-    /// Fits it; what is wrong with the answer comes back as text.
+    /// Fits the problem and checks the result.
+    ///
+    /// # Errors
+    /// A description of the failure.
     pub(crate) fn run(&self) -> Result<(), String> {
         let Self { matrix, settings } = self;
-        let storage = matrix.storage(settings.ignore_diagonal).map_err(told)?;
-        let scale = matrix.scale().map_err(told)?;
+        let storage = matrix.storage(settings.ignore_diagonal).map_err(message)?;
+        let scale = matrix.scale().map_err(message)?;
         let problem = Problem { storage: storage.as_ref(), symmetric: matrix.symmetric, scale };
         if settings.underapproximate {
             return self.underapproximate(&problem);
         }
-        let found = self.fit(&problem, settings.threads)?;
-        // Moments take turns with a climb under priors, and maximise nothing.
-        let climbs = settings.rule != MOMENTS || settings.priors.is_empty();
-        check(&found, climbs, |noise, deviations| {
-            blur(matrix, scale, &Residual { noise, law: &Law::EXPONENTIAL, scatter: &settings.scatter, deviations })
+        let deflation = self.fit(&problem, settings.threads)?;
+        // The method of moments, alternated with the loadings under priors, maximizes no common objective.
+        let has_objective = settings.estimator != MOMENTS || settings.priors.is_empty();
+        check(&deflation, has_objective, |params, noise_sd| {
+            let (prior, structure) = (&RemainderPrior::EXPONENTIAL, &settings.noise_structure);
+            rounding_error(matrix, scale, &Residual { params, prior, structure, noise_sd })
         })?;
-        self.has_its_likelihood(&found, scale)?;
+        self.check_likelihood(&deflation, scale)?;
         if !settings.twice {
             return Ok(());
         }
         let again = self.fit(&problem, settings.threads % 3 + 1)?;
-        let bits = |found: &Deflation| -> Vec<u64> { numbers(found).map(f64::to_bits).collect() };
-        hold(bits(&found) == bits(&again), || "other bits with another number of threads".to_string())
+        let bits = |deflation: &Deflation| -> Vec<u64> { numbers(deflation).map(f64::to_bits).collect() };
+        ensure(bits(&deflation) == bits(&again), || "results depend on the number of threads".to_string())
     }
 
     fn underapproximate(&self, problem: &Problem) -> Result<(), String> {
         let threads = Threads::new(self.settings.threads);
-        let settings = certify::Settings::new(self.settings.factors);
-        let found = certify::underapproximate(problem, &settings, threads, &mut patient()).map_err(told)?;
-        let factors: Vec<Factor> = found.iter().map(|certified| certified.factor.clone()).collect();
-        factors.iter().try_for_each(factor_is_legal)?;
-        let certificate = certify::certificate(problem, &factors, threads);
-        hold(certificate.violated == 0.0, || format!("exceeds {} entries", certificate.violated))?;
-        hold(certificate.error.is_finite(), || "error not finite".to_string())
+        let settings = underapprox::UnderapproxOptions::new(self.settings.factors);
+        let certified =
+            underapprox::underapproximate(problem, &settings, threads, &mut report_limit()).map_err(message)?;
+        let factors: Vec<Factor> = certified.iter().map(|certified| certified.factor.clone()).collect();
+        factors.iter().try_for_each(check_factor)?;
+        let certificate = underapprox::certificate(problem, &factors, threads);
+        ensure(certificate.violated == 0.0, || format!("exceeds {} entries", certificate.violated))?;
+        ensure(certificate.error.is_finite(), || "the error is not finite".to_string())
     }
 
     fn fit(&self, problem: &Problem, threads: usize) -> Result<Deflation, String> {
         let settings = &self.settings;
         let families = |side: usize| -> Result<Vec<Box<dyn Family>>, String> {
-            settings.priors.iter().map(|pair| prior(pair[side]).map_err(told)).collect()
+            settings.priors.iter().map(|pair| prior(pair[side]).map_err(message)).collect()
         };
         let (rows, columns) = (families(0)?, families(1)?);
         let pairs = rows.iter().zip(&columns);
-        let climb = Climb {
-            rule: settings.rule(),
-            schedule: pairs.map(|(u, v)| Stage { rows: u.as_ref(), columns: v.as_ref() }).collect(),
-            family: settings.law.clone(),
-            scatter: settings.scatter.clone(),
-            tolerance: 1e-8,
-            iterations: 1000,
-        };
+        let schedule = pairs.map(|(u, v)| PriorStage { rows: u.as_ref(), columns: v.as_ref() }).collect();
+        let (remainder, noise_structure) = (settings.remainder_prior.clone(), settings.noise_structure.clone());
+        let options = options(settings.estimator(), schedule, 1e-8, 1000);
+        let fitter = ModelFitter { options: FitOptions { remainder, noise_structure, ..options } };
         let count = settings.factors;
         let plan = Plan {
             fixed: settings.fixed.clone(),
             kept: settings.kept.clone(),
-            kept_noise: None,
-            starts: settings.starts.clone(),
+            kept_params: None,
+            init: settings.init.clone(),
             count: if settings.choose { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: settings.refine,
         };
-        Ok(deflate(problem, plan, &climb, Threads::new(threads), &mut patient()))
+        Ok(deflate(problem, plan, &fitter, Threads::new(threads), &mut report_limit()))
     }
 
-    /// The final model has the log-likelihood that it says.
-    fn has_its_likelihood(&self, found: &Deflation, scale: f64) -> Result<(), String> {
+    /// Compares the reported log-likelihood of the final model with its computation entry by entry.
+    fn check_likelihood(&self, deflation: &Deflation, scale: f64) -> Result<(), String> {
         let Self { matrix, settings } = self;
-        let Some(last) = found.fits.last() else { return Ok(()) };
-        let (factors, noise, law, deviations, said): (Vec<&Factor>, _, _, _, _) = match &found.refit {
-            Some(refit) => {
-                (refit.factors.iter().collect(), refit.noise, &refit.law, &refit.deviations, refit.log_likelihood)
-            }
+        let Some(last) = deflation.fits.last() else { return Ok(()) };
+        let (factors, model): (Vec<&Factor>, _) = match &deflation.refit {
+            Some(refit) => (refit.model.factors.iter().collect(), &refit.model),
             None => {
-                let new = found.fits.iter().map(|fit| &fit.factor);
-                let factors = found.fixed.iter().chain(&settings.kept).chain(new).collect();
-                (factors, last.noise, &last.law, &last.deviations, last.log_likelihood)
+                let new = deflation.fits.iter().map(FactorFit::factor);
+                (deflation.fixed.iter().chain(&settings.kept).chain(new).collect(), &last.model)
             }
         };
-        let residual = Residual { noise, law, scatter: &settings.scatter, deviations: deviations.as_deref() };
+        let (prior, noise_sd, reported) = (&model.remainder_prior, model.noise_sd.as_deref(), model.log_likelihood);
+        let residual = Residual { params: model.params, prior, structure: &settings.noise_structure, noise_sd };
         let expected = log_likelihood(matrix, scale, settings.ignore_diagonal, &factors, &residual);
-        let near = (said - expected.value).abs() <= expected.rounding;
-        hold(near, || {
-            format!("log-likelihood {said} where the entries have {} ± {}", expected.value, expected.rounding)
+        let agrees = (reported - expected.value).abs() <= expected.rounding;
+        ensure(agrees, || {
+            format!("log-likelihood {reported}, but {} ± {} entry by entry", expected.value, expected.rounding)
         })
     }
 }
 
-/// An observer that ends a hang.
-fn patient() -> impl FnMut(Progress) -> ControlFlow<()> {
+/// A progress callback that interrupts a fit that does not terminate.
+fn report_limit() -> impl FnMut(Progress) -> ControlFlow<()> {
     let mut calls = 0;
     move |_| {
         calls += 1;
-        if calls > PATIENCE {
+        if calls > MAX_REPORTS {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -137,12 +138,14 @@ fn patient() -> impl FnMut(Progress) -> ControlFlow<()> {
     }
 }
 
-/// All that was found, in a row.
-fn numbers(found: &Deflation) -> impl Iterator<Item = f64> + '_ {
-    let refitted = found.refit.iter().flat_map(|refit| &refit.factors);
-    let factors = found.fixed.iter().chain(found.fits.iter().map(|fit| &fit.factor)).chain(refitted);
-    let loadings = factors.flat_map(|factor| [factor.d].into_iter().chain(factor.u.clone()).chain(factor.v().to_vec()));
-    loadings.chain(found.fits.iter().flat_map(|fit| [fit.noise.lambda, fit.noise.sigma, fit.log_likelihood]))
+/// All numbers of a result.
+fn numbers(deflation: &Deflation) -> impl Iterator<Item = f64> + '_ {
+    let refitted = deflation.refit.iter().flat_map(|refit| &refit.model.factors);
+    let factors = deflation.fixed.iter().chain(deflation.fits.iter().map(FactorFit::factor)).chain(refitted);
+    let loadings =
+        factors.flat_map(|factor| [factor.d].into_iter().chain(factor.u().to_vec()).chain(factor.v().to_vec()));
+    let params = |model: &ModelFit| [model.params.lambda, model.params.sigma, model.log_likelihood];
+    loadings.chain(deflation.fits.iter().flat_map(move |fit| params(&fit.model)))
 }
 
 impl fmt::Display for Case {

@@ -1,73 +1,76 @@
-//! What must hold of an answer, whatever the problem.
+//! Checks that the result of every fit must pass.
 
-use nmu_core::deflate::Deflation;
-use nmu_core::fit::{Status, Trace};
-use nmu_core::noise::Noise;
-use nmu_core::view::Factor;
+use nmu_core::deflation::Deflation;
+use nmu_core::factor::Factor;
+use nmu_core::fit::ModelFit;
+use nmu_core::noise::ResidualParams;
+use nmu_core::trace::{Status, Trace};
 
-/// What an objective may lose to rounding, relative to its size and the number of entries.
+/// Tolerance for rounding of an objective, relative to its absolute value plus the number of entries.
 const ROUNDING: f64 = 1e-10;
 
-pub(crate) fn hold(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
-    if holds {
+pub(crate) fn ensure(condition: bool, message: impl FnOnce() -> String) -> Result<(), String> {
+    if condition {
         Ok(())
     } else {
-        Err(otherwise())
+        Err(message())
     }
 }
 
-pub(crate) fn factor_is_legal(factor: &Factor) -> Result<(), String> {
-    let legal = |loadings: &[f64]| loadings.iter().all(|loading| loading.is_finite() && *loading >= 0.0);
-    let holds = factor.d.is_finite() && factor.d >= 0.0 && legal(&factor.u) && legal(factor.v());
-    hold(holds, || format!("a factor with d = {}, u = {:?}, v = {:?}", factor.d, factor.u, factor.v()))
+pub(crate) fn check_factor(factor: &Factor) -> Result<(), String> {
+    let valid = |loadings: &[f64]| loadings.iter().all(|loading| loading.is_finite() && *loading >= 0.0);
+    let is_valid = factor.d.is_finite() && factor.d >= 0.0 && valid(factor.u()) && valid(factor.v());
+    ensure(is_valid, || format!("invalid factor with d = {}, u = {:?}, v = {:?}", factor.d, factor.u, factor.v()))
 }
 
-fn noise_is_legal(noise: Noise) -> Result<(), String> {
-    let legal = [noise.lambda, noise.sigma].iter().all(|value| value.is_finite() && *value > 0.0);
-    hold(legal, || format!("{noise:?}"))
+fn check_params(params: ResidualParams) -> Result<(), String> {
+    let is_valid = [params.lambda, params.sigma].iter().all(|value| value.is_finite() && *value > 0.0);
+    ensure(is_valid, || format!("{params:?}"))
 }
 
-/// Within a stage the objective, the bound of the evidence where there are priors, never falls but for rounding.
-fn never_falls(trace: &[Trace], count: f64, blur: impl Fn(Noise) -> f64, what: &str) -> Result<(), String> {
+/// Checks that within a stage the objective (the ELBO with priors, the log-likelihood otherwise) never decreases, up to
+/// rounding.
+fn check_objective(
+    trace: &[Trace],
+    count: f64,
+    rounding_error: impl Fn(ResidualParams) -> f64,
+    context: &str,
+) -> Result<(), String> {
     for pair in trace.windows(2).filter(|pair| pair[0].stage == pair[1].stage) {
         let objective = |row: &Trace| if row.elbo.is_nan() { row.log_likelihood } else { row.elbo };
         let (before, after) = (objective(&pair[0]), objective(&pair[1]));
-        hold(before.is_finite() && after.is_finite(), || format!("{what}: an objective of {after} after {before}"))?;
-        let lost = before - after;
-        let rounding = ROUNDING * (before.abs() + count) + blur(pair[1].noise);
+        ensure(before.is_finite() && after.is_finite(), || {
+            format!("{context}: the objective is {after} after {before}")
+        })?;
+        let decrease = before - after;
+        let rounding = ROUNDING * (before.abs() + count) + rounding_error(pair[1].params);
         let comparable = pair[0].elbo.is_nan() == pair[1].elbo.is_nan();
-        hold(!comparable || lost <= rounding, || format!("{what}: {before} fell by {lost}"))?;
+        ensure(!comparable || decrease <= rounding, || format!("{context}: {before} decreases by {decrease}"))?;
     }
     Ok(())
 }
 
-/// `climbs` says whether there is one objective for all that moves, and `blur` what rounding may do to it, given how the noise
-/// differs.
+/// Checks factors, parameters and objectives. `has_objective`: whether all updates maximize one common objective;
+/// `rounding_error`: its rounding error, given the parameters and the noise standard deviations.
 pub(crate) fn check(
-    found: &Deflation,
-    climbs: bool,
-    blur: impl Fn(Noise, Option<&[f64]>) -> f64,
+    deflation: &Deflation,
+    has_objective: bool,
+    rounding_error: impl Fn(ResidualParams, Option<&[f64]>) -> f64,
 ) -> Result<(), String> {
-    found.fixed.iter().try_for_each(factor_is_legal)?;
-    for (index, fit) in found.fits.iter().enumerate() {
-        factor_is_legal(&fit.factor)?;
-        noise_is_legal(fit.noise)?;
-        hold(fit.log_likelihood.is_finite(), || format!("log-likelihood {}", fit.log_likelihood))?;
-        hold(fit.status != Status::Interrupted, || format!("factor {index} does not end"))?;
-        if climbs {
-            let blur = |noise| blur(noise, fit.deviations.as_deref());
-            never_falls(&fit.trace, fit.count, blur, &format!("factor {index}"))?;
+    deflation.fixed.iter().try_for_each(check_factor)?;
+    let check_model = |model: &ModelFit, context: &str| {
+        model.factors.iter().try_for_each(check_factor)?;
+        check_params(model.params)?;
+        ensure(model.log_likelihood.is_finite(), || format!("{context}: log-likelihood {}", model.log_likelihood))?;
+        ensure(model.status != Status::Interrupted, || format!("{context} does not terminate"))?;
+        if has_objective {
+            let rounding_error = |params| rounding_error(params, model.noise_sd.as_deref());
+            check_objective(&model.trace, model.count, rounding_error, context)?;
         }
+        Ok(())
+    };
+    for (index, fit) in deflation.fits.iter().enumerate() {
+        check_model(&fit.model, &format!("factor {index}"))?;
     }
-    if let Some(refit) = &found.refit {
-        refit.factors.iter().try_for_each(factor_is_legal)?;
-        noise_is_legal(refit.noise)?;
-        hold(refit.log_likelihood.is_finite(), || format!("log-likelihood {}", refit.log_likelihood))?;
-        hold(refit.status != Status::Interrupted, || "the refit does not end".to_string())?;
-        if climbs {
-            let blur = |noise| blur(noise, refit.deviations.as_deref());
-            never_falls(&refit.trace, refit.count, blur, "refit")?;
-        }
-    }
-    Ok(())
+    deflation.refit.iter().try_for_each(|refit| check_model(&refit.model, "refit"))
 }

@@ -1,12 +1,18 @@
-//! One random matrix, and how it is held.
+//! A random matrix and its storage.
 
+use faer::MatRef;
 use nmu_core::error::Error;
-use nmu_core::scan::{power_of_two_near, scan, scan_sparse, Scan};
+use nmu_core::storage::summary::{power_of_two_near, summarize, summarize_sparse, Summary};
 use nmu_core::storage::{Dense, Masked, Sparse, Storage};
 use rand::seq::IndexedRandom;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Cauchy, Distribution, Exp1, StandardNormal};
+
+/// Whether R takes a NaN as missing: the lower half of its bits is 1954.
+fn is_na(value: f64) -> bool {
+    value.to_bits() as u32 == 1954
+}
 
 /// R's NA.
 const MISSING: u64 = 0x7ff0_0000_0000_07a2;
@@ -26,7 +32,7 @@ const KINDS: [&str; 10] = [
 
 pub(crate) struct Matrix {
     pub(crate) kind: &'static str,
-    /// By columns.
+    /// In column-major order.
     pub(crate) values: Vec<f64>,
     pub(crate) nrow: usize,
     pub(crate) ncol: usize,
@@ -34,7 +40,7 @@ pub(crate) struct Matrix {
     pub(crate) sparse: Option<Columns>,
 }
 
-/// Compressed columns.
+/// Compressed sparse columns.
 pub(crate) struct Columns {
     starts: Vec<i32>,
     rows: Vec<i32>,
@@ -43,23 +49,23 @@ pub(crate) struct Columns {
 
 impl Matrix {
     pub(crate) fn draw(random: &mut ChaCha8Rng) -> Self {
-        let most = if random.random_bool(0.02) { 30 } else { 10 };
-        let (nrow, other) = (random.random_range(1..=most), random.random_range(1..=most));
+        let max_size = if random.random_bool(0.02) { 30 } else { 10 };
+        let (nrow, other) = (random.random_range(1..=max_size), random.random_range(1..=max_size));
         let square = random.random_bool(0.5);
         let ncol = if square { nrow } else { other };
         let symmetric = square && random.random_bool(0.6);
         let kind = *KINDS.choose(random).expect("there are kinds");
         let mut values = entries(kind, nrow, ncol, random);
-        // Up to the sizes that R lets through.
+        // Up to the magnitudes that the R package accepts.
         let scale = 10f64.powi(*[0, 0, 0, 5, -5, -100, 100, 140, -140].choose(random).expect("there are scales"));
         let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
         if largest > 0.0 {
             let unit = if largest > 1e9 { largest } else { 1.0 };
             values.iter_mut().for_each(|value| *value *= scale / unit);
         }
-        let holes = if random.random_bool(0.3) { random.random_range(0.0..1.0) } else { 0.0 };
+        let missing = if random.random_bool(0.3) { random.random_range(0.0..1.0) } else { 0.0 };
         for value in &mut values {
-            if random.random_bool(holes) {
+            if random.random_bool(missing) {
                 *value = f64::from_bits(MISSING);
             }
         }
@@ -68,29 +74,29 @@ impl Matrix {
                 (0..column).for_each(|row| values[row * nrow + column] = values[column * nrow + row]);
             });
         }
-        // Where nothing is observed there is nothing to fit, and R says so.
+        // At least one entry must be observed: the R package rejects other matrices.
         let observed = |(index, value): (usize, &f64)| !value.is_nan() && index / nrow != index % nrow;
         if !values.iter().enumerate().any(observed) {
             values.iter_mut().for_each(|value| *value = 0.0);
         }
-        let share = if ["binary", "mostly zero", "zero"].contains(&kind) { 0.6 } else { 0.1 };
-        let sparse = random.random_bool(share).then(|| Columns::new(&values, nrow, random));
+        let sparse_fraction = if ["binary", "mostly zero", "zero"].contains(&kind) { 0.6 } else { 0.1 };
+        let sparse = random.random_bool(sparse_fraction).then(|| Columns::new(&values, nrow, random));
         Self { kind, values, nrow, ncol, symmetric, sparse }
     }
 
-    /// Whether a diagonal can be left out of it.
+    /// Whether its diagonal can be ignored.
     pub(crate) fn has_diagonal(&self) -> bool {
         self.nrow == self.ncol && self.nrow > 1
     }
 
-    fn scan(&self) -> Result<Scan, Error> {
+    fn scan(&self) -> Result<Summary, Error> {
         match &self.sparse {
-            Some(columns) => Ok(scan_sparse(&columns.view(self.nrow)?)),
-            None => Ok(scan(&self.values, self.nrow)),
+            Some(columns) => Ok(summarize_sparse(&columns.view(self.nrow)?, is_na)),
+            None => Ok(summarize(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol), is_na)),
         }
     }
 
-    /// What brings its entries near 1.
+    /// The factor that scales its entries to about 1.
     pub(crate) fn scale(&self) -> Result<f64, Error> {
         let rms = self.scan()?.rms;
         Ok(if rms > 0.0 { 1.0 / power_of_two_near(rms) } else { 1.0 })
@@ -100,13 +106,17 @@ impl Matrix {
         let missing = self.scan()?.missing > 0;
         Ok(match &self.sparse {
             Some(columns) => masked(columns.view(self.nrow)?, ignore_diagonal, missing),
-            None => masked(Dense::from_columns(&self.values, self.nrow, self.ncol)?, ignore_diagonal, missing),
+            None => masked(
+                Dense::new(MatRef::from_column_major_slice(&self.values, self.nrow, self.ncol)),
+                ignore_diagonal,
+                missing,
+            ),
         })
     }
 }
 
 impl Columns {
-    /// Some of the zeros are stored as well.
+    /// Compresses a matrix; some zeros are stored explicitly.
     fn new(values: &[f64], nrow: usize, random: &mut ChaCha8Rng) -> Self {
         let mut columns = Self { starts: vec![0], rows: Vec::new(), stored: Vec::new() };
         for column in values.chunks(nrow) {
@@ -147,7 +157,7 @@ fn entries(kind: &str, nrow: usize, ncol: usize, random: &mut ChaCha8Rng) -> Vec
         "zero" => vec![0.0; count],
         "constant" => vec![constant; count],
         "Cauchy" => {
-            let cauchy = Cauchy::new(0.0, 1.0).expect("a legal scale");
+            let cauchy = Cauchy::new(0.0, 1.0).expect("a valid scale");
             (0..count).map(|_| cauchy.sample(random)).collect()
         }
         "wide range" => (0..count).map(|_| 10f64.powf(random.random_range(-12.0..12.0))).collect(),

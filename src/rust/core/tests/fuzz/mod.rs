@@ -1,9 +1,9 @@
-//! Random problems under random settings: whatever they are, a fit ends, without a panic, with finite numbers, without an
-//! objective that falls, with the log-likelihood that its factors have entry by entry, the same for every number of threads;
-//! and a certified underapproximation exceeds no entry.
+//! Fuzz tests with random problems and random settings. Every fit must terminate without a panic, with finite numbers,
+//! an objective that never decreases, a log-likelihood that agrees with a computation entry by entry, and results that
+//! do not depend on the number of threads. A certified underapproximation must exceed no entry.
 //!
-//! A problem is a number, from which it is drawn. `corpus.txt` keeps those that once failed, or that show a kind; they are
-//! always tried. Then follow `NMU_FUZZ` others (300 where it is not set), from `NMU_FUZZ_FROM` on.
+//! Each problem is drawn from a seed. `corpus.txt` lists the seeds of past failures and of particular kinds of
+//! problems; they always run. `NMU_FUZZ` further seeds follow (default 300), starting at `NMU_FUZZ_FROM`.
 
 mod case;
 mod check;
@@ -15,8 +15,8 @@ use case::Case;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Instant;
 
-fn asked(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+fn variable(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 fn corpus() -> Vec<u64> {
@@ -24,23 +24,23 @@ fn corpus() -> Vec<u64> {
     lines.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
 }
 
-/// What is wrong with what comes of one problem.
-fn complaint(seed: u64) -> Option<String> {
+/// A description of the failure of one problem; `None` if it passes.
+fn failure(seed: u64) -> Option<String> {
     let case = Case::new(seed);
-    let begun = Instant::now();
-    let answer = catch_unwind(AssertUnwindSafe(|| case.run()));
-    let text = match answer {
+    let start = Instant::now();
+    let result = catch_unwind(AssertUnwindSafe(|| case.run()));
+    let text = match result {
         Ok(Ok(())) => return None,
         Ok(Err(text)) => text,
         Err(panic) => format!("panic: {:?}", panic.downcast_ref::<String>()),
     };
-    Some(format!("{seed}: {text} after {:.1} s\n  {case}", begun.elapsed().as_secs_f64()))
+    Some(format!("{seed}: {text} after {:.1} s\n  {case}", start.elapsed().as_secs_f64()))
 }
 
 #[test]
-fn no_problem_leads_to_a_panic_a_nan_a_hang_or_a_fall() {
-    let from = asked("NMU_FUZZ_FROM", 0);
-    let seeds = corpus().into_iter().chain(from..from + asked("NMU_FUZZ", 300));
-    let complaints: Vec<String> = seeds.filter_map(complaint).collect();
-    assert!(complaints.is_empty(), "{} complaints\n{}", complaints.len(), complaints.join("\n"));
+fn random_problems_are_fitted_without_failure() {
+    let from = variable("NMU_FUZZ_FROM", 0);
+    let seeds = corpus().into_iter().chain(from..from + variable("NMU_FUZZ", 300));
+    let failures: Vec<String> = seeds.filter_map(failure).collect();
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }

@@ -1,0 +1,175 @@
+//! Fitters of single factors and of all factors jointly: the interface of deflation, and its two implementations.
+
+use crate::em::{self, NotebookEm, NotebookFit};
+use crate::error::Error;
+use crate::factor::{Factor, FreeFactor};
+use crate::fit::{FactorFit, FitOptions, JointRefit, ModelFit};
+use crate::init::{largest_init, InitialLoadings};
+use crate::mle::context::MleFit;
+use crate::mle::refit::{estimate_noise, estimate_weights};
+use crate::noise::ResidualParams;
+use crate::pass::{sweep, Model, PassLevel};
+use crate::remainder_prior::RemainderPrior;
+use crate::residual::{Problem, ResidualView};
+use crate::runtime::cancel::{cancel, catch_cancellation};
+use crate::runtime::parallel::Threads;
+use crate::runtime::progress::{Progress, ProgressCallback};
+use crate::trace::Status;
+use crate::underapprox::{self, CertifiedFactor, UnderapproxOptions};
+use crate::variational::fit::{fit_with_priors, refit_with_priors};
+
+/// A method that fits factors. If it is interrupted before there is anything to return, it is cancelled (see
+/// [`cancel`](crate::runtime::cancel)).
+pub trait FactorFitter {
+    /// Fits one factor to a view, from the initial loadings given or from its own.
+    fn fit(
+        &self,
+        view: &ResidualView,
+        init: Option<InitialLoadings>,
+        threads: Threads,
+        progress: &mut ProgressCallback,
+    ) -> FactorFit;
+
+    /// Estimates the weights of factors whose loadings are given; unchanged if the method cannot.
+    fn estimate_weights(
+        &self,
+        _: &ResidualView,
+        factors: Vec<Factor>,
+        _: Threads,
+        _: &mut ProgressCallback,
+    ) -> Vec<Factor> {
+        factors
+    }
+
+    /// Refits factors jointly from their present values, λ and σ from `params` if these are known; `None` if the method
+    /// cannot.
+    fn refit(
+        &self,
+        _: &ResidualView,
+        _: &[FreeFactor],
+        _: Option<ResidualParams>,
+        _: Threads,
+        _: &mut ProgressCallback,
+    ) -> Option<JointRefit> {
+        None
+    }
+}
+
+/// Maximum likelihood, followed by empirical Bayes if there are priors.
+pub struct ModelFitter<'a> {
+    /// Options of the fit.
+    pub options: FitOptions<'a>,
+}
+
+impl FactorFitter for ModelFitter<'_> {
+    fn fit(
+        &self,
+        view: &ResidualView,
+        init: Option<InitialLoadings>,
+        threads: Threads,
+        progress: &mut ProgressCallback,
+    ) -> FactorFit {
+        let init = init.unwrap_or_else(|| largest_init(view, threads, progress));
+        if progress(Progress::new(0)).is_break() {
+            cancel();
+        }
+        let fit = MleFit::new(view, &self.options, threads, progress).fit_rank_one(&init);
+        let ended = matches!(fit.model.status, Status::Interrupted | Status::NoEstimate | Status::Null);
+        if self.options.schedule.is_empty() || ended {
+            return fit;
+        }
+        let found = catch_cancellation(|| fit_with_priors(&self.options, view, &fit, threads, progress));
+        found.unwrap_or_else(|| {
+            let FactorFit { model, ratio_floor, path } = fit;
+            FactorFit { model: ModelFit { status: Status::Interrupted, ..model }, ratio_floor, path }
+        })
+    }
+
+    fn estimate_weights(
+        &self,
+        view: &ResidualView,
+        factors: Vec<Factor>,
+        threads: Threads,
+        progress: &mut ProgressCallback,
+    ) -> Vec<Factor> {
+        estimate_weights(&self.options, view, factors, threads, progress)
+    }
+
+    fn refit(
+        &self,
+        view: &ResidualView,
+        factors: &[FreeFactor],
+        params: Option<ResidualParams>,
+        threads: Threads,
+        progress: &mut ProgressCallback,
+    ) -> Option<JointRefit> {
+        (!factors.is_empty()).then(|| {
+            if self.options.schedule.is_empty() {
+                MleFit::new(view, &self.options, threads, progress).refit(factors, params)
+            } else {
+                refit_with_priors(&self.options, view, factors, params, threads, progress)
+            }
+        })
+    }
+}
+
+/// A certified underapproximation as a model.
+pub struct Underapproximation {
+    /// The factors.
+    pub factors: Vec<CertifiedFactor>,
+    /// λ and σ with these factors; `None` if the fit was interrupted before.
+    pub model: Option<ModelFit>,
+    /// Number of observed entries, as a pass counts them; NaN if the fit was interrupted before they were counted.
+    pub count: f64,
+}
+
+impl ModelFitter<'_> {
+    /// Finds factors whose sum exceeds no entry of the matrix, then estimates λ and σ.
+    ///
+    /// # Errors
+    /// Those of [`underapprox::underapproximate`].
+    pub fn underapproximate(
+        &self,
+        problem: &Problem,
+        options: &UnderapproxOptions,
+        threads: Threads,
+        progress: &mut ProgressCallback,
+    ) -> Result<Underapproximation, Error> {
+        let certified = underapprox::underapproximate(problem, options, threads, progress)?;
+        let factors: Vec<Factor> = certified.iter().map(|certified| certified.factor.clone()).collect();
+        let view = problem.view(&[]);
+        let model = catch_cancellation(|| estimate_noise(&self.options, &view, factors, threads, progress));
+        let unknown = if view.has_missing() { f64::NAN } else { view.count() };
+        let count = model.as_ref().map_or(unknown, |model| model.count);
+        Ok(Underapproximation { factors: certified, model, count })
+    }
+}
+
+impl FactorFitter for NotebookEm<'_> {
+    fn fit(
+        &self,
+        view: &ResidualView,
+        init: Option<InitialLoadings>,
+        threads: Threads,
+        progress: &mut ProgressCallback,
+    ) -> FactorFit {
+        let NotebookFit { factor, params, trace, status, .. } = em::iterate(view, init, self, threads, progress);
+        let model = Model { factor: &factor, params };
+        let stats = sweep(view, model, &model.spec(PassLevel::Likelihood), threads).sums;
+        let model = ModelFit {
+            params,
+            remainder_prior: RemainderPrior::EXPONENTIAL,
+            noise_sd: None,
+            bounds: None,
+            log_likelihood: stats.log_likelihood(params),
+            count: stats.count,
+            derivatives: None,
+            posteriors: Vec::new(),
+            low_rank_variance: 0.0,
+            trace,
+            status,
+            factors: vec![factor],
+        };
+        FactorFit { model, ratio_floor: None, path: Vec::new() }
+    }
+}

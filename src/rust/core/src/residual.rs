@@ -1,0 +1,241 @@
+//! View of a matrix minus the factors subtracted so far. The matrix itself is never copied or changed.
+
+use crate::factor::Factor;
+use crate::noise::NoiseScales;
+use crate::remainder_prior::RemainderPrior;
+use crate::storage::{Remote, Sparse, Storage};
+use crate::vector::add_scaled;
+use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
+
+/// `c A − Σ d u vᵀ`, computed as entries are read.
+///
+/// The factors are in two lists: those of the current fit change while the earlier ones stay, and neither is copied.
+#[derive(Clone, Copy)]
+pub struct ResidualView<'a> {
+    storage: &'a dyn Storage,
+    scale: f64,
+    factors: &'a [Factor],
+    fitted: &'a [Factor],
+    symmetric: bool,
+    remainder_prior: RemainderPrior,
+    scales: Option<&'a NoiseScales>,
+}
+
+impl<'a> ResidualView<'a> {
+    /// The matrix in `storage` minus `factors`. Only the upper triangle of a symmetric matrix is read.
+    pub fn new(storage: &'a dyn Storage, factors: &'a [Factor], symmetric: bool) -> Self {
+        Self {
+            storage,
+            scale: 1.0,
+            factors,
+            fitted: &[],
+            symmetric,
+            remainder_prior: RemainderPrior::EXPONENTIAL,
+            scales: None,
+        }
+    }
+
+    /// The same view in other units: `c` times the matrix, minus the same factors, which are already in these units.
+    pub fn scaled_by(self, scale: f64) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// The same view minus the factors of one fit, instead of those that an earlier `minus` subtracted.
+    pub(crate) fn minus<'b>(&'b self, fitted: &'b [Factor]) -> ResidualView<'b>
+    where
+        'a: 'b,
+    {
+        ResidualView { fitted, ..*self }
+    }
+
+    /// The storage and the scale of its entries, if the matrix is sparse.
+    pub(crate) fn sparse(&self) -> Option<(&Sparse<'_>, f64)> {
+        self.storage.sparse().map(|stored| (stored, self.scale))
+    }
+
+    /// The workers that hold the entries, if this process does not.
+    pub(crate) fn remote(&self) -> Option<&dyn Remote> {
+        self.storage.remote()
+    }
+
+    /// The factor that entries are multiplied by.
+    pub(crate) fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// The noise scales `s`, if the noise is heteroscedastic.
+    pub(crate) fn scales(&self) -> Option<&'a NoiseScales> {
+        self.scales
+    }
+
+    /// The subtracted factors of the current fit.
+    pub(crate) fn fitted(&self) -> &'a [Factor] {
+        self.fitted
+    }
+
+    /// All subtracted factors.
+    pub(crate) fn subtracted(&self) -> impl Iterator<Item = &'a Factor> {
+        self.factors.iter().chain(self.fitted)
+    }
+
+    /// The same view with another prior of the remainder.
+    pub fn with_remainder_prior(&self, remainder_prior: RemainderPrior) -> Self {
+        Self { remainder_prior, ..*self }
+    }
+
+    /// The same view with these noise scales; `None` if the noise is homoscedastic.
+    pub fn with_noise_scales<'b>(&self, scales: Option<&'b NoiseScales>) -> ResidualView<'b>
+    where
+        'a: 'b,
+    {
+        ResidualView { scales, ..*self }
+    }
+
+    /// Whether the prior is exponential and the noise homoscedastic.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.remainder_prior.is_exponential() && self.scales.is_none()
+    }
+
+    /// `s` of the entries of a column in `rows`, up to a factor, and that factor. The slice is empty if all are 1.
+    #[inline(always)]
+    pub(crate) fn column_scales(&self, column: usize, rows: Range<usize>) -> (&[f64], f64) {
+        self.scales.map_or((&[], 1.0), |scales| scales.of_column(column, rows, self.storage.nrow()))
+    }
+
+    /// `s` of some entries of the diagonal; empty if all are 1.
+    pub(crate) fn diagonal_scales(&self, range: Range<usize>) -> Vec<f64> {
+        let scale = |index: usize| {
+            let (scales, factor) = self.column_scales(index, index..index + 1);
+            scales.first().map(|scale| scale * factor)
+        };
+        range.filter_map(scale).collect()
+    }
+
+    /// The prior of the remainder, without its mean.
+    pub fn remainder_prior(&self) -> &RemainderPrior {
+        &self.remainder_prior
+    }
+
+    /// Whether entries may be missing.
+    pub fn has_missing(&self) -> bool {
+        self.storage.has_missing()
+    }
+
+    /// The null factor of this matrix.
+    pub(crate) fn zero_factor(&self) -> Factor {
+        Factor::zero(self.nrow(), (!self.is_symmetric()).then(|| self.ncol()))
+    }
+
+    /// The number of rows.
+    pub fn nrow(&self) -> usize {
+        self.storage.nrow()
+    }
+
+    /// The number of columns.
+    pub fn ncol(&self) -> usize {
+        self.storage.ncol()
+    }
+
+    /// Whether the matrix equals its transpose, so that each pair of entries is read once.
+    pub fn is_symmetric(&self) -> bool {
+        self.symmetric
+    }
+
+    /// The number of entries, observed or missing: `n²/2` (each pair once, the diagonal half) or `n p`.
+    pub fn count(&self) -> f64 {
+        let all = self.nrow() as f64 * self.ncol() as f64;
+        if self.symmetric {
+            all / 2.0
+        } else {
+            all
+        }
+    }
+
+    /// The entries of a column in `rows`, as for [`Storage::column`], scaled and minus the factors.
+    pub(crate) fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut Buffer) -> &'b [f64] {
+        let length = rows.len();
+        let Buffer { raw, residual } = buffer;
+        let entries = self.storage.column(column, rows.clone(), &mut raw[..length]);
+        if self.factors.is_empty() && self.fitted.is_empty() && self.scale == 1.0 {
+            return entries;
+        }
+        let residual = &mut residual[..length];
+        Arch::new().dispatch(Subtraction { view: self, column, rows, entries, residual });
+        residual
+    }
+
+    /// Whether all entries have the same noise.
+    pub(crate) fn is_homoscedastic(&self) -> bool {
+        self.scales.is_none()
+    }
+
+    /// Writes the precision `1/s²` of the observed entries of a column, and NaN for missing entries.
+    pub(crate) fn precisions(&self, column: usize, rows: Range<usize>, precisions: &mut [f64]) {
+        let mut buffer = vec![0.0; rows.len()];
+        for (precision, entry) in precisions.iter_mut().zip(self.storage.column(column, rows.clone(), &mut buffer)) {
+            *precision = if entry.is_nan() { f64::NAN } else { 1.0 };
+        }
+        let (scales, factor) = self.column_scales(column, rows);
+        for (precision, scale) in precisions.iter_mut().zip(scales) {
+            *precision /= (scale * factor).powi(2);
+        }
+    }
+}
+
+/// The matrix to factorise.
+pub struct Problem<'a> {
+    /// Its storage.
+    pub storage: &'a dyn Storage,
+    /// Whether it equals its transpose.
+    pub symmetric: bool,
+    /// The factor that entries are multiplied by as they are read; factors, λ and σ are in these units.
+    pub scale: f64,
+}
+
+impl Problem<'_> {
+    /// The matrix minus `factors`.
+    pub fn view<'b>(&'b self, factors: &'b [Factor]) -> ResidualView<'b> {
+        ResidualView::new(self.storage, factors, self.symmetric).scaled_by(self.scale)
+    }
+}
+
+/// Subtraction of the factors from some entries, compiled for each instruction set.
+struct Subtraction<'a> {
+    view: &'a ResidualView<'a>,
+    column: usize,
+    rows: Range<usize>,
+    entries: &'a [f64],
+    residual: &'a mut [f64],
+}
+
+impl WithSimd for Subtraction<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { view, column, rows, entries, residual } = self;
+        for (residual, entry) in residual.iter_mut().zip(entries) {
+            *residual = view.scale * entry;
+        }
+        for factor in view.factors.iter().chain(view.fitted) {
+            let weight = factor.d * factor.v()[column];
+            if weight != 0.0 {
+                add_scaled(residual, -weight, &factor.u()[rows.clone()]);
+            }
+        }
+    }
+}
+
+/// Buffers for one column, reused from column to column.
+pub(crate) struct Buffer {
+    raw: Vec<f64>,
+    residual: Vec<f64>,
+}
+
+impl Buffer {
+    /// Buffers for `length` entries.
+    pub(crate) fn new(length: usize) -> Self {
+        Self { raw: vec![0.0; length], residual: vec![0.0; length] }
+    }
+}

@@ -1,0 +1,162 @@
+//! Priors whose functions are written in R.
+
+use super::units::LoadingUnits;
+use super::Options;
+use extendr_api::prelude::*;
+use nmu_core::prior::{Family, Flat, Hyperparameter, Observations, Posterior, Prior};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+/// The first failure of a function of R. The core's interfaces of priors cannot fail, so it is recorded here, the core goes
+/// on with a flat prior until its next progress callback, and its result is not used.
+#[derive(Clone, Default)]
+pub(super) struct Failure(Rc<RefCell<Option<String>>>);
+
+impl Failure {
+    /// Calls a function that R has wrapped so that it never throws and returns `list(ok, err)`.
+    ///
+    /// Should it end in another way all the same, extendr evaluates it under a handler of its own. Once one call has
+    /// failed, no other is made.
+    fn call(&self, function: &Function, arguments: Pairlist) -> Result<Robj, String> {
+        self.check()?;
+        let answer = function.call(arguments).map_err(|error| error.to_string())?;
+        let answer = Options::from_object(answer, "the answer of a prior's function")?;
+        match answer.get::<Option<String>>("err")? {
+            Some(reason) => Err(reason),
+            None => answer.get::<Robj>("ok"),
+        }
+    }
+
+    /// Returns the first failure as an error.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.0.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    fn record(&self, reason: String) {
+        self.0.borrow_mut().get_or_insert(reason);
+    }
+}
+
+/// A family of priors with two functions of R, which see their arguments in the units of R.
+#[derive(Clone)]
+pub(super) struct CustomFamily {
+    pub(super) estimate: Function,
+    pub(super) posterior: Function,
+    pub(super) units: LoadingUnits,
+    pub(super) failure: Failure,
+}
+
+impl fmt::Debug for CustomFamily {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("CustomFamily")
+    }
+}
+
+impl CustomFamily {
+    /// The arguments `x` and `s`, in the units of R.
+    fn in_units_of_r(&self, observations: &Observations) -> (Vec<f64>, Vec<f64>) {
+        observations.iter().map(|(x, s)| (self.units.observation(x), self.units.observation(s))).unzip()
+    }
+
+    fn try_estimate(&self, observations: &Observations) -> Result<CustomPrior, String> {
+        let (x, s) = self.in_units_of_r(observations);
+        let estimated = self.failure.call(&self.estimate, pairlist!(x = x, s = s))?;
+        let hyperparameters = hyperparameters(&estimated)?;
+        Ok(CustomPrior { family: self.clone(), estimated, hyperparameters })
+    }
+}
+
+impl Family for CustomFamily {
+    fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
+        match self.try_estimate(observations) {
+            Ok(prior) => Box::new(prior),
+            Err(reason) => {
+                self.failure.record(reason);
+                Box::new(Flat)
+            }
+        }
+    }
+}
+
+/// The named numbers in what R's `estimate` returned: `list(g, numbers)`.
+fn hyperparameters(estimated: &Robj) -> Result<Vec<Hyperparameter>, String> {
+    let numbers = Options::from_object(estimated.clone(), "an estimated prior")?.get::<List>("numbers")?;
+    let hyperparameter = |(name, values): (&str, Robj)| {
+        let values = values.as_real_vector().ok_or_else(|| format!("hyperparameter {name} is not a double vector"))?;
+        // R's functions work in its units, whatever those of the core are: nothing is to be converted.
+        Ok(Hyperparameter { name: Cow::Owned(name.to_string()), values, power: 0 })
+    };
+    numbers.iter().map(hyperparameter).collect()
+}
+
+/// A prior that R's `estimate` returned.
+struct CustomPrior {
+    family: CustomFamily,
+    /// A list of `g`, which may be any object of R, and of its numbers.
+    estimated: Robj,
+    hyperparameters: Vec<Hyperparameter>,
+}
+
+impl fmt::Debug for CustomPrior {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_tuple("CustomPrior").field(&self.hyperparameters).finish()
+    }
+}
+
+impl CustomPrior {
+    fn try_posteriors(&self, observations: &Observations) -> Result<Vec<Posterior>, String> {
+        let CustomFamily { posterior, units, failure, .. } = &self.family;
+        let (x, s) = self.family.in_units_of_r(observations);
+        let count = x.len();
+        // A `g` that is a call would be evaluated as an argument; the list around it stays as it is.
+        let arguments = pairlist!(x = x, s = s, found = self.estimated.clone());
+        let answer = Options::from_object(failure.call(posterior, arguments)?, "the posterior")?;
+        let column = |name: &str| -> Result<Vec<f64>, String> {
+            let values: Vec<f64> = answer.get(name)?;
+            if values.len() == count {
+                Ok(values)
+            } else {
+                Err(format!("the posterior has {} values of {name} for {count} observations", values.len()))
+            }
+        };
+        let (means, variances) = (column("mean")?, column("var")?);
+        let (lfsrs, log_marginals) = (column("lfsr")?, column("log_marginal")?);
+        let posterior = |index: usize| {
+            let (mean, variance) = (units.mean_for_core(means[index]), units.variance_for_core(variances[index]));
+            Posterior {
+                mean,
+                second_moment: mean * mean + variance,
+                variance,
+                lfsr: lfsrs[index],
+                log_marginal: units.log_marginal_for_core(log_marginals[index]),
+            }
+        };
+        Ok((0..count).map(posterior).collect())
+    }
+}
+
+impl Prior for CustomPrior {
+    fn posterior(&self, x: f64, s: f64) -> Posterior {
+        let posterior = Observations::new(std::slice::from_ref(&x), std::slice::from_ref(&s))
+            .map_err(super::message)
+            .and_then(|observation| self.try_posteriors(&observation))
+            .and_then(|mut posteriors| posteriors.pop().ok_or_else(|| "the posterior is empty".to_string()));
+        posterior.unwrap_or_else(|reason| {
+            self.family.failure.record(reason);
+            Flat.posterior(x, s)
+        })
+    }
+
+    fn posteriors(&self, observations: &Observations) -> Vec<Posterior> {
+        self.try_posteriors(observations).unwrap_or_else(|reason| {
+            self.family.failure.record(reason);
+            Flat.posteriors(observations)
+        })
+    }
+
+    fn hyperparameters(&self) -> Vec<Hyperparameter> {
+        self.hyperparameters.clone()
+    }
+}
