@@ -4,48 +4,49 @@
 #' @useDynLib nmu, .registration = TRUE
 NULL
 
-#' What is said of a matrix before a fit: missing, infinite, negative entries, largest size, symmetry.
+#' Summarises a matrix: missing, infinite and negative entries, largest absolute value, root mean square, symmetry.
 #' @noRd
 core_scan <- function(a) .Call(wrap__core_scan, a)
 
-#' The notebook's iteration.
+#' Fits one factor by the notebook's iteration.
 #' @noRd
 core_em <- function(a, options) .Call(wrap__core_em, a, options)
 
-#' Factor after factor, each by the notebook's iteration or by a climb of the likelihood.
+#' Fits factors one after another, and all of them together in the end.
 #' @noRd
 core_deflate <- function(a, options) .Call(wrap__core_deflate, a, options)
 
-#' What an request of the core, for a matrix whose entries are elsewhere, finds on tiles of it, from 1: a vector a tile.
+#' Answers a request of the core, in a worker process, on some tiles of a matrix: a vector for each tile from `first` to
+#' `last`, counted from 1.
 #' @noRd
 core_serve_request <- function(a, options, request, first, last) .Call(wrap__core_serve_request, a, options, request, first, last)
 
-#' Factors whose sum exceeds no entry of the matrix, and λ and σ of what they leave.
+#' Fits factors whose sum exceeds no entry of the matrix, then lambda and sigma of the residual.
 #' @noRd
 core_underapproximate <- function(a, options) .Call(wrap__core_underapproximate, a, options)
 
-#' How factors compare with the matrix, entry by entry.
+#' Compares the sum of factors with the matrix, entry by entry.
 #' @noRd
 core_certificate <- function(a, options) .Call(wrap__core_certificate, a, options)
 
-#' The loadings of new rows, which stand in the columns of `a`, on the factors of a fit.
+#' Computes the loadings of new rows, which are the columns of `a`, on the factors of a fit.
 #' @noRd
 core_predict <- function(a, options) .Call(wrap__core_predict, a, options)
 
-#' Standard errors of weights and loadings.
+#' Computes standard errors of weights and loadings.
 #' @noRd
 core_standard_errors <- function(a, options) .Call(wrap__core_standard_errors, a, options)
 
-#' The log-likelihood of the matrix under the factors of a fit.
+#' Computes the log-likelihood of the matrix under a fit.
 #' @noRd
 core_log_likelihood <- function(a, options) .Call(wrap__core_log_likelihood, a, options)
 
-#' The normal-means problem: a prior's hyperparameters, and the posterior of each observation. Observations are in
-#' units of the core, as in a fit: those of the prior times `unit`.
+#' Solves a normal-means problem: hyperparameters of the prior and the posterior of each observation. Observations are
+#' in the units of the core, as in a fit: those of the prior times `unit`.
 #' @noRd
 core_normal_means <- function(x, s, options) .Call(wrap__core_normal_means, x, s, options)
 
-#' Moments of the normal truncated to the positive half line.
+#' Computes moments of normals truncated to the positive half line.
 #' @noRd
 core_truncnorm_moments <- function(mean, sd) .Call(wrap__core_truncnorm_moments, mean, sd)
 
@@ -53,14 +54,14 @@ core_truncnorm_moments <- function(mean, sd) .Call(wrap__core_truncnorm_moments,
 #' @noRd
 core_truncnorm_draws <- function(z, count, high, low) .Call(wrap__core_truncnorm_draws, z, count, high, low)
 
-#' The density of the exponentially modified Gaussian.
+#' Computes the density of the exponentially modified Gaussian.
 #' @noRd
 core_demg <- function(x, lambda, sigma, log) .Call(wrap__core_demg, x, lambda, sigma, log)
 
-#' Probabilities of the exponentially modified Gaussian.
+#' Computes probabilities of the exponentially modified Gaussian.
 #' @noRd
 core_pemg <- function(q, lambda, sigma, lower, log) .Call(wrap__core_pemg, q, lambda, sigma, lower, log)
 
-#' Quantiles of the exponentially modified Gaussian, from logs of probabilities.
+#' Computes quantiles of the exponentially modified Gaussian from logs of probabilities.
 #' @noRd
 core_qemg <- function(log_p, lambda, sigma, lower) .Call(wrap__core_qemg, log_p, lambda, sigma, lower)

@@ -1,11 +1,11 @@
-//! Benches of the core: `cargo bench --features avx512`, or with `-- pass` those whose name contains `pass`.
+//! Benchmarks of the core: `cargo bench --features avx512`; with `-- pass`, those whose name contains `pass`.
 //!
-//! What a fit costs against other programs is the matter of `compare.R`.
+//! `compare.R` compares the time of fits with that of other programs.
 
 mod fit;
+mod init;
 mod moments;
 mod pass;
-mod start;
 
 fn main() {
     divan::main();

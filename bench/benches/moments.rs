@@ -1,4 +1,4 @@
-//! Moments of the truncated normal, one at a time, as `truncnorm_moments()` computes them.
+//! Moments of the truncated normal distribution, one at a time, as in `truncnorm_moments()`.
 
 use divan::counter::ItemsCount;
 use divan::{black_box, Bencher};
@@ -6,8 +6,8 @@ use nmu_core::distributions::truncated_normal::moments;
 
 const COUNT: usize = 4096;
 
-/// Moments at `COUNT` means from `low` to `high` standard deviations.
-fn between(bencher: Bencher, low: f64, high: f64) {
+/// Times the moments at `COUNT` means from `low` to `high` standard deviations.
+fn bench_range(bencher: Bencher, low: f64, high: f64) {
     let means: Vec<f64> = (0..COUNT).map(|index| low + (high - low) * index as f64 / COUNT as f64).collect();
     bencher.counter(ItemsCount::new(COUNT)).bench(|| {
         for &mean in black_box(&means) {
@@ -18,15 +18,15 @@ fn between(bencher: Bencher, low: f64, high: f64) {
 
 #[divan::bench(max_time = 0.2)]
 fn far_left(bencher: Bencher) {
-    between(bencher, -1e4, -30.0);
+    bench_range(bencher, -1e4, -30.0);
 }
 
 #[divan::bench(max_time = 0.2)]
 fn near_zero(bencher: Bencher) {
-    between(bencher, -5.0, 5.0);
+    bench_range(bencher, -5.0, 5.0);
 }
 
 #[divan::bench(max_time = 0.2)]
 fn far_right(bencher: Bencher) {
-    between(bencher, 9.0, 1e4);
+    bench_range(bencher, 9.0, 1e4);
 }

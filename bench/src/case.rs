@@ -1,52 +1,50 @@
-//! A matrix with a model of it, ready to be passed over.
+//! A matrix with a model, ready for passes.
 
-use crate::bound::climb;
-use nmu_core::error::Error;
+use crate::elbo::fit_with_prior;
 use nmu_core::factor::Factor;
-use nmu_core::faer::{ColRef, MatRef};
-use nmu_core::noise::NoiseScales;
-use nmu_core::noise::ResidualParams;
-use nmu_core::pass::{product, sweep, Model, PassLevel, PassSpec, RowColSums};
+use nmu_core::faer::MatRef;
+use nmu_core::noise::{NoiseScales, ResidualParams};
+use nmu_core::pass::{product, sweep, Model, PassLevel, RowColSums};
 use nmu_core::remainder_prior::RemainderPrior;
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
 
-/// λ and σ that the notebook's estimation starts from.
-pub const NOISE: ResidualParams = ResidualParams { lambda: 1.0, sigma: 0.1 };
+/// Initial λ and σ of the notebook's estimation.
+pub const PARAMS: ResidualParams = ResidualParams { lambda: 1.0, sigma: 0.1 };
 
-/// A matrix, its size and one factor of it.
+/// A matrix, one factor, and factors that are subtracted.
 pub struct Case<'a> {
     storage: Dense<'a>,
     symmetric: bool,
     factor: Factor,
-    removed: Vec<Factor>,
+    subtracted: Vec<Factor>,
 }
 
 impl<'a> Case<'a> {
-    /// A symmetric matrix, of which `removed` factors have been taken out already.
+    /// A symmetric matrix minus a number of factors.
     ///
-    /// # Errors
-    /// Where `values` is not `order²` long.
-    pub fn symmetric(values: &'a [f64], order: usize, removed: usize) -> Result<Self, Error> {
-        let factor = Factor::new(0.5 * order as f64, &even(order), None);
-        Self::new(values, (order, order), factor, removed)
+    /// # Panics
+    /// If the length of `values` is not `order²`.
+    pub fn symmetric(values: &'a [f64], order: usize, subtracted: usize) -> Self {
+        let factor = Factor::new(0.5 * order as f64, &equal_loadings(order), None);
+        Self::new(values, (order, order), factor, subtracted)
     }
 
-    /// A matrix that is treated as a general one.
+    /// A general matrix minus a number of factors.
     ///
-    /// # Errors
-    /// Where `values` has another length.
-    pub fn general(values: &'a [f64], nrow: usize, ncol: usize, removed: usize) -> Result<Self, Error> {
+    /// # Panics
+    /// If the length of `values` is not `nrow · ncol`.
+    pub fn general(values: &'a [f64], nrow: usize, ncol: usize, subtracted: usize) -> Self {
         let d = 0.5 * (nrow as f64 * ncol as f64).sqrt();
-        Self::new(values, (nrow, ncol), Factor::new(d, &even(nrow), Some(&even(ncol))), removed)
+        Self::new(values, (nrow, ncol), Factor::new(d, &equal_loadings(nrow), Some(&equal_loadings(ncol))), subtracted)
     }
 
-    fn new(values: &'a [f64], (nrow, ncol): (usize, usize), factor: Factor, removed: usize) -> Result<Self, Error> {
+    fn new(values: &'a [f64], (nrow, ncol): (usize, usize), factor: Factor, subtracted: usize) -> Self {
         let storage = Dense::new(MatRef::from_column_major_slice(values, nrow, ncol));
-        // Taken out in name only: their weight is too small to change the residual.
-        let removed = vec![Factor { d: 1e-12, ..factor.clone() }; removed];
-        Ok(Self { storage, symmetric: factor.v.is_none(), factor, removed })
+        // Their weight is too small to change the residual: only the time of the subtraction matters.
+        let subtracted = vec![Factor { d: 1e-12, ..factor.clone() }; subtracted];
+        Self { storage, symmetric: factor.v.is_none(), factor, subtracted }
     }
 
     /// The storage.
@@ -54,59 +52,48 @@ impl<'a> Case<'a> {
         &self.storage
     }
 
-    /// The matrix minus what was taken out.
+    /// The matrix minus the subtracted factors.
     pub fn view(&self) -> ResidualView<'_> {
-        ResidualView::new(&self.storage, &self.removed, self.symmetric)
+        ResidualView::new(&self.storage, &self.subtracted, self.symmetric)
     }
 
-    /// The entries that count: half of a symmetric matrix.
+    /// The number of entries that a pass reads: half of a symmetric matrix.
     pub fn count(&self) -> usize {
         self.view().count() as usize
     }
 
-    /// `A q` and `Aᵀ p`: no model, no `b̄`.
+    /// `A q` and `Aᵀ p`, without a model.
     pub fn product(&self, threads: usize) -> RowColSums {
-        product(
-            &self.view(),
-            ColRef::from_slice(self.factor.u()),
-            ColRef::from_slice(self.factor.v()),
-            Threads::new(threads),
-        )
+        product(&self.view(), self.factor.u.as_ref(), self.factor.v_column(), Threads::new(threads))
     }
 
-    /// A climb of the bound under a prior, on a symmetric matrix: the number of sweeps.
-    pub fn bound(&self, threads: usize) -> usize {
-        climb(&self.storage, &self.factor, NOISE, threads).unwrap_or(0)
+    /// Maximizes the ELBO under a prior, for a symmetric matrix; returns the number of sweeps.
+    pub fn fit_with_prior(&self, threads: usize) -> usize {
+        fit_with_prior(&self.storage, &self.factor, PARAMS, threads).unwrap_or(0)
     }
 
-    /// One pass, as deep as asked: its products.
-    pub fn pass(&self, depth: PassLevel, threads: usize) -> RowColSums {
-        self.sweep(&self.view(), depth, threads)
+    /// The products of a pass.
+    pub fn pass(&self, level: PassLevel, threads: usize) -> RowColSums {
+        self.sweep(&self.view(), level, threads)
     }
 
-    /// The same under another law of `b`.
-    pub fn pass_under(&self, law: RemainderPrior, depth: PassLevel, threads: usize) -> RowColSums {
-        self.sweep(&self.view().with_remainder_prior(law), depth, threads)
+    /// The products of a pass under another prior of `b`.
+    pub fn pass_with_prior(&self, prior: RemainderPrior, level: PassLevel, threads: usize) -> RowColSums {
+        self.sweep(&self.view().with_remainder_prior(prior), level, threads)
     }
 
-    /// The same with noise that differs between entries.
-    pub fn pass_scattered(&self, scales: &NoiseScales, depth: PassLevel, threads: usize) -> RowColSums {
-        self.sweep(&self.view().with_noise_scales(Some(scales)), depth, threads)
+    /// The products of a pass with heteroscedastic noise.
+    pub fn pass_with_noise_scales(&self, scales: &NoiseScales, level: PassLevel, threads: usize) -> RowColSums {
+        self.sweep(&self.view().with_noise_scales(Some(scales)), level, threads)
     }
 
-    fn sweep(&self, view: &ResidualView, depth: PassLevel, threads: usize) -> RowColSums {
-        let model = Model { factor: &self.factor, params: NOISE };
-        let question = PassSpec {
-            row_weights: ColRef::from_slice(self.factor.u()),
-            column_weights: ColRef::from_slice(self.factor.v()),
-            shift: 1.0 / NOISE.lambda,
-            level: depth,
-        };
-        sweep(view, model, &question, Threads::new(threads)).products
+    fn sweep(&self, view: &ResidualView, level: PassLevel, threads: usize) -> RowColSums {
+        let model = Model { factor: &self.factor, params: PARAMS };
+        sweep(view, model, &model.spec(level), Threads::new(threads)).products
     }
 }
 
-/// The unit vector of equal loadings.
-fn even(length: usize) -> Vec<f64> {
+/// The unit vector with equal elements.
+fn equal_loadings(length: usize) -> Vec<f64> {
     vec![1.0 / (length as f64).sqrt(); length]
 }

@@ -1,6 +1,6 @@
-//! What the benches and the `measure` program share: matrices to work on, and the least that any pass must do.
+//! Shared code of the benchmarks and the `measure` program: test matrices, cases, and the memory-bandwidth reference.
 
-pub mod bound;
 pub mod case;
+pub mod elbo;
 pub mod matrix;
 pub mod total;

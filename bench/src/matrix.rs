@@ -1,17 +1,17 @@
-//! Matrices to time the core on: the notebook's tree of any size, and a general one of the same kind.
+//! Matrices for the benchmarks: the notebook's tree at any size, and a general matrix with the same structure.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// The notebook's tree in `order` rows, `Σ_k x_k x_kᵀ` over the indicators of two halves and four quarters, plus
-/// symmetric exponential noise of mean 0.2; column after column.
+/// The notebook's tree with `order` rows, `Σ_k x_k x_kᵀ` over the indicators of two halves and four quarters, plus a
+/// symmetric remainder of mean 0.2; in column-major order.
 pub fn tree(order: usize) -> &'static [f64] {
-    kept(Shape { nrow: order, ncol: order, symmetric: true })
+    cached(Shape { nrow: order, ncol: order, symmetric: true })
 }
 
-/// Two halves and four quarters in rows and columns alike, plus exponential noise of mean 0.2; column after column.
+/// Two halves and four quarters in both rows and columns, plus a remainder of mean 0.2; in column-major order.
 pub fn general(nrow: usize, ncol: usize) -> &'static [f64] {
-    kept(Shape { nrow, ncol, symmetric: false })
+    cached(Shape { nrow, ncol, symmetric: false })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,22 +21,22 @@ struct Shape {
     symmetric: bool,
 }
 
-/// Each matrix is made once and lives as long as the program: many benches share it.
-fn kept(shape: Shape) -> &'static [f64] {
-    static MADE: Mutex<Option<HashMap<Shape, &'static [f64]>>> = Mutex::new(None);
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    made.get_or_insert_default().entry(shape).or_insert_with(|| make(shape).leak())
+/// Each matrix is generated once and lives as long as the program, because many benchmarks share it.
+fn cached(shape: Shape) -> &'static [f64] {
+    static CACHE: Mutex<Option<HashMap<Shape, &'static [f64]>>> = Mutex::new(None);
+    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    cache.get_or_insert_default().entry(shape).or_insert_with(|| generate(shape).leak())
 }
 
-fn make(Shape { nrow, ncol, symmetric }: Shape) -> Vec<f64> {
-    let mut params = Exponential(1);
+fn generate(Shape { nrow, ncol, symmetric }: Shape) -> Vec<f64> {
+    let mut exponential = Exponential(1);
     let mut values = vec![0.0; nrow * ncol];
     for column in 0..ncol {
         for row in 0..if symmetric { column + 1 } else { nrow } {
             let (row_quarter, column_quarter) = (4 * row / nrow, 4 * column / ncol);
             let shared =
                 usize::from(row_quarter / 2 == column_quarter / 2) + usize::from(row_quarter == column_quarter);
-            let value = shared as f64 + 0.1 * (params.draw() + params.draw());
+            let value = shared as f64 + 0.1 * (exponential.draw() + exponential.draw());
             values[column * nrow + row] = value;
             if symmetric {
                 values[row * nrow + column] = value;
@@ -46,7 +46,7 @@ fn make(Shape { nrow, ncol, symmetric }: Shape) -> Vec<f64> {
     values
 }
 
-/// Draws from Exp(1), by the splitmix64 generator of Steele, Lea and Flood (2014).
+/// Draws from Exp(1), with the splitmix64 generator of Steele, Lea and Flood (2014).
 struct Exponential(u64);
 
 impl Exponential {

@@ -1,19 +1,19 @@
-//! Times single operations of the core on a matrix in a file, for `compare.R`, which sees only whole fits.
+//! Times single operations of the core on a matrix in a file, for `compare.R`, which itself times whole fits.
 //!
 //! ```text
-//! measure about                                     the instruction set found at run time
-//! measure FILE ORDER REPEATS WORK/THREADS ...       a line `work,threads,seconds` for each
+//! measure about                                     prints the instruction set detected at run time
+//! measure FILE ORDER REPEATS WORK/THREADS ...       prints a line `work,threads,seconds` for each task
 //! ```
 //!
-//! FILE holds a symmetric matrix as doubles. WORK is `product` (of A with a vector), `pass`, `likelihood` (a pass with it),
-//! `curvature` (with that as well), `prior` (a sweep of the bound under a binary prior, with all
-//! that it takes to climb there), `total` (adding up the entries that a pass reads), `start`, or `fit` (a start and 20
-//! iterations). The works take turns, so that a slow moment of the machine is shared by all; seconds are the median over
-//! the repeats.
+//! FILE contains a symmetric matrix as doubles. WORK is `product` (of A with a vector), `pass`, `likelihood` (a pass
+//! with the log-likelihood), `curvature` (a pass with curvatures as well), `prior` (a maximization of the ELBO under a
+//! binary prior, per sweep), `total` (the sum of the entries that a pass reads), `start` (initial loadings), or `fit`
+//! (initial loadings and 20 iterations). Tasks are interleaved, so that a temporary slowdown of the machine affects all
+//! of them. Seconds are the median over the repeats.
 
-use nmu_bench::case::{Case, NOISE};
+use nmu_bench::case::{Case, PARAMS};
 use nmu_bench::total::{instruction_set, upper_triangle};
-use nmu_core::em::{iterate, Settings};
+use nmu_core::em::{iterate, NotebookEm};
 use nmu_core::init::leading_init;
 use nmu_core::pass::PassLevel;
 use nmu_core::runtime::parallel::Threads;
@@ -44,7 +44,10 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     };
     let (order, repeats): (usize, usize) = (order.parse()?, repeats.parse()?);
     let values = read(file)?;
-    let case = Case::symmetric(&values, order, 0).map_err(|error| error.to_string())?;
+    if order.checked_mul(order) != Some(values.len()) {
+        return Err(format!("{file} has {} entries, not {order}²", values.len()).into());
+    }
+    let case = Case::symmetric(&values, order, 0);
     let tasks = tasks.iter().map(|text| Task::parse(text)).collect::<Result<Vec<_>, _>>()?;
 
     let calls: Vec<usize> = tasks.iter().map(|task| calls(|| task.run(&case, &values, order))).collect();
@@ -66,7 +69,7 @@ fn read(file: &str) -> Result<Vec<f64>, Box<dyn Error>> {
     Ok(bytes.chunks_exact(8).map(|word| f64::from_le_bytes(std::array::from_fn(|index| word[index]))).collect())
 }
 
-/// What to time, on how many threads.
+/// A kind of work, on a number of threads.
 struct Task {
     name: String,
     work: Work,
@@ -100,44 +103,44 @@ impl Task {
         Ok(Self { name: name.to_owned(), work, threads: threads.parse()? })
     }
 
-    /// Does it; how many times, in one go.
+    /// Runs the task and returns how many operations that were.
     fn run(&self, case: &Case, values: &[f64], order: usize) -> usize {
         let threads = Threads::new(self.threads);
         match self.work {
             Work::Product => drop(black_box(case.product(self.threads))),
-            Work::Pass(depth) => drop(black_box(case.pass(depth, self.threads))),
-            Work::Prior => return black_box(case.bound(self.threads)),
+            Work::Pass(level) => drop(black_box(case.pass(level, self.threads))),
+            Work::Prior => return black_box(case.fit_with_prior(self.threads)),
             Work::InitialLoadings => {
                 drop(black_box(leading_init(&case.view(), threads, &mut |_| ControlFlow::Continue(()))))
             }
             Work::Total => drop(black_box(upper_triangle(black_box(values), order, self.threads))),
             Work::Fit => {
                 let view = case.view();
-                let settings = Settings {
-                    params: NOISE,
+                let method = NotebookEm {
+                    params: PARAMS,
                     estimator: None,
                     rounds: 1,
                     iterations: 20,
                     tolerance: 0.0,
                     trace: false,
                 };
-                drop(black_box(iterate(&view, None, &settings, threads, &mut |_| ControlFlow::Continue(()))));
+                drop(black_box(iterate(&view, None, &method, threads, &mut |_| ControlFlow::Continue(()))));
             }
         }
         1
     }
 }
 
-/// Seconds for each of the times that the work was done, after a call that is not counted: it finds the caches full of the
-/// work before.
+/// Seconds per operation, after a first call that is not timed: the caches still hold data of the task before.
 fn time(calls: usize, mut work: impl FnMut() -> usize) -> f64 {
     work();
     let start = Instant::now();
-    let done: usize = (0..calls).map(|_| work()).sum();
-    start.elapsed().as_secs_f64() / done as f64
+    let operations: usize = (0..calls).map(|_| work()).sum();
+    start.elapsed().as_secs_f64() / operations as f64
 }
 
-/// Calls that take some 30 milliseconds together: passes come in long rows in a fit, too, where a second core is awake.
+/// The number of calls that take about 30 milliseconds together. In a fit, too, passes follow one another, so that a
+/// second core stays awake.
 fn calls(mut work: impl FnMut() -> usize) -> usize {
     time(1, &mut work);
     (3e-2 / time(1, work)).ceil().clamp(1.0, 1e4) as usize
@@ -148,7 +151,7 @@ fn median(values: &mut [f64]) -> f64 {
     let middle = values.len() / 2;
     match values.len() {
         0 => f64::NAN,
-        odd if odd % 2 == 1 => values[middle],
+        length if length % 2 == 1 => values[middle],
         _ => 0.5 * (values[middle - 1] + values[middle]),
     }
 }

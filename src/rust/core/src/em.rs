@@ -21,7 +21,7 @@ use crate::trace::{Status, Trace};
 use crate::vector::{add_scaled, dot, norm, truncate, Contiguous};
 use faer::ColRef;
 
-/// NotebookEm of the iteration.
+/// Settings of the EM iteration of the notebook.
 pub struct NotebookEm<'a> {
     /// Initial λ and σ.
     pub params: ResidualParams,

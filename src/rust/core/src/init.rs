@@ -1,6 +1,6 @@
 //! Initial loadings: the leading singular pair, truncated to its nonnegative part.
 //!
-//! The pair is computed by the Lanczos method ([`crate::optim::lanczos`]) on `A` if it is symmetric and on `AᵀA`
+//! The pair is computed by the Lanczos method (`optim::lanczos`) on `A` if it is symmetric and on `AᵀA`
 //! otherwise.
 
 use crate::optim::lanczos::{leading_eigenvector, Leading};

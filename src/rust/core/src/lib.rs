@@ -24,7 +24,7 @@
 //!
 //! # Layers
 //!
-//! A module imports only from rows below its own (`tests/layers.rs` checks this).
+//! A module imports only from rows below its own (`tests/layers` checks this).
 //!
 //! | layer | modules |
 //! |---|---|

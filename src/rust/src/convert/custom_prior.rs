@@ -1,7 +1,7 @@
 //! Priors whose functions are written in R.
 
 use super::units::LoadingUnits;
-use super::Options;
+use super::{message, Options};
 use extendr_api::prelude::*;
 use nmu_core::prior::{Family, Flat, Hyperparameter, Observations, Posterior, Prior};
 use std::borrow::Cow;
@@ -140,7 +140,7 @@ impl CustomPrior {
 impl Prior for CustomPrior {
     fn posterior(&self, x: f64, s: f64) -> Posterior {
         let posterior = Observations::new(std::slice::from_ref(&x), std::slice::from_ref(&s))
-            .map_err(super::message)
+            .map_err(message)
             .and_then(|observation| self.try_posteriors(&observation))
             .and_then(|mut posteriors| posteriors.pop().ok_or_else(|| "the posterior is empty".to_string()));
         posterior.unwrap_or_else(|reason| {

@@ -127,7 +127,7 @@ fn dimensions(dim: Option<&[i32]>) -> Result<[usize; 2], String> {
     }
 }
 
-/// Whether R takes a NaN as missing.
+/// Whether a value is R's `NA`, a NaN with a payload of its own.
 fn is_na(value: f64) -> bool {
     value.is_na()
 }

@@ -11,7 +11,7 @@
 //! cancellation. With it, `G`, `1 − a G = f G` and `1 − G (a + G) = G (f − G)` keep all digits, which the textbook forms lose.
 //! For `z ≥ 0`, `Φ(z) = 1 − φ(z)/(z + G(z))` by symmetry.
 //!
-//! This module has the scalar functions; [`crate::distributions::simd`] has the polynomials, and evaluates the same formulas in
+//! This module has the scalar functions; `distributions::simd` has the polynomials, and evaluates the same formulas in
 //! vector registers.
 
 use crate::distributions::simd::{self, Powers, DENSITY_LIMIT, P, Q, SQRT_TAU};

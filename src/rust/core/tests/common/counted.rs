@@ -1,4 +1,4 @@
-//! A storage that counts sweeps. The benchmarks (`bench/src/bound.rs`) use it, too.
+//! A storage that counts sweeps. The benchmarks (`bench/src/elbo.rs`) use it, too.
 
 use nmu_core::storage::{Dense, Storage};
 use std::ops::Range;
