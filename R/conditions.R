@@ -96,6 +96,6 @@ signal_status <- function(fit, call = caller_env()) {
 #' @return Does not return.
 #' @noRd
 signal_interrupt <- function(fit = NULL, call = caller_env()) {
-  so_far <- if (!is.null(fit)) c(i = "The field {.field fit} of this condition contains the fit.")
+  so_far <- if (!is.null(fit)) c(i = "The field {.field fit} of this condition has the fit so far.")
   abort_nmu(c("The computation was interrupted.", so_far), "interrupted", call = call, fit = fit)
 }

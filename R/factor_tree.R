@@ -106,7 +106,7 @@ laminar_family <- function(groups, d, nesting) {
 
 #' Assemble the tree from factors and tips
 #'
-#' @param laminar What `laminar_family()` returned.
+#' @param laminar Value of `laminar_family()`.
 #' @param groups,d As there.
 #' @param loadings The loadings, for their names.
 #' @param lengths As in [factor_tree()].

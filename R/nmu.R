@@ -239,7 +239,7 @@ check_number_of_factors <- function(K, A, noise, control, call = caller_env()) {
 
 #' Compute the number of factors that remain to be found
 #'
-#' @param K What `check_number_of_factors()` returned.
+#' @param K Value of `check_number_of_factors()`.
 #' @param initial Value of `check_initial_factors()`.
 #' @param refine Are all factors refitted?
 #' @return A whole number.
