@@ -1,7 +1,7 @@
 //! The progress callback of a fit: reports to R, and ends the fit early.
 //!
-//! All reasons to end a fit early are in [`StopReason`]. The callback returns `Break` for each of them, so that the fit
-//! returns the state that it has. What becomes of that state differs:
+//! The callback returns `Break` for each of these reasons, so that the fit returns the state that it has. What becomes of
+//! that state differs:
 //!
 //! | reason | result |
 //! |---|---|
@@ -16,17 +16,6 @@ use nmu_core::runtime::progress::{Progress, Stage};
 use nmu_core::storage::Storage;
 use std::ops::ControlFlow;
 use std::time::Instant;
-
-/// Reason to end a fit before its own stopping rule holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StopReason {
-    /// The user interrupted it.
-    Interrupted,
-    /// Entries of the matrix could not be read, or a worker failed.
-    MatrixFailed,
-    /// A function of a custom prior failed.
-    PriorFailed,
-}
 
 /// Watches a fit for reasons to end it, and reports its progress to R.
 pub(crate) struct FitMonitor<'a> {
@@ -53,17 +42,11 @@ impl<'a> FitMonitor<'a> {
         Self { priors: priors.into_iter().collect(), ..self }
     }
 
-    /// Returns the reason to end the fit, if there is one.
-    fn stop_reason(&self) -> Option<StopReason> {
-        if interrupt::poll_interrupt() {
-            Some(StopReason::Interrupted)
-        } else if self.priors.iter().any(|priors| priors.failed()) {
-            Some(StopReason::PriorFailed)
-        } else if self.storage.is_some_and(Storage::is_lost) {
-            Some(StopReason::MatrixFailed)
-        } else {
-            None
-        }
+    /// Whether there is a reason to end the fit.
+    fn must_stop(&self) -> bool {
+        interrupt::poll_interrupt()
+            || self.priors.iter().any(|priors| priors.failed())
+            || self.storage.is_some_and(Storage::is_lost)
     }
 
     /// Calls R's function. It raises no error, so an evaluation that it does not return from was interrupted.
@@ -92,9 +75,10 @@ impl<'a> FitMonitor<'a> {
                 self.report(progress);
                 reported_at = Instant::now();
             }
-            match self.stop_reason() {
-                Some(_) => ControlFlow::Break(()),
-                None => ControlFlow::Continue(()),
+            if self.must_stop() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         }
     }

@@ -6,21 +6,13 @@ use crate::noise_derivatives::NoiseDerivatives;
 use crate::noise_estimators::NoiseEstimator;
 use crate::posterior::FactorPosterior;
 use crate::prior::Family;
-use crate::remainder_prior::RemainderPrior;
-use crate::remainder_prior::RemainderPriorFamily;
+use crate::remainder_prior::{RemainderPrior, RemainderPriorFamily};
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::ProgressCallback;
 use crate::trace::{Status, Trace};
 
-/// When an iteration stops.
-#[derive(Clone, Copy, Debug)]
-pub struct StopRule {
-    /// Gain per entry, and scaled projected gradient, at or below which it has converged.
-    pub tolerance: f64,
-    /// Maximum number of iterations.
-    pub max_iterations: usize,
-}
+pub use crate::optim::lbfgs::StopRule;
 
 /// Prior families of one stage of a schedule.
 #[derive(Clone, Copy, Debug)]

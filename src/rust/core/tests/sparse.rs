@@ -160,6 +160,11 @@ fn power_series_with_overlapping_factors_equal_dense_pass() {
 
 const NOISE: ResidualParams = ResidualParams { lambda: 2.0, sigma: 0.3 };
 
+/// A sweep with the weights `p` of rows and `q` of columns.
+fn pass_spec<'a>(p: &'a [f64], q: &'a [f64], level: PassLevel) -> PassSpec<'a> {
+    PassSpec { row_weights: ColRef::from_slice(p), column_weights: ColRef::from_slice(q), shift: 0.4, level }
+}
+
 #[test]
 fn sweep_equals_that_of_dense_matrix() {
     for symmetric in [true, false] {
@@ -174,12 +179,7 @@ fn sweep_equals_that_of_dense_matrix() {
                 let (p, q) = (loadings(nrow, 0.8, 30), loadings(ncol, 0.8, 31));
                 let q = if symmetric { &p } else { &q };
                 for level in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
-                    let spec = PassSpec {
-                        row_weights: ColRef::from_slice(&p),
-                        column_weights: ColRef::from_slice(q),
-                        shift: 0.4,
-                        level,
-                    };
+                    let spec = pass_spec(&p, q, level);
                     let evaluate = |storage: &dyn Storage, threads| {
                         let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
                         sweep(&view, Model { factor: &model, params: NOISE }, &spec, Threads::new(threads))
@@ -238,12 +238,7 @@ fn missing_entries_and_missing_diagonal_are_excluded() {
                 let what =
                     format!("symmetric {symmetric}, {subtracted} subtracted, without_diagonal {without_diagonal}");
                 for level in [PassLevel::Expectation, PassLevel::Likelihood, PassLevel::Curvature] {
-                    let spec = PassSpec {
-                        row_weights: ColRef::from_slice(&p),
-                        column_weights: ColRef::from_slice(q),
-                        shift: 0.4,
-                        level,
-                    };
+                    let spec = pass_spec(&p, q, level);
                     let evaluate = |storage: &dyn Storage| {
                         let view = ResidualView::new(storage, &before, symmetric).scaled_by(0.5);
                         sweep(&view, Model { factor: &model, params: NOISE }, &spec, Threads::new(2))

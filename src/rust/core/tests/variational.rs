@@ -15,7 +15,7 @@ use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::storage::Dense;
 use nmu_core::trace::Status;
-use nmu_core::variational::optimize::{maximize_elbo, VariationalFit, VariationalInit, VariationalOptions};
+use nmu_core::variational::{maximize_elbo, VariationalFit, VariationalInit, VariationalOptions};
 use std::ops::ControlFlow;
 
 const STOP: StopRule = StopRule { tolerance: 1e-8, max_iterations: 200 };

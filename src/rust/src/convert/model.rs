@@ -4,10 +4,8 @@ use super::{message, Options, Units};
 use extendr_api::prelude::*;
 use nmu_core::factor::Factor;
 use nmu_core::faer::{Mat, MatRef};
-use nmu_core::noise::ResidualParams;
-use nmu_core::noise::{NoiseScales, NoiseStructure};
-use nmu_core::remainder_prior::RemainderPrior;
-use nmu_core::remainder_prior::{ComponentMeans, RemainderPriorFamily};
+use nmu_core::noise::{NoiseScales, NoiseStructure, ResidualParams};
+use nmu_core::remainder_prior::{ComponentMeans, RemainderPrior, RemainderPriorFamily};
 
 impl Options {
     /// The family of the remainder's prior: a mixture of exponentials with given relative `means` and with `weights` or

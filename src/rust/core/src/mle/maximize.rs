@@ -79,7 +79,7 @@ pub fn maximize(
     let maximum = lbfgs::maximize(
         objective.start(),
         &objective.constraints(),
-        &lbfgs::StopRule { tolerance: stop.tolerance, max_iterations: stop.max_iterations },
+        &stop,
         |theta: &[f64]| objective.evaluate(theta),
         |theta| objective.magnitudes(theta),
         after_step,

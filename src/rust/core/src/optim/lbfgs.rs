@@ -35,12 +35,13 @@ pub(crate) struct BoxConstraints {
     pub(crate) max_step: Vec<f64>,
 }
 
-/// The stopping rule.
-pub(crate) struct StopRule {
-    /// The upper bound of the gain divided by [`Evaluation::scale`], and of the scaled projected gradient.
-    pub(crate) tolerance: f64,
-    /// The maximum number of iterations.
-    pub(crate) max_iterations: usize,
+/// When an iteration stops.
+#[derive(Clone, Copy, Debug)]
+pub struct StopRule {
+    /// Gain per entry, and scaled projected gradient, at or below which it has converged.
+    pub tolerance: f64,
+    /// Maximum number of iterations.
+    pub max_iterations: usize,
 }
 
 /// The reason for termination.

@@ -99,19 +99,17 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
             // The exponent of the log-likelihood is that of the exponential with the smallest rate.
             constants.lambda_sigma = simd.splat_f64s(mixture.smallest_kappa());
         }
-        Self {
-            simd,
-            constants,
-            accumulator: Accumulator::new(simd),
-            mixture,
-            mixture_accumulator: MixtureAccumulator::new(simd),
-        }
+        Self::empty(simd, constants, mixture)
     }
 
     /// The same kernel with empty sums.
     #[inline(always)]
     pub(crate) fn fresh(&self) -> Self {
-        let Self { simd, constants, mixture, .. } = *self;
+        Self::empty(self.simd, self.constants, self.mixture)
+    }
+
+    #[inline(always)]
+    fn empty(simd: S, constants: Constants<S>, mixture: Mixture) -> Self {
         Self {
             simd,
             constants,

@@ -11,8 +11,7 @@
 //! with `I_k` the inverse mass of [`truncated_lanes`] and `d_0 = z_1⁺`. No term overflows. The first exponential needs no
 //! `y`: it is `φ(0)`.
 
-use crate::distributions::simd::SQRT_TAU;
-use crate::distributions::simd::{density_at_square, kept, mul_add, truncated_lanes, TruncatedLanes};
+use crate::distributions::simd::{density_at_square, kept, mul_add, truncated_lanes, TruncatedLanes, SQRT_TAU};
 use crate::noise::ResidualParams;
 use crate::remainder_prior::{RemainderPrior, MAX_COMPONENTS};
 use pulp::Simd;

@@ -28,6 +28,6 @@
 pub(crate) mod elbo;
 pub(crate) mod fit;
 pub(crate) mod observed_sums;
-pub mod optimize;
+pub(crate) mod optimize;
 
 pub use optimize::{maximize_elbo, VariationalFit, VariationalInit, VariationalOptions};

@@ -7,8 +7,7 @@ use nmu_core::init::InitialLoadings;
 use nmu_core::noise::{BoundSpec, NoiseScales, NoiseStructure, ResidualParams};
 use nmu_core::noise_estimators::{Fixed, MaximumLikelihood, Moments, NoiseEstimator};
 use nmu_core::prior::{Exponential, Family, GeneralizedBinary, Maximum, Mixture, PointExponential, Shape};
-use nmu_core::remainder_prior::RemainderPrior;
-use nmu_core::remainder_prior::{ComponentMeans, RemainderPriorFamily};
+use nmu_core::remainder_prior::{ComponentMeans, RemainderPrior, RemainderPriorFamily};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
