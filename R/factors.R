@@ -53,7 +53,7 @@
     list(x$lambda, x$sigma, NA_real_)
   }
   if (fitted_so) {
-    x$b_prior_fitted <- x$path_b_priors[[last]]
+    x$prior_b_fitted <- x$path_b_priors[[last]]
     labels <- list(u = rownames(x$u), v = rownames(x$v))
     noise_sd <- named_noise_sd(x$path_noise_scales[[last]], x$sigma, x$noise$by, labels)
     x["noise_sd"] <- list(noise_sd)

@@ -87,7 +87,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise
     lambda = final$lambda,
     sigma = final$sigma,
     noise_sd = named_noise_sd(model$noise_scales, final$sigma, noise$by, labels),
-    b_prior_fitted = model$b_prior_fitted,
+    prior_b_fitted = model$prior_b_fitted,
     loglik = final$loglik,
     elbo = if (is.finite(final$elbo)) final$elbo,
     posterior = name_posterior(model$posterior, labels, model$labels),
@@ -172,7 +172,6 @@ path_status <- function(path) {
 #' @noRd
 validate_fit <- function(fit) {
   factors <- fit_factors(fit)
-  b <- fit[["b"]] # an element of nmu_em() only, which `$` would complete to another name
   stopifnot(
     "d must be finite" = all(is.finite(factors$d)),
     "u must be finite and nonnegative" = all(is.finite(factors$u)) && all(factors$u >= 0),
@@ -182,7 +181,7 @@ validate_fit <- function(fit) {
     "lambda and sigma must be finite" =
       fit$status == "interrupted" || all(is.finite(c(fit$lambda, fit$sigma))),
     "b must be finite and nonnegative" =
-      is.null(b) || isTRUE(min(b) >= 0 && max(b) < Inf)
+      is.null(fit$b) || isTRUE(min(fit$b) >= 0 && max(fit$b) < Inf)
   )
   fit
 }

@@ -72,7 +72,7 @@ earlier_model <- function(fit, fixed, kept, symmetric) {
     path = fit$path[kept, ], trace = trace[!is.na(trace$factor), ],
     labels = colnames(fit$u)[kept], nobs = fit$nobs, refit = fit$refit,
     posterior = subset_posterior(fit$posterior, c(fixed, kept), symmetric),
-    path_b_priors = fit$path_b_priors[kept], b_prior_fitted = fit$b_prior_fitted,
+    path_b_priors = fit$path_b_priors[kept], prior_b_fitted = fit$prior_b_fitted,
     path_noise_scales = fit$path_noise_scales[kept]
   )
 }

@@ -14,7 +14,7 @@
 #' * `print()`: the fit, invisibly; `format()`: the printed text, a character vector with an element
 #'   for each line (before wrapping to the width of the console).
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
-#'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `b_prior_fitted`
+#'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `prior_b_fitted`
 #'   (see [nmu_object]), `noise_sd`, `loglik`, `nobs`, `status`, and for `nmu` fits `certificate`,
 #'   `refit`, `elbo` and `priors` (text: the priors, and their hyperparameters for each factor). The
 #'   share of a factor is \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; as factors overlap,

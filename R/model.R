@@ -58,12 +58,12 @@ deflated_model <- function(result, initial, chosen) {
       path_noise_scales[[length(path_noise_scales)]]
     },
     path_b_priors = path_b_priors,
-    b_prior_fitted = if (!is.null(result$refit)) {
+    prior_b_fitted = if (!is.null(result$refit)) {
       data.frame(result$refit$b_prior)
     } else if (length(result$new$d) > 0) {
       path_b_priors[[length(path_b_priors)]]
     } else {
-      initial$earlier$b_prior_fitted
+      initial$earlier$prior_b_fitted
     },
     refit = refit[setdiff(names(refit), c("factors", "posteriors", "b_prior", "noise_sd"))],
     posterior = posterior,
@@ -96,7 +96,7 @@ certified_model <- function(result) {
     d = factors$d, u = factors$u, v = factors$v,
     labels = factor_names(K), path = path,
     trace = data.frame(factor = integer(), iteration = integer(), lapply(model$trace, `[`, 0)),
-    path_b_priors = vector("list", K), b_prior_fitted = data.frame(model$b_prior),
+    path_b_priors = vector("list", K), prior_b_fitted = data.frame(model$b_prior),
     path_noise_scales = vector("list", K), noise_scales = model$noise_sd,
     refit = model[setdiff(names(model), c("factors", "posteriors", "b_prior", "noise_sd"))],
     candidates = NULL, nobs = result$nobs, interrupted = result$interrupted

@@ -22,7 +22,7 @@
 #'     mean square of the standard deviations.
 #'   * `noise_sd`: `NULL`, or with `noise_mle(by = )` the standard deviation of the noise of each
 #'     row or column, a named vector.
-#'   * `b_prior_fitted`: data frame with a row for each component of the fitted prior of \eqn{b}:
+#'   * `prior_b_fitted`: data frame with a row for each component of the fitted prior of \eqn{b}:
 #'     `weight`, and `mean` in units of `A`. A mean of 0 is a point mass at zero, any other the
 #'     mean of an exponential. (`prior_b` is the prior as it was given.)
 #'
@@ -78,7 +78,7 @@
 #'   one (`NaN` if interrupted).
 #'
 #'   * `path_b_priors`: a list with the fitted prior of \eqn{b} after each factor, in the format of
-#'     `b_prior_fitted`; `NULL` for fixed factors and those of a certified underapproximation.
+#'     `prior_b_fitted`; `NULL` for fixed factors and those of a certified underapproximation.
 #'   * `path_noise_scales`: likewise the standard deviations of the noise of rows or columns after
 #'     each factor, in units of \eqn{\sigma}; `NULL` if they do not differ.
 #'

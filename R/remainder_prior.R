@@ -89,11 +89,11 @@ core_b_prior <- function(prior) {
 #'   point mass and otherwise that of an exponential.
 #' @noRd
 fitted_b_prior <- function(fit) {
-  fit$b_prior_fitted %||% data.frame(weight = 1, mean = 1 / fit$lambda)
+  fit$prior_b_fitted %||% data.frame(weight = 1, mean = 1 / fit$lambda)
 }
 
 #' Is a fitted prior of b a single exponential?
-#' @param b_prior A data frame as in `b_prior_fitted` of a fit.
+#' @param b_prior A data frame as in `prior_b_fitted` of a fit.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 is_exponential <- function(b_prior) {
@@ -153,7 +153,7 @@ residual_density <- function(x, fit) {
 #' Draw remainders
 #'
 #' @param count Number of draws.
-#' @param b_prior A data frame as in `b_prior_fitted` of a fit.
+#' @param b_prior A data frame as in `prior_b_fitted` of a fit.
 #' @return Numbers.
 #' @noRd
 draw_remainder <- function(count, b_prior) {

@@ -10,7 +10,7 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
       factors = factor_table(object, A),
       lambda = object$lambda,
       sigma = object$sigma,
-      b_prior_fitted = fitted_b_prior(object),
+      prior_b_fitted = fitted_b_prior(object),
       noise_sd = object$noise_sd,
       loglik = if (inherits(object, "nmu") || !is.null(A) || !is.null(object$A)) {
         as.numeric(log_lik_of(object, A))

@@ -139,9 +139,9 @@ fuzz_loglik <- function(fit, A) {
     scale <- if (fit$symmetric) sqrt(outer(se, se)) else matrix(se, nrow(A), ncol(A))
     s <- fit$sigma * scale / sqrt(mean(scale^2))
   }
-  terms <- vapply(seq_len(nrow(fit$b_prior_fitted)), FUN.VALUE = x, FUN = function(k) {
-    mean <- fit$b_prior_fitted$mean[k]
-    log(fit$b_prior_fitted$weight[k]) + if (mean > 0) {
+  terms <- vapply(seq_len(nrow(fit$prior_b_fitted)), FUN.VALUE = x, FUN = function(k) {
+    mean <- fit$prior_b_fitted$mean[k]
+    log(fit$prior_b_fitted$weight[k]) + if (mean > 0) {
       z <- x / s - s / mean
       (s / mean)^2 / 2 - x / mean - log(mean) + stats::pnorm(z, log.p = TRUE)
     } else {

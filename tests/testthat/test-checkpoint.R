@@ -9,7 +9,7 @@ quietly <- function(..., control = quick) suppressMessages(nmu(..., control = co
 
 expect_same_fit <- function(found, expected) {
   parts <- c(
-    "d", "u", "v", "lambda", "sigma", "loglik", "b_prior_fitted", "path", "trace", "refit",
+    "d", "u", "v", "lambda", "sigma", "loglik", "prior_b_fitted", "path", "trace", "refit",
     "path_b_priors", "path_noise_scales",
     "certificate", "nobs", "status", "converged", "K"
   )

@@ -39,7 +39,7 @@ after_reads <- function(limit, work, file = tempfile()) {
 
 numbers_of <- function(fit) {
   parts <- c(
-    "d", "u", "v", "lambda", "sigma", "loglik", "elbo", "b_prior_fitted", "noise_sd", "path",
+    "d", "u", "v", "lambda", "sigma", "loglik", "elbo", "prior_b_fitted", "noise_sd", "path",
     "trace", "refit",
     "candidates", "certificate", "posterior", "nobs", "status", "symmetric"
   )

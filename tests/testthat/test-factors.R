@@ -18,7 +18,7 @@ test_that("the first factors are the fit that found them", {
 test_that("a factor that is fixed has no lambda and sigma of its own", {
   fixed <- suppressMessages(nmu(tree, K = 1, fixed = rep(1, 16), refine = FALSE))
   part <- fixed["f1"]
-  same <- c("lambda", "sigma", "b_prior_fitted")
+  same <- c("lambda", "sigma", "prior_b_fitted")
   expect_identical(unclass(part)[same], unclass(fixed)[same])
   expect_true(is.na(part$loglik))
   expect_identical(part$status, "converged")

@@ -34,17 +34,17 @@ test_that("the log-likelihood under another prior of b is that of the equations"
   )
   for (prior in priors) {
     fit <- nmu(A, K = 2, prior_b = prior)
-    density <- reference_density(residuals(fit), fit$b_prior_fitted, fit$sigma)
+    density <- reference_density(residuals(fit), fit$prior_b_fitted, fit$sigma)
     expect_close(fit$loglik, sum(log(density)), 1e-9)
-    expect_close(sum(fit$b_prior_fitted$weight), 1, 1e-12)
-    expect_close(sum(fit$b_prior_fitted$weight * fit$b_prior_fitted$mean), 1 / fit$lambda, 1e-12)
+    expect_close(sum(fit$prior_b_fitted$weight), 1, 1e-12)
+    expect_close(sum(fit$prior_b_fitted$weight * fit$prior_b_fitted$mean), 1 / fit$lambda, 1e-12)
     expect_rising(fit$trace, fit$loglik)
     expect_rising(fit$refit$trace, fit$loglik)
   }
   S <- crossprod(A) / 25
   fit <- nmu(S, prior_b = "point_exponential", ignore_diag = TRUE)
   pairs <- residuals(fit)[upper.tri(S)]
-  expect_close(fit$loglik, sum(log(reference_density(pairs, fit$b_prior_fitted, fit$sigma))), 1e-9)
+  expect_close(fit$loglik, sum(log(reference_density(pairs, fit$prior_b_fitted, fit$sigma))), 1e-9)
 })
 
 test_that("every form of a single exponential gives the same fit", {
@@ -57,10 +57,10 @@ test_that("every form of a single exponential gives the same fit", {
   )
   for (prior in others) {
     other <- nmu(A, K = 2, prior_b = prior)
-    same <- c("d", "u", "v", "lambda", "sigma", "loglik", "b_prior_fitted", "trace", "path")
+    same <- c("d", "u", "v", "lambda", "sigma", "loglik", "prior_b_fitted", "trace", "path")
     expect_identical(unclass(other)[same], unclass(fit)[same])
   }
-  expect_identical(fit$b_prior_fitted, data.frame(weight = 1, mean = 1 / fit$lambda))
+  expect_identical(fit$prior_b_fitted, data.frame(weight = 1, mean = 1 / fit$lambda))
 })
 
 test_that("a remainder that is often zero is found, and so is the factor", {
@@ -68,8 +68,8 @@ test_that("a remainder that is often zero is found, and so is the factor", {
   A <- sparse_remainder(100, 60)
   one <- nmu(A)
   free <- nmu(A, prior_b = "point_exponential")
-  expect_close(free$b_prior_fitted$weight[2], 0.3, 0.03)
-  expect_close(free$b_prior_fitted$mean[2] / 2, 1, 0.06)
+  expect_close(free$prior_b_fitted$weight[2], 0.3, 0.03)
+  expect_close(free$prior_b_fitted$mean[2] / 2, 1, 0.06)
   expect_close(free$sigma / 0.2, 1, 0.05)
   cosine <- function(fit) sum(fit$u * attr(A, "u"))
   expect_lt(1 - cosine(free), 0.5 * (1 - cosine(one)))
@@ -85,10 +85,10 @@ test_that("results with another prior of b do not depend on scale or threads", {
   fit <- nmu(A, prior_b = "point_exponential")
   scaled <- nmu(1024 * A, prior_b = "point_exponential")
   expect_identical(scaled$u, fit$u)
-  expect_identical(scaled$b_prior_fitted$weight, fit$b_prior_fitted$weight)
-  expect_close(scaled$b_prior_fitted$mean, 1024 * fit$b_prior_fitted$mean, 1e-12)
+  expect_identical(scaled$prior_b_fitted$weight, fit$prior_b_fitted$weight)
+  expect_close(scaled$prior_b_fitted$mean, 1024 * fit$prior_b_fitted$mean, 1e-12)
   two <- nmu(A, prior_b = "point_exponential", control = nmu_control(threads = 2))
-  same <- c("d", "u", "v", "b_prior_fitted", "loglik")
+  same <- c("d", "u", "v", "prior_b_fitted", "loglik")
   expect_identical(unclass(two)[same], unclass(fit)[same])
 })
 
@@ -99,12 +99,12 @@ test_that("the posterior of b under a mixture is that of quadrature, and its dra
   fit <- nmu(A, prior_b = prior_mixture("exponential", scales = c(0, 1 / 3, 3)))
   posterior <- posterior_b(fit, draws = 4000)
   x <- residuals(fit)
-  slabs <- fit$b_prior_fitted[fit$b_prior_fitted$mean > 0, ]
+  slabs <- fit$prior_b_fitted[fit$prior_b_fitted$mean > 0, ]
   density <- function(b, x) {
     parts <- Map(function(weight, mean) weight * dexp(b, 1 / mean), slabs$weight, slabs$mean)
     Reduce(`+`, parts) * dnorm(x - b, sd = fit$sigma)
   }
-  zero <- sum(fit$b_prior_fitted$weight[fit$b_prior_fitted$mean == 0])
+  zero <- sum(fit$prior_b_fitted$weight[fit$prior_b_fitted$mean == 0])
   for (entry in c(1, 7, 20, 50, which.max(x), which.min(x))) {
     upper <- max(x[entry], 0) + 12 * fit$sigma
     integral <- function(power) {
@@ -122,7 +122,7 @@ test_that("the posterior of b under a mixture is that of quadrature, and its dra
   expect_true(all(posterior$draws >= 0))
   # an entry that was not observed has the prior
   expect_close(posterior$mean[2, 3], 1 / fit$lambda, 1e-12)
-  prior_var <- 2 * sum(fit$b_prior_fitted$weight * fit$b_prior_fitted$mean^2) - 1 / fit$lambda^2
+  prior_var <- 2 * sum(fit$prior_b_fitted$weight * fit$prior_b_fitted$mean^2) - 1 / fit$lambda^2
   expect_close(posterior$sd[2, 3], sqrt(prior_var), 1e-12)
 })
 
@@ -134,7 +134,7 @@ test_that("methods use the prior of b", {
   errors <- standard_errors(fit)
   value <- function(d) {
     x <- A - d * outer(drop(fit$u), drop(fit$v))
-    sum(log(reference_density(x, fit$b_prior_fitted, fit$sigma)))
+    sum(log(reference_density(x, fit$prior_b_fitted, fit$sigma)))
   }
   step <- 1e-3 * fit$d
   curvature <- (2 * value(fit$d) - value(fit$d + step) - value(fit$d - step)) / step^2
@@ -142,7 +142,7 @@ test_that("methods use the prior of b", {
   # a row's loadings are a maximum of its own likelihood
   loading <- predict(fit, A[3, , drop = FALSE])
   y <- coef(fit, "v")
-  b_prior <- fit$b_prior_fitted
+  b_prior <- fit$prior_b_fitted
   row <- function(l) sum(log(reference_density(A[3, ] - l * drop(y), b_prior, fit$sigma)))
   best <- optimize(row, loading[1] + c(-0.02, 0.02), maximum = TRUE, tol = 1e-10)$maximum
   expect_close(loading[1], best, 1e-6)
@@ -150,7 +150,7 @@ test_that("methods use the prior of b", {
   drawn <- unlist(lapply(simulate(fit, 50, seed = 1), function(drawn) drawn - fitted(fit)))
   expect_close(mean(drawn) * fit$lambda, 1, 0.03)
   expect_close(mean(drawn < -0.5 * fit$sigma),
-    integrate(function(x) reference_density(x, fit$b_prior_fitted, fit$sigma), -10 * fit$sigma,
+    integrate(function(x) reference_density(x, fit$prior_b_fitted, fit$sigma), -10 * fit$sigma,
       -0.5 * fit$sigma
     )$value, 0.01
   )
@@ -162,8 +162,8 @@ test_that("methods use the prior of b", {
   # subsets have the prior of b at their stage, and a fit continues another one
   path <- nmu(A, K = 2, prior_b = "point_exponential", refine = FALSE)
   first <- path[1]
-  expect_identical(first$b_prior_fitted, path$path_b_priors[[1]])
-  density <- reference_density(residuals(first), first$b_prior_fitted, first$sigma)
+  expect_identical(first$prior_b_fitted, path$path_b_priors[[1]])
+  density <- reference_density(residuals(first), first$prior_b_fitted, first$sigma)
   expect_close(first$loglik, sum(log(density)), 1e-9)
   more <- nmu(A, K = 2, init = first, prior_b = "point_exponential", refine = FALSE)
   expect_length(more$path_b_priors, 2)
