@@ -9,7 +9,7 @@ use crate::init::InitialLoadings;
 use crate::noise::ResidualParams;
 use crate::posterior::FactorPosterior;
 use crate::residual::{Problem, ResidualView};
-use crate::runtime::cancel::catch_cancellation;
+use crate::runtime::cancel::{catch_end, End};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback, Stage};
 use crate::selection::{best_count, criterion, should_continue, Candidate};
@@ -103,8 +103,8 @@ fn elbos(fits: &[FactorFit]) -> Vec<f64> {
 
 /// Fits factors to a matrix one after another.
 ///
-/// Ends early if λ and σ can no longer be estimated or the progress callback says so; that last factor is kept if it has a
-/// result. Also ends if entries can no longer be read; then the factors completed before are kept.
+/// Ends early if λ and σ can no longer be estimated or a stop is requested; that last factor is kept if it has a result. Also
+/// ends if it is abandoned, since entries can no longer be read; then the factors completed before are kept.
 pub fn deflate(
     problem: &Problem,
     plan: Plan,
@@ -115,10 +115,10 @@ pub fn deflate(
     let Plan { fixed, kept, kept_params, init, count, refine } = plan;
     let (fits, candidates) = (Vec::new(), Vec::new());
     let mut greedy = Greedy { problem, fitter, refine, threads, fixed, kept, kept_params, fits, candidates };
-    let refit = catch_cancellation(|| greedy.run(init, count, progress));
+    let refit = catch_end(|| greedy.run(init, count, progress));
     let Greedy { fixed, fits, candidates, .. } = greedy;
-    let interrupted = refit.is_none() && !problem.storage.is_lost();
-    Deflation { fixed, fits, refit: refit.flatten(), candidates, interrupted }
+    let interrupted = refit.as_ref().err() == Some(&End::Cancelled);
+    Deflation { fixed, fits, refit: refit.ok().flatten(), candidates, interrupted }
 }
 
 /// Outcome of fitting one more factor.
@@ -193,9 +193,6 @@ impl Greedy<'_> {
         let subtracted: Vec<Factor> = self.factors(index).cloned().collect();
         let mut report = |event: Progress| progress(event.in_stage(Stage::Factor, index));
         let fit = self.fitter.fit(&self.problem.view(&subtracted), init, self.threads, &mut report);
-        if self.problem.storage.is_lost() {
-            return Next::Ended;
-        }
         let next = match fit.model.status {
             Status::NoEstimate | Status::Interrupted => Next::Ended,
             Status::Null => Next::Null,
@@ -224,9 +221,7 @@ impl Greedy<'_> {
         let factors: Vec<FreeFactor> = self.factors(count).enumerate().map(free).collect();
         let view = self.problem.view(&[]);
         let mut report = |event: Progress| progress(event.in_stage(Stage::Refit, count.saturating_sub(1)));
-        let refit =
-            self.refine.then(|| self.fitter.refit(&view, &factors, params, self.threads, &mut report)).flatten();
-        refit.filter(|_| !self.problem.storage.is_lost())
+        self.refine.then(|| self.fitter.refit(&view, &factors, params, self.threads, &mut report)).flatten()
     }
 
     /// The selection criteria of the factors so far, `refit` being their joint refit.

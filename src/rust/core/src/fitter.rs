@@ -11,7 +11,7 @@ use crate::noise::ResidualParams;
 use crate::pass::{sweep, Model, PassLevel};
 use crate::remainder_prior::RemainderPrior;
 use crate::residual::{Problem, ResidualView};
-use crate::runtime::cancel::{cancel, catch_cancellation};
+use crate::runtime::cancel::{cancel, catch_cancellation, is_stop_requested};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::Status;
@@ -70,7 +70,8 @@ impl FactorFitter for ModelFitter<'_> {
         progress: &mut ProgressCallback,
     ) -> FactorFit {
         let init = init.unwrap_or_else(|| largest_init(view, threads, progress));
-        if progress(Progress::new(0)).is_break() {
+        progress(Progress::new(0));
+        if is_stop_requested() {
             cancel();
         }
         let fit = MleFit::new(view, &self.options, threads, progress).fit_rank_one(&init);

@@ -40,7 +40,7 @@ impl InitialLoadings {
 /// Returns initial loadings from the leading singular pair `(u, v)`: `(u₊, v₊)` or `((−u)₊, (−v)₊)`, whichever has the
 /// larger `uᵀAv`.
 ///
-/// The progress callback is called with iteration 0; `Break` returns loadings from the current approximation.
+/// The progress callback is called with iteration 0. A stop returns loadings from the current approximation.
 pub fn leading_init(view: &ResidualView, threads: Threads, on_progress: &mut ProgressCallback) -> InitialLoadings {
     init(view, Leading::Magnitude, threads, on_progress)
 }

@@ -52,7 +52,7 @@
 //! let storage = Dense::new(a.as_ref());
 //! let problem = Problem { storage: &storage, symmetric: true, scale: 1.0 };
 //! let fitter = ModelFitter { options };
-//! let fit = deflate(&problem, Plan::new(2), &fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+//! let fit = deflate(&problem, Plan::new(2), &fitter, Threads::new(1), &mut no_report);
 //! ```
 
 #![forbid(unsafe_code)]

@@ -17,7 +17,7 @@ pub enum Status {
     Null,
     /// The estimator gave no positive λ and σ.
     NoEstimate,
-    /// The progress callback ended the fit, or it was cancelled.
+    /// It was stopped or cancelled (see [`crate::runtime::cancel`]).
     Interrupted,
 }
 

@@ -42,18 +42,6 @@ impl<'a> MleFit<'a, '_, '_> {
         Objective { view, factors, params, bounds, max_loading, low_rank_variance: 0.0, threads }
     }
 
-    /// Maximizes the objective over `factors` and, within `bounds`, over λ and σ; in turn with the nuisance parameters.
-    pub(crate) fn optimize(
-        &mut self,
-        factors: &[FreeFactor],
-        params: ResidualParams,
-        bounds: Option<Bounds>,
-        on_step: &mut StepCallback,
-    ) -> Optimum {
-        let objective = self.objective(self.context.view, factors, params, bounds);
-        self.maximize_in_turn(objective, on_step)
-    }
-
     /// Maximizes over λ and σ within `bounds`, with the factors held; in turn with the nuisance parameters.
     pub(crate) fn estimate_noise(
         &mut self,
@@ -63,12 +51,14 @@ impl<'a> MleFit<'a, '_, '_> {
     ) -> Optimum {
         let rest = self.context.view.minus(factors);
         let objective = self.objective(&rest, &[], params, bounds);
-        self.maximize_in_turn(objective, &mut no_callback)
+        self.optimize(objective, &mut no_callback)
     }
 
     /// Maximizes over `factors` with λ and σ by their estimator: jointly, or in turn until they no longer change.
     pub(crate) fn optimize_with_estimator(&mut self, factors: &[FreeFactor], params: ResidualParams) -> Optimum {
-        let mut optimum = self.optimize(factors, params, self.joint_bounds(), &mut no_callback);
+        let view = self.context.view;
+        let objective = self.objective(view, factors, params, self.joint_bounds());
+        let mut optimum = self.optimize(objective, &mut no_callback);
         for _ in 0..MAX_ROUNDS {
             let update = self.options.estimator.update(optimum.params, &optimum.stats, self.bounds.as_ref());
             let Some(update) = update else { return Optimum { status: Status::NoEstimate, ..optimum } };
@@ -76,7 +66,8 @@ impl<'a> MleFit<'a, '_, '_> {
                 return optimum;
             }
             let factors = optimum.free_factors(factors);
-            match catch_cancellation(|| self.optimize(&factors, update, None, &mut no_callback)) {
+            let objective = self.objective(view, &factors, update, None);
+            match catch_cancellation(|| self.optimize(objective, &mut no_callback)) {
                 Some(next) => optimum = next,
                 None => optimum.status = Status::Interrupted,
             }
@@ -85,7 +76,7 @@ impl<'a> MleFit<'a, '_, '_> {
     }
 
     /// Maximizes an objective, in turn with the nuisance parameters.
-    fn maximize_in_turn(&mut self, objective: Objective, on_step: &mut StepCallback) -> Optimum {
+    pub(crate) fn optimize(&mut self, objective: Objective, on_step: &mut StepCallback) -> Optimum {
         let family = &self.options.remainder;
         let initial = family.initial_weights();
         let weights = self.nuisance.weights.iter().zip(&initial);

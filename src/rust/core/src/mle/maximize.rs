@@ -9,6 +9,7 @@ use crate::noise::ResidualParams;
 use crate::optim::lbfgs::{self, Evaluation, Termination};
 use crate::pass::PassStats;
 use crate::remainder_prior::RemainderPrior;
+use crate::runtime::cancel::is_stop_requested;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::{Status, Trace};
 use std::ops::ControlFlow;
@@ -73,8 +74,11 @@ pub fn maximize(
                 return ControlFlow::Break(Status::Rejected);
             }
         }
-        let event = Progress::new(iteration).with_log_likelihood(log_likelihood, evaluation.payload.count);
-        progress(event).map_break(|()| Status::Interrupted)
+        progress(Progress::new(iteration).with_log_likelihood(log_likelihood, evaluation.payload.count));
+        if is_stop_requested() {
+            return ControlFlow::Break(Status::Interrupted);
+        }
+        ControlFlow::Continue(())
     };
     let maximum = lbfgs::maximize(
         objective.start(),

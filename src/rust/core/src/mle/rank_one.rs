@@ -55,7 +55,8 @@ impl MleFit<'_, '_, '_> {
                 }
                 let start = [FreeFactor::loadings(factor.clone())];
                 let start_params = with_ratio_floor(params, &stats, ratio_floor);
-                self.optimize(&start, start_params, Some(bounds.with_min_ratio(ratio_floor)), &mut no_callback)
+                let objective = self.objective(view, &start, start_params, Some(bounds.with_min_ratio(ratio_floor)));
+                self.optimize(objective, &mut no_callback)
             });
             interrupted = found.as_ref().is_none_or(|optimum| optimum.status == Status::Interrupted);
             if let Some(optimum) = found {

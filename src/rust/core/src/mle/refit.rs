@@ -98,7 +98,8 @@ impl MleFit<'_, '_, '_> {
                 ControlFlow::Continue(())
             }
         };
-        let optimum = self.optimize(factors, params, bounds, &mut on_step);
+        let objective = self.objective(self.context.view, factors, params, bounds);
+        let optimum = self.optimize(objective, &mut on_step);
         let candidate = CandidateRefit { log_likelihood: optimum.log_likelihood(), factors: optimum.factors.clone() };
         let is_flat = !are_groups || mean_flatness(&optimum.factors) >= flatness_before - FLATNESS_SLACK;
         let kept_all = count_nonzero(&optimum.factors) >= count_nonzero(&before);
@@ -123,7 +124,8 @@ impl MleFit<'_, '_, '_> {
         let factors: Vec<Factor> = factors.into_iter().map(Factor::normalised).collect();
         let free: Vec<FreeFactor> = factors.iter().cloned().map(FreeFactor::weight).collect();
         let params = bounds.map_or(params, |bounds| self.moderate_params(&factors, &bounds));
-        let optimum = self.optimize(&free, params, bounds, &mut no_callback);
+        let objective = self.objective(self.context.view, &free, params, bounds);
+        let optimum = self.optimize(objective, &mut no_callback);
         if count_nonzero(&optimum.factors) == count_nonzero(&factors) {
             return (optimum.factors.clone(), optimum);
         }

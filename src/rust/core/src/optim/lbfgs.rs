@@ -324,7 +324,7 @@ impl CurvaturePair {
 #[cfg(test)]
 mod tests {
     use crate::optim::lbfgs::{maximize, BoxConstraints, Evaluation, Maximum, Preconditioner, StopRule, Termination};
-    use crate::runtime::cancel::with_cancellation;
+    use crate::runtime::cancel::{install, Request};
     use std::ops::ControlFlow;
 
     const STOP: StopRule = StopRule { tolerance: 1e-12, max_iterations: 500 };
@@ -462,18 +462,14 @@ mod tests {
         assert!(third.evaluation.value > second.evaluation.value);
 
         let mut evaluations = 0;
-        let cancelled = with_cancellation(
-            || true,
-            || {
-                run(&[-1.2, 1.0], &wide, |x| {
-                    evaluations += 1;
-                    if evaluations > 5 {
-                        crate::runtime::cancel::check();
-                    }
-                    rosenbrock(x)
-                })
-            },
-        );
-        assert_eq!(cancelled.map(|maximum| maximum.termination), Some(Termination::Cancelled));
+        let _installed = install(|| Request::Cancel);
+        let cancelled = run(&[-1.2, 1.0], &wide, |x| {
+            evaluations += 1;
+            if evaluations > 5 {
+                crate::runtime::cancel::check();
+            }
+            rosenbrock(x)
+        });
+        assert_eq!(cancelled.termination, Termination::Cancelled);
     }
 }
