@@ -227,9 +227,9 @@ evaluate_fit <- function(core_function, fit, A, call = caller_env()) {
     noise_scales = fitted_noise_scales(fit), rms = fit$sigma
   )
   blocks <- local_blocks(A, fit$control, options, call = call)
-  value <- core_value(core_function(blocks$core, options), call = call)
+  result <- core_function(blocks$core, options)
   signal_failure(blocks$failure, call = call)
-  value
+  core_value(result, call = call)
 }
 
 #' Compute the certificate of a fit

@@ -146,8 +146,9 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, matched_call, call
     progress = local_progress(1, control, times = if (symmetric) 2 else 1)
   )
   blocks <- local_blocks(A, control, options, call = call)
-  core <- core_value(core_em(blocks$core, options), call = call)
+  result <- core_em(blocks$core, options)
   signal_failure(blocks$failure, call = call)
+  core <- core_value(result, call = call)
   control$tol <- tol
   control$maxiter <- maxiter
   fit <- new_nmu_em(core, A, symmetric, rounds > 0, control, matched_call)

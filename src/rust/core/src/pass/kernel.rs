@@ -21,7 +21,9 @@ pub(crate) mod kernel_level {
 }
 
 /// A run of consecutive entries of one column, with the loadings, weights and sums of their rows.
-pub(crate) struct ColumnRun<'a> {
+pub(crate) struct ColumnRun<'a, 'k, S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
+    /// Accumulates the sums over the entries.
+    pub(crate) kernel: &'k mut Kernel<S, LEVEL, MASKED, MIXED>,
     /// The entries `a`.
     pub(crate) entries: &'a [f64],
     /// `u`, the loadings of their rows.
@@ -52,29 +54,25 @@ pub(crate) struct ColumnSums {
 /// supports mixture priors of `b` and heteroscedastic noise only if `MIXED`.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
-    simd: S,
+    pub(crate) simd: S,
     constants: Constants<S>,
     accumulator: Accumulator<S>,
     mixture: Mixture,
     mixture_accumulator: MixtureAccumulator<S>,
 }
 
-/// The loop over one run, compiled for the instruction set of the kernel.
-struct ColumnRunPass<'a, 'b, S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
-    kernel: &'a mut Kernel<S, LEVEL, MASKED, MIXED>,
-    run: ColumnRun<'b>,
-}
-
+/// The loop, compiled for the instruction set of the kernel. All callers share one function, because it is long and is compiled
+/// for each instruction set, level and kind of matrix: they pass a run to `vectorize()`.
 impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd
-    for ColumnRunPass<'_, '_, S, LEVEL, MASKED, MIXED>
+    for ColumnRun<'_, '_, S, LEVEL, MASKED, MIXED>
 {
     type Output = ColumnSums;
 
     #[inline(always)]
     fn with_simd<T: Simd>(self, _: T) -> ColumnSums {
-        let Self { kernel: shared, run } = self;
+        let run = self;
         // A local copy, which nothing else can alias, stays in registers.
-        let mut kernel = *shared;
+        let mut kernel = *run.kernel;
         let simd = kernel.simd;
         let length = run.entries.len();
         let loading = simd.splat_f64s(-run.loading);
@@ -128,7 +126,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd
         if !MASKED {
             kernel.accumulator.count += length;
         }
-        *shared = kernel;
+        *run.kernel = kernel;
         ColumnSums { product: simd.reduce_sum_f64s(product), curvature: simd.reduce_sum_f64s(curvature) }
     }
 }
@@ -174,13 +172,6 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
     pub(crate) fn sums(&self) -> PassStats {
         let sums = self.accumulator.sums(self.simd, &self.constants);
         PassStats { mixture: MIXED.then(|| self.mixture_accumulator.sums(self.simd)), ..sums }
-    }
-
-    /// Adds a run. All callers share one function, because the loop is long and is compiled for each instruction set,
-    /// level and kind of matrix.
-    #[inline(always)]
-    pub(crate) fn add_run(&mut self, run: ColumnRun) -> ColumnSums {
-        self.simd.vectorize(ColumnRunPass { kernel: self, run })
     }
 
     /// Processes one register of entries, given minus their part in W. With `keep`, the other lanes are excluded from all

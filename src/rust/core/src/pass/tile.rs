@@ -119,7 +119,8 @@ impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePa
             if symmetric {
                 diagonal[index] = entries[column];
             }
-            let sums = kernel.add_run(ColumnRun {
+            let sums = simd.vectorize(ColumnRun {
+                kernel: &mut kernel,
                 entries: &entries[..above.len()],
                 loadings: &loadings[above.clone()],
                 weights: &row_weights[above.clone()],
@@ -164,7 +165,8 @@ pub(crate) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const 
     let residuals: Vec<f64> = entries.iter().zip(fitted).map(|(entry, part)| entry - part).collect();
     let mut products = if LEVEL >= kernel_level::CURVATURE { vec![0.0; entries.len()] } else { fitted.to_vec() };
     let mut curvatures = vec![0.0; if LEVEL >= kernel_level::CURVATURE { entries.len() } else { 0 }];
-    kernel.add_run(ColumnRun {
+    kernel.simd.vectorize(ColumnRun {
+        kernel: &mut kernel,
         entries: &residuals,
         loadings: fitted,
         weights: fitted,

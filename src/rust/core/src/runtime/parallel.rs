@@ -37,6 +37,14 @@ impl Threads {
 
     /// Returns `work(0), …, work(jobs − 1)`, in this order. May be cancelled between jobs (see [`cancel`]).
     pub(crate) fn map<T: Send>(self, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        // The calling thread alone needs no slots.
+        if self.0.get().min(jobs) <= 1 {
+            let unless_cancelled = |job: usize| {
+                cancel::check();
+                work(job)
+            };
+            return (0..jobs).map(unless_cancelled).collect();
+        }
         let results = Results::new(jobs);
         let run_job = |job: usize, stop: &mut StopCheck| {
             if !stop() {

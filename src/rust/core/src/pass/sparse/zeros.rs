@@ -116,7 +116,8 @@ impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
         let mut kernel = Kernel::<S, LEVEL, false, false>::new(simd, model.params, &RemainderPrior::EXPONENTIAL, shift);
         let mut products = vec![0.0; length];
         let mut curvatures = vec![0.0; if LEVEL == kernel_level::CURVATURE { length } else { 0 }];
-        let active = kernel.add_run(ColumnRun {
+        let active = simd.vectorize(ColumnRun {
+            kernel: &mut kernel,
             entries: &entries,
             loadings,
             weights: &block.weights,
@@ -129,7 +130,8 @@ impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
         });
         // At all other columns the residual is zero.
         let mut inactive = kernel.fresh();
-        let ColumnSums { product, curvature } = inactive.add_run(ColumnRun {
+        let ColumnSums { product, curvature } = simd.vectorize(ColumnRun {
+            kernel: &mut inactive,
             entries: &[0.0],
             loadings: &[0.0],
             weights: &[1.0],
