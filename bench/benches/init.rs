@@ -10,8 +10,7 @@ use nmu_core::runtime::progress::no_report;
 const SIZES: [usize; 3] = [500, 1000, 2000];
 
 fn time(bencher: Bencher, case: Case, threads: usize) {
-    bencher
-        .bench(|| leading_init(&black_box(&case).view(), Threads::new(threads), &mut no_report).u);
+    bencher.bench(|| leading_init(&black_box(&case).view(), Threads::new(threads), &mut no_report).u);
 }
 
 #[divan::bench(args = SIZES, consts = [1, 2], max_time = 0.3)]

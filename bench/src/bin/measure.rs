@@ -110,9 +110,7 @@ impl Task {
             Work::Product => drop(black_box(case.product(self.threads))),
             Work::Pass(level) => drop(black_box(case.pass(level, self.threads))),
             Work::Prior => return black_box(case.fit_with_prior(self.threads)),
-            Work::InitialLoadings => {
-                drop(black_box(leading_init(&case.view(), threads, &mut no_report)))
-            }
+            Work::InitialLoadings => drop(black_box(leading_init(&case.view(), threads, &mut no_report))),
             Work::Total => drop(black_box(upper_triangle(black_box(values), order, self.threads))),
             Work::Fit => {
                 let view = case.view();
