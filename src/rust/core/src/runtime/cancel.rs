@@ -219,7 +219,7 @@ mod tests {
         for threads in [1, 2] {
             assert_eq!(catch_end(|| catch_cancellation(|| abandoned(threads))).err(), Some(End::Abandoned));
         }
-        assert_eq!(catch_end(|| catch_end(|| check())), Ok(Ok(())));
+        assert_eq!(catch_end(|| catch_end(check)), Ok(Ok(())));
     }
 
     #[test]
