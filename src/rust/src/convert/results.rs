@@ -72,11 +72,13 @@ pub(crate) fn em_list(fit: NotebookFit, b: Option<RMatrix<f64>>, trace: bool, in
     )
 }
 
-/// The bound that is active: of λ, of σ, or none.
+/// The bounds that are active: of λ, of σ, of both, or none.
 fn bound_name(bounds: Option<Bounds>, params: ResidualParams) -> &'static str {
-    match bounds {
-        Some(bounds) if bounds.lambda_active(params) => "lambda",
-        Some(bounds) if bounds.sigma_active(params) => "sigma",
+    let active = bounds.map(|bounds| (bounds.lambda_active(params), bounds.sigma_active(params)));
+    match active {
+        Some((true, true)) => "both",
+        Some((true, false)) => "lambda",
+        Some((false, true)) => "sigma",
         _ => "none",
     }
 }
