@@ -10,6 +10,7 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
                              style = c("bars", "lines"), ...) {
   type <- check_choice(type, plot_types)
   style <- check_choice(style, c("bars", "lines"))
+  refuse_dots(..., permitted = if (type == "tree") tree_arguments() else character())
   switch(type,
     loadings = gg_loadings(
       object, check_factors(factors, object), check_group(group, object), style
@@ -204,6 +205,7 @@ gg_scree <- function(fit) {
 #' @param object An object of class `nmu_tree`.
 #' @exportS3Method ggplot2::autoplot
 autoplot.nmu_tree <- function(object, labels = NULL, ...) { # nolint: object_name_linter.
+  refuse_dots(...)
   labels <- labels %||% (nrow(object$tips) <= 60)
   labels <- check_flag(labels)
   layout <- tree_layout(object, labels)

@@ -25,11 +25,12 @@ abort_nmu <- function(message, kind, ..., envir = parent.frame(), call = caller_
 #'
 #' @param arg Name of the argument; also stored in the condition as `arg`.
 #' @param expected,found Plain text: the required value, the value found.
+#' @param hint One sentence: what to do, or `NULL`.
 #' @inheritParams abort_nmu
 #' @noRd
-abort_input <- function(arg, expected, found, call = caller_env()) {
+abort_input <- function(arg, expected, found, hint = NULL, call = caller_env()) {
   abort_nmu(
-    c("{.arg {arg}} must be {expected}.", x = "Found {found}."),
+    c("{.arg {arg}} must be {expected}.", x = "Found {found}.", i = if (!is.null(hint)) "{hint}"),
     kind = "input", call = call, arg = arg
   )
 }

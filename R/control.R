@@ -18,7 +18,8 @@
 #'   them, and to show, in an interactive session, a progress bar for work of more than two seconds.
 #'   The default is the option `nmu.verbose`, or `TRUE` in an interactive session and `FALSE`
 #'   otherwise. Messages have class `nmu_message` and one of their own: `nmu_message_symmetric`
-#'   (`symmetric = NULL`, and `A` is symmetric), `nmu_message_missing` (number of `NA` entries),
+#'   (`symmetric = NULL`, and `A` is symmetric), `nmu_message_names` (it would be, but for its
+#'   names), `nmu_message_missing` (number of `NA` entries),
 #'   `nmu_message_negative` (number of negative entries), `nmu_message_K` (chosen number of
 #'   factors).
 #' @param interpolation One number from 1e-15 to 1e-3: the largest error of sums over the
@@ -31,7 +32,8 @@
 #'   cluster: its workers share the passes over a matrix that is not in memory. Each worker needs
 #'   nmu and access to the file. A backend that is not running is started for the duration of a fit.
 #'   The result does not depend on the number of workers.
-#' @param ... `nmu_control()`: must be empty. `print()`: not used.
+#' @param ... Must be empty: an unknown argument is an error that names the right one, if there is a
+#'   likely one.
 #'
 #' @return An object of class `nmu_control`, a list of the settings.
 #'
@@ -46,7 +48,8 @@ nmu_control <- function(tol = NULL, maxiter = NULL, K_max = 20L, # nolint: objec
                         keep_data = TRUE, interpolation = 1e-13,
                         BPPARAM = NULL, # nolint: object_name_linter.
                         ...) {
-  check_extras(list(...), list())
+  slips <- setting_slips(skip = names(formals(nmu_control)))
+  refuse_dots(..., slips = slips)
   structure(
     list(
       tol = check_nonnegative(tol, allow_null = TRUE),
@@ -92,6 +95,7 @@ check_control <- function(control, call = caller_env()) {
 #' @method print nmu_control
 #' @export
 print.nmu_control <- function(x, ...) {
+  refuse_dots(...)
   shown <- unclass(x)[setdiff(names(x), if (is.null(x$BPPARAM)) "BPPARAM")]
   values <- vapply(shown, FUN.VALUE = "", FUN = function(value) {
     if (isS4(value)) class(value)[1] else format(value %||% "chosen by the method")

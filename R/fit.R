@@ -217,9 +217,10 @@ low_rank <- function(factors) {
 #' @noRd
 evaluate_fit <- function(core_function, fit, A, call = caller_env()) {
   scan <- scan_matrix(A, symmetric = fit$symmetric, call = call)
-  check_entries(scan, missing = TRUE, call = call)
+  check_entries(scan, A, missing = TRUE, call = call)
   if (fit$symmetric && !scan$symmetric) {
-    abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call = call)
+    found <- describe_asymmetry(A, call = call)
+    abort_input("A", "symmetric, as the matrix that was fitted", found, call = call)
   }
   options <- core_options(
     fit_options(fit, scan$missing > 0),

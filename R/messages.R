@@ -18,16 +18,23 @@ inform_nmu <- function(kind, text, envir = parent.frame()) {
 #' Report how the data are read
 #'
 #' @param scan Result of `core_scan()`.
-#' @param decide Was the symmetry determined from the data?
+#' @param symmetric Was A found to be symmetric? `NULL` if the user said so.
 #' @param control The settings.
 #' @return `NULL`, invisibly.
 #' @noRd
-signal_data <- function(scan, decide, control) {
+signal_data <- function(scan, symmetric, control) {
   if (!control$verbose) {
     return(invisible())
   }
-  if (decide && scan$symmetric) {
+  if (isTRUE(symmetric)) {
     inform_nmu("symmetric", "{.arg A} is symmetric, so {.field v} is {.field u}.")
+  }
+  if (isFALSE(symmetric) && scan$symmetric) {
+    inform_nmu(
+      "names",
+      "The entries of {.arg A} are symmetric, but its row and column names differ: they are not
+       taken for the same things, and have loadings of their own."
+    )
   }
   if (scan$missing > 0) {
     inform_nmu("missing", "{scan$missing} entr{?y is/ies are} NA and left out.")

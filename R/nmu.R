@@ -42,7 +42,7 @@
 #'   its name, `"mle"`, `"moments"` or `"notebook"` (lower case, in full).
 #' @param symmetric `NULL`, `TRUE` or `FALSE`: whether to treat `A` as symmetric. `NULL` means: if
 #'   no entry differs from its mirror image by more than 100 times the machine precision, relative
-#'   to the largest entry.
+#'   to the largest entry, and no row name from its column name, if there are both.
 #' @param ignore_diag `TRUE` or `FALSE`: whether to leave the diagonal out of the likelihood, as is
 #'   usual for covariance and kinship matrices. Requires a square matrix with at least two rows;
 #'   not available with [noise_notebook()].
@@ -65,6 +65,8 @@
 #'   [prior_exponential()], [prior_point_exponential()] or [prior_mixture()] of exponentials. See
 #'   the section on the remainder in [prior].
 #' @param control Settings made by [nmu_control()].
+#' @param ... Must be empty: an unknown argument, such as `k = 3`, is an error that names the right
+#'   one.
 #'
 #' @return An object of class `nmu`; [nmu_object] describes all elements. The main ones are
 #'
@@ -150,8 +152,9 @@
 nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = prior,
                 prior_b = prior_exponential(), symmetric = NULL, ignore_diag = FALSE,
                 refine = TRUE, underapprox = FALSE, init = NULL, fixed = NULL,
-                control = nmu_control()) {
+                control = nmu_control(), ...) {
   matched_call <- match.call()
+  refuse_dots(..., slips = nmu_slips())
   A <- as_storage(A)
   prior <- check_priors(prior)
   prior_v <- check_priors(prior_v)
@@ -164,10 +167,11 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   underapprox <- check_flag(underapprox)
   check_storage_support(A, control, underapprox)
   scan <- scan_matrix(A, symmetric)
-  check_entries(scan, missing = noise$rule != "notebook")
+  check_entries(scan, A, missing = noise$rule != "notebook")
   check_observed(A, scan, ignore_diag, noise)
-  signal_data(scan, is.null(symmetric), control)
+  decide <- is.null(symmetric)
   symmetric <- check_symmetric(symmetric, scan, A)
+  signal_data(scan, if (decide) symmetric, control)
   schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox)
   initial <- check_initial_factors(init, fixed, A, symmetric, noise)
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8

@@ -205,10 +205,11 @@ check_noise <- function(noise, call = caller_env()) {
 
 #' @rdname noise
 #' @param x An object of class `nmu_noise`.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @method print nmu_noise
 #' @export
 print.nmu_noise <- function(x, ...) {
+  refuse_dots(...)
   what <- c(
     mle = "lambda and sigma by maximum likelihood",
     moments = "lambda = 1/mean, sigma^2 = var - mean^2 of the residual",

@@ -32,7 +32,7 @@
 #'   [graphics::image()], the plot of a histogram, whose `breaks` may be given as in
 #'   [graphics::hist()], and [graphics::plot.default()]; these arguments override the settings of
 #'   this package. With `type = "tree"`, in both functions, arguments of [factor_tree()]. Otherwise
-#'   not used.
+#'   `autoplot()` requires that they are empty.
 #'
 #' @return `plot()`: the fit, invisibly. `autoplot()`: an object of class `ggplot`.
 #'
@@ -59,6 +59,9 @@ plot.nmu_fit <- function(x, type = c(
                          factors = NULL, A = NULL, group = NULL, style = c("bars", "lines"), ...) {
   type <- check_choice(type, plot_types)
   style <- check_choice(style, c("bars", "lines"))
+  if (type == "tree") {
+    refuse_dots(..., permitted = tree_arguments())
+  }
   switch(type,
     loadings = plot_loadings(
       x, check_factors(factors, x), check_group(group, x), style, ...

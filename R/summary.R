@@ -4,6 +4,7 @@
 #' @method summary nmu_fit
 #' @export
 summary.nmu_fit <- function(object, A = NULL, ...) {
+  refuse_dots(...)
   structure(
     list(
       title = fit_title(object),
@@ -55,6 +56,7 @@ factor_table <- function(fit, A, call = caller_env()) {
 #' @method print summary.nmu_fit
 #' @export
 print.summary.nmu_fit <- function(x, ...) {
+  refuse_dots(...)
   cli::cat_line(cli::style_bold(x$title))
   shown <- x$factors
   shown$d <- signif_text(shown$d)
@@ -117,6 +119,7 @@ refit_text <- function(refit) {
 #' @method print nmu_fit
 #' @export
 print.nmu_fit <- function(x, ...) {
+  refuse_dots(...)
   cat_wrapped(format(x))
   invisible(x)
 }
@@ -125,6 +128,7 @@ print.nmu_fit <- function(x, ...) {
 #' @method format nmu_fit
 #' @export
 format.nmu_fit <- function(x, ...) {
+  refuse_dots(...)
   factors <- fit_factors(x)
   shown <- seq_len(min(length(factors$d), 10))
   list_text <- function(values) {
