@@ -59,22 +59,35 @@ signal_factor_count <- function(fit) {
   inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, {count} candidate{?s} tried.")
 }
 
-#' Report an active bound on lambda or sigma of the final model
+#' Report that sigma of the final model is at a bound which the user can lower
+#'
+#' A bound on lambda leaves nothing to do: the data show no remainder. Printing a fit shows both.
 #'
 #' @param fit A fit.
 #' @return `NULL`, invisibly.
 #' @noRd
 signal_bounds <- function(fit) {
-  bound <- fit$refit$bound %||% fit$path$bound[fit$K]
-  if (identical(bound, "sigma")) {
-    inform_nmu(
-      "bound", "{.field sigma} is at its lower bound: see the section Bounds of {.code ?noise_mle}."
-    )
-  } else if (identical(bound, "lambda")) {
-    inform_nmu(
-      "bound",
-      "b is negligible, {.field lambda} is at its upper bound: see the section Bounds of
-       {.code ?noise_mle}."
-    )
+  floor <- fit$noise$floor %||% 0
+  if (!fit$control$verbose || floor == 0 || !active_bound(fit) %in% c("sigma", "both")) {
+    return(invisible())
   }
+  lower <- sprintf("noise_%s(floor = %g)", fit$noise$rule, floor / 100)
+  inform_nmu(
+    "bound",
+    "{.field sigma} is at its lower bound, {floor} times the standard deviation of what a factor
+     is fitted to. If the data are that exact, fit them with {.code {lower}}."
+  )
+}
+
+#' The bounds on lambda and sigma that are active in the final model
+#'
+#' @param fit A fit.
+#' @return `"none"`, `"lambda"`, `"sigma"` or `"both"`.
+#' @noRd
+active_bound <- function(fit) {
+  if (!inherits(fit, "nmu")) {
+    return("none")
+  }
+  bound <- fit$refit$bound %||% fit$path$bound[length(fit$d)]
+  if (is.na(bound)) "none" else bound
 }

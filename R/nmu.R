@@ -18,8 +18,8 @@
 #' if a residual gives no positive \eqn{\lambda} and \eqn{\sigma}. Negative entries are allowed.
 #'
 #' Degenerate data: without a positive entry, every factor is null. A constant matrix or an exact
-#' rank-one matrix is recovered exactly, with \eqn{\lambda} or \eqn{\sigma} at a bound, which a
-#' message reports. A single row, column or entry is fitted like any other matrix. A row of `NA` has
+#' rank-one matrix is recovered up to the bounds on \eqn{\lambda} and \eqn{\sigma}: to about three
+#' digits, with `noise_mle(floor = 0)` to about eight. A single row, column or entry is fitted like any other matrix. A row of `NA` has
 #' the loading zero.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers, with at
@@ -108,9 +108,10 @@
 #'   two holds the factors found so far, or is `NULL` if there are none; after an interrupt it
 #'   includes the unfinished factor if that is usable. A warning of class `nmu_warning_lambda` is
 #'   given, and the factors so far are returned, if a residual gives no positive \eqn{\lambda} and
-#'   \eqn{\sigma}. A message of class `nmu_message_bound` is given if \eqn{\lambda} or \eqn{\sigma}
-#'   of the final model is at a bound. For other messages and the progress bar see `verbose` in
-#'   [nmu_control()].
+#'   \eqn{\sigma}. Other warnings are `nmu_warning_maxiter` (the iterations were used up before
+#'   convergence), `nmu_warning_K_max` (the search for `K` ended at its limit) and
+#'   `nmu_warning_negative` (no factor, since most entries are negative). For messages and the
+#'   progress bar see `verbose` in [nmu_control()].
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
 #'   the deflation. N. Gillis and F. Glineur (2010), Using underapproximations for sparse
@@ -198,7 +199,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     )
     result <- prior_value(core_deflate(blocks$core, options), record)
     if (length(result$new$d) == 0 && is.null(initial$kept)) {
-      signal_failure(blocks$failure)
+      signal_failure(blocks$failure, fitting = TRUE)
       if (result$interrupted) {
         signal_interrupt()
       }
@@ -215,12 +216,15 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   fit <- new_nmu(
     model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control, matched_call
   )
-  signal_failure(blocks$failure, fit)
+  signal_failure(blocks$failure, fit, fitting = TRUE)
   signal_status(fit)
   if (is.null(fit$certificate)) {
     signal_interrupt(fit)
   }
-  signal_bounds(fit)
+  if (!signal_negative(fit, scan, length(A))) {
+    signal_bounds(fit)
+  }
+  signal_search_limit(fit, length(A))
   signal_factor_count(fit)
   fit
 }

@@ -77,7 +77,8 @@
 #'   `NULL`), and `nmu_error_blocks` if a matrix on disk cannot be read or a worker fails. If
 #'   1/mean or the standard deviation of the residual is not positive, `nmu_em_estlambda()`
 #'   warns with class `nmu_warning_lambda` and returns the fit so far, with the last valid
-#'   \eqn{\lambda} and \eqn{\sigma}.
+#'   \eqn{\lambda} and \eqn{\sigma}. A warning of class `nmu_warning_maxiter` is given if a positive
+#'   `tol` was not reached.
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025.
 #'
@@ -150,7 +151,7 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, matched_call, call
   )
   blocks <- local_blocks(A, control, options, call = call)
   core <- core_value(core_em(blocks$core, options), call = call)
-  signal_failure(blocks$failure, call = call)
+  signal_failure(blocks$failure, fitting = TRUE, call = call)
   control$tol <- tol
   control$maxiter <- maxiter
   fit <- new_nmu_em(core, A, symmetric, rounds > 0, control, matched_call)

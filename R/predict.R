@@ -165,13 +165,12 @@ signal_prediction <- function(status, call = caller_env()) {
   if (length(short) > 0) {
     first <- short[1]
     why <- status_text(status[first])
-    cli::cli_warn(
+    warn_nmu(
       c(
         "The loadings of {length(short)} row{?s} may not be the most likely ones.",
         x = "Row {first}: {why}."
       ),
-      class = c("nmu_warning_predict", "nmu_warning"),
-      call = error_call(call)
+      "predict", call = call
     )
   }
 }
