@@ -20,9 +20,9 @@
 #'   for each line (before wrapping to the width of the console).
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
 #'   frame: `factor`, `d`, `share`, `size_u`, `size_v`), `lambda`, `sigma`, `bound`,
-#'   `prior_b_fitted` (see [nmu_object]), `noise_sd`, `loglik`, `nobs`, `status`, and for `nmu` fits `certificate`,
-#'   `refit`, `elbo` and `priors` (text: the priors, and their hyperparameters for each factor). The
-#'   share of a factor is \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; as factors overlap,
+#'   `prior_b_fitted` (see [nmu_object]), `noise_sd`, `loglik`, `nobs`, `status`, and for `nmu` fits
+#'   `certificate`, `refit`, `elbo` and `priors` (text: the priors, and their hyperparameters for
+#'   each factor). The share of a factor is \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; as factors overlap,
 #'   shares need not add up to that of their sum. Shares are `NA` for a matrix of zeros. `size_u`
 #'   and `size_v` are effective numbers of rows and columns,
 #'   \eqn{(\sum_i u_{ik}^2)^2 / \sum_i u_{ik}^4}{(sum_i u_ik^2)^2 / sum_i u_ik^4}, the participation

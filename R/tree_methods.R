@@ -177,7 +177,7 @@ tree_layout <- function(tree, labels) {
     if (!labels && length(members) > 0) {
       members <- sprintf("%d tip%s", length(members), if (length(members) == 1) "" else "s")
     }
-    for (label in strtrim(members, 24)) {
+    for (label in strtrim(drawn_names(members), 24)) {
       state$row <- state$row + 1
       add("tips", x = x, y = state$row, label = label)
       heights <- c(heights, state$row)
@@ -199,7 +199,7 @@ draw_tree <- function(layout, ...) {
   tips <- layout$tips
   size <- min(0.85, 30 / max(tips$y))
   widest <- max(nchar(tips$label)) * size
-  old <- graphics::par(mar = c(4, 1, 2, min(1 + widest * 0.55, 12)))
+  old <- set_margins(c(4, 1, 2, min(1 + widest * 0.55, 12)))
   on.exit(graphics::par(old))
   reach <- max(layout$segments$xend, tips$x)
   draw_with(function(...) graphics::plot.default(0, 0, ...), list(
