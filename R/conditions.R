@@ -100,7 +100,8 @@ signal_status <- function(fit, call = caller_env()) {
     )
   }
   # with a tolerance of zero, as in the notebook, all iterations are to be run
-  if (fit$status == "maxiter" && fit$control$tol > 0) {
+  refitted <- isTRUE(fit$refit$accepted) && fit$refit$status == "converged"
+  if (fit$status == "maxiter" && fit$control$tol > 0 && !refitted) {
     maxiter <- fit$control$maxiter
     setting <- if (inherits(fit, "nmu")) "nmu_control(maxiter = )" else "maxiter"
     short <- if (inherits(fit, "nmu")) colnames(fit$u)[fit$path$status == "maxiter"] else "k1"
@@ -154,7 +155,7 @@ signal_search_limit <- function(fit, entries, call = caller_env()) {
 signal_negative <- function(fit, scan, entries, call = caller_env()) {
   observed <- entries - scan$missing
   none <- all(fit$d[fit$path$status != "fixed"] == 0)
-  if (!none || scan$negative <= observed / 2) {
+  if (!none || fit$status != "converged" || scan$negative <= observed / 2) {
     return(FALSE)
   }
   warn_nmu(

@@ -14,7 +14,7 @@ draw_with <- function(draw, ours, ...) {
 
 #' Set the margins of a figure, less than is asked for where it is small
 #'
-#' The plot itself has at least 45 per cent of the width and of the height.
+#' The plot itself has at least 30 per cent of the width and of the height.
 #'
 #' @param wanted Margins in lines: bottom, left, top, right.
 #' @param figure Width and height of the figure, in inches.
@@ -24,7 +24,7 @@ set_margins <- function(wanted, figure = graphics::par("fin")) {
   old <- graphics::par("mar")
   # inches of a line
   line <- graphics::par("csi") * graphics::par("mex")
-  available <- 0.55 * figure / line
+  available <- 0.7 * figure / line
   reduce <- function(sides, lines) wanted[sides] * min(1, lines / max(sum(wanted[sides]), 1e-6))
   wanted[c(2, 4)] <- reduce(c(2, 4), available[1])
   wanted[c(1, 3)] <- reduce(c(1, 3), available[2])

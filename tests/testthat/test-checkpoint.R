@@ -5,7 +5,7 @@ set.seed(41)
 whole <- random_matrix(40, symmetric = TRUE)
 wide <- random_matrix(30, 50)
 quick <- nmu_control(maxiter = 60)
-quietly <- function(..., control = quick) suppressMessages(nmu(..., control = control))
+quietly <- function(..., control = quick) silently(nmu(..., control = control))
 
 expect_same_fit <- function(found, expected) {
   parts <- c(

@@ -1,4 +1,4 @@
-quiet <- function(...) suppressMessages(nmu(...))
+quiet <- function(...) silently(nmu(...))
 
 # Overlapping groups of 60 rows, and a general matrix with sparse factors.
 set.seed(61)

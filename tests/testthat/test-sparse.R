@@ -26,11 +26,11 @@ test_that("a sparse fit is that of the dense matrix", {
   for (A in list(square, general)) {
     sparse <- methods::as(A, "CsparseMatrix")
     for (noise in list(noise_mle(floor = 0.5), noise_moments(), noise_fixed(2, 0.5))) {
-      fit <- function(A, ...) suppressMessages(nmu(A, 2, noise = noise, control = control, ...))
+      fit <- function(A, ...) silently(nmu(A, 2, noise = noise, control = control, ...))
       expect_same_fit(fit(sparse), fit(A))
       expect_same_fit(fit(sparse, refine = FALSE), fit(A, refine = FALSE))
     }
-    fit <- function(A, ...) suppressMessages(nmu(A, 2, control = control, ...))
+    fit <- function(A, ...) silently(nmu(A, 2, control = control, ...))
     expect_same_fit(fit(sparse, prior = "binary"), fit(A, prior = "binary"))
     expect_same_fit(
       fit(sparse, prior_b = prior_point_exponential(0.5)),
@@ -76,7 +76,7 @@ test_that("missing entries and an ignored diagonal of sparse matrices are left o
   A <- square
   A[3, 7] <- A[7, 3] <- NA
   control <- nmu_control(maxiter = 10)
-  fit <- function(A, ...) suppressMessages(nmu(A, 2, control = control, ...))
+  fit <- function(A, ...) silently(nmu(A, 2, control = control, ...))
   expect_same_fit(fit(methods::as(A, "CsparseMatrix")), fit(A))
   sparse <- methods::as(square, "CsparseMatrix")
   expect_same_fit(fit(sparse, ignore_diag = TRUE), fit(square, ignore_diag = TRUE))
@@ -91,7 +91,7 @@ test_that("a loose interpolation changes a fit by little", {
   fit <- function(...) {
     control <- nmu_control(maxiter = 5, ...)
     # a factor extends over a few sigma
-    suppressMessages(nmu(A, noise = noise_fixed(2, 0.1), control = control))
+    silently(nmu(A, noise = noise_fixed(2, 0.1), control = control))
   }
   loose <- fit(interpolation = 1e-4)
   expect_equal(loose$loglik, fit()$loglik, tolerance = 1e-4)

@@ -81,10 +81,14 @@ test_that("candidates explain the number of factors", {
   plain <- nmu(A, K = NULL, refine = FALSE)
   expect_true(all(is.nan(plain$candidates$joint)))
   expect_identical(plain$K, which.max(plain$candidates$path))
-  expect_identical(nmu(A, K = NULL, control = nmu_control(K_max = 2))$K, 2L)
+  expect_warning(
+    limited <- nmu(A, K = NULL, control = nmu_control(K_max = 2)),
+    class = "nmu_warning_K_max"
+  )
+  expect_identical(limited$K, 2L)
   expect_null(nmu(A)$candidates)
   # pure noise: at most one factor
-  none <- suppressMessages(nmu(matrix(-1, 5, 5), K = NULL))
+  none <- silently(nmu(matrix(-1, 5, 5), K = NULL))
   expect_identical(c(none$K, none$d), c(1, 0))
 })
 
