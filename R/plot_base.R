@@ -21,15 +21,14 @@ draw_with <- function(draw, ours, ...) {
 #' @return The earlier setting, for [graphics::par()].
 #' @noRd
 set_margins <- function(wanted, figure = graphics::par("fin")) {
-  old <- graphics::par("mar")
-  # inches of a line
-  line <- graphics::par("csi") * graphics::par("mex")
-  available <- 0.7 * figure / line
-  reduce <- function(sides, lines) wanted[sides] * min(1, lines / max(sum(wanted[sides]), 1e-6))
-  wanted[c(2, 4)] <- reduce(c(2, 4), available[1])
-  wanted[c(1, 3)] <- reduce(c(1, 3), available[2])
+  old <- graphics::par(mar = wanted)
+  inches <- graphics::par("mai")
+  room <- 0.7 * figure
+  shrink <- function(sides, room) wanted[sides] * min(1, room / max(sum(inches[sides]), 1e-6))
+  wanted[c(2, 4)] <- shrink(c(2, 4), room[1])
+  wanted[c(1, 3)] <- shrink(c(1, 3), room[2])
   graphics::par(mar = wanted)
-  list(mar = old)
+  old
 }
 
 #' Draw the loadings, a panel for each factor

@@ -100,7 +100,7 @@ test_that("loadings have one scale by default, and unit norm where asked for", {
       }
     }
   }
-  expect_refused(coef(fits$nmu, scale = "u"), "scale")
+  expect_refused(coef(fits$nmu, scale = "none"), "scale")
 })
 
 test_that("choices are checked", {
