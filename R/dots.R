@@ -1,5 +1,5 @@
-# Arguments that a function does not have: each is an error that names the right one, where a slip is
-# likely. Dots exist only because generics have them, or to answer such slips.
+# Arguments that a function does not have: each is an error that names the right one, where a slip
+# is likely. Dots exist only because generics have them, or to answer such slips.
 
 #' Refuse arguments in the dots of a function
 #'

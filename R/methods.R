@@ -22,9 +22,10 @@
 #'   frame: `factor`, `d`, `share`, `size_u`, `size_v`), `lambda`, `sigma`, `bound`,
 #'   `prior_b_fitted` (see [nmu_object]), `noise_sd`, `loglik`, `nobs`, `status`, and for `nmu` fits
 #'   `certificate`, `refit`, `elbo` and `priors` (text: the priors, and their hyperparameters for
-#'   each factor). The share of a factor is \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; as factors overlap,
-#'   shares need not add up to that of their sum. Shares are `NA` for a matrix of zeros. `size_u`
-#'   and `size_v` are effective numbers of rows and columns,
+#'   each factor). The share of a factor is
+#'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; as factors overlap, shares need not add up
+#'   to that of their sum. Shares are `NA` for a matrix of zeros. `size_u` and `size_v` are
+#'   effective numbers of rows and columns,
 #'   \eqn{(\sum_i u_{ik}^2)^2 / \sum_i u_{ik}^4}{(sum_i u_ik^2)^2 / sum_i u_ik^4}, the participation
 #'   ratio: m for m equal loadings, and hardly changed by many small ones; 0 for a null factor.
 #' * `coef()`: a matrix with a column for each factor, by default

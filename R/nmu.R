@@ -19,8 +19,8 @@
 #'
 #' Degenerate data: without a positive entry, every factor is null. A constant matrix or an exact
 #' rank-one matrix is recovered up to the bounds on \eqn{\lambda} and \eqn{\sigma}: to about three
-#' digits, with `noise_mle(floor = 0)` to about eight. A single row, column or entry is fitted like any other matrix. A row of `NA` has
-#' the loading zero.
+#' digits, with `noise_mle(floor = 0)` to about eight. A single row, column or entry is fitted like
+#' any other matrix. A row of `NA` has the loading zero.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers, with at
 #'   least one row and one column. Entries are at most 1e150 in absolute value; the largest is at

@@ -65,8 +65,8 @@
 #'     factor was found; `"stalled"` if no step increased the log-likelihood although its gradient
 #'     was not zero; or `"fixed"`;
 #'   * `bound`: `"sigma"` if \eqn{\sigma} is at its lower bound, `"lambda"` if
-#'     \eqn{\lambda\sigma}{lambda sigma} is at its upper bound, where \eqn{b} is negligible, `"both"`
-#'     if both are, otherwise `"none"`; see [noise_mle()];
+#'     \eqn{\lambda\sigma}{lambda sigma} is at its upper bound, where \eqn{b} is negligible,
+#'     `"both"` if both are, otherwise `"none"`; see [noise_mle()];
 #'   * `ratio_floor`: the lower bound on \eqn{\lambda\sigma}{lambda sigma} of the continuation step
 #'     whose solution was kept, see [nmu_algorithm]; `NA` without continuation;
 #'   * `se_log_lambda`, `se_log_sigma`: standard errors of \eqn{\log\lambda}{log lambda} and

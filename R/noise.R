@@ -25,9 +25,9 @@
 #'   \eqn{\lambda\sigma}{lambda sigma}, the ratio of the standard deviations of noise and remainder,
 #'   at or below `cap`. The path of the fit reports an active bound. At `cap`, \eqn{b} is
 #'   negligible. If a strong factor makes up most of the standard deviation, `floor` can be above
-#'   the \eqn{\sigma} of the noise, whose estimate is then too large (`bound` is `"sigma"` or `"both"`). In this
-#'   case lower `floor`, or use the estimates after later factors, whose initial residuals are
-#'   smaller.
+#'   the \eqn{\sigma} of the noise, whose estimate is then too large (`bound` is `"sigma"` or
+#'   `"both"`). In this case lower `floor`, or use the estimates after later factors, whose
+#'   initial residuals are smaller.
 #'
 #' @section Heteroscedastic noise: With `by` or `se` the noise is
 #'   \eqn{e_{ij} \sim N(0, \sigma^2 s_{ij}^2)}{e_ij ~ N(0, sigma^2 s_ij^2)}, where the mean of

@@ -53,7 +53,8 @@ check_known_se <- function(se, A, call = caller_env()) {
 #' @noRd
 known_noise_scales <- function(se, columns, symmetric) {
   se <- se / max(se, na.rm = TRUE)
-  unit <- if (symmetric && !is.matrix(se)) mean(se, na.rm = TRUE) else sqrt(mean(se^2, na.rm = TRUE))
+  known <- se[!is.na(se)]
+  unit <- if (symmetric && !is.matrix(se)) mean(known) else sqrt(mean(known^2))
   se <- replace(se, is.na(se), unit) / unit
   if (is.matrix(se)) {
     list(entries = as.vector(se))

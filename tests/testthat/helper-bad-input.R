@@ -161,7 +161,9 @@ calls_that_work <- function() {
       # loadings are drawn without A
       A = names(bad_values()), group = "null", style = "nothing", scale = "nothing"
     ),
-    predict.nmu_fit = row_of(list(object = fit), newdata = "null", type = "nothing", ... = "nothing"),
+    predict.nmu_fit = row_of(
+      list(object = fit), newdata = "null", type = "nothing", ... = "nothing"
+    ),
     residuals.nmu_fit = row_of(
       list(object = fit),
       A = "null", rows = "null array negative", cols = "null array negative", ... = "nothing"

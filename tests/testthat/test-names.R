@@ -33,7 +33,8 @@ test_that("the first bad entry is located", {
   place <- function(code, arg = "A") {
     cli::ansi_strip(gsub("\\s+", " ", conditionMessage(expect_refused(code, arg))))
   }
-  expect_match(place(nmu(replace(A, 55, NaN))), "1 NaN in row 5 \"California\", column 2 \"Assault\"",
+  expect_match(
+    place(nmu(replace(A, 55, NaN))), "1 NaN in row 5 \"California\", column 2 \"Assault\"",
     fixed = TRUE
   )
   expect_match(place(nmu(unname(replace(A, c(53, 55), Inf)))), "the first in row 3, column 2",
@@ -45,7 +46,8 @@ test_that("the first bad entry is located", {
   sparse <- methods::as(replace(0 * A, c(1, 103), c(2, NaN)), "CsparseMatrix")
   expect_match(place(nmu(sparse)), "row 3 \"Arizona\", column 3 \"UrbanPop\"", fixed = TRUE)
   fit <- nmu(A)
-  expect_match(place(predict(fit, replace(A, 3, NaN)), "newdata"), "row 3 \"Arizona\"", fixed = TRUE)
+  new <- replace(A, 3, NaN)
+  expect_match(place(predict(fit, new), "newdata"), "row 3 \"Arizona\"", fixed = TRUE)
   expect_match(place(posterior_b(fit, A = replace(A, 60, NaN), rows = 9:10, cols = 2)),
     "row 10 \"Georgia\", column 2 \"Assault\"",
     fixed = TRUE
