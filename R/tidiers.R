@@ -29,7 +29,8 @@
 #'   if the fit has no certificate), `status`, `converged`.
 #' * `augment()`: a row for each entry of `A` (or of `newdata`), column by column: `row`,
 #'   `column` (names, or numbers), `value`, `.fitted`, `.resid` (`value - .fitted`), and the
-#'   posterior mean and standard deviation of the remainder, `.b` and `.b_sd`, as in [posterior_b()].
+#'   posterior mean and standard deviation of the remainder, `.b` and `.b_sd`, as in
+#'   [posterior_b()].
 #'
 #' @section Errors: Class `nmu_error_input` if `matrix` is not one of its choices, if the data
 #'   are required and neither kept nor given, or given with another size, if `newdata` is not as
