@@ -31,7 +31,8 @@
 #' @param K The number of factors: one positive whole number, which may exceed the numbers of rows
 #'   and columns but not that of entries. Factors of an `init` that is a fit are included.
 #'   `K = NULL` chooses the number from the data, up to `K_max` of [nmu_control()]; it is not
-#'   available with [noise_notebook()] or `underapprox = TRUE`.
+#'   available with [noise_notebook()] or `underapprox = TRUE`. A result of [nmu_cv()] stands for
+#'   the number that it chose; its priors are given as `prior = cv$prior, prior_b = cv$prior_b`.
 #' @param prior The prior of the row loadings: an object such as [prior_binary()]; its name,
 #'   `"flat"`, `"exponential"`, `"point_exponential"`, `"binary"` or `"mixture"` (lower case, in
 #'   full); or a list or character vector of these, a schedule, see [nmu_algorithm]. Must be flat
@@ -228,6 +229,9 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
 #' @noRd
 check_number_of_factors <- function(K, A, noise, control, call = caller_env()) {
   limit <- min(length(A), .Machine$integer.max)
+  if (inherits(K, "nmu_cv")) {
+    K <- K$K
+  }
   if (!is.null(K)) {
     return(list(K = check_count(K, limit = limit, call = call), choose = FALSE))
   }
