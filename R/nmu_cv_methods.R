@@ -11,7 +11,8 @@
 #' * `print()`: the object, invisibly; `format()`: the printed text, a character vector.
 #' * `summary()`: an object of class `summary.nmu_cv`, a list of `title`, `table` (the element
 #'   `summary` of the object), `best` (the chosen row) and `choice` (text). It prints as the table,
-#'   in which `*` marks the chosen row.
+#'   in which `*` marks the chosen row, without priors that are the same throughout and without
+#'   counts of failures that are zero.
 #' * `plot()`: the object, invisibly; `autoplot()`: an object of class `ggplot`. A line for each
 #'   combination of priors, with bars of one standard error. Vertical lines are the chosen number of
 #'   factors (solid) and that by the rule of one standard error (dashed, if it differs).
@@ -118,6 +119,10 @@ print.summary.nmu_cv <- function(x, ...) {
   shown <- x$table
   numbers <- c("error", "error_se", "loglik", "loglik_se")
   shown[numbers] <- lapply(shown[numbers], signif_text)
+  # the priors of the choice are printed below
+  same <- vapply(shown, function(column) length(unique(column)) == 1, NA)
+  none <- vapply(shown, identical, NA, integer(nrow(shown)))
+  shown <- shown[!(names(shown) %in% c("prior", "prior_b") & same) & !none]
   mark <- replace(rep("", nrow(shown)), x$best, "*")
   print(data.frame(" " = mark, shown, check.names = FALSE), row.names = FALSE)
   cat_wrapped(x$choice)

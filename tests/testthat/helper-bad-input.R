@@ -48,6 +48,7 @@ row_of <- function(base, ...) list(base = base, accepts = lapply(list(...), acce
 calls_that_work <- function() {
   A <- matrix(c(4, 2, 1, 2, 3, 1, 1, 1, 2), 3)
   fit <- suppressMessages(nmu(A, K = 2))
+  cv <- nmu_cv(A, K = 1, folds = 1 + outer(1:3, 1:3, "+") %% 2)
   em <- row_of(
     list(A = A, maxiter = 2),
     A = "nothing", lambda = "positive", sigma = "positive", maxiter = "count", ... = "nothing",
@@ -88,6 +89,11 @@ calls_that_work <- function() {
       tol = "null nonnegative", maxiter = "null count", K_max = "count", threads = "count",
       verbose = "flag", keep_data = "flag", interpolation = "nothing", BPPARAM = "null",
       ... = "nothing"
+    ),
+    nmu_cv = row_of(
+      list(A = A, K = 1, folds = 2),
+      A = "nothing", K = "count", prior = "nothing", prior_b = "nothing", folds = "nothing",
+      ... = "nothing", BPPARAM = "null", control = "nothing"
     ),
     nmu_em = em,
     nmu_em_estlambda = em,
@@ -150,6 +156,7 @@ calls_that_work <- function() {
     `[.nmu_em` = row_of(list(x = nmu_em(A)), i = "count true"),
     augment.nmu_fit = row_of(list(x = fit), data = "null"),
     coef.nmu_fit = row_of(list(object = fit), side = "nothing"),
+    autoplot.nmu_cv = row_of(list(object = cv), type = "nothing"),
     glance.nmu_fit = row_of(list(x = nmu_em(A)), A = "null"),
     logLik.nmu_em = row_of(list(object = nmu_em(A)), A = "null"),
     plot.nmu_fit = row_of(
@@ -158,6 +165,7 @@ calls_that_work <- function() {
       # loadings are drawn without A
       A = names(bad_values()), group = "null", style = "nothing"
     ),
+    plot.nmu_cv = row_of(list(x = cv), type = "nothing"),
     predict.nmu_fit = row_of(list(object = fit), newdata = "null", type = "nothing"),
     residuals.nmu_fit = row_of(
       list(object = fit),
