@@ -164,7 +164,7 @@ check_cv_counts <- function(K, limit, call = caller_env()) {
   if (!is.numeric(K) || is.object(K) || length(K) == 0) {
     abort_input("K", expected, describe(K), call = call)
   }
-  bad <- !is.finite(K) | K < 1 | K %% 1 > 0 | duplicated(as.vector(K))
+  bad <- !is.finite(K) | K < 1 | K != floor(K) | duplicated(as.vector(K))
   if (any(bad)) {
     found <- describe(as.double(K[bad][1]))
     if (anyDuplicated(as.vector(K)) && is.finite(K[bad][1])) {
@@ -316,7 +316,7 @@ check_folds <- function(folds, observed, symmetric, call = caller_env()) {
   }
   units <- sum(if (symmetric) observed & upper.tri(observed, diag = TRUE) else observed)
   expected <- "two or larger, or a matrix of the folds of entries"
-  if (!is_number(folds) || folds < 2 || folds %% 1 > 0) {
+  if (!is_number(folds) || folds < 2 || folds != floor(folds)) {
     abort_input("folds", paste("one whole number,", expected), describe(folds), call = call)
   }
   if (folds > units) {
@@ -348,7 +348,7 @@ check_fold_matrix <- function(folds, observed, symmetric, call = caller_env()) {
   if (!is.numeric(folds) || is.object(folds)) {
     abort_input("folds", expected, describe(folds), call = call)
   }
-  bad <- known < 1 | known %% 1 > 0 | known > .Machine$integer.max
+  bad <- known < 1 | known != floor(known) | known > .Machine$integer.max
   if (any(bad)) {
     abort_input("folds", expected, describe(known[bad][1]), call = call)
   }
