@@ -7,12 +7,14 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
                                "loadings", "matrices", "residuals", "trace", "scree", "tree"
                              ),
                              factors = NULL, A = NULL, group = NULL,
-                             style = c("bars", "lines"), ...) {
+                             style = c("bars", "lines"), scale = c("weighted", "unit"), ...) {
   type <- check_choice(type, plot_types)
   style <- check_choice(style, c("bars", "lines"))
+  scale <- check_choice(scale, loading_scales)
+  refuse_dots(..., permitted = if (type == "tree") tree_arguments() else character())
   switch(type,
     loadings = gg_loadings(
-      object, check_factors(factors, object), check_group(group, object), style
+      object, check_factors(factors, object), check_group(group, object), style, scale
     ),
     matrices = gg_matrices(matrix_panels(object, check_drawable(type, object, A))),
     residuals = gg_residuals(object, check_drawable(type, object, A)),
@@ -24,15 +26,15 @@ autoplot.nmu_fit <- function(object, type = c( # nolint: object_name_linter.
 
 #' Plots of a fit by ggplot2
 #'
-#' @param fit,shown,group,style,panels,A As in `plot_loadings()`, `plot_matrices()` and
+#' @param fit,shown,group,style,scale,panels,A As in `plot_loadings()`, `plot_matrices()` and
 #'   `plot_residuals()`.
 #' @return An object of class `ggplot`.
 #' @name gg
 #' @noRd
-gg_loadings <- function(fit, shown, group, style) {
+gg_loadings <- function(fit, shown, group, style, scale) {
   sides <- if (fit$symmetric) "u" else c("u", "v")
   tables <- lapply(sides, function(side) {
-    panels <- loading_panels(fit, side, shown, group[[side]])
+    panels <- loading_panels(fit, side, shown, group[[side]], scale)
     size <- nrow(panels$values)
     data.frame(
       # columns are far from rows on the axis, so that each position has one label
@@ -204,6 +206,7 @@ gg_scree <- function(fit) {
 #' @param object An object of class `nmu_tree`.
 #' @exportS3Method ggplot2::autoplot
 autoplot.nmu_tree <- function(object, labels = NULL, ...) { # nolint: object_name_linter.
+  refuse_dots(...)
   labels <- labels %||% (nrow(object$tips) <= 60)
   labels <- check_flag(labels)
   layout <- tree_layout(object, labels)

@@ -160,20 +160,25 @@ record_failure <- function(blocks, work) {
 #'
 #' @param failure The recorded condition, or `NULL`, in which case there is no error.
 #' @param fit The fit so far, or `NULL`.
+#' @param fitting Was it read for a fit? Otherwise a method of a complete fit, or a check before
+#'   the fit, has read it.
 #' @return `NULL`, invisibly.
 #' @noRd
-signal_failure <- function(failure, fit = NULL, call = caller_env()) {
+signal_failure <- function(failure, fit = NULL, fitting = FALSE, call = caller_env()) {
   if (is.null(failure)) {
     return(invisible())
   }
-  so_far <- if (is.null(fit)) {
+  so_far <- if (!fitting) {
+    c(i = "The matrix itself is needed here. If its file has moved, give it by its new path.")
+  } else if (is.null(fit)) {
     c(i = "No factor was complete.")
   } else {
     c(i = "The field {.field fit} of this condition contains the complete factors; resume from them
            with {.code init}.")
   }
   if (inherits(failure, "interrupt")) {
-    abort_nmu(c("The fit was interrupted.", so_far), "interrupted", call = call, fit = fit)
+    so_far <- if (fitting) so_far
+    abort_nmu(c("The computation was interrupted.", so_far), "interrupted", call = call, fit = fit)
   }
   abort_nmu(
     c("A block of {.arg A} could not be read, or a worker failed.", so_far),

@@ -143,9 +143,12 @@ check_selection <- function(x, noun, size, labels, arg = caller_arg(x), call = c
 #'
 #' @param given `list(...)` of that function.
 #' @param defaults Named list of all defaults.
+#' @param own Names of the other arguments of that function.
+#' @param slips Hints for names that are not among its arguments, see `argument_hint()`.
 #' @return `defaults`, with the given values.
 #' @noRd
-check_extras <- function(given, defaults, call = caller_env()) {
+check_extras <- function(given, defaults, own = character(), slips = list(),
+                         call = caller_env()) {
   known <- names(defaults)
   labels <- names(given) %||% rep("", length(given))
   bad <- !(labels %in% known) | duplicated(labels)
@@ -163,7 +166,8 @@ check_extras <- function(given, defaults, call = caller_env()) {
     } else {
       "empty"
     }
-    abort_input("...", expected, found, call = call)
+    hint <- if (!label %in% known) argument_hint(label, c(own, known), slips)
+    abort_input("...", expected, found, hint = hint, call = call)
   }
   defaults[labels] <- given
   defaults
@@ -172,15 +176,26 @@ check_extras <- function(given, defaults, call = caller_env()) {
 #' Check that entries are finite and in range
 #'
 #' @param scan Result of `core_scan()`.
+#' @param A The matrix, in which the first bad entry is looked for.
 #' @param missing Are `NA` entries allowed?
 #' @param arg Name of the argument.
+#' @param rows,cols Numbers of the rows and columns of `A` if it is a block of a matrix.
 #' @return `NULL`, invisibly.
 #' @noRd
-check_entries <- function(scan, missing = FALSE, arg = "A", call = caller_env()) {
+check_entries <- function(scan, A, missing = FALSE, arg = caller_arg(A), rows = NULL, cols = NULL,
+                          call = caller_env()) {
+  force(arg)
   counts <- c("NA" = if (!missing) scan$missing, "NaN" = scan$nan, "infinite" = scan$infinite)
   counts <- counts[counts > 0]
   if (length(counts) > 0) {
+    bad <- function(x) if (missing) is.nan(x) | is.infinite(x) else !is.finite(x)
+    first <- first_entry(A, bad, call = call)
+    place <- entry_text(
+      (rows %||% seq_len(nrow(A)))[first[1]], (cols %||% seq_len(ncol(A)))[first[2]],
+      rownames(A)[first[1]], colnames(A)[first[2]]
+    )
     found <- paste(sprintf("%.0f %s", counts, names(counts)), collapse = ", ")
+    found <- paste0(found, if (sum(counts) > 1) ", the first", " in ", place)
     expected <- if (missing) "finite or NA in every entry" else "finite in every entry"
     abort_input(arg, expected, found, call = call)
   }
@@ -230,21 +245,56 @@ check_observed <- function(A, scan, ignore_diag, noise, call = caller_env()) {
 
 #' Decide whether A is treated as symmetric
 #'
-#' @param symmetric `NULL` (determined from the entries), `TRUE` or `FALSE`.
+#' Names that differ are those of different things: a table of treatments and outcomes is not
+#' symmetric, whatever its entries.
+#'
+#' @param symmetric `NULL` (determined from the entries and names), `TRUE` or `FALSE`.
 #' @param scan Result of `core_scan()`.
-#' @param A The matrix, used in the message only.
+#' @param A The matrix.
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 check_symmetric <- function(symmetric, scan, A, call = caller_env()) {
+  differing <- if (nrow(A) == ncol(A)) differing_name(A)
   if (is.null(symmetric)) {
-    return(scan$symmetric)
+    return(scan$symmetric && is.null(differing))
   }
   symmetric <- check_flag(symmetric, call = call)
   if (symmetric && !scan$symmetric) {
-    found <- sprintf("an asymmetric %d x %d matrix", nrow(A), ncol(A))
-    abort_input("A", "symmetric where symmetric = TRUE is given", found, call = call)
+    expected <- "symmetric where symmetric = TRUE is given"
+    hint <- if (nrow(A) == ncol(A)) {
+      "If the difference is an error of measurement or rounding, give (A + t(A)) / 2; otherwise
+       leave out symmetric = TRUE."
+    } else {
+      "Leave out symmetric = TRUE."
+    }
+    abort_input("A", expected, describe_asymmetry(A, call = call), hint = hint, call = call)
+  }
+  if (symmetric && !is.null(differing)) {
+    found <- sprintf(
+      "row %d named %s and column %d named %s", differing, quote_text(rownames(A)[differing]),
+      differing, quote_text(colnames(A)[differing])
+    )
+    hint <- "If rows and columns are the same things, give them the same names; otherwise leave out
+             symmetric = TRUE."
+    expected <- "given with the same names of rows and columns where symmetric = TRUE is given"
+    abort_input("A", expected, found, hint = hint, call = call)
   }
   symmetric
+}
+
+#' First row of a square matrix whose name is not that of its column
+#'
+#' @param A The matrix.
+#' @return Its number; `NULL` if there is none, or if not both sides have names.
+#' @noRd
+differing_name <- function(A) {
+  rows <- rownames(A)
+  cols <- colnames(A)
+  if (is.null(rows) || is.null(cols)) {
+    return(NULL)
+  }
+  differ <- which(!mapply(identical, unname(rows), unname(cols), USE.NAMES = FALSE))
+  if (length(differ) > 0) differ[1]
 }
 
 #' Call the constructor that the user named

@@ -158,10 +158,11 @@ new_prior_check <- function(rows, tolerance) {
 }
 
 #' @rdname check_prior
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @method print nmu_prior_check
 #' @export
 print.nmu_prior_check <- function(x, ...) {
+  refuse_dots(...)
   if (!all(c("check", "worst", "passed", "note") %in% names(x))) {
     return(invisible(NextMethod()))
   }

@@ -25,12 +25,28 @@ abort_nmu <- function(message, kind, ..., envir = parent.frame(), call = caller_
 #'
 #' @param arg Name of the argument; also stored in the condition as `arg`.
 #' @param expected,found Plain text: the required value, the value found.
+#' @param hint One sentence: what to do, or `NULL`.
 #' @inheritParams abort_nmu
 #' @noRd
-abort_input <- function(arg, expected, found, call = caller_env()) {
+abort_input <- function(arg, expected, found, hint = NULL, call = caller_env()) {
   abort_nmu(
-    c("{.arg {arg}} must be {expected}.", x = "Found {found}."),
+    c("{.arg {arg}} must be {expected}.", x = "Found {found}.", i = if (!is.null(hint)) "{hint}"),
     kind = "input", call = call, arg = arg
+  )
+}
+
+#' Give a classed warning
+#'
+#' Warnings are about what went wrong and what to do about it; they do not depend on `verbose`.
+#'
+#' @param kind One word: the class is `nmu_warning_<kind>`.
+#' @inheritParams abort_nmu
+#' @return `NULL`, invisibly.
+#' @noRd
+warn_nmu <- function(message, kind, envir = parent.frame(), call = caller_env()) {
+  cli::cli_warn(
+    message,
+    class = c(paste0("nmu_warning_", kind), "nmu_warning"), call = error_call(call), .envir = envir
   )
 }
 
@@ -74,19 +90,85 @@ core_value_or_null <- function(result, call = caller_env()) {
 #' @noRd
 signal_status <- function(fit, call = caller_env()) {
   if (fit$status == "lambda") {
-    cli::cli_warn(
+    warn_nmu(
       c(
         "{.arg lambda} and {.arg sigma} could not be re-estimated: the mean or the standard
          deviation of the residual is not positive.",
         i = "Returning the fit so far, with {.code converged = FALSE}."
       ),
-      class = c("nmu_warning_lambda", "nmu_warning"),
-      call = error_call(call)
+      "lambda", call = call
+    )
+  }
+  # with a tolerance of zero, as in the notebook, all iterations are to be run
+  if (fit$status == "maxiter" && fit$control$tol > 0) {
+    maxiter <- fit$control$maxiter
+    setting <- if (inherits(fit, "nmu")) "nmu_control(maxiter = )" else "maxiter"
+    short <- if (is.null(fit$refit)) {
+      if (inherits(fit, "nmu")) colnames(fit$u)[fit$path$status == "maxiter"] else "k1"
+    }
+    warn_nmu(
+      c(
+        "All {maxiter} iterations were used up before the fit had converged.",
+        x = if (length(short) > 0) "Factor{?s} {short}.",
+        i = "Allow more by {.code {setting}}, or accept less accuracy by a larger {.arg tol}."
+      ),
+      "maxiter", call = call
     )
   }
   if (fit$status == "interrupted") {
     signal_interrupt(fit, call = call)
   }
+}
+
+#' Warn that the search for the number of factors ended at its limit
+#'
+#' @param fit A fit.
+#' @param entries Number of entries of the matrix, which is a limit as well.
+#' @inheritParams abort_nmu
+#' @return `NULL`, invisibly.
+#' @noRd
+signal_search_limit <- function(fit, entries, call = caller_env()) {
+  limit <- fit$control$K_max
+  fixed <- sum(fit$path$status == "fixed")
+  tried <- max(fit$candidates$K, 0) - fixed
+  chosen <- fit$K - fixed
+  # otherwise the search ended by its own rule, three numbers after the best one
+  if (is.null(fit$candidates) || tried < limit || chosen <= limit - 3 || limit >= entries) {
+    return(invisible())
+  }
+  warn_nmu(
+    c(
+      "The search for {.arg K} ended at its limit, {limit} factor{?s}: more may be better.",
+      i = "Raise the limit by {.code nmu_control(K_max = )}, or give {.arg K}."
+    ),
+    "K_max", call = call
+  )
+}
+
+#' Warn that a matrix of mostly negative entries has no factor
+#'
+#' @param fit A fit.
+#' @param scan Result of `core_scan()`.
+#' @param entries Number of entries of the matrix.
+#' @inheritParams abort_nmu
+#' @return Was there a warning?
+#' @noRd
+signal_negative <- function(fit, scan, entries, call = caller_env()) {
+  observed <- entries - scan$missing
+  none <- all(fit$d[fit$path$status != "fixed"] == 0)
+  if (!none || fit$status != "converged" || scan$negative <= observed / 2) {
+    return(FALSE)
+  }
+  warn_nmu(
+    c(
+      "No factor was found: {scan$negative} of {observed} entr{?y/ies} of {.arg A} {?is/are}
+       negative, and factors are not.",
+      i = "If low values are what is to be explained, fit {.code -A}; if zero has no meaning for
+           {.arg A}, subtract its least entry first."
+    ),
+    "negative", call = call
+  )
+  TRUE
 }
 
 #' Raise the error of an interrupt

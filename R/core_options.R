@@ -13,8 +13,8 @@
 #' * The loadings: `factors`, `fixed`, `kept`, `init`, each `NULL` or a list of `d`, `u` and `v`;
 #'   `u` and `v`, the first loadings of `nmu_em()`, or `v` those of the columns for `predict()`;
 #'   `prior` and `prior_v`, from `core_priors()`, with `unit`, the unit of what they are for.
-#' * The algorithm: `K`, `choose` (is `K` the largest number of factors?), `refine`, `maxiter`,
-#'   `tol`, `trace`, `keep_b`; `progress`, from `local_progress()`.
+#' * The algorithm: `K`, `choose` (is `K` the largest number of factors?), `refine`, `starts`,
+#'   `maxiter`, `tol`, `trace`, `keep_b`; `progress`, from `local_progress()`.
 #'
 #' @param ... Options by their names, or lists of these without a name.
 #' @return A list. A name that is unknown, or there twice, is an error of the package.
@@ -38,7 +38,7 @@ core_option_names <- c(
   "rule", "floor", "cap", "ratio_floors", "rounds", "lambda", "sigma",
   "b_prior", "noise_scales",
   "factors", "fixed", "kept", "init", "u", "v", "prior", "prior_v", "unit",
-  "K", "choose", "refine", "maxiter", "tol", "trace", "keep_b",
+  "K", "choose", "refine", "starts", "maxiter", "tol", "trace", "keep_b",
   "progress"
 )
 

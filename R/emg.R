@@ -116,7 +116,9 @@ remg <- function(n, lambda = 1, sigma = 1) {
   if (!all(valid)) {
     missing_value <- lambda + sigma
     draws[!valid] <- ifelse(is.na(missing_value), missing_value, NaN)[!valid]
-    warn_nan()
+    # as in rexp() and rnorm(), one warning for both
+    kinds <- c("NaN", "NA")[c(any(is.nan(draws)), any(is.na(draws) & !is.nan(draws)))]
+    warn_nan(what = paste(kinds, collapse = " and "))
   }
   draws
 }
@@ -166,11 +168,11 @@ is_emg <- function(lambda, sigma) {
 #' Warn about NaN from parameters out of range
 #'
 #' @param more A further sentence, a cli template, or `NULL`.
+#' @param what What was produced.
 #' @noRd
-warn_nan <- function(more = NULL, call = caller_env()) {
-  cli::cli_warn(
-    paste0("NaN produced: {.arg lambda} and {.arg sigma} must be positive and finite.", more),
-    class = c("nmu_warning_nan", "nmu_warning"),
-    call = error_call(call)
+warn_nan <- function(more = NULL, what = "NaN", call = caller_env()) {
+  warn_nmu(
+    paste0("{what} produced: {.arg lambda} and {.arg sigma} must be positive and finite.", more),
+    "nan", call = call
   )
 }

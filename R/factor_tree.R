@@ -41,8 +41,9 @@
 #'
 #' @examples
 #' set.seed(1)
-#' A <- sim_tree(n = 10)
-#' tree <- factor_tree(nmu(A, K = NULL))
+#' A <- sim_tree(n = 20)
+#' # the joint fit of refine = TRUE mixes branches
+#' tree <- factor_tree(nmu(A, K = NULL, refine = FALSE))
 #' tree
 #' plot(tree)
 #' @export

@@ -105,11 +105,12 @@ subset_certificate <- function(fit, call = caller_env()) {
 #' @param k The factors, selected as in `fit[k]`, see [nmu_subset]; `NULL` means all.
 #' @param n One positive whole number: the largest number of features per factor.
 #' @param side `"u"` for rows of `A` as features, `"v"` for columns. Case-sensitive.
+#' @param scale `"weighted"` or `"unit"`, see [coef()][nmu_methods].
 #'
 #' @return A data frame with a row for each feature, ordered by factor and decreasing loading:
 #'   `factor` (its name), `feature` (a name, or a number if `A` has no names), `loading`
-#'   (\eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} as in [coef()][nmu_methods]) and `rank`. Features with
-#'   a loading of zero are omitted, so that a null factor has no row.
+#'   (by default \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} as in [coef()][nmu_methods]) and `rank`.
+#'   Features with a loading of zero are omitted, so that a null factor has no row.
 #'
 #' @section Errors: Class `nmu_error_input` if an argument is not as described.
 #'
@@ -118,11 +119,11 @@ subset_certificate <- function(fit, call = caller_env()) {
 #' top_features(fit, n = 4)
 #' top_features(fit, "k2", n = 2)
 #' @export
-top_features <- function(fit, k = NULL, n = 10, side = "u") {
+top_features <- function(fit, k = NULL, n = 10, side = "u", scale = c("weighted", "unit")) {
   check_fit(fit)
   side <- check_choice(side, c("u", "v"))
   n <- check_count(n)
-  loadings <- coef(fit, side = side)
+  loadings <- scaled_loadings(fit_factors(fit), side, check_choice(scale, loading_scales))
   k <- if (is.null(k)) {
     seq_len(ncol(loadings))
   } else {

@@ -143,14 +143,13 @@ refit_summary <- function(refit) {
   known_values(refit, "elbo")
 }
 
-#' Status of a model: that of its factors, unless the user interrupted it
+#' Status of a model: that of the joint fit or, without one, of the factors
 #'
 #' @param model Value of `deflated_model()` or `certified_model()`.
 #' @return One string.
 #' @noRd
 model_status <- function(model) {
-  interrupted <- model$interrupted || identical(model$refit$status, "interrupted")
-  if (interrupted) "interrupted" else path_status(model$path)
+  if (model$interrupted) "interrupted" else model$refit$status %||% path_status(model$path)
 }
 
 #' Status of a fit, from those of its factors
@@ -217,9 +216,10 @@ low_rank <- function(factors) {
 #' @noRd
 evaluate_fit <- function(core_function, fit, A, call = caller_env()) {
   scan <- scan_matrix(A, symmetric = fit$symmetric, call = call)
-  check_entries(scan, missing = TRUE, call = call)
+  check_entries(scan, A, missing = TRUE, call = call)
   if (fit$symmetric && !scan$symmetric) {
-    abort_input("A", "symmetric, as the matrix that was fitted", "an asymmetric one", call = call)
+    found <- describe_asymmetry(A, call = call)
+    abort_input("A", "symmetric, as the matrix that was fitted", found, call = call)
   }
   options <- core_options(
     fit_options(fit, scan$missing > 0),
@@ -227,9 +227,9 @@ evaluate_fit <- function(core_function, fit, A, call = caller_env()) {
     noise_scales = fitted_noise_scales(fit), rms = fit$sigma
   )
   blocks <- local_blocks(A, fit$control, options, call = call)
-  value <- core_value(core_function(blocks$core, options), call = call)
+  result <- core_function(blocks$core, options)
   signal_failure(blocks$failure, call = call)
-  value
+  core_value(result, call = call)
 }
 
 #' Compute the certificate of a fit

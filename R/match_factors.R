@@ -37,7 +37,8 @@
 #' @examples
 #' set.seed(1)
 #' A <- sim_tree(n = 8)
-#' fit <- nmu(A, K = 7)
+#' # the joint fit of refine = TRUE mixes branches
+#' fit <- nmu(A, K = 7, refine = FALSE)
 #' found <- match_factors(fit, attr(A, "loadings"))
 #' found
 #' attr(found, "mean_cosine")
@@ -132,10 +133,12 @@ best_partners <- function(score) {
 
 #' @rdname match_factors
 #' @param x An object of class `nmu_match`.
-#' @param row.names,optional,... As in [as.data.frame()], and not used.
+#' @param row.names,optional As in [as.data.frame()], and not used.
+#' @param ... Must be empty.
 #' @method as.data.frame nmu_match
 #' @export
 as.data.frame.nmu_match <- function(x, row.names = NULL, optional = FALSE, ...) { # nolint
+  refuse_dots(...)
   attributes(x) <- attributes(x)[c("names", "row.names")]
   class(x) <- "data.frame"
   x
@@ -156,6 +159,7 @@ as.data.frame.nmu_match <- function(x, row.names = NULL, optional = FALSE, ...) 
 #' @method print nmu_match
 #' @export
 print.nmu_match <- function(x, ...) {
+  refuse_dots(...)
   extra <- attr(x, "extra")
   cli::cat_line(cli::style_bold(sprintf(
     "<nmu_match> %d of %d true factors matched, mean cosine %s",

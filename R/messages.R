@@ -18,16 +18,23 @@ inform_nmu <- function(kind, text, envir = parent.frame()) {
 #' Report how the data are read
 #'
 #' @param scan Result of `core_scan()`.
-#' @param decide Was the symmetry determined from the data?
+#' @param symmetric Was A found to be symmetric? `NULL` if the user said so.
 #' @param control The settings.
 #' @return `NULL`, invisibly.
 #' @noRd
-signal_data <- function(scan, decide, control) {
+signal_data <- function(scan, symmetric, control) {
   if (!control$verbose) {
     return(invisible())
   }
-  if (decide && scan$symmetric) {
+  if (isTRUE(symmetric)) {
     inform_nmu("symmetric", "{.arg A} is symmetric, so {.field v} is {.field u}.")
+  }
+  if (isFALSE(symmetric) && scan$symmetric) {
+    inform_nmu(
+      "names",
+      "The entries of {.arg A} are symmetric, but its row and column names differ: they are not
+       taken for the same things, and have loadings of their own."
+    )
   }
   if (scan$missing > 0) {
     inform_nmu("missing", "{scan$missing} entr{?y is/ies are} NA and left out.")
@@ -48,26 +55,39 @@ signal_factor_count <- function(fit) {
   if (!fit$control$verbose || is.null(fit$candidates)) {
     return(invisible())
   }
-  count <- nrow(fit$candidates)
+  count <- length(unique(fit$candidates$K))
   inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, {count} candidate{?s} tried.")
 }
 
-#' Report an active bound on lambda or sigma of the final model
+#' Report that sigma of the final model is at a bound which the user can lower
+#'
+#' A bound on lambda leaves nothing to do: the data show no remainder. Printing a fit shows both.
 #'
 #' @param fit A fit.
 #' @return `NULL`, invisibly.
 #' @noRd
 signal_bounds <- function(fit) {
-  bound <- fit$refit$bound %||% fit$path$bound[fit$K]
-  if (identical(bound, "sigma")) {
-    inform_nmu(
-      "bound", "{.field sigma} is at its lower bound: see the section Bounds of {.code ?noise_mle}."
-    )
-  } else if (identical(bound, "lambda")) {
-    inform_nmu(
-      "bound",
-      "b is negligible, {.field lambda} is at its upper bound: see the section Bounds of
-       {.code ?noise_mle}."
-    )
+  floor <- fit$noise$floor %||% 0
+  if (!fit$control$verbose || floor == 0 || !active_bound(fit) %in% c("sigma", "both")) {
+    return(invisible())
   }
+  lower <- sprintf("noise_%s(floor = %g)", fit$noise$rule, floor / 100)
+  inform_nmu(
+    "bound",
+    "{.field sigma} is at its lower bound, {floor} times the standard deviation of what a factor
+     is fitted to. If the data are that exact, fit them with {.code {lower}}."
+  )
+}
+
+#' The bounds on lambda and sigma that are active in the final model
+#'
+#' @param fit A fit.
+#' @return `"none"`, `"lambda"`, `"sigma"` or `"both"`.
+#' @noRd
+active_bound <- function(fit) {
+  if (!inherits(fit, "nmu")) {
+    return("none")
+  }
+  bound <- fit$refit$bound %||% fit$path$bound[length(fit$d)]
+  if (is.na(bound)) "none" else bound
 }

@@ -4,25 +4,33 @@
 #'
 #' @param object,x A fit; `x` of `print()` may also be a summary.
 #' @param side `"u"` (rows of `A`) or `"v"` (columns); the same if `A` is symmetric. Case-sensitive.
+#' @param scale The scale of loadings, here and in [nmu_tables], [top_features()] and
+#'   [plot()][plot.nmu_fit]. `"weighted"`, the default of all of them, is
+#'   \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k}, in the square root of the units of `A`, as
+#'   [predict()][predict.nmu_fit] returns. `"unit"` is \eqn{u_k} of norm one, as in `fit$u`.
+#'   Case-sensitive; may be abbreviated.
 #' @param rows,cols For `residuals()`: a block of the matrix, selected as in [posterior_b()]. `NULL`
 #'   means all. If `A` is sparse or on disk, a block has at most ten million entries.
 #' @param A The data, required by `residuals()` and by `logLik()` of an `nmu_em` fit
 #'   if the fit does not contain them (`keep_data = FALSE`); optional for `summary()`.
-#' @param ... Not used by these methods.
+#' @param ... Must be empty: an unknown argument is an error that names the likely one.
 #'
 #' @return
 #' * `print()`: the fit, invisibly; `format()`: the printed text, a character vector with an element
 #'   for each line (before wrapping to the width of the console).
 #' * `summary()`: an object of class `summary.nmu_fit`, a list with `title`, `factors` (a data
-#'   frame: `factor`, `d`, `share`, `support_u`, `support_v`), `lambda`, `sigma`, `prior_b_fitted`
-#'   (see [nmu_object]), `noise_sd`, `loglik`, `nobs`, `status`, and for `nmu` fits `certificate`,
-#'   `refit`, `elbo` and `priors` (text: the priors, and their hyperparameters for each factor). The
-#'   share of a factor is \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; as factors overlap,
-#'   shares need not add up to that of their sum. Shares are `NA` for a matrix of zeros. The support
-#'   is the number of nonzero entries of `u` or `v`.
-#' * `coef()`: a matrix with a column for each factor, \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} or
-#'   \eqn{\sqrt{d_k} v_k}{sqrt(d_k) v_k}, so that `coef(fit, "u") %*% t(coef(fit, "v"))` is
-#'   `fitted(fit)` (zeros for a negative `d`).
+#'   frame: `factor`, `d`, `share`, `size_u`, `size_v`), `lambda`, `sigma`, `bound`,
+#'   `prior_b_fitted` (see [nmu_object]), `noise_sd`, `loglik`, `nobs`, `status`, and for `nmu` fits
+#'   `certificate`, `refit`, `elbo` and `priors` (text: the priors, and their hyperparameters for
+#'   each factor). The share of a factor is
+#'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; as factors overlap, shares need not add up
+#'   to that of their sum. Shares are `NA` for a matrix of zeros. `size_u` and `size_v` are
+#'   effective numbers of rows and columns,
+#'   \eqn{(\sum_i u_{ik}^2)^2 / \sum_i u_{ik}^4}{(sum_i u_ik^2)^2 / sum_i u_ik^4}, the participation
+#'   ratio: m for m equal loadings, and hardly changed by many small ones; 0 for a null factor.
+#' * `coef()`: a matrix with a column for each factor, by default
+#'   \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} or \eqn{\sqrt{d_k} v_k}{sqrt(d_k) v_k}, so that
+#'   `coef(fit, "u") %*% t(coef(fit, "v"))` is `fitted(fit)` (zeros for a negative `d`).
 #' * `fitted()`: the matrix \eqn{\sum_k d_k u_k v_k^T}{sum_k d_k u_k v_k^T}; `residuals()`: `A`
 #'   minus that, the sum of remainder and noise.
 #' * `logLik()`: an object of class `logLik`, for [stats::AIC()] and [stats::BIC()].
@@ -38,7 +46,8 @@
 #' [stats::AIC()] and [stats::BIC()] compare such fits.
 #'
 #' @section Errors: Class `nmu_error_input` if the data are required and neither kept nor
-#'   given, or given with another size, and if `side`, `rows` or `cols` is not as described;
+#'   given, or given with another size, if `side`, `scale`, `rows` or `cols` is not as described,
+#'   and if an argument is unknown;
 #'   class `nmu_error_blocks` if `summary()` cannot read a matrix on disk, and
 #'   `nmu_error_interrupted` if the user interrupts.
 #'
@@ -57,22 +66,43 @@ NULL
 
 #' @rdname nmu_methods
 #' @export
-coef.nmu_fit <- function(object, side = c("u", "v"), ...) {
+coef.nmu_fit <- function(object, side = c("u", "v"), scale = c("weighted", "unit"), ...) {
+  refuse_dots(...)
   side <- check_choice(side, c("u", "v"))
-  factors <- fit_factors(object)
-  scale <- sqrt(pmax(factors$d, 0))
-  factors[[side]] * rep(scale, each = nrow(factors[[side]]))
+  scale <- check_choice(scale, loading_scales)
+  scaled_loadings(fit_factors(object), side, scale)
+}
+
+#' Scales of loadings; the first is the default of all functions
+#' @noRd
+loading_scales <- c("weighted", "unit")
+
+#' Loadings in the scale that the user asked for
+#'
+#' @param factors Value of `fit_factors()`.
+#' @param side `"u"` or `"v"`.
+#' @param scale One of `loading_scales`.
+#' @return A matrix with a named column for each factor.
+#' @noRd
+scaled_loadings <- function(factors, side, scale) {
+  loadings <- factors[[side]]
+  if (scale == "unit") {
+    return(loadings)
+  }
+  loadings * rep(sqrt(pmax(factors$d, 0)), each = nrow(loadings))
 }
 
 #' @rdname nmu_methods
 #' @export
 fitted.nmu_fit <- function(object, ...) {
+  refuse_dots(...)
   low_rank(fit_factors(object))
 }
 
 #' @rdname nmu_methods
 #' @export
 residuals.nmu_fit <- function(object, A = NULL, rows = NULL, cols = NULL, ...) {
+  refuse_dots(...)
   residual_block(object, fit_data(object, A), rows, cols)
 }
 
@@ -100,12 +130,14 @@ residual_block <- function(fit, A, rows = NULL, cols = NULL, call = caller_env()
 #' @rdname nmu_methods
 #' @export
 nobs.nmu_fit <- function(object, ...) {
+  refuse_dots(...)
   object$nobs
 }
 
 #' @rdname nmu_methods
 #' @export
 logLik.nmu <- function(object, ...) {
+  refuse_dots(..., slips = list(a = "The fit has its log-likelihood, so that A is not needed."))
   noise <- if (object$noise$rule == "fixed") 0 else 2
   # the mean square of the standard deviations is that of sigma, so one of them is not free
   differing <- max(length(object$noise_sd) - 1, 0)
@@ -115,6 +147,7 @@ logLik.nmu <- function(object, ...) {
 #' @rdname nmu_methods
 #' @export
 logLik.nmu_em <- function(object, A = NULL, ...) {
+  refuse_dots(...)
   em_log_lik(object, A)
 }
 

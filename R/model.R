@@ -68,7 +68,7 @@ deflated_model <- function(result, initial, chosen) {
     refit = refit[setdiff(names(refit), c("factors", "posteriors", "b_prior", "noise_sd"))],
     posterior = posterior,
     candidates = if (chosen) {
-      data.frame(K = known + seq_along(result$candidates$path), result$candidates)
+      candidates_table(result$candidates, known)
     },
     nobs = max(result$nobs, initial$earlier$nobs, na.rm = TRUE), interrupted = result$interrupted
   )
@@ -83,8 +83,6 @@ certified_model <- function(result) {
   factors <- result$factors
   K <- length(factors$d)
   model <- result$model %||% unknown_refit()
-  # only lambda and sigma were fitted by likelihood
-  model$accepted <- NA
   unknown <- rep(NA_real_, K)
   path <- data.frame(
     factor = seq_len(K), d = factors$d, lambda = unknown, sigma = unknown, loglik = unknown,
@@ -114,6 +112,19 @@ unknown_refit <- function() {
     b_prior = list(weight = 1, mean = NA_real_), bound = "none", status = "interrupted",
     se_log_lambda = NA_real_, se_log_sigma = NA_real_, trace = trace
   ))
+}
+
+#' Convert the fits that were compared to the table `candidates` of a fit
+#'
+#' @param candidates Candidates of the core.
+#' @param known Number of factors that were known before.
+#' @return A data frame.
+#' @noRd
+candidates_table <- function(candidates, known) {
+  table <- data.frame(candidates)
+  table$K <- known + table$K
+  table$criterion[is.nan(table$criterion)] <- NA
+  table
 }
 
 #' Labels of new factors: those of their starting loadings, otherwise their numbers

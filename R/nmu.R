@@ -4,7 +4,7 @@
 #' \eqn{u, v \ge 0} of unit norm and \eqn{d \ge 0}, where
 #' \eqn{b_{ij} \sim \mathrm{Exp}(\lambda)}{b_ij ~ Exp(lambda)} is a nonnegative remainder and
 #' \eqn{e_{ij} \sim N(0, \sigma^2)}{e_ij ~ N(0, sigma^2)} is noise. Factors are fitted greedily:
-#' each one to the residual of the earlier ones (deflation). A joint refit of all factors follows.
+#' each one to the residual of the earlier ones (deflation), and all factors jointly.
 #' If `A` is symmetric, \eqn{v = u}.
 #'
 #' With a small \eqn{\sigma} the factors stay below the data, as an underapproximation; with a large
@@ -17,10 +17,10 @@
 #' factor is found at all. With [noise_notebook()] the fit stops early, with fewer than `K` factors,
 #' if a residual gives no positive \eqn{\lambda} and \eqn{\sigma}. Negative entries are allowed.
 #'
-#' Degenerate data: without a positive entry, every factor is null. A constant matrix or an exact
-#' rank-one matrix is recovered exactly, with \eqn{\lambda} or \eqn{\sigma} at a bound, which a
-#' message reports. A single row, column or entry is fitted like any other matrix. A row of `NA` has
-#' the loading zero.
+#' Degenerate data: without a positive entry, every factor is null. A matrix that is a sum of fewer
+#' factors than it has rows and columns is recovered to about eight digits by [noise_mle()], both of
+#' whose bounds are then active. A single row, column or entry is fitted like any other matrix. A
+#' row of `NA` has the loading zero.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers, with at
 #'   least one row and one column. Entries are at most 1e150 in absolute value; the largest is at
@@ -31,7 +31,8 @@
 #' @param K The number of factors: one positive whole number, which may exceed the numbers of rows
 #'   and columns but not that of entries. Factors of an `init` that is a fit are included.
 #'   `K = NULL` chooses the number from the data, up to `K_max` of [nmu_control()]; it is not
-#'   available with [noise_notebook()] or `underapprox = TRUE`.
+#'   available with [noise_notebook()] or `underapprox = TRUE`. A result of [nmu_cv()] stands for
+#'   the number that it chose; its priors are given as `prior = cv$prior, prior_b = cv$prior_b`.
 #' @param prior The prior of the row loadings: an object such as [prior_binary()]; its name,
 #'   `"flat"`, `"exponential"`, `"point_exponential"`, `"binary"` or `"mixture"` (lower case, in
 #'   full); or a list or character vector of these, a schedule, see [nmu_algorithm]. Must be flat
@@ -42,7 +43,7 @@
 #'   its name, `"mle"`, `"moments"` or `"notebook"` (lower case, in full).
 #' @param symmetric `NULL`, `TRUE` or `FALSE`: whether to treat `A` as symmetric. `NULL` means: if
 #'   no entry differs from its mirror image by more than 100 times the machine precision, relative
-#'   to the largest entry.
+#'   to the largest entry, and no row name from its column name, if there are both.
 #' @param ignore_diag `TRUE` or `FALSE`: whether to leave the diagonal out of the likelihood, as is
 #'   usual for covariance and kinship matrices. Requires a square matrix with at least two rows;
 #'   not available with [noise_notebook()].
@@ -65,6 +66,8 @@
 #'   [prior_exponential()], [prior_point_exponential()] or [prior_mixture()] of exponentials. See
 #'   the section on the remainder in [prior].
 #' @param control Settings made by [nmu_control()].
+#' @param ... Must be empty: an unknown argument, such as `k = 3`, is an error that names the right
+#'   one.
 #'
 #' @return An object of class `nmu`; [nmu_object] describes all elements. The main ones are
 #'
@@ -77,27 +80,24 @@
 #'   * `status` and `converged`.
 #'
 #' @section Objective and status: With flat priors the objective is the log-likelihood of `A`; with
-#'   other priors it is a variational lower bound of the evidence (ELBO). Within a stage of `trace`
-#'   it never decreases, except that [noise_moments()] and [noise_notebook()], whose rules for
-#'   \eqn{\lambda} and \eqn{\sigma} do not maximise it, may lower it. Maxima are local. What is
-#'   returned is not always the state with the largest objective that was visited:
+#'   other priors it is a variational lower bound of the evidence (ELBO). With `refine = TRUE` it is
+#'   that of all factors together, and the fit returned is its best state that was found. With flat
+#'   priors and [noise_mle()] it does not decrease with `K`, also between separate calls with the
+#'   same other arguments. Maxima are local: see `starts` of [nmu_control()].
 #'
-#'   * On the path without priors, [noise_mle()] computes several solutions per factor and keeps the
-#'     one with the *flattest* loadings, not the likeliest one.
-#'   * The joint refit is accepted only if no factor became null and, for flat factors, flatness was
-#'     preserved. Otherwise the loadings of the path, or flat ones that the refit passed through,
-#'     are kept, and the weights, \eqn{\lambda} and \eqn{\sigma} are refitted. `refit$accepted` and
-#'     `refit$status` report this. `refine = FALSE` returns the path.
-#'   * The bounds on \eqn{\lambda} and \eqn{\sigma} depend on the residual of each factor. The
-#'     objectives of separate calls therefore need not increase with `K`.
+#'   The likelihood does not determine factors of which there are more than the matrix has
+#'   dimensions, such as the branches of a tree: mixtures of them fit as well or better.
+#'   `refine = FALSE` returns the greedy path, which keeps the *flattest* of several solutions for
+#'   each factor, not the likeliest one, and finds branches. [noise_moments()] and
+#'   [noise_notebook()] do not maximise the objective and may lower it.
 #'
 #'   With `K = NULL` the number of factors is chosen by a criterion, and `underapprox = TRUE` has
 #'   its own objective, see [nmu_algorithm] and [nmu_underapprox].
 #'
-#'   `status = "converged"` means that the stopping rule (`tol` of [nmu_control()]) was met for
-#'   every factor of the path that is neither null nor fixed. It does not include the refit, which
-#'   has its own status. A fit uses no random numbers, and is identical to the bit for any number of
-#'   threads or workers. [nmu_algorithm] has the details.
+#'   `status = "converged"` means that the stopping rule (`tol` of [nmu_control()]) holds at the
+#'   state returned; without a refit, for every factor that is neither null nor fixed. A fit uses no
+#'   random numbers, and is identical to the bit for any number of threads or workers.
+#'   [nmu_algorithm] has the details.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` if an argument is not as
 #'   described, `nmu_error_core` if the numerical core fails, `nmu_error_prior` if a function of
@@ -106,9 +106,10 @@
 #'   two holds the factors found so far, or is `NULL` if there are none; after an interrupt it
 #'   includes the unfinished factor if that is usable. A warning of class `nmu_warning_lambda` is
 #'   given, and the factors so far are returned, if a residual gives no positive \eqn{\lambda} and
-#'   \eqn{\sigma}. A message of class `nmu_message_bound` is given if \eqn{\lambda} or \eqn{\sigma}
-#'   of the final model is at a bound. For other messages and the progress bar see `verbose` in
-#'   [nmu_control()].
+#'   \eqn{\sigma}. Other warnings are `nmu_warning_maxiter` (the iterations were used up before
+#'   convergence), `nmu_warning_K_max` (the search for `K` ended at its limit) and
+#'   `nmu_warning_negative` (no factor, since most entries are negative). For messages and the
+#'   progress bar see `verbose` in [nmu_control()].
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
 #'   the deflation. N. Gillis and F. Glineur (2010), Using underapproximations for sparse
@@ -130,14 +131,14 @@
 #' round(coef(fit), 2)
 #' summary(fit)
 #'
-#' # a tree; the number of branches is chosen from the data
+#' # a tree; the number of branches is chosen from the data (a joint fit mixes branches)
 #' set.seed(1)
 #' tree <- sim_tree(n = 20)
-#' fit <- nmu(tree, K = NULL)
+#' fit <- nmu(tree, K = NULL, refine = FALSE)
 #' match_factors(fit, attr(tree, "loadings"))
 #'
 #' # half of the entries have no remainder
-#' nmu(tree, K = 6, prior_b = prior_point_exponential(weight = 0.5))
+#' nmu(tree, K = 6, prior_b = prior_point_exponential(weight = 0.5), refine = FALSE)
 #'
 #' # group membership, and the probability that a loading is zero
 #' fit <- nmu(tree, K = 6, prior = "binary", refine = FALSE)
@@ -150,8 +151,9 @@
 nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = prior,
                 prior_b = prior_exponential(), symmetric = NULL, ignore_diag = FALSE,
                 refine = TRUE, underapprox = FALSE, init = NULL, fixed = NULL,
-                control = nmu_control()) {
+                control = nmu_control(), ...) {
   matched_call <- match.call()
+  refuse_dots(..., slips = nmu_slips())
   A <- as_storage(A)
   prior <- check_priors(prior)
   prior_v <- check_priors(prior_v)
@@ -164,10 +166,11 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   underapprox <- check_flag(underapprox)
   check_storage_support(A, control, underapprox)
   scan <- scan_matrix(A, symmetric)
-  check_entries(scan, missing = noise$rule != "notebook")
+  check_entries(scan, A, missing = noise$rule != "notebook")
   check_observed(A, scan, ignore_diag, noise)
-  signal_data(scan, is.null(symmetric), control)
+  decide <- is.null(symmetric)
   symmetric <- check_symmetric(symmetric, scan, A)
+  signal_data(scan, if (decide) symmetric, control)
   schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox)
   initial <- check_initial_factors(init, fixed, A, symmetric, noise)
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
@@ -179,7 +182,8 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     rms = if (noise$rule == "notebook") 0 else scan$rms,
     noise_options(noise), b_prior = core_b_prior(prior_b),
     noise_scales = core_noise_scales(noise, A, symmetric),
-    K, refine = refine, maxiter = control$maxiter, tol = control$tol, trace = TRUE,
+    K, refine = refine, starts = control$starts,
+    maxiter = control$maxiter, tol = control$tol, trace = TRUE,
     progress = local_progress(if (K$choose) NA else K$K, control)
   )
   blocks <- local_blocks(A, control, options)
@@ -194,7 +198,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     )
     result <- prior_value(core_deflate(blocks$core, options), record)
     if (length(result$new$d) == 0 && is.null(initial$kept)) {
-      signal_failure(blocks$failure)
+      signal_failure(blocks$failure, fitting = TRUE)
       if (result$interrupted) {
         signal_interrupt()
       }
@@ -211,12 +215,15 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   fit <- new_nmu(
     model, A, symmetric, ignore_diag, refine, underapprox, noise, prior_b, control, matched_call
   )
-  signal_failure(blocks$failure, fit)
+  signal_failure(blocks$failure, fit, fitting = TRUE)
   signal_status(fit)
   if (is.null(fit$certificate)) {
     signal_interrupt(fit)
   }
-  signal_bounds(fit)
+  if (!signal_negative(fit, scan, length(A))) {
+    signal_bounds(fit)
+  }
+  signal_search_limit(fit, length(A))
   signal_factor_count(fit)
   fit
 }
@@ -228,6 +235,9 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
 #' @noRd
 check_number_of_factors <- function(K, A, noise, control, call = caller_env()) {
   limit <- min(length(A), .Machine$integer.max)
+  if (inherits(K, "nmu_cv")) {
+    K <- K$K
+  }
   if (!is.null(K)) {
     return(list(K = check_count(K, limit = limit, call = call), choose = FALSE))
   }

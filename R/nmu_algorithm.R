@@ -7,10 +7,10 @@
 #' variational fit under priors. A certified underapproximation has its own algorithm, see
 #' [nmu_underapprox].
 #'
-#' @section Flatness: Several stages compare solutions by *flatness*. The flatness of a loading
-#'   vector is its largest squared cosine with the indicator of any set of its entries; it is 1 if
-#'   all nonzero loadings are equal. For a general matrix, the flatness of a factor is the geometric
-#'   mean of both sides.
+#' @section Flatness: The path compares solutions by *flatness*. The flatness of a loading vector is
+#'   its largest squared cosine with the indicator of any set of its entries; it is 1 if all nonzero
+#'   loadings are equal. For a general matrix, the flatness of a factor is the geometric mean of
+#'   both sides. It has no part in a joint fit.
 #'
 #' @section The path of a factor: With [noise_mle()], a factor starts from the leading eigenvector
 #'   or singular pair of the residual, cut at zero, and takes ten EM steps with a small
@@ -40,30 +40,33 @@
 #'   of [noise_notebook()] do depend on the scale.)
 #'
 #' @section The joint refit: With `refine = TRUE` the log-likelihood is maximised jointly over all
-#'   loadings, \eqn{\lambda} and \eqn{\sigma}, started from the factors of the path. If the
-#'   likelihood determines the factors, as for overlapping groups, this converges in some tens of
-#'   steps. The result is accepted if no factor became null and, if the mean flatness was 0.9 or
-#'   more before, it decreased by at most 0.01.
+#'   loadings, \eqn{\lambda} and \eqn{\sigma}. For 1, 2, ... factors, some starts are optimised for
+#'   10 steps, and the one with the largest log-likelihood is kept: the factors of the path, and the
+#'   last joint fit with one more factor. That factor is sought from `starts` of [nmu_control()]
+#'   candidates, each of which is fitted to what the last joint fit leaves, and the best two are
+#'   tried. The fit with `K` factors is then optimised until it converges. Since a new factor may be
+#'   null, the log-likelihood does not decrease with the number of factors.
 #'
-#'   If there is no convergence within 400 steps, the likelihood does not determine the factors. An
-#'   example are the branches of a tree, of which there are more than their covariance has
-#'   dimensions. In that case, and if the result is not accepted, the factors of the path are kept
-#'   or, if their mean flatness was 0.9 or more, the flattest factors that the refit passed through.
-#'   Their weights, \eqn{\lambda} and \eqn{\sigma} are refitted. `refit$accepted` and
-#'   `refit$status` of the fit report the outcome.
+#'   The optimizer (L-BFGS within bounds) is preconditioned by the diagonal curvatures and by the
+#'   cosines between the factors. If \eqn{\sigma} is at its lower and
+#'   \eqn{\lambda\sigma}{lambda sigma} at its upper bound, the data are a sum of the factors up to
+#'   the smallest \eqn{\sigma}. Then the lower bound is reduced, as far as rounding allows, unless
+#'   there are as many factors as rows or columns.
 #'
-#' @section The number of factors: With `K = NULL` deflation continues until a factor is null, three
-#'   more factors than the best number so far were tried, or `K_max` of [nmu_control()] is reached.
-#'   The criterion is a Bayesian information criterion: the log-likelihood minus
-#'   \eqn{\frac12 \log N}{log(N)/2} for each loading above a thousandth of the largest, where
-#'   \eqn{N} is the number of observations. It is computed along the path and, with `refine = TRUE`,
-#'   after a joint refit of each number of factors.
+#'   With `init` of `K` columns the joint fit starts right there: \eqn{d}, \eqn{\lambda} and
+#'   \eqn{\sigma} first maximise the log-likelihood with these loadings held, then everything moves.
 #'
-#'   The two may have their maxima at different numbers. That of the refit is chosen, unless that of
-#'   the path is larger, and its factors are flatter on average with a mean flatness above 0.9: a
-#'   refit explains a tree by fewer factors than it has branches, but these are mixtures of
-#'   branches. If no factor is found, one null factor is returned. `candidates` of the fit has all
-#'   values.
+#'   If a general matrix has missing entries, no entry of a factor may exceed 1.5 times the largest
+#'   observed entry; this bound is reduced until the fitted values at missing entries are at most
+#'   twice that entry.
+#'
+#' @section The number of factors: With `K = NULL` factors are added until one is null, three more
+#'   than the best number so far were tried, or `K_max` of [nmu_control()] is reached. The criterion
+#'   is a Bayesian information criterion: the log-likelihood minus \eqn{\frac12 \log N}{log(N)/2}
+#'   for each loading above a thousandth of the largest, where \eqn{N} is the number of
+#'   observations. It is that of the fit that is returned: of the joint fit, or with `refine =
+#'   FALSE` of the path. If no factor is found, one null factor is returned. `candidates` of the fit
+#'   has all values.
 #'
 #' @section Fits with priors: With a `prior` other than [prior_flat()], each factor is first found
 #'   without one, as described above. Then a variational lower bound of the evidence (ELBO) is
@@ -89,9 +92,9 @@
 #'   which no true factor corresponds, in simulated covariance matrices and, more so with an
 #'   exponential prior, in independent noise. Choose `K` without a prior.
 #'
-#'   With `refine = TRUE` all factors are refitted jointly under the last priors of the schedule;
-#'   the result is rejected if a factor became null. In simulations in which a binary prior is
-#'   right, the refit gained nothing, and in one of twenty balanced trees it lost branches.
+#'   With `refine = TRUE` all factors are refitted jointly under the last priors of the schedule,
+#'   from the factors of the path. A factor may become null. In simulations in which a binary prior
+#'   is right, the refit gained nothing, and in one of twenty balanced trees it lost branches.
 #'
 #'   Posterior standard deviations ignore the dependence between loadings, and are too small if
 #'   factors overlap. [predict()][predict.nmu_fit] uses no prior of the loadings. Priors cannot be
@@ -99,10 +102,11 @@
 #'
 #' @section Resuming a fit: With `init = fit` the factors of an earlier fit of `A` are kept, and
 #'   factors up to `K` are added. This resumes a fit that was interrupted or failed, and adds
-#'   factors to a complete one. A factor that was interrupted starts from its last state. The result
+#'   factors to a complete one. A factor that was interrupted starts from its last state. The path
 #'   is that of one fit with `K` factors, unless the earlier fit was refitted (`refine = TRUE`):
-#'   then factors are added to the refitted ones. With priors, the ELBO along a resumed path is not
-#'   known, and `K = NULL` tries numbers of factors from there on.
+#'   then factors are added to the refitted ones. A joint fit starts from the factors that are kept.
+#'   With priors, the ELBO along a resumed path is not known, and `K = NULL` tries numbers of
+#'   factors from there on.
 #'
 #' @source D. C. Liu and J. Nocedal (1989), On the limited memory BFGS method for large scale
 #'   optimization, *Mathematical Programming* 45, 503-528, for the optimizer. R. Varadhan and

@@ -41,7 +41,9 @@
 #'     earlier fit. Entries must be finite, nonnegative and not all zero.
 #'   * `symmetric = NULL`: `NULL`, `TRUE` or `FALSE`: whether to treat `A` as symmetric. `NULL`
 #'     means: if no entry differs from its mirror image by more than 100 times the machine
-#'     precision, relative to the largest entry.
+#'     precision, relative to the largest entry, and no row name from its column name, if there
+#'     are both. The notebook knows no names: for its iteration on a symmetric table whose names
+#'     differ, give `unname(A)`.
 #'   * `keep_b`: `TRUE` or `FALSE`: whether to return `b`. The default is `TRUE` for dense matrices
 #'     and `FALSE` for others; `TRUE` is an error for a `DelayedMatrix`.
 #'   * `trace = TRUE`: whether to compute the log-likelihood of each iteration. `FALSE` saves its
@@ -75,7 +77,8 @@
 #'   `NULL`), and `nmu_error_blocks` if a matrix on disk cannot be read or a worker fails. If
 #'   1/mean or the standard deviation of the residual is not positive, `nmu_em_estlambda()`
 #'   warns with class `nmu_warning_lambda` and returns the fit so far, with the last valid
-#'   \eqn{\lambda} and \eqn{\sigma}.
+#'   \eqn{\lambda} and \eqn{\sigma}. A warning of class `nmu_warning_maxiter` is given if a positive
+#'   `tol` was not reached.
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025.
 #'
@@ -125,7 +128,8 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, matched_call, call
     tol = 0, init = NULL, symmetric = NULL, keep_b = is.matrix(A), trace = TRUE,
     control = nmu_control()
   )
-  extras <- check_extras(extras, defaults, call = call)
+  own <- c("A", "lambda", "sigma", "maxiter")
+  extras <- check_extras(extras, defaults, own = own, slips = em_slips(), call = call)
   control <- check_control(extras$control, call = call)
   tol <- check_nonnegative(extras$tol, arg = "tol", call = call)
   keep_b <- check_flag(extras$keep_b, arg = "keep_b", call = call)
@@ -135,9 +139,9 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, matched_call, call
   }
   check_storage_support(A, control, call = call)
   scan <- scan_matrix(A, extras$symmetric, call = call)
-  check_entries(scan, call = call)
-  signal_data(scan, is.null(extras$symmetric), control)
+  check_entries(scan, A, call = call)
   symmetric <- check_symmetric(extras$symmetric, scan, A, call = call)
+  signal_data(scan, if (is.null(extras$symmetric)) symmetric, control)
   start <- check_em_init(extras$init, A, symmetric, call = call)
 
   options <- core_options(
@@ -146,8 +150,9 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, matched_call, call
     progress = local_progress(1, control, times = if (symmetric) 2 else 1)
   )
   blocks <- local_blocks(A, control, options, call = call)
-  core <- core_value(core_em(blocks$core, options), call = call)
-  signal_failure(blocks$failure, call = call)
+  result <- core_em(blocks$core, options)
+  signal_failure(blocks$failure, fitting = TRUE, call = call)
+  core <- core_value(result, call = call)
   control$tol <- tol
   control$maxiter <- maxiter
   fit <- new_nmu_em(core, A, symmetric, rounds > 0, control, matched_call)

@@ -34,8 +34,8 @@
 #'     and if it is not known (factors of `init` that were not refitted).
 #'   * `nobs`: the number of observed entries, halved if `A` is symmetric.
 #'   * `status`: `"interrupted"` if the user interrupted the fit (which is then in the condition);
-#'     `"converged"` if every factor of the path is converged, null or fixed; otherwise the status
-#'     of the last factor that is not. The refit has a status of its own.
+#'     otherwise that of the joint refit. Without one it is `"converged"` if every factor of the
+#'     path is converged, null or fixed, and otherwise the status of the last factor that is not.
 #'   * `converged`: `TRUE` if `status` is `"converged"`, otherwise `FALSE`.
 #'
 #' @section Posterior of the loadings: `posterior` is `NULL` without priors. Otherwise it is a list
@@ -66,7 +66,7 @@
 #'     was not zero; or `"fixed"`;
 #'   * `bound`: `"sigma"` if \eqn{\sigma} is at its lower bound, `"lambda"` if
 #'     \eqn{\lambda\sigma}{lambda sigma} is at its upper bound, where \eqn{b} is negligible,
-#'     otherwise `"none"`; see [noise_mle()];
+#'     `"both"` if both are, otherwise `"none"`; see [noise_mle()];
 #'   * `ratio_floor`: the lower bound on \eqn{\lambda\sigma}{lambda sigma} of the continuation step
 #'     whose solution was kept, see [nmu_algorithm]; `NA` without continuation;
 #'   * `se_log_lambda`, `se_log_sigma`: standard errors of \eqn{\log\lambda}{log lambda} and
@@ -90,15 +90,13 @@
 #'   `sigma`, `loglik`, `elbo` (`NA` without priors), `bound`, `se_log_lambda` and `se_log_sigma` as
 #'   in the path, `trace`, and
 #'
-#'   * `status`: as in the path, or `"rejected"` if the refit lost a factor or flatness;
-#'   * `accepted`: `TRUE` if the loadings of the refit were accepted, `FALSE` if others were kept,
-#'     see [nmu_algorithm]; `NA` for a certified underapproximation, of which only
-#'     \eqn{\lambda} and \eqn{\sigma} are fitted by likelihood.
+#'   * `status`: as in the path.
 #'
-#' @section Number of factors: `candidates` is `NULL` unless `K = NULL`. Then it is a data frame
-#'   with a row for each number of factors that was tried: `K`, fixed factors included; `path` and
-#'   `path_flatness`, the criterion (larger is better) and the mean flatness of the factors on the
-#'   path; `joint` and `joint_flatness`, the same after a joint refit (`NaN` without one).
+#' @section Number of factors: `candidates` is `NULL` unless `K = NULL`. Then it is a data frame of
+#'   the fits that were compared: `K`, fixed factors included; `start`, where the last step began
+#'   (`"path"`, `"leading pair"`, `"positive part"`, `"row 3"` ...); `objective`, the log-likelihood
+#'   or the ELBO; `criterion` (larger is better; `NA` for a start that was not continued); `status`;
+#'   `kept`, `TRUE` for the fit that is returned.
 #'
 #' @section Certificate: `certificate` compares the sum of the factors with `A`. It is `NULL` if the
 #'   fit was interrupted, and otherwise a list of
@@ -120,7 +118,7 @@
 #' fit <- nmu(Harman74.cor$cov, K = 2)
 #' names(fit)
 #' fit$path
-#' fit$refit[c("accepted", "status")]
+#' fit$refit$status
 #' fit$certificate
 #' @name nmu_object
 NULL

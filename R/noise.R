@@ -25,9 +25,9 @@
 #'   \eqn{\lambda\sigma}{lambda sigma}, the ratio of the standard deviations of noise and remainder,
 #'   at or below `cap`. The path of the fit reports an active bound. At `cap`, \eqn{b} is
 #'   negligible. If a strong factor makes up most of the standard deviation, `floor` can be above
-#'   the \eqn{\sigma} of the noise, whose estimate is then too large (`bound` is `"sigma"`). In this
-#'   case lower `floor`, or use the estimates after later factors, whose initial residuals are
-#'   smaller.
+#'   the \eqn{\sigma} of the noise, whose estimate is then too large (`bound` is `"sigma"` or
+#'   `"both"`). In this case lower `floor`, or use the estimates after later factors, whose
+#'   initial residuals are smaller.
 #'
 #' @section Heteroscedastic noise: With `by` or `se` the noise is
 #'   \eqn{e_{ij} \sim N(0, \sigma^2 s_{ij}^2)}{e_ij ~ N(0, sigma^2 s_ij^2)}, where the mean of
@@ -67,7 +67,8 @@
 #'   be abbreviated.
 #' @param se `NULL`, or, only with `by = "constant"`, known standard errors: a number from 1e-150 to
 #'   1e150 for each row of `A`, or a matrix of its size, in any unit; the largest is at most 1e10
-#'   times the smallest.
+#'   times the smallest. `NA` where `A` has no observed entry: there, draws of
+#'   [simulate()][simulate.nmu_fit] have noise of the average size.
 #'
 #' @return An object of class `nmu_noise`: a list with the name of the `rule` and its settings.
 #'
@@ -170,13 +171,15 @@ check_se <- function(se, call = caller_env()) {
   if (!is.numeric(se) || is.object(se) || length(se) == 0 || !(length(dim(se)) %in% c(0, 2))) {
     abort_input("se", "NULL, a numeric vector or a matrix", describe(se), call = call)
   }
-  bad <- !(is.finite(se) & se >= 1 / largest_size & se <= largest_size)
-  if (any(bad)) {
-    found <- format(se[bad][1], digits = 15)
-    abort_input("se", "positive and finite throughout", found, call = call)
+  known <- !is.na(se) | is.nan(se)
+  bad <- known & !(is.finite(se) & se >= 1 / largest_size & se <= largest_size)
+  if (any(bad) || !any(known)) {
+    found <- if (any(bad)) format(se[bad][1], digits = 15) else "only NA"
+    abort_input("se", "positive and finite, or NA where A is", found, call = call)
   }
-  if (max(se) > 1e10 * min(se)) {
-    found <- sprintf("numbers from %g to %g", min(se), max(se))
+  range <- range(se, na.rm = TRUE)
+  if (range[2] > 1e10 * range[1]) {
+    found <- sprintf("numbers from %g to %g", range[1], range[2])
     abort_input("se", "of a largest number at most 1e10 times the least", found, call = call)
   }
   if (is.matrix(se)) matrix(as.double(se), nrow(se)) else as.double(se)
@@ -205,10 +208,11 @@ check_noise <- function(noise, call = caller_env()) {
 
 #' @rdname noise
 #' @param x An object of class `nmu_noise`.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @method print nmu_noise
 #' @export
 print.nmu_noise <- function(x, ...) {
+  refuse_dots(...)
   what <- c(
     mle = "lambda and sigma by maximum likelihood",
     moments = "lambda = 1/mean, sigma^2 = var - mean^2 of the residual",

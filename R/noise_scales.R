@@ -15,6 +15,7 @@ core_noise_scales <- function(noise, A, symmetric, call = caller_env()) {
     expected <- sprintf("with an se of %d numbers, or a %d x %d matrix", nrow(A), nrow(A), ncol(A))
     abort_input("noise", expected, describe(se), call = call)
   }
+  check_known_se(se, A, call = call)
   if (symmetric && is.matrix(se) && !isSymmetric(unname(se))) {
     expected <- "with a symmetric se where A is symmetric"
     abort_input("noise", expected, "an asymmetric se", call = call)
@@ -22,7 +23,28 @@ core_noise_scales <- function(noise, A, symmetric, call = caller_env()) {
   known_noise_scales(se, ncol(A), symmetric)
 }
 
+#' Check that standard errors are known wherever A is observed
+#'
+#' @param se A vector or matrix of the size of A.
+#' @param A The matrix.
+#' @return `NULL`, invisibly.
+#' @noRd
+check_known_se <- function(se, A, call = caller_env()) {
+  for (row in if (anyNA(se)) which(rowSums(is.na(as.matrix(se))) > 0)) {
+    unknown <- is.na(if (is.matrix(se)) se[row, ] else rep(se[row], ncol(A)))
+    observed <- !is.na(as.vector(dense_block(A, row, seq_len(ncol(A)), call = call)))
+    column <- which(unknown & observed)
+    if (length(column) > 0) {
+      place <- entry_text(row, column[1], rownames(A)[row], colnames(A)[column[1]])
+      expected <- "with an se that is NA only where A is NA"
+      abort_input("noise", expected, paste("an NA in", place), call = call)
+    }
+  }
+}
+
 #' Convert known standard errors to units of their root mean square
+#'
+#' `NA`, where A is missing, becomes the root mean square (or what plays its part).
 #'
 #' @param se A vector or matrix.
 #' @param columns Number of columns.
@@ -30,14 +52,16 @@ core_noise_scales <- function(noise, A, symmetric, call = caller_env()) {
 #' @return A list of `rows` and `columns`, or of `entries`.
 #' @noRd
 known_noise_scales <- function(se, columns, symmetric) {
-  se <- se / max(se)
+  se <- se / max(se, na.rm = TRUE)
+  known <- se[!is.na(se)]
+  unit <- if (symmetric && !is.matrix(se)) mean(known) else sqrt(mean(known^2))
+  se <- replace(se, is.na(se), unit) / unit
   if (is.matrix(se)) {
-    list(entries = as.vector(se / sqrt(mean(se^2))))
+    list(entries = as.vector(se))
   } else if (symmetric) {
-    root <- sqrt(se / mean(se))
-    list(rows = root, columns = root, entries = NULL)
+    list(rows = sqrt(se), columns = sqrt(se), entries = NULL)
   } else {
-    list(rows = se / sqrt(mean(se^2)), columns = rep(1, columns), entries = NULL)
+    list(rows = se, columns = rep(1, columns), entries = NULL)
   }
 }
 

@@ -121,10 +121,11 @@ unique_names <- function(x) {
 }
 
 #' @rdname normal_means
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @method print nmu_normal_means
 #' @export
 print.nmu_normal_means <- function(x, ...) {
+  refuse_dots(...)
   posterior <- x$posterior
   cli::cat_line(sprintf("<nmu_normal_means> %d observations", nrow(posterior)))
   cli::cat_line("prior: ", sub("^<nmu_prior> ", "", format(x$prior)[1]))

@@ -28,11 +28,12 @@
 #'   row of `A`, by whose levels they are ordered and coloured; or numbers, by which they are only
 #'   ordered. To include the columns: `list(u = , v = )`.
 #' @param style `"bars"` or `"lines"`, for loadings. Case-sensitive; may be abbreviated.
+#' @param scale `"weighted"` or `"unit"`, the scale of loadings, see [coef()][nmu_methods].
 #' @param ... `plot()`: passed on to [graphics::barplot()] or [graphics::plot.default()] (loadings),
 #'   [graphics::image()], the plot of a histogram, whose `breaks` may be given as in
 #'   [graphics::hist()], and [graphics::plot.default()]; these arguments override the settings of
 #'   this package. With `type = "tree"`, in both functions, arguments of [factor_tree()]. Otherwise
-#'   not used.
+#'   `autoplot()` requires that they are empty.
 #'
 #' @return `plot()`: the fit, invisibly. `autoplot()`: an object of class `ggplot`.
 #'
@@ -56,12 +57,17 @@
 plot.nmu_fit <- function(x, type = c(
                            "loadings", "matrices", "residuals", "trace", "scree", "tree"
                          ),
-                         factors = NULL, A = NULL, group = NULL, style = c("bars", "lines"), ...) {
+                         factors = NULL, A = NULL, group = NULL, style = c("bars", "lines"),
+                         scale = c("weighted", "unit"), ...) {
   type <- check_choice(type, plot_types)
   style <- check_choice(style, c("bars", "lines"))
+  scale <- check_choice(scale, loading_scales)
+  if (type == "tree") {
+    refuse_dots(..., permitted = tree_arguments())
+  }
   switch(type,
     loadings = plot_loadings(
-      x, check_factors(factors, x), check_group(group, x), style, ...
+      x, check_factors(factors, x), check_group(group, x), style, scale, ...
     ),
     matrices = plot_matrices(matrix_panels(x, check_drawable(type, x, A)), ...),
     residuals = plot_residuals(x, check_drawable(type, x, A), ...),

@@ -12,19 +12,39 @@ draw_with <- function(draw, ours, ...) {
   do.call(draw, c(ours[setdiff(names(ours), names(given))], given))
 }
 
+#' Set the margins of a figure, less than is asked for where it is small
+#'
+#' The plot itself has at least 30 per cent of the width and of the height.
+#'
+#' @param wanted Margins in lines: bottom, left, top, right.
+#' @param figure Width and height of the figure, in inches.
+#' @return The earlier setting, for [graphics::par()].
+#' @noRd
+set_margins <- function(wanted, figure = graphics::par("fin")) {
+  old <- graphics::par(mar = wanted)
+  inches <- graphics::par("mai")
+  room <- 0.7 * figure
+  shrink <- function(sides, room) wanted[sides] * min(1, room / max(sum(inches[sides]), 1e-6))
+  wanted[c(2, 4)] <- shrink(c(2, 4), room[1])
+  wanted[c(1, 3)] <- shrink(c(1, 3), room[2])
+  graphics::par(mar = wanted)
+  old
+}
+
 #' Draw the loadings, a panel for each factor
 #'
 #' @param fit A fit.
 #' @param shown Numbers of the factors.
 #' @param group Value of `check_group()`.
 #' @param style `"bars"` or `"lines"`.
+#' @param scale One of `loading_scales`.
 #' @param ... Passed on to [graphics::barplot()] or [graphics::plot.default()].
 #' @noRd
-plot_loadings <- function(fit, shown, group, style, ...) {
+plot_loadings <- function(fit, shown, group, style, scale, ...) {
   sides <- if (fit$symmetric) "u" else c("u", "v")
   layout <- if (fit$symmetric) grDevices::n2mfrow(length(shown)) else c(length(shown), 2)
   panels <- lapply(stats::setNames(sides, sides), function(side) {
-    panels <- loading_panels(fit, side, shown, group[[side]])
+    panels <- loading_panels(fit, side, shown, group[[side]], scale)
     # labels must leave room for what they name
     width <- if (length(panels$labels) > 60) 0 else if (layout[1] > 2) 10 else 18
     panels$labels <- strtrim(panels$labels, width)
@@ -49,8 +69,13 @@ draw_loadings <- function(panels, index, style, ...) {
   turned <- nlevels(group) > 4
   names <- if (is.null(group)) panels$labels else if (turned) strtrim(levels(group), 14) else ""
   bottom <- max(nchar(names))
-  old <- graphics::par(mar = c(min(1.2 + bottom * 0.45, 9), 3.5, 2, 0.5))
+  wanted <- min(1.2 + bottom * 0.45, 9)
+  old <- set_margins(c(wanted, 3.5, 2, 0.5))
   on.exit(graphics::par(old))
+  # in a small figure, only what has room of each label
+  if (graphics::par("mar")[1] < wanted) {
+    panels$labels <- strtrim(panels$labels, max((graphics::par("mar")[1] - 1.2) / 0.45, 0))
+  }
   colours <- if (is.null(group)) plain else viridis(nlevels(group), 0.9)[group]
   value <- panels$values[, index]
   small <- min(0.75, 26 / length(value))
@@ -98,15 +123,19 @@ plot_matrices <- function(panels, ...) {
   colours <- viridis(100)
   size <- grDevices::dev.size()
   wide <- size[1] > 2 * size[2]
-  old <- graphics::par(no.readonly = TRUE)
+  old <- graphics::par(c("mar", "mfrow"))
   on.exit(graphics::par(old))
   frame <- if (wide) matrix(1:4, 1) else matrix(1:4, 2, byrow = TRUE)
-  graphics::layout(cbind(frame, 5), widths = c(rep(1, ncol(frame)), graphics::lcm(2.2)))
+  # centimetres of the scale
+  key <- min(2.2, 0.2 * 2.54 * size[1])
+  graphics::layout(cbind(frame, 5), widths = c(rep(1, ncol(frame)), graphics::lcm(key)))
+  # the size of a figure of a layout is known only when it has been started
+  figure <- c((size[1] - key / 2.54) / ncol(frame), size[2] / nrow(frame))
   for (title in names(panels)) {
     panel <- panels[[title]]
     labels <- if (nrow(panel) <= 40) rownames(panel)
     left <- if (is.null(labels)) 1 else min(1 + 0.4 * max(nchar(strtrim(labels, 14))), 7)
-    graphics::par(mar = c(1, left, 2, 0.5))
+    set_margins(c(1, left, 2, 0.5), figure)
     upright <- t(panel[rev(seq_len(nrow(panel))), , drop = FALSE])
     draw_with(function(...) graphics::image(upright, ...), list(
       zlim = limits, col = colours, axes = FALSE, main = title, cex.main = 1
@@ -120,7 +149,7 @@ plot_matrices <- function(panels, ...) {
     }
     graphics::box(col = "grey70")
   }
-  graphics::par(mar = c(1, 0.5, 2, 3))
+  set_margins(c(1, 0.5, 2, 3), c(key / 2.54, size[2]))
   graphics::image(
     1, seq(limits[1], limits[2], length.out = 101), matrix(1:100, 1),
     col = colours, axes = FALSE, xlab = "", ylab = ""
@@ -137,6 +166,8 @@ plot_matrices <- function(panels, ...) {
 #' @noRd
 plot_residuals <- function(fit, A, breaks = 50, ..., call = caller_env()) {
   histogram <- residual_histogram(fit, A, breaks, call = call)
+  old <- set_margins(graphics::par("mar"))
+  on.exit(graphics::par(old))
   draw_with(function(...) plot(histogram$bars, ...), list(
     freq = FALSE, col = "grey85", border = "grey60", xlab = "residual A - fitted",
     main = noise_text(fit), ylim = c(0, histogram$top)
@@ -157,7 +188,7 @@ plot_residuals <- function(fit, A, breaks = 50, ..., call = caller_env()) {
 plot_trace <- function(fit, ...) {
   lines <- trace_lines(fit)
   colours <- viridis(nlevels(lines$part), 0.9)
-  old <- graphics::par(mar = c(4, 4, 2, 8.5))
+  old <- set_margins(c(4, 4, 2, 8.5))
   on.exit(graphics::par(old))
   draw_with(function(...) graphics::plot.default(lines$iteration, lines$loglik, ...), list(
     type = "n", ylim = trace_limits(lines), xlab = "cumulative iteration",
@@ -184,8 +215,9 @@ plot_trace <- function(fit, ...) {
 plot_scree <- function(fit, ...) {
   points <- scree_points(fit)
   panels <- split(points, points$panel)
-  old <- graphics::par(mfrow = c(1, length(panels)), mar = c(4, 4, 2.5, 1))
+  old <- graphics::par(mfrow = c(1, length(panels)))
   on.exit(graphics::par(old))
+  old <- c(old, set_margins(c(4, 4, 2.5, 1)))
   colours <- c(plain, plain, accent)
   for (title in names(panels)) {
     panel <- panels[[title]]

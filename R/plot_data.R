@@ -60,22 +60,31 @@ check_group <- function(group, fit, call = caller_env()) {
 #' @param side `"u"` or `"v"`.
 #' @param shown Numbers of the factors.
 #' @param by `NULL`, a factor, or numbers to sort by.
+#' @param scale One of `loading_scales`.
 #' @return A list of `values` (a matrix), `labels` (of the rows), `group` (a factor, or `NULL`) and
 #'   `titles` (of the factors).
 #' @noRd
-loading_panels <- function(fit, side, shown, by) {
+loading_panels <- function(fit, side, shown, by, scale = loading_scales[1]) {
   factors <- fit_factors(fit)
-  values <- factors[[side]]
+  values <- scaled_loadings(factors, side, scale)
   order <- if (is.null(by)) seq_len(nrow(values)) else order(by)
   names <- colnames(values)[shown]
   list(
     values = values[order, shown, drop = FALSE],
-    labels = strtrim(row_labels(values), 18)[order],
+    labels = strtrim(drawn_names(row_labels(values)), 18)[order],
     group = if (is.factor(by)) by[order],
     titles = sprintf("%s%s: d = %s", if (fit$symmetric) "" else paste0(side, " of "), names,
       signif_text(factors$d[shown])
     )
   )
+}
+
+#' Names as they are drawn: a missing one is "NA"
+#' @param names A vector, or `NULL`.
+#' @return Strings, or `NULL`.
+#' @noRd
+drawn_names <- function(names) {
+  if (!is.null(names)) replace(as.character(names), is.na(names), "NA")
 }
 
 #' Largest number of cells on a side of an image of a matrix
@@ -120,7 +129,8 @@ matrix_panels <- function(fit, A, most = most_cells, call = caller_env()) {
     panel <- do.call(rbind, lapply(lines, `[[`, index))
     dimnames(panel) <- NULL
     if (identical(dim(panel), dim(A))) {
-      dimnames(panel) <- list(rownames(factors$u), rownames(factors$v))
+      dimnames(panel) <- lapply(factors[c("u", "v")], function(x) drawn_names(rownames(x)))
+      names(dimnames(panel)) <- NULL
     }
     panel
   })
@@ -209,9 +219,10 @@ scree_points <- function(fit) {
     )
   }
   if (!is.null(fit$candidates)) {
+    rated <- fit$candidates[!is.na(fit$candidates$criterion), ]
+    series <- if (is.null(fit$refit)) "path" else "joint refit"
     table <- rbind(
-      table, points("criterion (larger is better)", "path", fit$candidates$K, fit$candidates$path),
-      points("criterion (larger is better)", "joint refit", fit$candidates$K, fit$candidates$joint)
+      table, points("criterion (larger is better)", series, rated$K, rated$criterion)
     )
   }
   table$panel <- factor(table$panel, unique(table$panel))

@@ -69,7 +69,8 @@ posterior_b <- function(fit, rows = NULL, cols = NULL, draws = 0, A = NULL) {
 posterior_block <- function(fit, A, rows, cols, draws, call = caller_env()) {
   factors <- fit_factors(fit)
   block <- dense_block(A, rows, cols, call = call)
-  check_entries(core_value(core_scan(block), call = call), missing = TRUE, call = call)
+  scan <- core_value(core_scan(block), call = call)
+  check_entries(scan, block, missing = TRUE, arg = "A", rows = rows, cols = cols, call = call)
   if (isTRUE(fit$ignore_diag)) {
     block[outer(rows, cols, "==")] <- NA
   }
@@ -203,10 +204,11 @@ mixed_draws <- function(x, sigma, fit, draws, call = caller_env()) {
 
 #' @rdname posterior_b
 #' @param x An object of class `nmu_posterior`.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @method print nmu_posterior
 #' @export
 print.nmu_posterior <- function(x, ...) {
+  refuse_dots(...)
   between <- function(values) paste(signif_text(range(values)), collapse = " to ")
   count <- dim(x$draws)[3]
   cli::cat_line(cli::style_bold(sprintf(

@@ -24,7 +24,7 @@
 #'   after a fit with `by` or `se` of [noise_mle()], since the noise of new rows is not
 #'   known.
 #' @param type `"loadings"` or `"fitted"`. Case-sensitive; may be abbreviated.
-#' @param ... Not used.
+#' @param ... Must be empty: an unknown argument is an error that names the likely one.
 #'
 #' @return With `type = "loadings"` a matrix with a row for each row of `newdata`, with its row
 #'   names, and a column for each factor, in the scale of
@@ -44,24 +44,51 @@
 #' predict(fit, USArrests[41:42, ], type = "fitted")
 #' @export
 predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted"), ...) {
+  refuse_dots(...)
   type <- check_choice(type, c("loadings", "fitted"))
   if (is.null(newdata)) {
     return(if (type == "loadings") coef(object, side = "u") else fitted(object))
   }
-  if (!is.null(fitted_noise_scales(object))) {
+  loadings <- new_loadings(object, check_new_rows(object, newdata))
+  if (type == "loadings") loadings else tcrossprod(loadings, coef(object, side = "v"))
+}
+
+#' Check new rows
+#'
+#' @param fit A fit.
+#' @param newdata The value given.
+#' @return A double matrix.
+#' @noRd
+check_new_rows <- function(fit, newdata, call = caller_env()) {
+  if (!is.null(fitted_noise_scales(fit))) {
     expected <- "NULL, since the noise of new rows is not known where it differs between entries"
-    abort_input("newdata", expected, describe(newdata))
+    abort_input("newdata", expected, describe(newdata), call = call)
   }
-  columns <- coef(object, side = "v")
-  newdata <- as_storage(newdata)
+  newdata <- as_storage(newdata, call = call)
   if (!is.matrix(newdata)) {
-    newdata <- dense_block(newdata, seq_len(nrow(newdata)), seq_len(ncol(newdata)))
+    newdata <- dense_block(newdata, seq_len(nrow(newdata)), seq_len(ncol(newdata)), call = call)
   }
-  scan <- core_value(core_scan(newdata))
-  check_new_columns(newdata, columns)
-  check_entries(scan, missing = TRUE, arg = "newdata")
-  loadings <- new_loadings(object, newdata, scan)
-  if (type == "loadings") loadings else tcrossprod(loadings, columns)
+  check_new_columns(newdata, fit_factors(fit)$v, call = call)
+  scan <- core_value(core_scan(newdata), call = call)
+  check_entries(scan, newdata, missing = TRUE, call = call)
+  newdata
+}
+
+#' A fit whose rows are new ones
+#'
+#' @param fit A fit.
+#' @param loadings Value of `new_loadings()`.
+#' @return The fit with these as its row loadings, for the methods that look at entries.
+#' @noRd
+fit_of_new_rows <- function(fit, loadings) {
+  v <- fit_factors(fit)$v
+  fit$d <- pmax(fit$d, 0)
+  scale <- ifelse(fit$d > 0, sqrt(fit$d), 1)
+  fit$u <- loadings / rep(scale, each = nrow(loadings))
+  fit$v <- v
+  fit$symmetric <- FALSE
+  fit$ignore_diag <- FALSE
+  fit
 }
 
 #' Check that the columns of new rows are those of the data
@@ -99,11 +126,10 @@ first_name <- function(labels, index) {
 #'
 #' @param fit A fit.
 #' @param newdata A double matrix.
-#' @param scan Result of `core_scan()`.
 #' @param maxiter The largest number of steps.
 #' @return A matrix with a row for each row of `newdata` and a column for each factor.
 #' @noRd
-new_loadings <- function(fit, newdata, scan, maxiter = 1000L, call = caller_env()) {
+new_loadings <- function(fit, newdata, maxiter = 1000L, call = caller_env()) {
   factors <- fit_factors(fit)
   loadings <- matrix(
     0, nrow(newdata), length(factors$d),
@@ -122,9 +148,7 @@ new_loadings <- function(fit, newdata, scan, maxiter = 1000L, call = caller_env(
     # the core returns d u, not sqrt(d) u
     loadings[, active] <- t(core$loadings / sqrt(factors$d[active]))
   }
-  if (scan$missing > 0) {
-    loadings[rowSums(!is.na(newdata)) == 0, ] <- NA
-  }
+  loadings[rowSums(!is.na(newdata)) == 0, ] <- NA
   loadings
 }
 
@@ -141,13 +165,12 @@ signal_prediction <- function(status, call = caller_env()) {
   if (length(short) > 0) {
     first <- short[1]
     why <- status_text(status[first])
-    cli::cli_warn(
+    warn_nmu(
       c(
         "The loadings of {length(short)} row{?s} may not be the most likely ones.",
         x = "Row {first}: {why}."
       ),
-      class = c("nmu_warning_predict", "nmu_warning"),
-      call = error_call(call)
+      "predict", call = call
     )
   }
 }

@@ -54,25 +54,17 @@
 #' @section Which prior: If loadings indicate membership of a group, use
 #'   `nmu(A, K, prior = "binary", refine = FALSE)`. In simulated covariance matrices (ten seeds,
 #'   `bench/recovery.R` in the source repository), the mean cosine to the true loadings was 1.0000
-#'   for a balanced tree (without a prior 0.9986), 0.9999 for overlapping groups (0.9978), 1.0000
-#'   for disjoint groups (0.9996), and at least 0.9999 for each of the notebook's three trees. If
-#'   loadings vary within a factor, the binary prior is wrong: 0.62 to 0.89 for groups with uniform
-#'   or exponential loadings (0.998). It also fails, although loadings are two-valued, for trees
-#'   whose branches or clades differ in size: 0.83 and 0.86 (0.95 and 0.97). For these the
-#'   exponential prior is best, 0.982 and 0.979. The exponential prior is also best for dense
-#'   factors (0.995 against 0.938), but splits the factors of a balanced tree (0.950) and of
-#'   overlapping groups (0.958).
+#'   for a balanced tree (without a prior 0.9986, with `refine = FALSE`), 0.9999 for overlapping
+#'   groups (0.9978), 1.0000 for disjoint groups (0.9996), and at least 0.9999 for each of the
+#'   notebook's three trees. If loadings vary within a factor, the binary prior is wrong: 0.62 to
+#'   0.89 for groups with uniform or exponential loadings (0.998). It also fails, although loadings
+#'   are two-valued, for trees whose branches or clades differ in size: 0.83 and 0.86 (0.95 and
+#'   0.97, with `refine = FALSE`). For these the exponential prior is best, 0.982 and 0.979, but it
+#'   splits the factors of a balanced tree (0.950) and of overlapping groups (0.958).
 #'
-#'   A rule for unknown structure: fit with `"flat"` and with `"binary"`, each with
-#'   `refine = FALSE` and with a refit (by `init = fit`). Keep the binary fit without the
-#'   refit if the relative error `fit$certificate$error` of the binary fits is at most twice that of
-#'   the flat one before the refit, and at most 1.1 times that after it. Otherwise use
-#'   `"exponential"`, with a refit. On ten seeds that were not used to find the rule, it came within
-#'   0.005 of the best of the three in six of the eight kinds of covariance matrices in
-#'   `vignette("recovery")`, and in the notebook's three trees (one matrix each). It did not for a
-#'   tree with branches of different length (0.970, best 0.982: one seed with 0.86), and for groups
-#'   with uniform loadings (0.990, best 0.998, without a prior). For the tree with uneven clades,
-#'   one seed had 0.93.
+#'   Without a prior, the joint fit (`refine = TRUE`) is better than the greedy path for overlapping
+#'   groups and dense factors, and mixes the branches of trees. If the structure is not known,
+#'   [nmu_cv()] compares priors by held-out entries.
 #'
 #' @section The prior of the remainder: The argument `prior_b` of [nmu()] is `prior_exponential()`,
 #'   `prior_point_exponential()` or `prior_mixture("exponential")`, without a rate.

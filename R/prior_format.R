@@ -15,10 +15,11 @@ prior_text <- function(family) {
 
 #' @rdname prior
 #' @param x An object of class `nmu_prior`.
-#' @param ... Not used.
+#' @param ... Must be empty.
 #' @method print nmu_prior
 #' @export
 print.nmu_prior <- function(x, ...) {
+  refuse_dots(...)
   cli::cat_line(format(x))
   invisible(x)
 }
@@ -27,6 +28,7 @@ print.nmu_prior <- function(x, ...) {
 #' @method format nmu_prior
 #' @export
 format.nmu_prior <- function(x, ...) {
+  refuse_dots(...)
   settings <- prior_settings(x)
   c(
     sprintf("<nmu_prior> %s", x$name %||% x$family),

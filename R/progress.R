@@ -63,7 +63,16 @@ show_progress <- function(bar, stage, factor, iteration, loglik) {
   if (elapsed < getOption("cli.progress_show_after", 2)) {
     return(invisible())
   }
-  text <- progress_text(bar$total, stage, factor, iteration, loglik * bar$times, elapsed)
+  draw_progress(
+    bar, progress_text(bar$total, stage, factor, iteration, loglik * bar$times, elapsed)
+  )
+}
+
+#' Draw a progress bar
+#' @param bar Value of `new_progress()`.
+#' @param text The text.
+#' @noRd
+draw_progress <- function(bar, text) {
   if (is.null(bar$id)) {
     bar$id <- cli::cli_progress_bar(
       format = "{cli::pb_spin} {cli::pb_status}", status = text, total = NA, clear = TRUE,
@@ -71,6 +80,42 @@ show_progress <- function(bar, stage, factor, iteration, loglik) {
     )
   }
   cli::cli_progress_update(id = bar$id, status = text, force = TRUE, .envir = bar)
+}
+
+#' Show a progress bar that counts fits, until a function exits
+#'
+#' @inheritParams local_progress
+#' @param total Number of fits.
+#' @return A function of the number of the fit that starts and of its description.
+#' @noRd
+local_count <- function(total, control, frame = caller_env()) {
+  if (!control$verbose || !rlang::is_interactive()) {
+    return(function(index, what) invisible())
+  }
+  bar <- new_progress(total)
+  defer(end_progress(bar), frame)
+  function(index, what) {
+    elapsed <- proc.time()[["elapsed"]] - bar$start
+    if (elapsed >= getOption("cli.progress_show_after", 2)) {
+      try(draw_progress(bar, count_text(index, total, what, elapsed)), silent = TRUE)
+    }
+    invisible()
+  }
+}
+
+#' Format the progress of a count of fits
+#'
+#' @param index Number of the fit that starts.
+#' @param total Number of fits.
+#' @param what Its description.
+#' @param elapsed Seconds so far.
+#' @return One string.
+#' @noRd
+count_text <- function(index, total, what, elapsed) {
+  remaining <- if (index > 1) {
+    paste("ETA", format_seconds(elapsed / (index - 1) * (total - index + 1)))
+  }
+  paste(c(sprintf("fit %d of %d", index, total), what, remaining), collapse = ", ")
 }
 
 #' Format the progress of a fit

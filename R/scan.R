@@ -89,6 +89,98 @@ is_symmetric <- function(A, scan) {
   TRUE
 }
 
+#' First entry of a matrix for which something holds, column by column
+#'
+#' Used for messages only: the matrix is read again, some columns at a time.
+#'
+#' @param A Value of `as_storage()`.
+#' @param holds Function of a vector of entries.
+#' @return Its row and its column, or `NA` for both if there is none.
+#' @noRd
+first_entry <- function(A, holds, call = caller_env()) {
+  if (is_sparse(A)) {
+    # the entries that are not stored are zeros
+    index <- which(holds(A@x))[1]
+    return(c(A@i[index] + 1L, findInterval(index - 1, A@p)))
+  }
+  find <- function() {
+    for (range in block_ranges(ncol(A), max(1e6 %/% nrow(A), 1))) {
+      block <- A[, seq(range[1], range[2]), drop = FALSE]
+      index <- which(holds(as.vector(as.matrix(block))))
+      if (length(index) > 0) {
+        return(c((index[1] - 1) %% nrow(A) + 1, range[1] + (index[1] - 1) %/% nrow(A)))
+      }
+    }
+    c(NA, NA)
+  }
+  tryCatch(find(), error = function(condition) signal_failure(condition, call = call))
+}
+
+#' Describe the place of an entry, with its names
+#'
+#' @param row,column Its row and column.
+#' @param row_name,column_name Their names, or `NULL`.
+#' @return One string.
+#' @noRd
+entry_text <- function(row, column, row_name, column_name) {
+  named <- function(name) if (length(name) == 0 || is.na(name)) "" else paste("", quote_text(name))
+  sprintf("row %.0f%s, column %.0f%s", row, named(row_name), column, named(column_name))
+}
+
+#' Describe the largest asymmetry of a matrix for a message
+#'
+#' @param A Value of `as_storage()`, in memory.
+#' @return One string.
+#' @noRd
+describe_asymmetry <- function(A, call = caller_env()) {
+  size <- sprintf("an asymmetric %d x %d matrix", nrow(A), ncol(A))
+  if (nrow(A) != ncol(A) || is_delayed(A)) {
+    return(size)
+  }
+  worst <- largest_asymmetry(A)
+  place <- entry_text(worst$row, worst$column, rownames(A)[worst$row], colnames(A)[worst$column])
+  values <- c(A[worst$row, worst$column], A[worst$column, worst$row])
+  gap <- if (anyNA(values)) "" else sprintf(", a difference of %.4g", abs(diff(values)))
+  sprintf(
+    "%s: most of all, the entry in %s is %.6g and its mirror image %.6g%s", size, place,
+    values[1], values[2], gap
+  )
+}
+
+#' Find the entry that differs most from its mirror image
+#'
+#' In a dense matrix, an entry that is missing differs more from one that is not than any two
+#' numbers.
+#'
+#' @param A A square matrix in memory.
+#' @return A list of its `row` and `column`.
+#' @noRd
+largest_asymmetry <- function(A) {
+  if (is_sparse(A)) {
+    gap <- methods::as(A - Matrix::t(A), "CsparseMatrix")
+    size <- abs(gap@x)
+    index <- which.max(if (all(is.na(size))) is.na(size) else size)
+    return(list(row = gap@i[index] + 1L, column = findInterval(index - 1, gap@p)))
+  }
+  worst <- list(size = -1)
+  for (range in block_ranges(ncol(A), max(1e6 %/% nrow(A), 1))) {
+    columns <- seq(range[1], range[2])
+    block <- A[, columns, drop = FALSE]
+    mirror <- t(A[columns, , drop = FALSE])
+    gap <- abs(block - mirror)
+    gap[is.na(block) & is.na(mirror)] <- 0
+    gap[is.na(gap)] <- Inf
+    index <- which.max(gap)
+    if (gap[index] > worst$size) {
+      worst <- list(
+        size = gap[index], row = (index - 1) %% nrow(A) + 1,
+        column = range[1] + (index - 1) %/% nrow(A)
+      )
+    }
+  }
+  worst
+}
+
 #' Diagonal of a square matrix
 #'
 #' @param A Value of `as_storage()`.

@@ -13,7 +13,7 @@
 #' @param nsim One positive whole number: the number of matrices.
 #' @param seed `NULL`, or one whole number for [set.seed()]. With a number, the state of R's
 #'   generator is restored afterwards.
-#' @param ... Not used.
+#' @param ... Must be empty: an unknown argument is an error that names the likely one.
 #'
 #' @return A list of `nsim` matrices, `"sim_1"`, `"sim_2"` ..., in the units, of the size and with
 #'   the row and column names of `A`. As in all methods of [stats::simulate()], the attribute
@@ -30,6 +30,7 @@
 #' sd(vapply(drawn, function(A) nmu(A)$d, 0))
 #' @export
 simulate.nmu_fit <- function(object, nsim = 1, seed = NULL, ...) {
+  refuse_dots(...)
   nsim <- check_count(nsim)
   seed <- check_seed(seed)
   if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) {

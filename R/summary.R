@@ -4,6 +4,7 @@
 #' @method summary nmu_fit
 #' @export
 summary.nmu_fit <- function(object, A = NULL, ...) {
+  refuse_dots(...)
   structure(
     list(
       title = fit_title(object),
@@ -12,6 +13,7 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
       sigma = object$sigma,
       prior_b_fitted = fitted_b_prior(object),
       noise_sd = object$noise_sd,
+      bound = active_bound(object),
       loglik = if (inherits(object, "nmu") || !is.null(A) || !is.null(object$A)) {
         as.numeric(log_lik_of(object, A))
       } else {
@@ -20,7 +22,8 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
       nobs = object$nobs,
       status = object$status,
       certificate = object$certificate,
-      refit = object$refit[c("accepted", "status")],
+      refit = object$refit["status"],
+      underapprox = isTRUE(object$underapprox),
       elbo = object$elbo,
       priors = schedule_text(object)
     ),
@@ -46,8 +49,8 @@ factor_table <- function(fit, A, call = caller_env()) {
     factor = colnames(factors$u),
     d = factors$d,
     share = share,
-    support_u = support_size(factors$u),
-    support_v = support_size(factors$v)
+    size_u = effective_size(factors$u),
+    size_v = effective_size(factors$v)
   )
 }
 
@@ -55,15 +58,18 @@ factor_table <- function(fit, A, call = caller_env()) {
 #' @method print summary.nmu_fit
 #' @export
 print.summary.nmu_fit <- function(x, ...) {
+  refuse_dots(...)
   cli::cat_line(cli::style_bold(x$title))
   shown <- x$factors
   shown$d <- signif_text(shown$d)
   shown$share <- round(shown$share, 4)
+  shown[c("size_u", "size_v")] <- lapply(shown[c("size_u", "size_v")], size_text)
   print(shown, row.names = FALSE)
   cat_wrapped(c(
-    noise_text(x), b_prior_text(x),
+    paste0(noise_text(x), bound_text(x$bound)), b_prior_text(x),
     sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)),
-    x$priors, certificate_text(x$certificate), refit_text(x$refit), status_text(x$status)
+    x$priors, certificate_text(x$certificate), refit_text(x$refit, x$underapprox),
+    status_text(x$status)
   ))
   invisible(x)
 }
@@ -95,21 +101,17 @@ certificate_text <- function(certificate) {
 }
 
 #' Format the outcome of a joint refit
-#' @param refit A list of `accepted` and `status`, or `NULL`.
+#' @param refit A list with its `status`, or `NULL`.
+#' @param underapprox Is it that of a certified underapproximation?
 #' @return One string, or `NULL`.
 #' @noRd
-refit_text <- function(refit) {
-  if (is.null(refit$accepted)) {
-    return(NULL)
-  }
-  if (is.na(refit$accepted)) {
+refit_text <- function(refit, underapprox) {
+  if (is.null(refit$status)) {
+    NULL
+  } else if (underapprox) {
     "certified underapproximation"
-  } else if (refit$accepted) {
-    "factors refitted together"
-  } else if (refit$status == "rejected") {
-    "refit rejected: it lost a factor or flatness"
   } else {
-    sprintf("factors not determined by the likelihood (refit: %s)", refit$status)
+    "factors refitted together"
   }
 }
 
@@ -117,6 +119,7 @@ refit_text <- function(refit) {
 #' @method print nmu_fit
 #' @export
 print.nmu_fit <- function(x, ...) {
+  refuse_dots(...)
   cat_wrapped(format(x))
   invisible(x)
 }
@@ -125,23 +128,22 @@ print.nmu_fit <- function(x, ...) {
 #' @method format nmu_fit
 #' @export
 format.nmu_fit <- function(x, ...) {
+  refuse_dots(...)
   factors <- fit_factors(x)
   shown <- seq_len(min(length(factors$d), 10))
   list_text <- function(values) {
-    more <- if (length(values) > length(shown)) ", ..."
-    paste0(paste(signif_text(values[shown]), collapse = ", "), more)
+    more <- if (length(factors$d) > length(shown)) ", ..."
+    paste0(paste(values[shown], collapse = ", "), more)
   }
-  support <- sprintf("support of u = %s of %d", list_text(support_size(factors$u)), nrow(factors$u))
-  if (!x$symmetric) {
-    support <- c(support, sprintf(
-      "support of v = %s of %d", list_text(support_size(factors$v)), nrow(factors$v)
-    ))
-  }
+  sizes <- vapply(if (x$symmetric) "u" else c("u", "v"), FUN.VALUE = "", FUN = function(side) {
+    size <- size_text(effective_size(factors[[side]]))
+    sprintf("effective size of %s = %s of %d", side, list_text(size), nrow(factors[[side]]))
+  })
   c(
     cli::style_bold(fit_title(x)),
-    paste("d =", list_text(factors$d)),
-    support,
-    noise_text(x),
+    paste("d =", list_text(signif_text(factors$d))),
+    unname(sizes),
+    paste0(noise_text(x), bound_text(active_bound(x))),
     b_prior_text(x),
     if (inherits(x, "nmu")) log_lik_text(x),
     status_text(x$status)
@@ -171,6 +173,37 @@ noise_text <- function(fit) {
   }
   text <- sprintf("lambda = %s, sigma = %s", signif_text(fit$lambda), signif_text(fit$sigma))
   paste0(text, differs)
+}
+
+#' Format the active bounds
+#' @param bound Value of `active_bound()`.
+#' @return One string, empty if there is none.
+#' @noRd
+bound_text <- function(bound) {
+  switch(bound,
+    none = "",
+    lambda = " (lambda at its bound: no b)",
+    sigma = " (sigma at its bound)",
+    both = " (both at their bounds)"
+  )
+}
+
+#' Effective number of nonzero entries of each column
+#'
+#' @param u A nonnegative matrix with columns of unit norm, or zero.
+#' @return A vector, 0 for a zero column.
+#' @noRd
+effective_size <- function(u) {
+  fourth <- unname(colSums(u^4))
+  ifelse(fourth > 0, 1 / fourth, 0)
+}
+
+#' Format effective sizes
+#' @param x Numbers.
+#' @return A character vector.
+#' @noRd
+size_text <- function(x) {
+  sprintf("%.1f", x)
 }
 
 #' Format the log-likelihood

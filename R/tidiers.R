@@ -10,26 +10,31 @@
 #' @param A,data The data, if the fit does not contain them (`keep_data = FALSE`). `augment()`
 #'   requires them; `tidy()` uses them for the share of a factor, and `glance()` for the
 #'   log-likelihood of an `nmu_em` fit; both are `NA` without.
-#' @param row.names,optional As in [as.data.frame()].
-#' @param ... Not used.
+#' @param newdata For `augment()`: new rows in place of the data, as in
+#'   [predict()][predict.nmu_fit], by which their loadings are found. `data` must then be `NULL`.
+#' @param scale `"weighted"` or `"unit"`, see [coef()][nmu_methods]: the scale of loadings.
+#' @param row.names,optional,stringsAsFactors As in [as.data.frame()].
+#' @param ... Must be empty: an unknown argument is an error that names the likely one.
 #'
 #' @return Plain data frames.
 #'
 #' * `as.data.frame()`: a row for each loading: `factor`, `side` (`"u"`, and `"v"` if
 #'   `A` is not symmetric), `feature` (a name, or a number if `A` has no names), `loading`
-#'   (\eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} as in [coef()][nmu_methods]).
+#'   (by default \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} as in [coef()][nmu_methods]).
 #' * `tidy()`: with `matrix = "d"` the table of [summary()][nmu_methods] and the `status` of each
-#'   factor; with `"u"` or `"v"` the loadings of that side, of unit norm: `factor`, `feature`,
-#'   `loading`.
+#'   factor; with `"u"` or `"v"` the loadings of that side, as in `as.data.frame()`: `factor`,
+#'   `feature`, `loading`.
 #' * `glance()`: one row: `K`, `lambda`, `sigma`, `logLik`, `df`, `AIC`, `BIC`, `nobs`,
 #'   `relative_error` and `violated`, the share of the entries that the factors exceed (both `NA`
 #'   if the fit has no certificate), `status`, `converged`.
-#' * `augment()`: a row for each entry of `A`, column by column: `row`, `column` (names, or
-#'   numbers), `value`, `.fitted`, `.resid` (`value - .fitted`), and the posterior mean and
-#'   standard deviation of the remainder, `.b` and `.b_sd`, as in [posterior_b()].
+#' * `augment()`: a row for each entry of `A` (or of `newdata`), column by column: `row`,
+#'   `column` (names, or numbers), `value`, `.fitted`, `.resid` (`value - .fitted`), and the
+#'   posterior mean and standard deviation of the remainder, `.b` and `.b_sd`, as in
+#'   [posterior_b()].
 #'
 #' @section Errors: Class `nmu_error_input` if `matrix` is not one of its choices, if the data
-#'   are required and neither kept nor given, or given with another size, and if `augment()` is
+#'   are required and neither kept nor given, or given with another size, if `newdata` is not as
+#'   [predict()][predict.nmu_fit] requires, if an argument is unknown, and if `augment()` is
 #'   called for more than ten million entries of a matrix that is sparse or on disk.
 #'
 #' @examples
@@ -46,11 +51,18 @@ NULL
 #' @rdname nmu_tables
 #' @method as.data.frame nmu_fit
 #' @export
-as.data.frame.nmu_fit <- function(x, row.names = NULL, optional = FALSE, ...) { # nolint
+as.data.frame.nmu_fit <- function(x, row.names = NULL, optional = FALSE, # nolint
+                                  scale = c("weighted", "unit"), ...,
+                                  stringsAsFactors = FALSE) { # nolint
+  refuse_dots(...)
+  scale <- check_choice(scale, loading_scales)
   sides <- if (x$symmetric) "u" else c("u", "v")
   tables <- lapply(sides, function(side) {
-    table <- loading_table(coef(x, side = side))
-    data.frame(factor = table$factor, side = side, table[c("feature", "loading")])
+    table <- loading_table(scaled_loadings(fit_factors(x), side, scale))
+    data.frame(
+      factor = table$factor, side = side, table[c("feature", "loading")],
+      stringsAsFactors = stringsAsFactors
+    )
   })
   table <- do.call(rbind, tables)
   if (!is.null(row.names)) {
@@ -84,10 +96,12 @@ row_labels <- function(x) {
 #' @rdname nmu_tables
 #' @exportS3Method generics::tidy
 tidy.nmu_fit <- function(x, matrix = c("d", "u", "v"), # nolint: object_name_linter.
-                         A = NULL, ...) {
+                         A = NULL, scale = c("weighted", "unit"), ...) {
+  refuse_dots(...)
   matrix <- check_choice(matrix, c("d", "u", "v"))
+  scale <- check_choice(scale, loading_scales)
   if (matrix != "d") {
-    return(loading_table(fit_factors(x)[[matrix]]))
+    return(loading_table(scaled_loadings(fit_factors(x), matrix, scale)))
   }
   status <- if (inherits(x, "nmu")) x$path$status else x$status
   data.frame(factor_table(x, A), status = status)
@@ -96,6 +110,7 @@ tidy.nmu_fit <- function(x, matrix = c("d", "u", "v"), # nolint: object_name_lin
 #' @rdname nmu_tables
 #' @exportS3Method generics::glance
 glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
+  refuse_dots(...)
   known <- inherits(x, "nmu") || !is.null(A) || !is.null(x$A)
   value <- if (known) log_lik_of(x, A) else new_log_lik(NA_real_, x, if (x$estimated) 2 else 0)
   data.frame(
@@ -116,11 +131,20 @@ glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
 
 #' @rdname nmu_tables
 #' @exportS3Method generics::augment
-augment.nmu_fit <- function(x, data = NULL, ...) { # nolint: object_name_linter.
-  A <- fit_data(x, data, arg = "data")
+augment.nmu_fit <- function(x, data = NULL, newdata = NULL, ...) { # nolint: object_name_linter.
+  refuse_dots(...)
+  if (is.null(newdata)) {
+    A <- fit_data(x, data, arg = "data")
+    A <- dense_block(A, seq_len(nrow(A)), seq_len(ncol(A)), arg = "data")
+  } else {
+    if (!is.null(data)) {
+      abort_input("data", "NULL where newdata is given", describe(data))
+    }
+    A <- check_new_rows(x, newdata)
+    x <- fit_of_new_rows(x, new_loadings(x, A))
+  }
   rows <- seq_len(nrow(A))
   cols <- seq_len(ncol(A))
-  A <- dense_block(A, rows, cols, arg = "data")
   posterior <- posterior_block(x, A, rows, cols, 0)
   fitted <- fitted(x)
   names <- lapply(fit_factors(x)[c("u", "v")], row_labels)

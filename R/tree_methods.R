@@ -4,7 +4,7 @@
 #' @param labels `TRUE` or `FALSE`: whether to label the tips. `NULL` means: if there are at most
 #'   60.
 #' @param ... `plot()`: passed on to [graphics::plot.default()]. `as_newick()`: arguments of
-#'   [factor_tree()] if `x` is a fit. Otherwise not used.
+#'   [factor_tree()] if `x` is a fit. Otherwise must be empty.
 #'
 #' @return
 #' * `print()`, `plot()`: the tree, invisibly. `plot()` draws a branch of the given length for each
@@ -19,7 +19,7 @@
 #'
 #' @examples
 #' set.seed(1)
-#' fit <- nmu(sim_tree(n = 2), K = NULL)
+#' fit <- nmu(sim_tree(n = 2), K = NULL, refine = FALSE)
 #' as_newick(fit)
 #' plot(factor_tree(fit))
 #' if (requireNamespace("ape", quietly = TRUE)) {
@@ -32,6 +32,7 @@ NULL
 #' @method print nmu_tree
 #' @export
 print.nmu_tree <- function(x, ...) {
+  refuse_dots(...)
   cli::cat_line(cli::style_bold(sprintf(
     "<nmu_tree> %d tip%s, %d factor%s", nrow(x$tips), if (nrow(x$tips) == 1) "" else "s",
     nrow(x$branches), if (nrow(x$branches) == 1) "" else "s"
@@ -81,6 +82,8 @@ children_of <- function(table, parent) {
 #' @rdname nmu_tree_methods
 #' @export
 as_newick <- function(x, ...) {
+  permitted <- if (inherits(x, "nmu_fit")) tree_arguments() else character()
+  refuse_dots(..., permitted = permitted)
   if (inherits(x, "nmu_fit")) {
     x <- factor_tree(x, ...)
   } else if (!inherits(x, "nmu_tree")) {
@@ -97,6 +100,13 @@ as_newick <- function(x, ...) {
   paste0(below(NA), ";")
 }
 
+#' Names of the arguments of factor_tree() other than the fit
+#' @return Strings.
+#' @noRd
+tree_arguments <- function() {
+  setdiff(names(formals(factor_tree)), "fit")
+}
+
 #' Quote names for the Newick format
 #' @param x Names.
 #' @return Strings.
@@ -108,6 +118,7 @@ newick_name <- function(x) {
 #' @rdname nmu_tree_methods
 #' @exportS3Method ape::as.phylo
 as.phylo.nmu_tree <- function(x, ...) { # nolint: object_name_linter.
+  refuse_dots(...)
   tips <- nrow(x$tips)
   node <- function(factor) {
     ifelse(is.na(factor), tips + 1L, tips + 1L + match(factor, x$branches$factor))
@@ -166,7 +177,7 @@ tree_layout <- function(tree, labels) {
     if (!labels && length(members) > 0) {
       members <- sprintf("%d tip%s", length(members), if (length(members) == 1) "" else "s")
     }
-    for (label in strtrim(members, 24)) {
+    for (label in strtrim(drawn_names(members), 24)) {
       state$row <- state$row + 1
       add("tips", x = x, y = state$row, label = label)
       heights <- c(heights, state$row)
@@ -188,7 +199,7 @@ draw_tree <- function(layout, ...) {
   tips <- layout$tips
   size <- min(0.85, 30 / max(tips$y))
   widest <- max(nchar(tips$label)) * size
-  old <- graphics::par(mar = c(4, 1, 2, min(1 + widest * 0.55, 12)))
+  old <- set_margins(c(4, 1, 2, min(1 + widest * 0.55, 12)))
   on.exit(graphics::par(old))
   reach <- max(layout$segments$xend, tips$x)
   draw_with(function(...) graphics::plot.default(0, 0, ...), list(

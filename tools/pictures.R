@@ -13,10 +13,10 @@ draw <- function(name, width, height, code) {
 }
 
 dir.create(file.path("man", "figures"), showWarnings = FALSE)
-fit <- nmu(datasets::Harman74.cor$cov, K = NULL)
+fit <- nmu(datasets::Harman74.cor$cov, K = 4)
 draw("README-loadings", 1000, 640, plot(fit))
 draw("README-matrices", 1000, 270, plot(fit, type = "matrices"))
 
 set.seed(1)
-tree <- nmu(sim_tree(n = 40), K = NULL, ignore_diag = TRUE)
+tree <- nmu(sim_tree(n = 40), K = NULL, ignore_diag = TRUE, refine = FALSE)
 draw("README-tree", 700, 330, plot(factor_tree(tree, lengths = "entry")))

@@ -8,7 +8,7 @@ use nmu_core::em::{iterate, NotebookEm};
 use nmu_core::noise_estimators::Notebook;
 use nmu_core::residual::Problem;
 use nmu_core::runtime::parallel::Threads;
-use std::ops::ControlFlow;
+use nmu_core::runtime::progress::no_report;
 
 const SIZES: [usize; 3] = [100, 500, 1000];
 
@@ -24,7 +24,7 @@ fn one_factor(bencher: Bencher, case: Case, method: &NotebookEm, threads: usize)
     let threads = Threads::new(threads);
     bencher.bench_local(|| {
         let view = black_box(&case).view();
-        iterate(&view, None, method, threads, &mut |_| ControlFlow::Continue(())).factor
+        iterate(&view, None, method, threads, &mut no_report).factor
     });
 }
 
@@ -59,6 +59,6 @@ fn symmetric_deflation<const THREADS: usize>(bencher: Bencher, n: usize) {
     bencher.bench_local(|| {
         let storage = black_box(&case).storage();
         let problem = Problem { storage, symmetric: true, scale: 1.0 };
-        deflate(&problem, Plan::new(6), &method, Threads::new(THREADS), &mut |_| ControlFlow::Continue(()))
+        deflate(&problem, Plan::new(6), &method, Threads::new(THREADS), &mut no_report)
     });
 }

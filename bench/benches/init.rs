@@ -5,13 +5,12 @@ use nmu_bench::case::Case;
 use nmu_bench::matrix;
 use nmu_core::init::leading_init;
 use nmu_core::runtime::parallel::Threads;
-use std::ops::ControlFlow;
+use nmu_core::runtime::progress::no_report;
 
 const SIZES: [usize; 3] = [500, 1000, 2000];
 
 fn time(bencher: Bencher, case: Case, threads: usize) {
-    bencher
-        .bench(|| leading_init(&black_box(&case).view(), Threads::new(threads), &mut |_| ControlFlow::Continue(())).u);
+    bencher.bench(|| leading_init(&black_box(&case).view(), Threads::new(threads), &mut no_report).u);
 }
 
 #[divan::bench(args = SIZES, consts = [1, 2], max_time = 0.3)]

@@ -9,9 +9,9 @@ use nmu_core::pass::{sweep, Model, PassLevel, PassSpec};
 use nmu_core::prior::GeneralizedBinary;
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::Dense;
 use nmu_core::variational::{maximize_elbo, VariationalInit, VariationalOptions};
-use std::ops::ControlFlow;
 
 #[path = "../../src/rust/core/tests/common/counted.rs"]
 mod counted;
@@ -43,6 +43,6 @@ pub fn fit_with_prior(
         stop: StopRule { tolerance: 1e-8, max_iterations: 100 },
     };
     let init = VariationalInit { factors: std::slice::from_ref(factor), fixed: &[], params };
-    maximize_elbo(&view, init, options, threads, &mut |_| ControlFlow::Continue(()));
+    maximize_elbo(&view, init, options, threads, &mut no_report);
     Ok(counted.readings() / readings_per_sweep)
 }

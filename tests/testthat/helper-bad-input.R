@@ -48,6 +48,7 @@ row_of <- function(base, ...) list(base = base, accepts = lapply(list(...), acce
 calls_that_work <- function() {
   A <- matrix(c(4, 2, 1, 2, 3, 1, 1, 1, 2), 3)
   fit <- suppressMessages(nmu(A, K = 2))
+  cv <- nmu_cv(A, K = 1, folds = 1 + outer(1:3, 1:3, "+") %% 2)
   em <- row_of(
     list(A = A, maxiter = 2),
     A = "nothing", lambda = "positive", sigma = "positive", maxiter = "count", ... = "nothing",
@@ -81,13 +82,19 @@ calls_that_work <- function() {
       A = "nothing", K = "null count", prior = "nothing", noise = "nothing", prior_v = "nothing",
       prior_b = "nothing", symmetric = "null flag", ignore_diag = "flag", refine = "flag",
       underapprox = "flag",
-      init = "null", fixed = "null", control = "nothing"
+      init = "null", fixed = "null", control = "nothing", ... = "nothing"
     ),
     nmu_control = row_of(
       list(),
-      tol = "null nonnegative", maxiter = "null count", K_max = "count", threads = "count",
+      tol = "null nonnegative", maxiter = "null count", K_max = "count", starts = "count",
+      threads = "count",
       verbose = "flag", keep_data = "flag", interpolation = "nothing", BPPARAM = "null",
       ... = "nothing"
+    ),
+    nmu_cv = row_of(
+      list(A = A, K = 1, folds = 2),
+      A = "nothing", K = "count", prior = "nothing", prior_b = "nothing", folds = "nothing",
+      ... = "nothing", BPPARAM = "null", control = "nothing"
     ),
     nmu_em = em,
     nmu_em_estlambda = em,
@@ -138,7 +145,8 @@ calls_that_work <- function() {
     standard_errors = row_of(list(fit = fit), fit = "nothing", A = "null"),
     top_features = row_of(
       list(fit = fit),
-      fit = "nothing", k = "null yes_no array negative", n = "count", side = "nothing"
+      fit = "nothing", k = "null yes_no array negative", n = "count", side = "nothing",
+      scale = "nothing"
     ),
     truncnorm_moments = row_of(
       list(mean = 1, sd = 1),
@@ -148,27 +156,35 @@ calls_that_work <- function() {
     # methods, by the names under which they are registered
     `[.nmu` = row_of(list(x = fit), i = "yes_no array negative"),
     `[.nmu_em` = row_of(list(x = nmu_em(A)), i = "count true"),
-    augment.nmu_fit = row_of(list(x = fit), data = "null"),
-    coef.nmu_fit = row_of(list(object = fit), side = "nothing"),
-    glance.nmu_fit = row_of(list(x = nmu_em(A)), A = "null"),
-    logLik.nmu_em = row_of(list(object = nmu_em(A)), A = "null"),
+    augment.nmu_fit = row_of(list(x = fit), data = "null", newdata = "null", ... = "nothing"),
+    coef.nmu_fit = row_of(
+      list(object = fit), side = "nothing", scale = "nothing", ... = "nothing"
+    ),
+    glance.nmu_fit = row_of(list(x = nmu_em(A)), A = "null", ... = "nothing"),
+    logLik.nmu_em = row_of(list(object = nmu_em(A)), A = "null", ... = "nothing"),
+    autoplot.nmu_cv = row_of(list(object = cv), type = "nothing", ... = "nothing"),
     plot.nmu_fit = row_of(
       list(x = fit),
       type = "nothing", factors = "null yes_no array negative",
       # loadings are drawn without A
-      A = names(bad_values()), group = "null", style = "nothing"
+      A = names(bad_values()), group = "null", style = "nothing", scale = "nothing"
     ),
-    predict.nmu_fit = row_of(list(object = fit), newdata = "null", type = "nothing"),
+    plot.nmu_cv = row_of(list(x = cv), type = "nothing"),
+    predict.nmu_fit = row_of(
+      list(object = fit), newdata = "null", type = "nothing", ... = "nothing"
+    ),
     residuals.nmu_fit = row_of(
       list(object = fit),
-      A = "null", rows = "null array negative", cols = "null array negative"
+      A = "null", rows = "null array negative", cols = "null array negative", ... = "nothing"
     ),
     simulate.nmu_fit = row_of(
       list(object = fit),
-      nsim = "count", seed = "null negative zero array"
+      nsim = "count", seed = "null negative zero array", ... = "nothing"
     ),
-    summary.nmu_fit = row_of(list(object = fit), A = "null"),
-    tidy.nmu_fit = row_of(list(x = fit), matrix = "nothing", A = "null")
+    summary.nmu_fit = row_of(list(object = fit), A = "null", ... = "nothing"),
+    tidy.nmu_fit = row_of(
+      list(x = fit), matrix = "nothing", A = "null", scale = "nothing", ... = "nothing"
+    )
   )
 }
 

@@ -19,6 +19,12 @@ expect_refused <- function(code, arg) {
   invisible(error)
 }
 
+# The value of code whose warnings of a fit are expected, and whose messages do not matter.
+silently <- function(code) {
+  classes <- paste0("nmu_warning_", c("maxiter", "negative", "K_max"))
+  suppressWarnings(suppressMessages(code), classes = classes)
+}
+
 # A matrix with a nonnegative factor, a remainder and noise; some entries are negative.
 random_matrix <- function(rows, columns = rows, symmetric = FALSE) {
   u <- rexp(rows)

@@ -19,11 +19,12 @@ fit_of <- function(d, groups, labels = NULL) {
         loglik = 10 * factor - 5 / iteration
       ),
       refit = list(
-        loglik = 60, accepted = TRUE, status = "converged",
+        loglik = 60, status = "converged",
         trace = data.frame(stage = 1, loglik = 60 - 10 / 1:8)
       ),
       candidates = data.frame(
-        K = seq_along(d), path = 5 * seq_along(d), joint = 20 - (seq_along(d) - 3)^2
+        K = seq_along(d), start = "path", objective = 10 * seq_along(d),
+        criterion = 20 - (seq_along(d) - 3)^2, status = "converged", kept = seq_along(d) == 4
       ),
       symmetric = TRUE, ignore_diag = FALSE, K = length(d), nobs = length(A) / 2,
       control = nmu_control(), A = A, status = "converged", converged = TRUE

@@ -151,7 +151,7 @@ test_that("extreme matrices are fitted", {
   for (name in names(edge)) {
     A <- edge[[name]]
     for (K in unique(c(1, min(3, length(A))))) {
-      fit <- suppressMessages(nmu(A, K = K))
+      fit <- silently(nmu(A, K = K))
       size <- sqrt(mean(A^2, na.rm = TRUE))
       expect_gte(min(fit$d), 0)
       norms <- c(colSums(fit$u^2), colSums(fit$v^2))

@@ -71,7 +71,7 @@ test_that("null factors can be left out", {
 })
 
 test_that("the status is that of the factors kept", {
-  short <- suppressMessages(nmu(tree, K = 2, control = nmu_control(maxiter = 2)))
+  short <- silently(nmu(tree, K = 2, control = nmu_control(maxiter = 2)))
   short$path$status <- c("converged", "maxiter")
   expect_identical(short[1]$status, "converged")
   expect_true(short[1]$converged)

@@ -67,9 +67,40 @@ test_that("summary has the share that each factor explains", {
   expect_s3_class(info, "summary.nmu_fit")
   expect_identical(info$factors$factor, c("k1", "k2"))
   expect_equal(info$factors$share, fits$nmu_general$d^2 / sum(table^2))
-  expect_equal(info$factors$support_u, unname(colSums(fits$nmu_general$u > 0)))
-  expect_equal(info$factors$support_v, unname(colSums(fits$nmu_general$v > 0)))
+  expect_equal(info$factors$size_u, unname(1 / colSums(fits$nmu_general$u^4)))
+  expect_equal(info$factors$size_v, unname(1 / colSums(fits$nmu_general$v^4)))
   expect_equal(info$loglik, fits$nmu_general$loglik)
+})
+
+test_that("the effective size is the number of equal loadings, and 0 without any", {
+  u <- cbind(rep(c(0.5, 0), each = 4), c(1, rep(0, 7)), 0)
+  expect_equal(effective_size(u), c(4, 1, 0))
+  # many small loadings hardly count
+  small <- c(rep(1, 4), rep(0.01, 400))
+  expect_lt(effective_size(cbind(small / sqrt(sum(small^2)))), 4.2)
+})
+
+test_that("loadings have one scale by default, and unit norm where asked for", {
+  for (fit in fits[c("em", "nmu_general")]) {
+    for (side in c("u", "v")) {
+      weighted <- coef(fit, side)
+      unit <- coef(fit, side, scale = "unit")
+      expect_equal(unit * rep(sqrt(fit$d), each = nrow(unit)), weighted)
+      expect_equal(unname(colSums(unit^2)), rep(1, length(fit$d)))
+      for (scale in c("weighted", "unit")) {
+        expected <- coef(fit, side, scale)
+        table <- as.data.frame(fit, scale = scale)
+        top <- top_features(fit, side = side, n = 1, scale = scale)
+        panels <- loading_panels(fit, side, seq_along(fit$d), NULL, scale)
+        expect_identical(table$loading[table$side == if (fit$symmetric) "u" else side],
+          as.vector(expected)
+        )
+        expect_identical(top$loading, unname(apply(expected, 2, max)))
+        expect_identical(panels$values, expected)
+      }
+    }
+  }
+  expect_refused(coef(fits$nmu, scale = "none"), "scale")
 })
 
 test_that("choices are checked", {

@@ -181,8 +181,32 @@ test_that("by and se are checked", {
   expect_refused(noise_mle(by = "entry"), "by")
   expect_refused(noise_mle(se = "a"), "se")
   expect_refused(noise_mle(se = c(1, 0)), "se")
-  expect_refused(noise_mle(se = c(1, NA)), "se")
+  expect_refused(noise_mle(se = c(1, NaN)), "se")
+  expect_refused(noise_mle(se = c(NA_real_, NA)), "se")
   expect_refused(noise_mle(by = "row", se = 1:4), "se")
   expect_refused(nmu(A, noise = noise_mle(se = 1:5)), "noise")
   expect_refused(nmu(A, noise = noise_mle(se = matrix(1, 5, 4))), "noise")
+})
+
+test_that("se may be NA where A is, and has no influence there", {
+  set.seed(12)
+  se <- matrix(runif(48, 1, 2), 8)
+  gaps <- c(3, 20, 21)
+  fit <- function(A, se) suppressMessages(nmu(A, noise = noise_mle(se = se)))
+  for (A in list(random_matrix(8, 6), methods::as(random_matrix(8, 6), "CsparseMatrix"))) {
+    A[gaps] <- NA
+    known <- fit(A, replace(se, gaps, sqrt(mean(se[-gaps]^2))))
+    expect_equal(fit(A, replace(se, gaps, NA))$u, known$u, tolerance = 1e-8)
+    error <- expect_refused(fit(A, replace(se, c(gaps, 2), NA)), "noise")
+    expect_match(conditionMessage(error), "row 2, column 1", fixed = TRUE)
+  }
+  A <- random_matrix(8, 6)
+  A[2, ] <- NA
+  by_row <- fit(A, replace(1:8 / 4, 2, NA))
+  expect_true(all(is.finite(by_row$u)))
+  expect_true(all(is.finite(simulate(by_row)[[1]])))
+  expect_refused(fit(A, replace(1:8 / 4, 3, NA)), "noise")
+  S <- random_matrix(5, symmetric = TRUE)
+  S[2, ] <- S[, 2] <- NA
+  expect_equal(fit(S, c(1, NA, 1, 1, 1))$u, suppressMessages(nmu(S))$u, tolerance = 1e-6)
 })

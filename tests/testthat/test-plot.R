@@ -11,7 +11,7 @@ fits <- list(
   diagonal = nmu(blocks, K = 2, ignore_diag = TRUE),
   certified = nmu(table, K = 2, underapprox = TRUE),
   missing = nmu(replace(table, 7:9, NA), K = 2),
-  null = nmu(-blocks, K = 2),
+  null = silently(nmu(-blocks, K = 2)),
   single = nmu(matrix(3))
 )
 types <- c("loadings", "matrices", "residuals", "trace", "scree", "tree")
@@ -40,7 +40,7 @@ test_that("a tree without branches and a fit without a chosen factor are drawn",
   grDevices::pdf(NULL)
   on.exit(grDevices::dev.off())
   many <- nmu(-diag(70), K = NULL)
-  for (fit in list(many, nmu(matrix(-3)))) {
+  for (fit in list(many, silently(nmu(matrix(-3))))) {
     for (type in c("tree", "scree")) {
       expect_identical(plot(fit, type = type), fit)
       if (requireNamespace("ggplot2", quietly = TRUE)) {
@@ -64,7 +64,7 @@ test_that("graphical arguments of the user replace the defaults", {
 
 test_that("plots of too many entries or of unknown parameters are errors", {
   large <- Matrix::sparseMatrix(1:5, 2:6, x = 1, dims = c(7e4, 7e4), symmetric = TRUE)
-  fit <- suppressMessages(nmu(large, refine = FALSE, control = nmu_control(maxiter = 1)))
+  fit <- silently(nmu(large, refine = FALSE, control = nmu_control(maxiter = 1)))
   for (type in c("matrices", "residuals")) {
     expect_refused(plot(fit, type = type), "type")
     early <- replace(fits$certified, c("lambda", "sigma"), list(NA_real_))
@@ -91,9 +91,9 @@ test_that("layers of ggplot2 have the numbers of the fit", {
   }
   bars <- drawn("loadings")
   # row by row: both sides of the first factor, then those of the next
-  sides <- list(fit$u[, 1], fit$v[, 1], fit$u[, 2], fit$v[, 2])
+  sides <- list(coef(fit)[, 1], coef(fit, "v")[, 1], coef(fit)[, 2], coef(fit, "v")[, 2])
   for (panel in 1:4) expect_equal(bars$y[bars$PANEL == panel], unname(sides[[panel]]))
-  points <- drawn("loadings", 2, factors = "k2", style = "lines")
+  points <- drawn("loadings", 2, factors = "k2", style = "lines", scale = "unit")
   expect_equal(points$y, unname(c(fit$u[, 2], fit$v[, 2])))
   # one monotone scale of colours for all matrices
   cells <- drawn("matrices")
@@ -149,7 +149,7 @@ test_that("groups order the loadings", {
   by <- factor(c("b", "a", "b", "a", "c", "c", "a", "b"))
   panels <- loading_panels(fits$nmu, "u", 1, by)
   expect_identical(panels$labels, as.character(c(2, 4, 7, 1, 3, 8, 5, 6)))
-  expect_equal(unname(panels$values[, 1]), unname(fits$nmu$u[order(by), 1]))
+  expect_equal(unname(panels$values[, 1]), unname(coef(fits$nmu)[order(by), 1]))
   expect_identical(panels$group, sort(by))
 })
 

@@ -302,15 +302,14 @@ test_that("prediction is cheap", {
   few <- nrow(fit$trace) %/% 4L
   rows <- A[1:20, ]
   expect_no_warning(
-    found <- new_loadings(fit, rows, core_scan(rows)$ok, quote(predict(fit)), maxiter = few)
+    found <- new_loadings(fit, rows, maxiter = few)
   )
   expect_identical(found, predict(fit, rows))
 })
 
 test_that("an early end of the search is a warning", {
-  scan <- core_scan(states)$ok
   for (code in list(
-    quote(new_loadings(fits$table, states, scan, quote(predict(fit)), maxiter = 1L)),
+    quote(new_loadings(fits$table, states, maxiter = 1L)),
     quote(signal_prediction(c("converged", "stalled"), quote(predict(fit))))
   )) {
     expect_warning(eval(code), class = "nmu_warning_predict")

@@ -10,7 +10,7 @@ fits_of <- function(threads) {
   whole <- random_matrix(70, symmetric = TRUE)
   wide <- replace(random_matrix(60, 90), 5:9, NA)
   control <- nmu_control(threads = threads)
-  fit <- function(...) suppressMessages(nmu(..., control = control))
+  fit <- function(...) silently(nmu(..., control = control))
   list(
     mle = fit(whole, K = 3),
     prior = fit(whole, K = 2, prior = prior_point_exponential()),

@@ -17,9 +17,9 @@ use nmu_core::em::{iterate, NotebookEm};
 use nmu_core::init::leading_init;
 use nmu_core::pass::PassLevel;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use std::error::Error;
 use std::hint::black_box;
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -110,9 +110,7 @@ impl Task {
             Work::Product => drop(black_box(case.product(self.threads))),
             Work::Pass(level) => drop(black_box(case.pass(level, self.threads))),
             Work::Prior => return black_box(case.fit_with_prior(self.threads)),
-            Work::InitialLoadings => {
-                drop(black_box(leading_init(&case.view(), threads, &mut |_| ControlFlow::Continue(()))))
-            }
+            Work::InitialLoadings => drop(black_box(leading_init(&case.view(), threads, &mut no_report))),
             Work::Total => drop(black_box(upper_triangle(black_box(values), order, self.threads))),
             Work::Fit => {
                 let view = case.view();
@@ -124,7 +122,7 @@ impl Task {
                     tolerance: 0.0,
                     trace: false,
                 };
-                drop(black_box(iterate(&view, None, &method, threads, &mut |_| ControlFlow::Continue(()))));
+                drop(black_box(iterate(&view, None, &method, threads, &mut no_report)));
             }
         }
         1

@@ -1,32 +1,32 @@
 //! Calls of the core: what R gets if a call fails, is interrupted or panics.
 
 use crate::convert::Columns;
-use crate::interrupt;
+use crate::stop::{was_interrupted, OnInterrupt, RunningCall};
 use extendr_api::prelude::*;
+use nmu_core::runtime::cancel::end_of;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-/// Calls the core and converts its value to R's. Returns `NULL` if the user interrupts it.
-pub(crate) fn call_core<T: Into<Robj>>(work: impl FnOnce() -> Result<T, String>) -> Result<Robj, String> {
-    catch_panic(|| interrupt::with_cancellation(work))
-}
-
-/// Calls the core for a fit, which returns what it has found so far if the user interrupts it; `NULL` if that is nothing.
-pub(crate) fn call_core_keeping_partial<T: Into<Robj>>(
+/// Calls the core and converts its value to R's. Returns `NULL` if the call ends before there is a value.
+///
+/// A panic, which is a bug of the package, becomes an error. It must not reach R, which would be jumped over.
+pub(crate) fn call_core<T: Into<Robj>>(
+    on_interrupt: OnInterrupt,
     work: impl FnOnce() -> Result<T, String>,
 ) -> Result<Robj, String> {
-    catch_panic(|| interrupt::with_grace_period(work))
-}
-
-/// Turns a panic, which is a bug of the package, into an error. It must not reach R, which would be jumped over.
-fn catch_panic<T: Into<Robj>>(work: impl FnOnce() -> Option<Result<T, String>>) -> Result<Robj, String> {
-    let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Some(Err(format!("a defect in the core: {}", text.unwrap_or("unknown"))))
-    });
+    let call = RunningCall::start(on_interrupt);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    if let Some(reason) = call.failure() {
+        return Err(reason);
+    }
+    let discarded = on_interrupt == OnInterrupt::End && was_interrupted();
     match result {
-        Some(value) => value.map(Into::into),
-        None => Ok(NULL.into()),
+        Ok(value) if !discarded => value.map(Into::into),
+        Err(panic) if end_of(panic.as_ref()).is_none() => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(format!("a defect in the core: {}", text.unwrap_or("unknown")))
+        }
+        _ => Ok(NULL.into()),
     }
 }
 
@@ -36,7 +36,7 @@ where
     I: Iterator<Item = f64>,
 {
     let mut columns = Columns::new(length);
-    call_core(|| {
+    call_core(OnInterrupt::End, || {
         columns.write(values().map(|value| [value]));
         let [filled] = columns.into_vectors()?;
         Ok(filled)

@@ -13,7 +13,7 @@ mod units;
 pub(crate) use columns::Columns;
 pub(crate) use matrix::Matrix;
 pub(crate) use options::Options;
-pub(crate) use prior::{normal_means_list, write_posteriors, Priors};
+pub(crate) use prior::{normal_means_list, write_posteriors};
 pub(crate) use results::{
     certificate_list, certified_list, deflation_list, em_list, prediction_list, standard_errors_list, summary_list,
 };

@@ -5,17 +5,16 @@
 
 mod call;
 mod convert;
-mod interrupt;
 mod monitor;
+mod stop;
 
-use call::{call_core, call_core_keeping_partial, fill};
+use call::{call_core, fill};
 use convert::{
     certificate_list, certified_list, deflation_list, em_list, log_or_value, message, normal_means_list, pairs,
     prediction_list, seed, size, standard_errors_list, summary_list, tail, write_posteriors, Columns, Matrix, Options,
     Units,
 };
 use extendr_api::prelude::*;
-use interrupt::was_interrupted;
 use monitor::FitMonitor;
 use nmu_core::deflation::{check_memory, deflate};
 use nmu_core::distributions::{emg, truncated_normal};
@@ -28,12 +27,13 @@ use nmu_core::residual::ResidualView;
 use nmu_core::runtime::cancel::{catch_cancellation, checked};
 use nmu_core::standard_errors::standard_errors;
 use nmu_core::{em, posterior_mean, underapprox};
+use stop::{was_interrupted, OnInterrupt};
 
 /// Summarises a matrix: missing, infinite and negative entries, largest absolute value, root mean square, symmetry.
 /// @noRd
 #[extendr]
 fn core_scan(a: Robj) -> Result<Robj, String> {
-    call_core(|| {
+    call_core(OnInterrupt::End, || {
         let a = Matrix::new(a)?;
         Ok(summary_list(&a.summary()?))
     })
@@ -47,13 +47,13 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
     let options = Options::new(options);
     // Allocated first: R jumps out of a failed allocation, and no Rust value is lost here.
     let b = options.flag("keep_b")?.then(|| RMatrix::<f64>::new(a.nrow, a.ncol));
-    call_core_keeping_partial(|| {
+    call_core(OnInterrupt::ReturnPartial, || {
         let storage = a.complete_storage(&options)?;
         let view = ResidualView::new(storage.as_ref(), &[], options.flag("symmetric")?);
         check_memory(&view, 1).map_err(message)?;
         let (threads, notebook) = (a.threads(&options)?, a.notebook());
         let settings = options.notebook_em(&notebook)?;
-        let monitor = FitMonitor::new(Units::OF_R, options.progress()?).with_storage(storage.as_ref());
+        let monitor = FitMonitor::new(Units::OF_R, options.progress()?);
         let fit = em::iterate(&view, options.initial_loadings()?, &settings, threads, &mut monitor.callback());
         let write = |mut b: RMatrix<f64>| {
             let entries = MatMut::from_column_major_slice_mut(b.data_mut(), a.nrow, a.ncol);
@@ -72,7 +72,7 @@ fn core_em(a: Robj, options: List) -> Result<Robj, String> {
 fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    call_core_keeping_partial(|| {
+    call_core(OnInterrupt::ReturnPartial, || {
         let storage = a.storage(&options)?;
         let (threads, units, notebook) = (a.threads(&options)?, options.units()?, a.notebook());
         let problem = options.problem(storage.as_ref(), units)?;
@@ -81,11 +81,8 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
         let fitter = options.fitter(units, &notebook, rows.stages_with(&columns)?)?;
         let plan = options.plan(units)?;
         check_memory(&problem.view(&[]), plan.min_factors()).map_err(message)?;
-        let monitor =
-            FitMonitor::new(units, options.progress()?).with_storage(storage.as_ref()).with_priors([&rows, &columns]);
+        let monitor = FitMonitor::new(units, options.progress()?);
         let deflation = deflate(&problem, plan, fitter.as_ref(), threads, &mut monitor.callback());
-        rows.check()?;
-        columns.check()?;
         deflation_list(&deflation, units, was_interrupted())
     })
 }
@@ -97,7 +94,7 @@ fn core_deflate(a: Robj, options: List) -> Result<Robj, String> {
 fn core_serve_request(a: Robj, options: List, request: &[f64], first: i32, last: i32) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    call_core(|| {
+    call_core(OnInterrupt::End, || {
         let storage = a.storage(&options)?;
         let tiles = size(first - 1)?..size(last)?;
         let replies = serve_request(storage.as_ref(), request, tiles).map_err(message)?;
@@ -111,14 +108,14 @@ fn core_serve_request(a: Robj, options: List, request: &[f64], first: i32, last:
 fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    call_core_keeping_partial(|| {
+    call_core(OnInterrupt::ReturnPartial, || {
         let storage = a.storage(&options)?;
         let (threads, units) = (a.threads(&options)?, options.units()?);
         let problem = options.problem(storage.as_ref(), units)?;
         let settings = options.underapprox_settings()?;
         let fitter = options.model_fitter(units)?;
         check_memory(&problem.view(&[]), settings.max_factors).map_err(message)?;
-        let monitor = FitMonitor::new(units, options.progress()?).with_storage(storage.as_ref());
+        let monitor = FitMonitor::new(units, options.progress()?);
         let certified = fitter.underapproximate(&problem, &settings, threads, &mut monitor.callback());
         certified_list(&certified.map_err(message)?, units, was_interrupted())
     })
@@ -130,7 +127,7 @@ fn core_underapproximate(a: Robj, options: List) -> Result<Robj, String> {
 fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    call_core(|| {
+    call_core(OnInterrupt::End, || {
         let storage = a.storage(&options)?;
         let problem = options.problem(storage.as_ref(), Units::OF_R)?;
         let factors = options.factors("factors", Units::OF_R)?;
@@ -144,7 +141,7 @@ fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
 fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    call_core_keeping_partial(|| {
+    call_core(OnInterrupt::ReturnPartial, || {
         let units = options.units()?;
         let (scale, remainder_prior) = (units.scale(), options.remainder_prior()?);
         let rows = NewRows { entries: a.entries()?, scale, remainder_prior };
@@ -161,7 +158,7 @@ fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
 fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    call_core(|| {
+    call_core(OnInterrupt::End, || {
         let storage = a.storage(&options)?;
         let (units, threads) = (options.units()?, a.threads(&options)?);
         let problem = options.problem(storage.as_ref(), units)?;
@@ -179,7 +176,7 @@ fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
 fn core_log_likelihood(a: Robj, options: List) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
-    call_core(|| {
+    call_core(OnInterrupt::End, || {
         let storage = a.storage(&options)?;
         let (units, threads) = (options.units()?, a.threads(&options)?);
         let problem = options.problem(storage.as_ref(), units)?;
@@ -196,14 +193,13 @@ fn core_log_likelihood(a: Robj, options: List) -> Result<Robj, String> {
 #[extendr]
 fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<Robj, String> {
     let mut columns = Columns::new(x.len());
-    call_core(|| {
+    call_core(OnInterrupt::End, || {
         let observations = Observations::new(x, s).map_err(message)?;
         let options = Options::new(options);
         let units = options.loading_units()?;
         let priors = options.priors("prior", units)?;
         let prior = priors.only()?.estimate(&observations);
         write_posteriors(prior.as_ref(), x, s, &mut columns)?;
-        priors.check()?;
         normal_means_list(prior.as_ref(), columns, units)
     })
 }
@@ -213,7 +209,7 @@ fn core_normal_means(x: &[f64], s: &[f64], options: List) -> Result<Robj, String
 #[extendr]
 fn core_truncnorm_moments(mean: &[f64], sd: &[f64]) -> Result<Robj, String> {
     let mut columns = Columns::new(mean.len());
-    call_core(|| {
+    call_core(OnInterrupt::End, || {
         let moments = pairs(mean, sd).map(|(mean, sd)| truncated_normal::moments(mean, sd));
         columns.write(checked(moments).map(|moments| [moments.mean, moments.variance, moments.log_mass]));
         let [means, variances, log_masses] = columns.into_vectors()?;

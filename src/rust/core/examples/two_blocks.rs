@@ -11,11 +11,12 @@ use nmu_core::noise_estimators::MaximumLikelihood;
 use nmu_core::remainder_prior::RemainderPriorFamily;
 use nmu_core::residual::Problem;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::Dense;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp1, StandardNormal};
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 const ORDER: usize = 60;
 const LAMBDA: f64 = 5.0;
@@ -52,10 +53,11 @@ pub(crate) fn main() {
         remainder: RemainderPriorFamily::default(),
         noise_structure: NoiseStructure::Homoscedastic,
         stop: StopRule { tolerance: 1e-8, max_iterations: 1000 },
+        starts: 4,
     };
     let plan = Plan { refine: true, ..Plan::new(2) };
     let threads = Threads::new(1);
-    let deflation = deflate(&problem, plan, &ModelFitter { options }, threads, &mut |_| ControlFlow::Continue(()));
+    let deflation = deflate(&problem, plan, &ModelFitter { options }, threads, &mut no_report);
 
     let Some(refit) = deflation.refit else { panic!("the refit was interrupted") };
     let model = refit.model;

@@ -2,14 +2,13 @@
 
 use crate::error::Error;
 use crate::factor::{Factor, FreeFactor};
-use crate::fit::{elbo, FactorFit, JointRefit};
+use crate::fit::{elbo, Effort, FactorFit, JointFit, JointStart, ModelFit, StartOutcome};
 use crate::fitter::FactorFitter;
-use crate::flatness::mean_flatness;
-use crate::init::InitialLoadings;
+use crate::init::{InitialLoadings, Origin};
 use crate::noise::ResidualParams;
 use crate::posterior::FactorPosterior;
 use crate::residual::{Problem, ResidualView};
-use crate::runtime::cancel::catch_cancellation;
+use crate::runtime::cancel::{catch_end, End};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback, Stage};
 use crate::selection::{best_count, criterion, should_continue, Candidate};
@@ -28,7 +27,7 @@ pub struct Plan {
     pub init: Vec<InitialLoadings>,
     /// Number of new factors.
     pub count: Count,
-    /// Whether all factors are refitted jointly in the end.
+    /// Whether all factors are fitted jointly. Initial loadings of all factors are then the start of the joint fit.
     pub refine: bool,
 }
 
@@ -70,9 +69,9 @@ pub struct Deflation {
     pub fixed: Vec<Factor>,
     /// The new factors, in the order in which they were fitted.
     pub fits: Vec<FactorFit>,
-    /// The joint refit of the fixed, the kept and the new factors.
-    pub refit: Option<JointRefit>,
-    /// Selection criteria for 1, 2, … new factors, if their number was chosen.
+    /// The joint fit of the fixed, the kept and the new factors.
+    pub refit: Option<JointFit>,
+    /// The fits that were compared, if the number of factors was chosen.
     pub candidates: Vec<Candidate>,
     /// Whether a factor or a refit was cancelled before it had a result.
     pub interrupted: bool,
@@ -103,8 +102,8 @@ fn elbos(fits: &[FactorFit]) -> Vec<f64> {
 
 /// Fits factors to a matrix one after another.
 ///
-/// Ends early if λ and σ can no longer be estimated or the progress callback says so; that last factor is kept if it has a
-/// result. Also ends if entries can no longer be read; then the factors completed before are kept.
+/// Ends early if λ and σ can no longer be estimated or a stop is requested; that last factor is kept if it has a result. Also
+/// ends if it is abandoned, since entries can no longer be read; then the factors completed before are kept.
 pub fn deflate(
     problem: &Problem,
     plan: Plan,
@@ -115,10 +114,10 @@ pub fn deflate(
     let Plan { fixed, kept, kept_params, init, count, refine } = plan;
     let (fits, candidates) = (Vec::new(), Vec::new());
     let mut greedy = Greedy { problem, fitter, refine, threads, fixed, kept, kept_params, fits, candidates };
-    let refit = catch_cancellation(|| greedy.run(init, count, progress));
+    let refit = catch_end(|| greedy.run(init, count, progress));
     let Greedy { fixed, fits, candidates, .. } = greedy;
-    let interrupted = refit.is_none() && !problem.storage.is_lost();
-    Deflation { fixed, fits, refit: refit.flatten(), candidates, interrupted }
+    let interrupted = refit.as_ref().err() == Some(&End::Cancelled);
+    Deflation { fixed, fits, refit: refit.ok().flatten(), candidates, interrupted }
 }
 
 /// Outcome of fitting one more factor.
@@ -143,59 +142,124 @@ struct Greedy<'a> {
 }
 
 impl Greedy<'_> {
-    fn run(&mut self, init: Vec<InitialLoadings>, count: Count, progress: &mut ProgressCallback) -> Option<JointRefit> {
+    fn run(&mut self, init: Vec<InitialLoadings>, count: Count, progress: &mut ProgressCallback) -> Option<JointFit> {
         if self.kept.is_empty() && !self.fixed.is_empty() {
             let view = self.problem.view(&[]);
-            self.fixed = self.fitter.estimate_weights(&view, self.fixed.clone(), self.threads, progress);
+            let model = self.fitter.estimate_weights(&view, self.fixed.clone(), self.threads, progress);
+            self.fixed = model.map_or_else(|| self.fixed.clone(), |model| model.factors);
         }
-        let mut init = init.into_iter();
         match count {
-            Count::Exactly(count) => {
-                while self.fits.len() < count {
-                    if self.next_factor(init.next(), progress) == Next::Ended {
-                        return None;
-                    }
-                }
-                self.refit(count, progress)
+            Count::Exactly(count) if self.refine && count > 0 && init.len() == count && self.kept.is_empty() => {
+                self.fit_from(&init, progress)
             }
-            Count::AtMost(limit) => {
-                let mut refits = Vec::new();
-                while self.fits.len() < limit && should_continue(&self.candidates) {
-                    match self.next_factor(init.next(), progress) {
-                        Next::Ended => return None,
-                        Next::Null => break,
-                        Next::Added => {
-                            let refit = self.refit(self.fits.len(), progress);
-                            self.candidates.push(self.candidate(refit.as_ref()));
-                            refits.push(refit);
-                        }
-                    }
-                }
-                // If no factor is worthwhile, one null factor reports that, unless there are kept ones.
-                let min_count = usize::from(self.kept.is_empty());
-                let count = best_count(&self.candidates).max(min_count).min(self.fits.len());
-                self.fits.truncate(count);
-                // The refit is known, unless one was interrupted: then this one ends likewise and says so.
-                let interrupted = |refit: &JointRefit| refit.model.status == Status::Interrupted;
-                let known = (1..=refits.len()).contains(&count) && !refits.iter().flatten().any(interrupted);
-                if known {
-                    refits.swap_remove(count - 1)
-                } else {
-                    self.refit(count, progress)
+            Count::Exactly(count) => self.fit_exactly(count, init, progress),
+            Count::AtMost(limit) => self.fit_at_most(limit, init, progress),
+        }
+    }
+
+    /// Fits all factors jointly from given loadings; their weights, λ and σ first maximize the objective with the loadings held.
+    fn fit_from(&mut self, init: &[InitialLoadings], progress: &mut ProgressCallback) -> Option<JointFit> {
+        let view = self.problem.view(&[]);
+        let given = init.iter().map(|init| init.least_squares_factor(&view, self.threads));
+        let all = self.fixed.iter().cloned().chain(given).collect();
+        let mut model = self.fitter.estimate_weights(&view, all, self.threads, progress)?;
+        let new = model.factors.split_off(self.fixed.len());
+        let (status, params) = (model.status, model.params);
+        self.fixed = std::mem::take(&mut model.factors);
+        let model = ModelFit { trace: Vec::new(), ..model };
+        let fit = |factor: Factor| FactorFit {
+            model: ModelFit { factors: vec![factor], ..model.clone() },
+            ratio_floor: None,
+            path: Vec::new(),
+        };
+        self.fits = new.into_iter().map(fit).collect();
+        if matches!(status, Status::NoEstimate | Status::Interrupted) {
+            return None;
+        }
+        let start = JointStart { origin: Origin::Given, params: Some(params), ..self.path_start() };
+        self.fit_jointly(&[start], Effort::Full, progress)
+    }
+
+    /// Fits this number of factors.
+    fn fit_exactly(
+        &mut self,
+        count: usize,
+        init: Vec<InitialLoadings>,
+        progress: &mut ProgressCallback,
+    ) -> Option<JointFit> {
+        let (mut init, mut short) = (init.into_iter(), None);
+        while self.fits.len() < count {
+            if self.next_factor(init.next(), progress) == Next::Ended {
+                return None;
+            }
+            if self.refine && self.fitter.extends_joint_fits() {
+                short = self.short_joint_fit(short.as_ref(), progress);
+                if short.as_ref().is_some_and(is_interrupted) {
+                    return short;
                 }
             }
+        }
+        if self.refine {
+            self.full_joint_fit(short, progress)
+        } else {
+            None
+        }
+    }
+
+    /// Fits the number of factors that the criterion chooses. What it rates is what is returned.
+    fn fit_at_most(
+        &mut self,
+        limit: usize,
+        init: Vec<InitialLoadings>,
+        progress: &mut ProgressCallback,
+    ) -> Option<JointFit> {
+        let (mut init, mut short) = (init.into_iter(), None);
+        let (mut joints, mut criteria): (Vec<JointFit>, Vec<f64>) = (Vec::new(), Vec::new());
+        while self.fits.len() < limit && should_continue(&criteria) {
+            let extends = self.refine && self.fitter.extends_joint_fits();
+            match self.next_factor(init.next(), progress) {
+                Next::Ended => return None,
+                Next::Null if !extends => break,
+                _ => {}
+            }
+            if extends {
+                short = self.short_joint_fit(short.as_ref(), progress);
+            }
+            let joint = if self.refine { self.full_joint_fit(short.clone(), progress) } else { None };
+            let interrupted = joint.as_ref().is_some_and(is_interrupted);
+            let is_null = |joint: &JointFit| joint.model.factors.last().is_none_or(|last| last.d == 0.0);
+            if extends && !interrupted && joint.as_ref().is_some_and(is_null) {
+                break;
+            }
+            criteria.push(self.record(joint.as_ref()));
+            if interrupted {
+                return joint;
+            }
+            joints.extend(joint);
+        }
+        // If no factor is worthwhile, one null factor reports that, unless there are kept ones.
+        let min_count = usize::from(self.kept.is_empty());
+        let count = best_count(&criteria).max(min_count).min(self.fits.len());
+        self.fits.truncate(count);
+        for candidate in &mut self.candidates {
+            candidate.kept &= candidate.factors == count;
+        }
+        if (1..=joints.len()).contains(&count) {
+            return Some(joints.swap_remove(count - 1));
+        }
+        if self.refine {
+            self.full_joint_fit(None, progress)
+        } else {
+            None
         }
     }
 
     /// Fits one more factor to the matrix minus the factors so far.
     fn next_factor(&mut self, init: Option<InitialLoadings>, progress: &mut ProgressCallback) -> Next {
         let index = self.fits.len();
-        let subtracted: Vec<Factor> = self.factors(index).cloned().collect();
+        let subtracted: Vec<Factor> = self.factors().cloned().collect();
         let mut report = |event: Progress| progress(event.in_stage(Stage::Factor, index));
         let fit = self.fitter.fit(&self.problem.view(&subtracted), init, self.threads, &mut report);
-        if self.problem.storage.is_lost() {
-            return Next::Ended;
-        }
         let next = match fit.model.status {
             Status::NoEstimate | Status::Interrupted => Next::Ended,
             Status::Null => Next::Null,
@@ -205,14 +269,13 @@ impl Greedy<'_> {
         next
     }
 
-    /// The fixed, the kept and the first `count` new factors.
-    fn factors(&self, count: usize) -> impl Iterator<Item = &Factor> {
-        self.fixed.iter().chain(&self.kept).chain(self.fits[..count].iter().map(FactorFit::factor))
+    /// The fixed, the kept and the new factors.
+    fn factors(&self) -> impl Iterator<Item = &Factor> {
+        self.fixed.iter().chain(&self.kept).chain(self.fits.iter().map(FactorFit::factor))
     }
 
-    /// The joint refit of all of them, if it is asked for.
-    fn refit(&self, count: usize, progress: &mut ProgressCallback) -> Option<JointRefit> {
-        let params = self.fits[..count].last().map(|fit| fit.model.params).or(self.kept_params);
+    /// Factors of which the weights alone may move if they are fixed, and all else otherwise.
+    fn free<'f>(&self, factors: impl Iterator<Item = &'f Factor>) -> Vec<FreeFactor> {
         let free = |(index, factor): (usize, &Factor)| {
             let factor = factor.clone();
             if index < self.fixed.len() {
@@ -221,33 +284,87 @@ impl Greedy<'_> {
                 FreeFactor::loadings(factor)
             }
         };
-        let factors: Vec<FreeFactor> = self.factors(count).enumerate().map(free).collect();
-        let view = self.problem.view(&[]);
-        let mut report = |event: Progress| progress(event.in_stage(Stage::Refit, count.saturating_sub(1)));
-        let refit =
-            self.refine.then(|| self.fitter.refit(&view, &factors, params, self.threads, &mut report)).flatten();
-        refit.filter(|_| !self.problem.storage.is_lost())
+        factors.enumerate().map(free).collect()
     }
 
-    /// The selection criteria of the factors so far, `refit` being their joint refit.
-    fn candidate(&self, refit: Option<&JointRefit>) -> Candidate {
+    /// The factors of the greedy path as a start of a joint fit.
+    fn path_start(&self) -> JointStart {
+        let params = self.fits.last().map(|fit| fit.model.params).or(self.kept_params);
+        JointStart { origin: Origin::Path, factors: self.free(self.factors()), params }
+    }
+
+    /// A short joint fit of all factors so far, from the greedy path and from extensions of the short fit with one factor less.
+    fn short_joint_fit(&self, last: Option<&JointFit>, progress: &mut ProgressCallback) -> Option<JointFit> {
+        let (factors, params) = match last {
+            Some(JointFit { model, .. }) => (self.free(model.factors.iter()), Some(model.params)),
+            None => (self.free(self.fixed.iter().chain(&self.kept)), self.kept_params),
+        };
+        let base = JointStart { origin: Origin::Path, factors, params };
+        let view = self.problem.view(&[]);
+        let mut report = |event: Progress| progress(event.in_stage(Stage::Refit, self.fits.len() - 1));
+        let mut starts = vec![self.path_start()];
+        starts.extend(self.fitter.extended_starts(&view, &base, self.threads, &mut report));
+        self.fit_jointly(&starts, Effort::Short, progress)
+    }
+
+    /// The joint fit of all factors so far: from a short one, or from the greedy path.
+    ///
+    /// Short fits with 1, 2, … factors are the same whatever number of factors is asked for, and none is worse than the one before.
+    fn full_joint_fit(&self, short: Option<JointFit>, progress: &mut ProgressCallback) -> Option<JointFit> {
+        let Some(short) = short else { return self.fit_jointly(&[self.path_start()], Effort::Full, progress) };
+        if is_interrupted(&short) {
+            return Some(short);
+        }
+        let origin = short.starts.iter().find(|start| start.kept).map_or(Origin::Path, |start| start.start);
+        let factors = self.free(short.model.factors.iter());
+        let start = JointStart { origin, factors, params: Some(short.model.params) };
+        let mut full = self.fit_jointly(&[start], Effort::Full, progress)?;
+        full.starts.extend(short.starts.into_iter().filter(|start| !start.kept));
+        Some(full)
+    }
+
+    fn fit_jointly(&self, starts: &[JointStart], effort: Effort, progress: &mut ProgressCallback) -> Option<JointFit> {
+        let mut report = |event: Progress| progress(event.in_stage(Stage::Refit, self.fits.len().saturating_sub(1)));
+        self.fitter.fit_jointly(&self.problem.view(&[]), starts, effort, self.threads, &mut report)
+    }
+
+    /// Records the candidates with the present number of factors and returns the criterion of the one that is kept.
+    fn record(&mut self, joint: Option<&JointFit>) -> f64 {
         let count = self.fits.len();
-        let factors: Vec<Factor> = self.factors(count).cloned().collect();
         let last = &self.fits[count - 1].model;
         // The ELBO penalizes factors by itself.
         let elbo = elbos(&self.fits)[count - 1];
-        let joint = refit.map(|refit| {
-            let penalized = || criterion(refit.candidate.log_likelihood, last.count, &refit.candidate.factors);
-            (if elbo.is_nan() { penalized() } else { refit.model.elbo() }, mean_flatness(&refit.candidate.factors))
-        });
-        let (joint, joint_flatness) = joint.unwrap_or((f64::NAN, f64::NAN));
-        Candidate {
-            path: if elbo.is_nan() { criterion(last.log_likelihood, last.count, &factors) } else { elbo },
-            path_flatness: mean_flatness(&factors),
-            joint,
-            joint_flatness,
-        }
+        let Some(joint) = joint else {
+            let factors: Vec<Factor> = self.factors().cloned().collect();
+            let (objective, criterion) = if elbo.is_nan() {
+                (last.log_likelihood, criterion(last.log_likelihood, last.count, &factors))
+            } else {
+                (elbo, elbo)
+            };
+            let (start, status) = (Origin::Path, last.status);
+            self.candidates.push(Candidate { factors: count, start, objective, criterion, status, kept: true });
+            return criterion;
+        };
+        let JointFit { model, starts } = joint;
+        let criterion = if model.posteriors.is_empty() {
+            criterion(model.log_likelihood, model.count, &model.factors)
+        } else {
+            model.elbo()
+        };
+        self.candidates.extend(starts.iter().map(|&StartOutcome { start, objective, status, kept }| Candidate {
+            factors: count,
+            start,
+            objective,
+            criterion: if kept { criterion } else { f64::NAN },
+            status,
+            kept,
+        }));
+        criterion
     }
+}
+
+fn is_interrupted(joint: &JointFit) -> bool {
+    joint.model.status == Status::Interrupted
 }
 
 /// The peak number of values that a fit holds per row, and per column of a general matrix: a base and an increment per

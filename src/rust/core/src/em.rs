@@ -14,7 +14,7 @@ use crate::noise::ResidualParams;
 use crate::noise_estimators::NoiseEstimator;
 use crate::pass::{product, sweep, Model, PassLevel, PassOutput, PassSpec, PassStats, RowColSums};
 use crate::residual::ResidualView;
-use crate::runtime::cancel::catch_cancellation;
+use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::{Status, Trace};
@@ -86,7 +86,8 @@ pub fn iterate(
             status = if change <= tolerance { Status::Converged } else { Status::Maxiter };
             let progress =
                 Progress::new(trace.len()).with_log_likelihood(log_likelihood, sums.map_or(0.0, |sums| sums.count));
-            if on_progress(progress).is_break() {
+            on_progress(progress);
+            if is_stop_requested() {
                 status = Status::Interrupted;
                 break 'rounds;
             }

@@ -1,6 +1,7 @@
 //! Options and results of model fits, and the context that the stages of one fit share.
 
-use crate::factor::Factor;
+use crate::factor::{Factor, FreeFactor};
+use crate::init::Origin;
 use crate::noise::{Bounds, NoiseStructure, ResidualParams};
 use crate::noise_derivatives::NoiseDerivatives;
 use crate::noise_estimators::NoiseEstimator;
@@ -35,6 +36,8 @@ pub struct FitOptions<'a> {
     pub noise_structure: NoiseStructure,
     /// When each optimization stops.
     pub stop: StopRule,
+    /// Number of starts of each factor in a joint fit, apart from the greedy path.
+    pub starts: usize,
 }
 
 /// What every stage of a fit needs.
@@ -120,20 +123,44 @@ impl FactorFit {
     }
 }
 
-/// A joint refit of all factors.
-pub struct JointRefit {
-    /// The model that was kept.
-    pub model: ModelFit,
-    /// Whether the optimum of the refit was accepted; otherwise factors from before it, or on its way, are kept.
-    pub accepted: bool,
-    /// The optimum of the refit, accepted or not.
-    pub candidate: CandidateRefit,
+/// A starting point of a joint fit.
+#[derive(Clone)]
+pub struct JointStart {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The factors.
+    pub factors: Vec<FreeFactor>,
+    /// λ and σ, if they are known.
+    pub params: Option<ResidualParams>,
 }
 
-/// The optimum that a joint refit found.
-pub struct CandidateRefit {
-    /// The factors.
-    pub factors: Vec<Factor>,
-    /// Log-likelihood of the matrix minus all factors.
-    pub log_likelihood: f64,
+/// How far a joint fit is optimized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// From the best of several starts, up to a coarse tolerance: the fit is the start of a full one, and of one with more factors.
+    Short,
+    /// From the first start, up to the tolerance.
+    Full,
+}
+
+/// The result from one starting point.
+#[derive(Clone, Copy, Debug)]
+pub struct StartOutcome {
+    /// The start.
+    pub start: Origin,
+    /// The objective at the end: the log-likelihood, or the ELBO under priors.
+    pub objective: f64,
+    /// Why the optimization ended.
+    pub status: Status,
+    /// Whether the fit is the one from here. The others were ended after a few steps.
+    pub kept: bool,
+}
+
+/// The joint fit of all factors: the best state of the objective that was found.
+#[derive(Clone)]
+pub struct JointFit {
+    /// The model.
+    pub model: ModelFit,
+    /// The outcome of each start.
+    pub starts: Vec<StartOutcome>,
 }

@@ -2,16 +2,15 @@
 
 use crate::em::{self, NotebookEm, NotebookFit};
 use crate::error::Error;
-use crate::factor::{Factor, FreeFactor};
-use crate::fit::{FactorFit, FitOptions, JointRefit, ModelFit};
+use crate::factor::Factor;
+use crate::fit::{Effort, FactorFit, FitOptions, JointFit, JointStart, ModelFit};
 use crate::init::{largest_init, InitialLoadings};
 use crate::mle::context::MleFit;
-use crate::mle::refit::{estimate_noise, estimate_weights};
-use crate::noise::ResidualParams;
+use crate::mle::refit::{estimate_noise, estimate_weights, extended_starts};
 use crate::pass::{sweep, Model, PassLevel};
 use crate::remainder_prior::RemainderPrior;
 use crate::residual::{Problem, ResidualView};
-use crate::runtime::cancel::{cancel, catch_cancellation};
+use crate::runtime::cancel::{cancel, catch_cancellation, is_stop_requested};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::Status;
@@ -30,28 +29,43 @@ pub trait FactorFitter {
         progress: &mut ProgressCallback,
     ) -> FactorFit;
 
-    /// Estimates the weights of factors whose loadings are given; unchanged if the method cannot.
+    /// The model of factors whose loadings are given: their weights, λ and σ are estimated; `None` if the method cannot.
     fn estimate_weights(
         &self,
         _: &ResidualView,
-        factors: Vec<Factor>,
+        _: Vec<Factor>,
         _: Threads,
         _: &mut ProgressCallback,
-    ) -> Vec<Factor> {
-        factors
+    ) -> Option<ModelFit> {
+        None
     }
 
-    /// Refits factors jointly from their present values, λ and σ from `params` if these are known; `None` if the method
-    /// cannot.
-    fn refit(
+    /// Fits factors jointly from the best of some starts; `None` if the method cannot.
+    fn fit_jointly(
         &self,
         _: &ResidualView,
-        _: &[FreeFactor],
-        _: Option<ResidualParams>,
+        _: &[JointStart],
+        _: Effort,
         _: Threads,
         _: &mut ProgressCallback,
-    ) -> Option<JointRefit> {
+    ) -> Option<JointFit> {
         None
+    }
+
+    /// Whether joint fits of 1, 2, … factors build on each other; otherwise there is one joint fit, of all factors.
+    fn extends_joint_fits(&self) -> bool {
+        false
+    }
+
+    /// Starts with one factor more than a joint fit, none of them worse than that fit.
+    fn extended_starts(
+        &self,
+        _: &ResidualView,
+        _: &JointStart,
+        _: Threads,
+        _: &mut ProgressCallback,
+    ) -> Vec<JointStart> {
+        Vec::new()
     }
 }
 
@@ -70,7 +84,8 @@ impl FactorFitter for ModelFitter<'_> {
         progress: &mut ProgressCallback,
     ) -> FactorFit {
         let init = init.unwrap_or_else(|| largest_init(view, threads, progress));
-        if progress(Progress::new(0)).is_break() {
+        progress(Progress::new(0));
+        if is_stop_requested() {
             cancel();
         }
         let fit = MleFit::new(view, &self.options, threads, progress).fit_rank_one(&init);
@@ -91,25 +106,38 @@ impl FactorFitter for ModelFitter<'_> {
         factors: Vec<Factor>,
         threads: Threads,
         progress: &mut ProgressCallback,
-    ) -> Vec<Factor> {
-        estimate_weights(&self.options, view, factors, threads, progress)
+    ) -> Option<ModelFit> {
+        Some(estimate_weights(&self.options, view, factors, threads, progress))
     }
 
-    fn refit(
+    fn fit_jointly(
         &self,
         view: &ResidualView,
-        factors: &[FreeFactor],
-        params: Option<ResidualParams>,
+        starts: &[JointStart],
+        effort: Effort,
         threads: Threads,
         progress: &mut ProgressCallback,
-    ) -> Option<JointRefit> {
-        (!factors.is_empty()).then(|| {
-            if self.options.schedule.is_empty() {
-                MleFit::new(view, &self.options, threads, progress).refit(factors, params)
-            } else {
-                refit_with_priors(&self.options, view, factors, params, threads, progress)
-            }
+    ) -> Option<JointFit> {
+        let first = starts.first().filter(|start| !start.factors.is_empty())?;
+        Some(if self.options.schedule.is_empty() {
+            MleFit::new(view, &self.options, threads, progress).fit_jointly(starts, effort)
+        } else {
+            refit_with_priors(&self.options, view, first, threads, progress)
         })
+    }
+
+    fn extends_joint_fits(&self) -> bool {
+        self.options.schedule.is_empty() && self.options.estimator.has_objective()
+    }
+
+    fn extended_starts(
+        &self,
+        view: &ResidualView,
+        base: &JointStart,
+        threads: Threads,
+        progress: &mut ProgressCallback,
+    ) -> Vec<JointStart> {
+        extended_starts(&self.options, view, base, threads, progress)
     }
 }
 

@@ -32,10 +32,10 @@
 //! | fitters | `fitter`, `predict` |
 //! | empirical Bayes | `variational` |
 //! | maximum likelihood | `mle` |
-//! | one iteration, options and results | `em`, `fit`, `underapprox` |
-//! | what a fit consists of | `posterior`, `selection`, `standard_errors`, `init`, `noise_estimators`, `noise_derivatives`, `posterior_mean` |
+//! | one iteration, options and results | `em`, `fit`, `selection`, `underapprox` |
+//! | what a fit consists of | `posterior`, `standard_errors`, `init`, `noise_estimators`, `noise_derivatives`, `posterior_mean` |
 //! | priors of loadings | `prior` |
-//! | optimizers | `optim`, `flatness` |
+//! | optimizers | `optim` |
 //! | the fused pass over the entries | `pass` |
 //! | matrix minus factors | `residual`, `trace` |
 //! | matrices and factors | `storage`, `factor`, `support` |
@@ -52,7 +52,7 @@
 //! let storage = Dense::new(a.as_ref());
 //! let problem = Problem { storage: &storage, symmetric: true, scale: 1.0 };
 //! let fitter = ModelFitter { options };
-//! let fit = deflate(&problem, Plan::new(2), &fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+//! let fit = deflate(&problem, Plan::new(2), &fitter, Threads::new(1), &mut no_report);
 //! ```
 
 #![forbid(unsafe_code)]
@@ -67,7 +67,6 @@ pub mod error;
 pub mod factor;
 pub mod fit;
 pub mod fitter;
-mod flatness;
 pub mod init;
 pub mod mle;
 pub mod noise;

@@ -7,7 +7,7 @@ use crate::noise::{BoundSpec, Bounds, ResidualParams};
 use crate::pass::PassStats;
 
 /// Smallest σ, in units in which the matrix has a root mean square near 1.
-const MIN_SIGMA: f64 = 1e-8;
+pub(crate) const MIN_SIGMA: f64 = 1e-8;
 /// Initial σ as a share of the standard deviation of the initial residual.
 const INITIAL_SIGMA: f64 = 0.1;
 
@@ -28,6 +28,11 @@ pub trait NoiseEstimator {
     /// Whether λ and σ are coordinates of the objective, so that they are maximized together with the loadings.
     fn is_joint(&self) -> bool {
         false
+    }
+
+    /// Whether λ and σ maximize the objective or are given, so that the objectives of two fits can be compared.
+    fn has_objective(&self) -> bool {
+        self.is_joint()
     }
 
     /// Increasing lower bounds on λσ under which each factor is fitted in turn; empty for none.
@@ -51,6 +56,10 @@ impl NoiseEstimator for Fixed {
 
     fn update(&self, current: ResidualParams, _: &PassStats, _: Option<&Bounds>) -> Option<ResidualParams> {
         Some(current)
+    }
+
+    fn has_objective(&self) -> bool {
+        true
     }
 }
 

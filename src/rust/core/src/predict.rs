@@ -8,7 +8,7 @@
 use crate::error::Error;
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::StopRule;
-use crate::mle::maximize::{maximize, no_callback};
+use crate::mle::maximize::maximize;
 use crate::mle::objective::Objective;
 use crate::noise::ResidualParams;
 use crate::remainder_prior::RemainderPrior;
@@ -70,11 +70,11 @@ pub fn predict(
             factors: &factors,
             params,
             bounds: None,
-            max_loading: f64::INFINITY,
+            max_entry: f64::INFINITY,
             low_rank_variance: 0.0,
             threads: Threads::new(1),
         };
-        let optimum = maximize(objective, stop, &mut no_callback, progress);
+        let optimum = maximize(objective, stop, progress);
         let loadings = optimum.factors.iter().map(|factor| factor.d).collect();
         predictions.push(RowPrediction { loadings, status: optimum.status });
         if optimum.status == Status::Interrupted {

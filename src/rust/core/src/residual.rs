@@ -3,6 +3,7 @@
 use crate::factor::Factor;
 use crate::noise::NoiseScales;
 use crate::remainder_prior::RemainderPrior;
+use crate::runtime::cancel::check;
 use crate::storage::{Remote, Sparse, Storage};
 use crate::vector::add_scaled;
 use pulp::{Arch, Simd, WithSimd};
@@ -168,6 +169,28 @@ impl<'a> ResidualView<'a> {
     /// Whether all entries have the same noise.
     pub(crate) fn is_homoscedastic(&self) -> bool {
         self.scales.is_none()
+    }
+
+    /// The largest `Σ d u_i v_j` over the missing entries of a general matrix; 0 if there is none, or another process holds the
+    /// matrix.
+    pub(crate) fn max_fitted_at_missing(&self, factors: &[Factor]) -> f64 {
+        if self.remote().is_some() {
+            return 0.0;
+        }
+        let (mut raw, mut fitted) = (vec![0.0; self.nrow()], vec![0.0; self.nrow()]);
+        let mut largest = 0.0_f64;
+        for column in 0..self.ncol() {
+            check();
+            let entries = self.storage.column(column, 0..self.nrow(), &mut raw);
+            if !entries.iter().any(|entry| entry.is_nan()) {
+                continue;
+            }
+            fitted.fill(0.0);
+            factors.iter().for_each(|factor| add_scaled(&mut fitted, factor.d * factor.v()[column], factor.u()));
+            let missing = entries.iter().zip(&fitted).filter(|(entry, _)| entry.is_nan());
+            largest = missing.fold(largest, |largest, (_, value)| largest.max(*value));
+        }
+        largest
     }
 
     /// Writes the precision `1/s²` of the observed entries of a column, and NaN for missing entries.

@@ -31,11 +31,11 @@ impl Support {
     }
 }
 
-/// Returns the supports of at most [`MAX_FACTORS`] factors with these loadings on `length` elements, sorted by their bits.
-pub(crate) fn supports(loadings: &[&[f64]], length: usize) -> Vec<Support> {
-    let bits = |element: usize| -> u64 {
-        loadings.iter().enumerate().map(|(factor, w)| u64::from(w[element] != 0.0) << factor).sum()
-    };
+/// Returns the supports of at most [`MAX_FACTORS`] factors on `length` elements, sorted by their bits. `contains` tells whether
+/// a factor has a loading at an element.
+pub(crate) fn supports(factors: usize, length: usize, contains: impl Fn(usize, usize) -> bool) -> Vec<Support> {
+    let bits =
+        |element: usize| -> u64 { (0..factors).map(|factor| u64::from(contains(factor, element)) << factor).sum() };
     // A tree, because there may be as many supports as elements.
     let mut by_bits: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
     for element in checked(0..length) {
@@ -44,14 +44,19 @@ pub(crate) fn supports(loadings: &[&[f64]], length: usize) -> Vec<Support> {
     by_bits.into_iter().map(|(bits, elements)| Support { bits, elements }).collect()
 }
 
+/// Returns the supports of the nonzero loadings.
+pub(crate) fn loading_supports(loadings: &[&[f64]], length: usize) -> Vec<Support> {
+    supports(loadings.len(), length, |factor, element| loadings[factor][element] != 0.0)
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::support::supports;
+    use crate::support::loading_supports;
 
     #[test]
     fn supports_are_sorted_by_bits_and_elements_are_increasing() {
         let loadings: [&[f64]; 2] = [&[0.0, 1.0, 2.0, 0.0, 0.5, 0.0], &[0.0, 1.0, 0.0, 3.0, 0.1, 0.0]];
-        let actual = supports(&loadings, 6).into_iter().map(|support| (support.bits, support.elements));
+        let actual = loading_supports(&loadings, 6).into_iter().map(|support| (support.bits, support.elements));
         assert!(actual.eq([(0, vec![0, 5]), (1, vec![2]), (2, vec![3]), (3, vec![1, 4])]));
     }
 }

@@ -11,13 +11,11 @@ pub enum Status {
     Stalled,
     /// The maximum number of iterations was reached.
     Maxiter,
-    /// Rejected: the refit lost a factor, or flatness.
-    Rejected,
     /// No factor improves the objective; its loadings are zero.
     Null,
     /// The estimator gave no positive λ and σ.
     NoEstimate,
-    /// The progress callback ended the fit, or it was cancelled.
+    /// It was stopped or cancelled (see [`crate::runtime::cancel`]).
     Interrupted,
 }
 

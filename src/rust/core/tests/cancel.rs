@@ -13,28 +13,33 @@ use nmu_core::noise_estimators::{Fixed, Moments, NoiseEstimator};
 use nmu_core::prior::Exponential;
 use nmu_core::remainder_prior::RemainderPriorFamily;
 use nmu_core::residual::Problem;
-use nmu_core::runtime::cancel::with_cancellation;
+use nmu_core::runtime::cancel::{catch_cancellation, install, Request};
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::Dense;
 use nmu_core::trace::Status;
 use nmu_core::underapprox::{certificate, underapproximate, UnderapproxOptions};
 use std::cell::Cell;
-use std::ops::ControlFlow;
 
 thread_local! {
     /// The number of polls left before cancellation is requested.
     static POLLS_LEFT: Cell<usize> = const { Cell::new(0) };
 }
 
-fn request_cancellation() -> bool {
+fn request_cancellation() -> Request {
     POLLS_LEFT.set(POLLS_LEFT.get().saturating_sub(1));
-    POLLS_LEFT.get() == 0
+    if POLLS_LEFT.get() == 0 {
+        Request::Cancel
+    } else {
+        Request::Continue
+    }
 }
 
 /// The result of `work` if cancellation is requested from the given poll on, and the number of polls that were left.
 fn cancel_at_poll<T>(poll: usize, work: impl FnOnce() -> T) -> (Option<T>, usize) {
     POLLS_LEFT.set(poll);
-    (with_cancellation(request_cancellation, work), POLLS_LEFT.get())
+    let _installed = install(request_cancellation);
+    (catch_cancellation(work), POLLS_LEFT.get())
 }
 
 /// The number of polls in a complete run.
@@ -58,9 +63,7 @@ const RUNS: usize = 60;
 fn compare(data: &Data, method: &dyn FactorFitter, count: Count, name: &str) {
     let fit = |threads: usize| {
         let plan = Plan { count, refine: true, ..Plan::new(0) };
-        with_problem(data, |problem| {
-            deflate(problem, plan, method, Threads::new(threads), &mut |_| ControlFlow::Continue(()))
-        })
+        with_problem(data, |problem| deflate(problem, plan, method, Threads::new(threads), &mut no_report))
     };
     let complete = fit(1);
     let polls = poll_count(|| fit(1));
@@ -153,8 +156,7 @@ fn certified_factors_stay_certified_after_cancellation() {
         let data = problem(index);
         let fit = || {
             with_problem(&data, |problem| {
-                let on_progress = &mut |_| ControlFlow::Continue(());
-                underapproximate(problem, &UnderapproxOptions::new(3), Threads::new(1), on_progress).expect("memory")
+                underapproximate(problem, &UnderapproxOptions::new(3), Threads::new(1), &mut no_report).expect("memory")
             })
         };
         let polls = poll_count(fit);

@@ -6,15 +6,15 @@ use faer::MatRef;
 use nmu_core::deflation::{check_memory, deflate, Count, Deflation, Plan};
 use nmu_core::error::Error;
 use nmu_core::factor::Factor;
-use nmu_core::fitter::FactorFitter;
+use nmu_core::fitter::{FactorFitter, ModelFitter};
 use nmu_core::mle::refit::estimate_noise;
 use nmu_core::noise::ResidualParams;
 use nmu_core::noise_estimators::{Fixed, Moments};
 use nmu_core::residual::Problem;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::Dense;
 use nmu_core::trace::Status;
-use std::ops::ControlFlow;
 
 fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
     let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
@@ -23,7 +23,7 @@ fn with_problem<T>(data: &Data, work: impl FnOnce(&Problem) -> T) -> T {
 
 fn run(problem: &Problem, plan: Plan) -> Deflation {
     let fitter = fitter(maximum_likelihood(&[]), Vec::new(), 1e-8, 1000);
-    deflate(problem, plan, &fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    deflate(problem, plan, &fitter, Threads::new(1), &mut no_report)
 }
 
 fn factors(deflation: &Deflation) -> Vec<Factor> {
@@ -89,19 +89,21 @@ fn lambda_and_sigma_of_given_factors_follow_the_noise_estimator() {
         assert!(error <= 1e-7, "{params:?} {expected:?}");
     };
     let alternating = fitter(Box::new(Moments { bounds: BOUND_SPEC }), Vec::new(), 1e-8, 1000);
-    let on_progress = &mut |_| ControlFlow::Continue(());
     with_problem(&data, |problem| {
         let view = problem.view(&[]);
-        let model = estimate_noise(&alternating.options, &view, vec![factor.clone()], Threads::new(1), on_progress);
+        let model = estimate_noise(&alternating.options, &view, vec![factor.clone()], Threads::new(1), &mut no_report);
         assert_eq!((model.status, model.factors.len()), (Status::Converged, 1));
         check(model.params, &model.factors);
         assert!(model.bounds.is_some());
 
         // The weights agree with those under fixed λ and σ, up to the tolerance of the alternation.
-        let weighted = alternating.estimate_weights(&view, vec![factor], Threads::new(1), on_progress);
+        let weights = |fitter: &ModelFitter, factors: Vec<Factor>| {
+            fitter.estimate_weights(&view, factors, Threads::new(1), &mut no_report).expect("weights").factors
+        };
+        let weighted = weights(&alternating, vec![factor]);
         let estimator = Box::new(Fixed(moment_estimates(&data, &weighted)));
         let fixed = fitter(estimator, Vec::new(), 1e-8, 1000);
-        let fixed = fixed.estimate_weights(&view, weighted.clone(), Threads::new(1), on_progress);
+        let fixed = weights(&fixed, weighted.clone());
         assert!((fixed[0].d - weighted[0].d).abs() <= 0.05 * weighted[0].d, "{} {}", fixed[0].d, weighted[0].d);
     });
 }

@@ -5,14 +5,13 @@ use faer::MatRef;
 use nmu_core::init::leading_init;
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::Dense;
-use std::ops::ControlFlow;
 
 /// Returns the initial loadings of a matrix given by columns.
 fn init(values: &[f64], nrow: usize, symmetric: bool) -> (Vec<f64>, Vec<f64>) {
     let storage = Dense::new(MatRef::from_column_major_slice(values, nrow, values.len() / nrow));
-    let init =
-        leading_init(&ResidualView::new(&storage, &[], symmetric), Threads::new(1), &mut |_| ControlFlow::Continue(()));
+    let init = leading_init(&ResidualView::new(&storage, &[], symmetric), Threads::new(1), &mut no_report);
     (init.u().to_vec(), init.v().to_vec())
 }
 

@@ -13,18 +13,18 @@ use nmu_core::factor::{Factor, FreeFactor};
 use nmu_core::fit::{FactorFit, StopRule};
 use nmu_core::fitter::FactorFitter;
 use nmu_core::init::leading_init;
-use nmu_core::mle::maximize::{maximize, no_callback, Optimum};
+use nmu_core::mle::maximize::{maximize, Optimum};
 use nmu_core::mle::objective::Objective;
 use nmu_core::noise::{BoundSpec, Bounds, ResidualParams};
 use nmu_core::noise_derivatives::NoiseDerivatives;
 use nmu_core::noise_estimators::{Fixed, MaximumLikelihood, Moments, NoiseEstimator};
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::{Dense, Masked};
 use nmu_core::trace::{Status, Trace};
 use rand::Rng;
 use rand_distr::{Exp1, StandardNormal};
-use std::ops::ControlFlow;
 
 /// Tolerance for rounding of a log-likelihood, relative to its absolute value plus the number of entries.
 const ROUNDING: f64 = 1e-13;
@@ -49,14 +49,14 @@ fn with_view<T>(data: &Data, work: impl FnOnce(&ResidualView) -> T) -> T {
 }
 
 fn fit_factor(view: &ResidualView, estimator: Box<dyn NoiseEstimator>) -> FactorFit {
-    fitter(estimator, Vec::new(), 1e-8, 5000).fit(view, None, Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    fitter(estimator, Vec::new(), 1e-8, 5000).fit(view, None, Threads::new(1), &mut no_report)
 }
 
 fn em(view: &ResidualView, params: ResidualParams) -> Vec<Trace> {
     let settings =
         em::NotebookEm { params, estimator: None, rounds: 1, iterations: EM_ITERATIONS, tolerance: 1e-12, trace: true };
-    let init = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
-    em::iterate(view, Some(init), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).trace
+    let init = leading_init(view, Threads::new(1), &mut no_report);
+    em::iterate(view, Some(init), &settings, Threads::new(1), &mut no_report).trace
 }
 
 /// Maximizes the likelihood from one factor.
@@ -72,13 +72,11 @@ fn maximize_from(
         factors: &[factor],
         params,
         bounds,
-        max_loading: f64::INFINITY,
+        max_entry: f64::INFINITY,
         low_rank_variance: 0.0,
         threads: Threads::new(1),
     };
-    maximize(objective, StopRule { tolerance, max_iterations: 1000 }, &mut no_callback, &mut |_| {
-        ControlFlow::Continue(())
-    })
+    maximize(objective, StopRule { tolerance, max_iterations: 1000 }, &mut no_report)
 }
 
 /// The largest decrease between consecutive iterations of one stage.
@@ -175,9 +173,8 @@ fn maximum_likelihood_needs_a_tenth_of_the_passes_of_em_on_trees() {
                 trace.iter().position(|row| row.log_likelihood >= target).expect("the last iteration reaches it") + 1;
             let settings =
                 em::NotebookEm { params, estimator: None, rounds: 1, iterations: 30, tolerance: 0.0, trace: false };
-            let init = leading_init(view, Threads::new(1), &mut |_| ControlFlow::Continue(()));
-            let after_em =
-                em::iterate(view, Some(init), &settings, Threads::new(1), &mut |_| ControlFlow::Continue(())).factor;
+            let init = leading_init(view, Threads::new(1), &mut no_report);
+            let after_em = em::iterate(view, Some(init), &settings, Threads::new(1), &mut no_report).factor;
             let fit = maximize_from(
                 &ResidualView::new(&counted, &[], data.symmetric),
                 FreeFactor::loadings(after_em),

@@ -11,11 +11,12 @@ use nmu_core::noise::ResidualParams;
 use nmu_core::predict::{predict, NewRows};
 use nmu_core::remainder_prior::RemainderPrior;
 use nmu_core::residual::ResidualView;
+use nmu_core::runtime::cancel::{install, Request};
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::standard_errors::standard_errors;
 use nmu_core::storage::{Dense, Masked, Storage};
 use nmu_core::trace::Status;
-use std::ops::ControlFlow;
 
 const COUNT: usize = 20_000;
 
@@ -174,7 +175,7 @@ fn predicted(values: &[f64], columns: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> 
     let v = columns_of(columns);
     let entries = MatRef::from_column_major_slice(values, v.nrows(), values.len() / v.nrows());
     let rows = NewRows { entries, scale, remainder_prior: RemainderPrior::EXPONENTIAL };
-    let rows = predict(rows, v.as_ref(), params, stop, &mut |_| ControlFlow::Continue(())).expect("lengths agree");
+    let rows = predict(rows, v.as_ref(), params, stop, &mut no_report).expect("lengths agree");
     assert!(rows.iter().all(|row| row.status == Status::Converged));
     rows.iter().map(|row| row.loadings.iter().map(|loading| loading / scale).collect()).collect()
 }
@@ -222,14 +223,15 @@ fn prediction_stops_at_the_iteration_limit_or_when_interrupted() {
     let v = columns_of(&[vec![0.6, 0.8], vec![0.8, 0.6]]);
     let new_rows = |entries| NewRows { entries, scale: 1.0, remainder_prior: RemainderPrior::EXPONENTIAL };
     let entries = MatRef::from_column_major_slice(&[1.0, 2.0, 3.0, 1.0], 2, 2);
-    let run = |stop, on_progress: &mut _| {
-        predict(new_rows(entries), v.as_ref(), PARAMS, stop, on_progress).expect("lengths agree")
-    };
-    let limited = run(stop, &mut |_| ControlFlow::Continue(()));
+    let run = |stop| predict(new_rows(entries), v.as_ref(), PARAMS, stop, &mut no_report).expect("lengths agree");
+    let limited = run(stop);
     assert!(limited.iter().all(|row| row.status == Status::Maxiter));
-    let interrupted = run(StopRule { max_iterations: 100, ..stop }, &mut |_| ControlFlow::Break(()));
+    let interrupted = {
+        let _installed = install(|| Request::Stop);
+        run(StopRule { max_iterations: 100, ..stop })
+    };
     assert_eq!(interrupted.len(), 1);
     assert_eq!(interrupted[0].status, Status::Interrupted);
     let long = new_rows(MatRef::from_column_major_slice(&[1.0; 3], 3, 1));
-    assert!(predict(long, v.as_ref(), PARAMS, stop, &mut |_| ControlFlow::Continue(())).is_err());
+    assert!(predict(long, v.as_ref(), PARAMS, stop, &mut no_report).is_err());
 }

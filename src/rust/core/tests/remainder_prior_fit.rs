@@ -14,11 +14,11 @@ use nmu_core::prior::remainder;
 use nmu_core::remainder_prior::{ComponentMeans, RemainderPrior, RemainderPriorFamily};
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::Dense;
 use nmu_core::trace::Status;
 use rand::Rng;
 use rand_distr::{Exp1, StandardNormal};
-use std::ops::ControlFlow;
 
 fn fit_options(remainder: RemainderPriorFamily, ratio_floors: &[f64], tolerance: f64) -> FitOptions<'static> {
     FitOptions { remainder, ..options(maximum_likelihood(ratio_floors), Vec::new(), tolerance, 2000) }
@@ -42,7 +42,7 @@ fn residuals(seed: u64, count: usize, parts: &[(f64, f64)], sigma: f64) -> Vec<f
 fn estimate_noise(values: &[f64], nrow: usize, options: &FitOptions) -> ModelFit {
     let storage = Dense::new(MatRef::from_column_major_slice(values, nrow, values.len() / nrow));
     let view = ResidualView::new(&storage, &[], false);
-    refit::estimate_noise(options, &view, Vec::new(), Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    refit::estimate_noise(options, &view, Vec::new(), Threads::new(1), &mut no_report)
 }
 
 fn log_likelihood(values: &[f64], prior: &RemainderPrior, params: ResidualParams) -> f64 {
@@ -134,7 +134,7 @@ fn fit(index: usize, remainder: RemainderPriorFamily, ratio_floors: &[f64]) -> M
     let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     let view = ResidualView::new(&storage, &[], data.symmetric);
     let fitter = ModelFitter { options: fit_options(remainder, ratio_floors, 1e-8) };
-    fitter.fit(&view, None, Threads::new(1), &mut |_| ControlFlow::Continue(())).model
+    fitter.fit(&view, None, Threads::new(1), &mut no_report).model
 }
 
 #[test]

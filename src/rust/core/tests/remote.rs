@@ -12,14 +12,16 @@ use nmu_core::noise::{NoiseScales, NoiseStructure};
 use nmu_core::pass::serve_request;
 use nmu_core::remainder_prior::RemainderPriorFamily;
 use nmu_core::residual::Problem;
+use nmu_core::runtime::cancel::abandon;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::standard_errors::standard_errors;
 use nmu_core::storage::{Dense, Masked, Remote, Storage};
 use nmu_core::trace::Trace;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A matrix that workers sweep over, in `groups` groups of tiles. They fail after `last` requests; the entries are then lost.
+/// A matrix that workers sweep over, in `groups` groups of tiles. They fail after `last` requests.
 struct RemoteMatrix<'a> {
     entries: Dense<'a>,
     groups: usize,
@@ -47,23 +49,15 @@ impl Storage for RemoteMatrix<'_> {
         Some(self)
     }
 
-    fn is_lost(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) > self.last
-    }
-
     fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut [f64]) -> &'b [f64] {
-        if self.is_lost() {
-            buffer.fill(0.0);
-            return buffer;
-        }
         self.entries.column(column, rows, buffer)
     }
 }
 
 impl Remote for RemoteMatrix<'_> {
-    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
+    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Vec<Vec<f64>> {
         if self.requests.fetch_add(1, Ordering::Relaxed) >= self.last {
-            return None;
+            abandon();
         }
         let tiles = lengths.len();
         let cut = |group: usize| tiles * group / self.groups;
@@ -73,7 +67,7 @@ impl Remote for RemoteMatrix<'_> {
             .flat_map(|group| serve_request(&storage, request, cut(group)..cut(group + 1)).expect("a valid request"))
             .collect();
         assert!(responses.iter().map(Vec::len).eq(lengths.iter().copied()), "the lengths of the responses");
-        Some(responses)
+        responses
     }
 }
 
@@ -85,7 +79,7 @@ fn fitter(remainder: RemainderPriorFamily, noise_structure: NoiseStructure) -> M
 fn fit(storage: &dyn Storage, symmetric: bool, fitter: &ModelFitter, count: usize) -> Deflation {
     let problem = Problem { storage, symmetric, scale: 0.5 };
     let plan = Plan { refine: true, ..Plan::new(count) };
-    deflate(&problem, plan, fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()))
+    deflate(&problem, plan, fitter, Threads::new(1), &mut no_report)
 }
 
 /// All results of a fit as text that shows every bit.

@@ -4,11 +4,13 @@ use crate::common::{close, generator, swimmer, uniform};
 use faer::MatRef;
 use nmu_core::factor::Factor;
 use nmu_core::residual::Problem;
+use nmu_core::runtime::cancel::{install, Request};
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::{Dense, Masked};
 use nmu_core::trace::Status;
 use nmu_core::underapprox::{certificate, underapproximate, CertifiedFactor, UnderapproxOptions};
-use std::ops::ControlFlow;
+use std::cell::Cell;
 
 /// A test matrix in column-major order.
 struct Example {
@@ -47,8 +49,7 @@ impl Example {
     }
 
     fn fit(&self, options: &UnderapproxOptions) -> Vec<CertifiedFactor> {
-        let on_progress = &mut |_| ControlFlow::Continue(());
-        let fit = |problem: &Problem| underapproximate(problem, options, Threads::new(1), on_progress);
+        let fit = |problem: &Problem| underapproximate(problem, options, Threads::new(1), &mut no_report);
         self.with_problem(1.0, fit).expect("memory for a small matrix")
     }
 
@@ -237,8 +238,7 @@ fn missing_entries_set_no_bound() {
     let hollow: Vec<f64> = (0..100).map(|index| f64::from(u8::from(index % 11 != 0))).collect();
     let storage = Masked::without_diagonal(Dense::new(MatRef::from_column_major_slice(&hollow, 10, 10)));
     let problem = Problem { storage: &storage, symmetric: true, scale: 1.0 };
-    let fits =
-        underapproximate(&problem, &UnderapproxOptions::new(1), Threads::new(1), &mut |_| ControlFlow::Continue(()));
+    let fits = underapproximate(&problem, &UnderapproxOptions::new(1), Threads::new(1), &mut no_report);
     assert!(error(&fits.expect("memory for a small matrix")) < 1e-12);
 }
 
@@ -279,9 +279,8 @@ fn results_do_not_depend_on_the_scale() {
                 assert_eq!(fit.factor.d * scale, scaled.factor.d);
                 assert_eq!((&fit.factor.u, &fit.factor.v), (&scaled.factor.u, &scaled.factor.v));
             }
-            let on_progress = &mut |_| ControlFlow::Continue(());
             let fit = |problem: &Problem| {
-                underapproximate(problem, &UnderapproxOptions::new(5), Threads::new(1), on_progress)
+                underapproximate(problem, &UnderapproxOptions::new(5), Threads::new(1), &mut no_report)
             };
             let scaled_by = example.with_problem(scale, fit).expect("memory for a small matrix");
             assert_eq!(scaled_by, example.times(scale).fit(&UnderapproxOptions::new(5)));
@@ -315,11 +314,10 @@ fn results_do_not_depend_on_the_number_of_threads() {
     for symmetric in [false, true] {
         let example = Example::random(15, 40, 40, symmetric, 0.3);
         let fit = |threads: usize| {
-            let on_progress = &mut |_| ControlFlow::Continue(());
             example.with_problem(1.0, |problem| {
                 let threads = Threads::new(threads);
                 let fits =
-                    underapproximate(problem, &UnderapproxOptions::new(4), threads, on_progress).expect("memory");
+                    underapproximate(problem, &UnderapproxOptions::new(4), threads, &mut no_report).expect("memory");
                 let certificate = certificate(problem, &factors(&fits), threads);
                 (fits, certificate)
             })
@@ -329,25 +327,31 @@ fn results_do_not_depend_on_the_number_of_threads() {
     }
 }
 
+thread_local! {
+    /// The number of polls left before a stop is requested.
+    static POLLS_LEFT: Cell<usize> = const { Cell::new(0) };
+}
+
+fn stop_after_polls() -> Request {
+    POLLS_LEFT.set(POLLS_LEFT.get().saturating_sub(1));
+    if POLLS_LEFT.get() == 0 {
+        Request::Stop
+    } else {
+        Request::Continue
+    }
+}
+
 #[test]
 fn factors_are_feasible_after_an_interrupt() {
     for symmetric in [false, true] {
         let example = Example::random(16, 30, 30, symmetric, 0.3);
         for last in [1, 5, 20, 60, 400, 1100, 3000, 9000] {
-            let mut calls = 0;
-            let on_progress = &mut |_| {
-                calls += 1;
-                if calls < last {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            };
+            POLLS_LEFT.set(last);
+            let _installed = install(stop_after_polls);
             let fit = |problem: &Problem| {
-                underapproximate(problem, &UnderapproxOptions::new(6), Threads::new(1), on_progress)
+                underapproximate(problem, &UnderapproxOptions::new(6), Threads::new(1), &mut no_report)
             };
             let fits = example.with_problem(1.0, fit).expect("memory for a small matrix");
-            assert_eq!(calls, last, "the callback is not called again after it requests a stop");
             example.assert_below(&factors(&fits));
             assert_eq!(fits.last().map(|fit| fit.status), Some(Status::Interrupted));
         }

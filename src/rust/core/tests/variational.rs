@@ -13,10 +13,10 @@ use nmu_core::noise_estimators::{Fixed, MaximumLikelihood, Moments, NoiseEstimat
 use nmu_core::prior::{Exponential, Family, GeneralizedBinary, Maximum, Mixture, PointExponential, Shape};
 use nmu_core::residual::ResidualView;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::Dense;
 use nmu_core::trace::Status;
 use nmu_core::variational::{maximize_elbo, VariationalFit, VariationalInit, VariationalOptions};
-use std::ops::ControlFlow;
 
 const STOP: StopRule = StopRule { tolerance: 1e-8, max_iterations: 200 };
 
@@ -33,14 +33,13 @@ fn fit(
 ) -> VariationalFit {
     let storage = Dense::new(MatRef::from_column_major_slice(&data.values, data.nrow, data.ncol));
     let view = ResidualView::new(&storage, &[], data.symmetric);
-    let on_progress = &mut |_| ControlFlow::Continue(());
     let init = VariationalInit { factors: init, fixed: &[], params };
     maximize_elbo(
         &view,
         init,
         VariationalOptions { schedule, estimator, bounds, stop: STOP },
         Threads::new(threads),
-        on_progress,
+        &mut no_report,
     )
 }
 

@@ -13,8 +13,8 @@ use nmu_core::prior::component::Component;
 use nmu_core::prior::{Family, Hyperparameter, Observations, Posterior, Prior};
 use nmu_core::residual::Problem;
 use nmu_core::runtime::parallel::Threads;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::storage::Dense;
-use std::ops::ControlFlow;
 
 /// The family `g = N₊(0, sd²)`.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ fn fits_accept_the_family() {
     let family = HalfNormal::new(None).expect("nothing given");
     let schedule = vec![PriorStage { rows: &family, columns: &family }];
     let fitter = fitter(maximum_likelihood(&[1.0]), schedule, 1e-8, 1000);
-    let fit = deflate(&problem, Plan::new(1), &fitter, Threads::new(1), &mut |_| ControlFlow::Continue(()));
+    let fit = deflate(&problem, Plan::new(1), &fitter, Threads::new(1), &mut no_report);
     let posteriors = fit.fits[0].model.posteriors.first().expect("a factor with a prior");
     let hyperparameters = posteriors.rows.prior().hyperparameters();
     assert!(hyperparameters[0].name == "sd" && hyperparameters[0].values[0] > 0.0);

@@ -5,12 +5,12 @@
 
 use super::Options;
 use extendr_api::prelude::*;
+use nmu_core::runtime::cancel::abandon;
 use nmu_core::storage::{Remote, Storage};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// An object of class `nmu_blocks`, which `R/blocks.R` makes.
@@ -58,8 +58,7 @@ impl BlockSource {
     pub(super) fn storage(&self) -> Blocks {
         let Self { nrow, ncol, block_length, chunk_ncol, distributed, .. } = *self;
         let functions = Registered::new(Rc::clone(&self.functions));
-        let (window, failed) = (Mutex::default(), AtomicBool::new(false));
-        Blocks { nrow, ncol, block_length, chunk_ncol, distributed, functions, window, failed }
+        Blocks { nrow, ncol, block_length, chunk_ncol, distributed, functions, window: Mutex::default() }
     }
 }
 
@@ -100,7 +99,6 @@ pub(super) struct Blocks {
     distributed: bool,
     functions: Registered,
     window: Mutex<Window>,
-    failed: AtomicBool,
 }
 
 /// The block read last, column after column.
@@ -130,11 +128,8 @@ impl Blocks {
         (rows.start..last_row, column..end)
     }
 
-    /// Has R read a block; `None` if that failed now or before.
+    /// Has R read a block; `None` if that failed.
     fn read(&self, rows: Range<usize>, columns: Range<usize>) -> Option<Window> {
-        if self.is_lost() {
-            return None;
-        }
         let (first_row, last_row) = ((rows.start + 1) as f64, rows.end as f64);
         let (first_column, last_column) = ((columns.start + 1) as f64, columns.end as f64);
         let arguments = pairlist!(
@@ -148,22 +143,13 @@ impl Blocks {
         Some(Window { rows, columns, values })
     }
 
-    /// Has R's workers answer a request on all tiles; `None` if that failed now or before.
+    /// Has R's workers answer a request on all tiles; `None` if that failed.
     fn serve(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
-        if self.is_lost() {
-            return None;
-        }
         let tiles = i32::try_from(lengths.len()).ok()?;
         let replies = self.functions.get()?.serve.call(pairlist!(request = request, tiles = tiles)).ok()?;
         let replies = List::try_from(replies).ok()?;
         let replies: Vec<Vec<f64>> = replies.values().map(|reply| reply.as_real_vector()).collect::<Option<_>>()?;
         replies.iter().map(Vec::len).eq(lengths.iter().copied()).then_some(replies)
-    }
-
-    /// Marks the storage as lost.
-    fn fail<T>(&self) -> Option<T> {
-        self.failed.store(true, Ordering::Relaxed);
-        None
     }
 }
 
@@ -191,11 +177,7 @@ impl Storage for Blocks {
         self.distributed.then_some(self)
     }
 
-    fn is_lost(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
-    }
-
-    /// Zeros once a block could not be read: the progress callback then ends the fit, and its last factor is not used.
+    /// Abandons the computation if R cannot read a block.
     fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
         // A window that a panic left behind is as good as any: it is replaced as a whole.
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,21 +185,15 @@ impl Storage for Blocks {
             // The old block is dropped first, so that only one is held.
             *window = Window::default();
             let (block_rows, columns) = self.block_for(column, &rows);
-            if let Some(block) = self.read(block_rows, columns).or_else(|| self.fail()) {
-                *window = block;
-            }
+            *window = self.read(block_rows, columns).unwrap_or_else(|| abandon());
         }
-        if window.has(column, &rows) {
-            buffer.copy_from_slice(window.entries(column, &rows));
-        } else {
-            buffer.fill(0.0);
-        }
+        buffer.copy_from_slice(window.entries(column, &rows));
         buffer
     }
 }
 
 impl Remote for Blocks {
-    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>> {
-        self.serve(request, lengths).or_else(|| self.fail())
+    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Vec<Vec<f64>> {
+        self.serve(request, lengths).unwrap_or_else(|| abandon())
     }
 }

@@ -1,41 +1,22 @@
-//! Priors whose functions are written in R.
+//! Priors whose functions are written in R. If one fails, the call ends (see [`fail`]).
 
 use super::units::LoadingUnits;
 use super::{message, Options};
+use crate::stop::fail;
 use extendr_api::prelude::*;
-use nmu_core::prior::{Family, Flat, Hyperparameter, Observations, Posterior, Prior};
+use nmu_core::prior::{Family, Hyperparameter, Observations, Posterior, Prior};
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
 
-/// The first failure of a function of R. The core's interfaces of priors cannot fail, so it is recorded here, the core goes
-/// on with a flat prior until its next progress callback, and its result is not used.
-#[derive(Clone, Default)]
-pub(super) struct Failure(Rc<RefCell<Option<String>>>);
-
-impl Failure {
-    /// Calls a function that R has wrapped so that it never throws and returns `list(ok, err)`.
-    ///
-    /// Should it end in another way all the same, extendr evaluates it under a handler of its own. Once one call has
-    /// failed, no other is made.
-    fn call(&self, function: &Function, arguments: Pairlist) -> Result<Robj, String> {
-        self.check()?;
-        let answer = function.call(arguments).map_err(|error| error.to_string())?;
-        let answer = Options::from_object(answer, "the answer of a prior's function")?;
-        match answer.get::<Option<String>>("err")? {
-            Some(reason) => Err(reason),
-            None => answer.get::<Robj>("ok"),
-        }
-    }
-
-    /// Returns the first failure as an error.
-    pub(super) fn check(&self) -> Result<(), String> {
-        self.0.borrow().clone().map_or(Ok(()), Err)
-    }
-
-    fn record(&self, reason: String) {
-        self.0.borrow_mut().get_or_insert(reason);
+/// Calls a function that R has wrapped so that it never throws and returns `list(ok, err)`.
+///
+/// Should it end in another way all the same, extendr evaluates it under a handler of its own.
+fn call(function: &Function, arguments: Pairlist) -> Result<Robj, String> {
+    let answer = function.call(arguments).map_err(|error| error.to_string())?;
+    let answer = Options::from_object(answer, "the answer of a prior's function")?;
+    match answer.get::<Option<String>>("err")? {
+        Some(reason) => Err(reason),
+        None => answer.get::<Robj>("ok"),
     }
 }
 
@@ -45,7 +26,6 @@ pub(super) struct CustomFamily {
     pub(super) estimate: Function,
     pub(super) posterior: Function,
     pub(super) units: LoadingUnits,
-    pub(super) failure: Failure,
 }
 
 impl fmt::Debug for CustomFamily {
@@ -62,7 +42,7 @@ impl CustomFamily {
 
     fn try_estimate(&self, observations: &Observations) -> Result<CustomPrior, String> {
         let (x, s) = self.in_units_of_r(observations);
-        let estimated = self.failure.call(&self.estimate, pairlist!(x = x, s = s))?;
+        let estimated = call(&self.estimate, pairlist!(x = x, s = s))?;
         let hyperparameters = hyperparameters(&estimated)?;
         Ok(CustomPrior { family: self.clone(), estimated, hyperparameters })
     }
@@ -70,13 +50,7 @@ impl CustomFamily {
 
 impl Family for CustomFamily {
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
-        match self.try_estimate(observations) {
-            Ok(prior) => Box::new(prior),
-            Err(reason) => {
-                self.failure.record(reason);
-                Box::new(Flat)
-            }
-        }
+        Box::new(self.try_estimate(observations).unwrap_or_else(|reason| fail(reason)))
     }
 }
 
@@ -107,12 +81,12 @@ impl fmt::Debug for CustomPrior {
 
 impl CustomPrior {
     fn try_posteriors(&self, observations: &Observations) -> Result<Vec<Posterior>, String> {
-        let CustomFamily { posterior, units, failure, .. } = &self.family;
+        let CustomFamily { posterior, units, .. } = &self.family;
         let (x, s) = self.family.in_units_of_r(observations);
         let count = x.len();
         // A `g` that is a call would be evaluated as an argument; the list around it stays as it is.
         let arguments = pairlist!(x = x, s = s, found = self.estimated.clone());
-        let answer = Options::from_object(failure.call(posterior, arguments)?, "the posterior")?;
+        let answer = Options::from_object(call(posterior, arguments)?, "the posterior")?;
         let column = |name: &str| -> Result<Vec<f64>, String> {
             let values: Vec<f64> = answer.get(name)?;
             if values.len() == count {
@@ -143,17 +117,11 @@ impl Prior for CustomPrior {
             .map_err(message)
             .and_then(|observation| self.try_posteriors(&observation))
             .and_then(|mut posteriors| posteriors.pop().ok_or_else(|| "the posterior is empty".to_string()));
-        posterior.unwrap_or_else(|reason| {
-            self.family.failure.record(reason);
-            Flat.posterior(x, s)
-        })
+        posterior.unwrap_or_else(|reason| fail(reason))
     }
 
     fn posteriors(&self, observations: &Observations) -> Vec<Posterior> {
-        self.try_posteriors(observations).unwrap_or_else(|reason| {
-            self.family.failure.record(reason);
-            Flat.posteriors(observations)
-        })
+        self.try_posteriors(observations).unwrap_or_else(|reason| fail(reason))
     }
 
     fn hyperparameters(&self) -> Vec<Hyperparameter> {

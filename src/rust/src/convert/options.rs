@@ -113,7 +113,8 @@ impl Options {
         schedule: Vec<PriorStage<'a>>,
     ) -> Result<ModelFitter<'a>, String> {
         let (remainder, noise_structure) = (self.remainder_prior_family()?, self.noise_structure()?);
-        let options = FitOptions { estimator, schedule, remainder, noise_structure, stop: self.stop_rule()? };
+        let (stop, starts) = (self.stop_rule()?, self.count_of("starts")?);
+        let options = FitOptions { estimator, schedule, remainder, noise_structure, stop, starts };
         Ok(ModelFitter { options })
     }
 

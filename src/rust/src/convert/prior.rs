@@ -1,6 +1,6 @@
 //! Priors of loadings, and their posteriors.
 
-use super::custom_prior::{CustomFamily, Failure};
+use super::custom_prior::CustomFamily;
 use super::units::LoadingUnits;
 use super::{message, Columns, Options, Units};
 use extendr_api::prelude::*;
@@ -12,20 +12,14 @@ use nmu_core::prior::{
 use nmu_core::runtime::cancel::check;
 use nmu_core::vector::Contiguous;
 
-/// The priors of one side of a schedule. If a function of R fails, the core's result must not be used, and
-/// [`Priors::check`] returns the error.
-pub(crate) struct Priors {
-    families: Vec<Box<dyn Family>>,
-    failure: Failure,
-}
+/// The priors of one side of a schedule.
+pub(crate) struct Priors(Vec<Box<dyn Family>>);
 
 impl Priors {
     /// Converts a list of priors.
     pub(super) fn new(list: &List, units: LoadingUnits) -> Result<Self, String> {
-        let failure = Failure::default();
-        let family = |prior: Robj| family(&Options::from_object(prior, "a prior")?, units, &failure);
-        let families = list.values().map(family).collect::<Result<_, String>>()?;
-        Ok(Self { families, failure })
+        let family = |prior: Robj| family(&Options::from_object(prior, "a prior")?, units);
+        list.values().map(family).collect::<Result<_, String>>().map(Self)
     }
 
     /// The only prior.
@@ -33,7 +27,7 @@ impl Priors {
     /// # Errors
     /// An internal error if there are none or several.
     pub(crate) fn only(&self) -> Result<&dyn Family, String> {
-        match &self.families[..] {
+        match &self.0[..] {
             [family] => Ok(family.as_ref()),
             several => Err(format!("internal error: {} priors where one is needed", several.len())),
         }
@@ -44,25 +38,15 @@ impl Priors {
     /// # Errors
     /// An internal error if the two sides have different numbers of stages.
     pub(crate) fn stages_with<'a>(&'a self, columns: &'a Self) -> Result<Vec<PriorStage<'a>>, String> {
-        if self.families.len() != columns.families.len() {
+        if self.0.len() != columns.0.len() {
             return Err("internal error: rows and columns have different numbers of priors".to_string());
         }
-        let pairs = self.families.iter().zip(&columns.families);
+        let pairs = self.0.iter().zip(&columns.0);
         Ok(pairs.map(|(rows, columns)| PriorStage { rows: rows.as_ref(), columns: columns.as_ref() }).collect())
-    }
-
-    /// Whether a function of R has failed.
-    pub(crate) fn failed(&self) -> bool {
-        self.failure.check().is_err()
-    }
-
-    /// Returns the first failure of a function of R as an error.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        self.failure.check()
     }
 }
 
-fn family(options: &Options, units: LoadingUnits, failure: &Failure) -> Result<Box<dyn Family>, String> {
+fn family(options: &Options, units: LoadingUnits) -> Result<Box<dyn Family>, String> {
     let number = |name: &str| options.get::<Option<f64>>(name);
     let weight = || number("weight");
     let rate = || number("rate").map(|rate| rate.map(|rate| units.rate_for_core(rate)));
@@ -79,12 +63,9 @@ fn family(options: &Options, units: LoadingUnits, failure: &Failure) -> Result<B
             let shape = shape(&options.text("shape")?)?;
             Box::new(Mixture::new(shape, scales, options.get("weights")?).map_err(message)?)
         }
-        "custom" => Box::new(CustomFamily {
-            estimate: options.get("estimate")?,
-            posterior: options.get("posterior")?,
-            units,
-            failure: failure.clone(),
-        }),
+        "custom" => {
+            Box::new(CustomFamily { estimate: options.get("estimate")?, posterior: options.get("posterior")?, units })
+        }
         other => return Err(format!("there is no prior {other}")),
     })
 }

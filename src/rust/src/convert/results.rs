@@ -6,8 +6,9 @@ use extendr_api::prelude::*;
 use nmu_core::deflation::Deflation;
 use nmu_core::em::NotebookFit;
 use nmu_core::factor::Factor;
-use nmu_core::fit::{FactorFit, JointRefit, ModelFit};
+use nmu_core::fit::{FactorFit, ModelFit};
 use nmu_core::fitter::Underapproximation;
+use nmu_core::init::Origin;
 use nmu_core::noise::{Bounds, ResidualParams};
 use nmu_core::predict::RowPrediction;
 use nmu_core::remainder_prior::RemainderPrior;
@@ -37,7 +38,6 @@ fn status_name(status: Status) -> &'static str {
         Status::Converged => "converged",
         Status::Maxiter => "maxiter",
         Status::Stalled => "stalled",
-        Status::Rejected => "rejected",
         Status::Null => "null",
         Status::NoEstimate => "lambda",
         Status::Interrupted => "interrupted",
@@ -72,11 +72,13 @@ pub(crate) fn em_list(fit: NotebookFit, b: Option<RMatrix<f64>>, trace: bool, in
     )
 }
 
-/// The bound that is active: of λ, of σ, or none.
+/// The bounds that are active: of λ, of σ, of both, or none.
 fn bound_name(bounds: Option<Bounds>, params: ResidualParams) -> &'static str {
-    match bounds {
-        Some(bounds) if bounds.lambda_active(params) => "lambda",
-        Some(bounds) if bounds.sigma_active(params) => "sigma",
+    let active = bounds.map(|bounds| (bounds.lambda_active(params), bounds.sigma_active(params)));
+    match active {
+        Some((true, true)) => "both",
+        Some((true, false)) => "lambda",
+        Some((false, true)) => "sigma",
         _ => "none",
     }
 }
@@ -88,7 +90,7 @@ pub(crate) fn deflation_list(deflation: &Deflation, units: Units, interrupted: b
     let new: Vec<&Factor> = fits.iter().map(FactorFit::factor).collect();
     let posteriors: Vec<_> = fits.iter().map(|fit| fit.model.posteriors.first()).collect();
     let count = fits.last().map_or(0.0, |fit| fit.model.count);
-    let refit = deflation.refit.as_ref().map(|refit| refit_list(refit, units)).transpose()?;
+    let refit = deflation.refit.as_ref().map(|refit| model_list(&refit.model, units)).transpose()?;
     Ok(list!(
         fixed = factor_list(&fixed, units),
         new = factor_list(&new, units),
@@ -131,15 +133,31 @@ fn path_list(deflation: &Deflation, count: f64, units: Units) -> List {
     )
 }
 
-/// The criteria of each number of factors that was tried.
+/// The fits that were compared.
 fn candidates_list(candidates: &[Candidate], count: f64, units: Units) -> List {
     let numbers = |value: &dyn Fn(&Candidate) -> f64| candidates.iter().map(value).collect::<Vec<f64>>();
     list!(
-        path = numbers(&|row| units.log_likelihood(row.path, count)),
-        path_flatness = numbers(&|row| row.path_flatness),
-        joint = numbers(&|row| units.log_likelihood(row.joint, count)),
-        joint_flatness = numbers(&|row| row.joint_flatness)
+        K = candidates.iter().map(|row| row.factors as i32).collect::<Vec<_>>(),
+        start = candidates.iter().map(|row| origin_name(row.start)).collect::<Vec<_>>(),
+        objective = numbers(&|row| units.log_likelihood(row.objective, count)),
+        criterion = numbers(&|row| units.log_likelihood(row.criterion, count)),
+        status = candidates.iter().map(|row| status_name(row.status)).collect::<Vec<_>>(),
+        kept = candidates.iter().map(|row| row.kept).collect::<Vec<_>>()
     )
+}
+
+/// R's name of a start; a row or a column with its number.
+fn origin_name(origin: Origin) -> String {
+    match origin {
+        Origin::Path => "path".into(),
+        Origin::Given => "init".into(),
+        Origin::LeadingPair => "leading pair".into(),
+        Origin::OppositeSign => "leading pair, other sign".into(),
+        Origin::PositivePart => "positive part".into(),
+        Origin::Null => "null factor".into(),
+        Origin::Row(index) => format!("row {}", index + 1),
+        Origin::Column(index) => format!("column {}", index + 1),
+    }
 }
 
 /// The prior of the remainder: weights and means of its components.
@@ -149,13 +167,8 @@ fn remainder_prior_list(prior: &RemainderPrior, params: ResidualParams, units: U
     list!(weight = weights, mean = means)
 }
 
-/// A joint refit of all factors.
-fn refit_list(refit: &JointRefit, units: Units) -> Result<List, String> {
-    model_list(&refit.model, refit.accepted, units)
-}
-
-/// A model: its factors, parameters of the residual and objective. `accepted` tells whether it is the optimum of its refit.
-fn model_list(model: &ModelFit, accepted: bool, units: Units) -> Result<List, String> {
+/// A model: its factors, parameters of the residual and objective.
+fn model_list(model: &ModelFit, units: Units) -> Result<List, String> {
     let factors: Vec<&Factor> = model.factors.iter().collect();
     let posteriors: Vec<_> = model.posteriors.iter().map(Some).collect();
     let [se_log_lambda, se_log_sigma] =
@@ -170,7 +183,6 @@ fn model_list(model: &ModelFit, accepted: bool, units: Units) -> Result<List, St
         elbo = units.log_likelihood(model.elbo(), model.count),
         posteriors = posteriors_list(&posteriors, units)?,
         status = status_name(model.status),
-        accepted = accepted,
         bound = bound_name(model.bounds, model.params),
         se_log_lambda = se_log_lambda,
         se_log_sigma = se_log_sigma,
@@ -186,7 +198,7 @@ pub(crate) fn certified_list(
 ) -> Result<List, String> {
     let Underapproximation { factors: certified, model, count } = underapproximation;
     let factors: Vec<&Factor> = certified.iter().map(|certified| &certified.factor).collect();
-    let model = model.as_ref().map(|model| model_list(model, true, units)).transpose()?;
+    let model = model.as_ref().map(|model| model_list(model, units)).transpose()?;
     Ok(list!(
         factors = factor_list(&factors, units),
         model = or_null(model),

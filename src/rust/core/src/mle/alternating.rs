@@ -8,7 +8,7 @@
 
 use crate::factor::{Factor, FreeFactor};
 use crate::mle::context::{MleFit, Nuisance};
-use crate::mle::maximize::{maximize, no_callback, Optimum, StepCallback};
+use crate::mle::maximize::{maximize, Optimum};
 use crate::mle::noise_scales::ScaledNoise;
 use crate::mle::objective::Objective;
 use crate::noise::{Bounds, ResidualParams};
@@ -38,20 +38,8 @@ impl<'a> MleFit<'a, '_, '_> {
         params: ResidualParams,
         bounds: Option<Bounds>,
     ) -> Objective<'o> {
-        let (max_loading, threads) = (self.max_loading, self.context.threads);
-        Objective { view, factors, params, bounds, max_loading, low_rank_variance: 0.0, threads }
-    }
-
-    /// Maximizes the objective over `factors` and, within `bounds`, over λ and σ; in turn with the nuisance parameters.
-    pub(crate) fn optimize(
-        &mut self,
-        factors: &[FreeFactor],
-        params: ResidualParams,
-        bounds: Option<Bounds>,
-        on_step: &mut StepCallback,
-    ) -> Optimum {
-        let objective = self.objective(self.context.view, factors, params, bounds);
-        self.maximize_in_turn(objective, on_step)
+        let (max_entry, threads) = (self.max_entry, self.context.threads);
+        Objective { view, factors, params, bounds, max_entry, low_rank_variance: 0.0, threads }
     }
 
     /// Maximizes over λ and σ within `bounds`, with the factors held; in turn with the nuisance parameters.
@@ -63,44 +51,53 @@ impl<'a> MleFit<'a, '_, '_> {
     ) -> Optimum {
         let rest = self.context.view.minus(factors);
         let objective = self.objective(&rest, &[], params, bounds);
-        self.maximize_in_turn(objective, &mut no_callback)
+        self.optimize(objective)
     }
 
     /// Maximizes over `factors` with λ and σ by their estimator: jointly, or in turn until they no longer change.
     pub(crate) fn optimize_with_estimator(&mut self, factors: &[FreeFactor], params: ResidualParams) -> Optimum {
-        let mut optimum = self.optimize(factors, params, self.joint_bounds(), &mut no_callback);
+        let view = self.context.view;
+        let objective = self.objective(view, factors, params, self.joint_bounds());
+        let mut optimum = self.optimize(objective);
+        if optimum.status == Status::Interrupted {
+            return optimum;
+        }
         for _ in 0..MAX_ROUNDS {
             let update = self.options.estimator.update(optimum.params, &optimum.stats, self.bounds.as_ref());
             let Some(update) = update else { return Optimum { status: Status::NoEstimate, ..optimum } };
-            if same_params(update, optimum.params) || optimum.status == Status::Interrupted {
+            if same_params(update, optimum.params) {
                 return optimum;
             }
             let factors = optimum.free_factors(factors);
-            match catch_cancellation(|| self.optimize(&factors, update, None, &mut no_callback)) {
+            let objective = self.objective(view, &factors, update, None);
+            match catch_cancellation(|| self.optimize(objective)) {
                 Some(next) => optimum = next,
                 None => optimum.status = Status::Interrupted,
+            }
+            if optimum.status == Status::Interrupted {
+                return optimum;
             }
         }
         Optimum { status: Status::Maxiter, ..optimum }
     }
 
     /// Maximizes an objective, in turn with the nuisance parameters.
-    fn maximize_in_turn(&mut self, objective: Objective, on_step: &mut StepCallback) -> Optimum {
+    pub(crate) fn optimize(&mut self, objective: Objective) -> Optimum {
         let family = &self.options.remainder;
         let initial = family.initial_weights();
         let weights = self.nuisance.weights.iter().zip(&initial);
         let weights = weights.map(|(last, initial)| (1.0 - INITIAL_SHARE) * last + INITIAL_SHARE * initial);
         let mut nuisance = Nuisance { weights: weights.collect(), scales: self.nuisance.scales.clone() };
         let stop = self.stop;
-        let mut given = |progress: &mut ProgressCallback, nuisance: &Nuisance, objective: Objective| {
+        let given = |progress: &mut ProgressCallback, nuisance: &Nuisance, objective: Objective| {
             let view = objective.view.with_remainder_prior(family.with_weights(&nuisance.weights));
             let view = view.with_noise_scales(nuisance.scales.as_deref());
-            maximize(Objective { view: &view, ..objective }, stop, on_step, progress)
+            maximize(Objective { view: &view, ..objective }, stop, progress)
         };
         let mut optimum = given(self.context.progress, &nuisance, objective);
         let is_free = !nuisance.weights.is_empty() || self.options.noise_structure.is_free();
         for round in 0.. {
-            if !is_free || matches!(optimum.status, Status::Interrupted | Status::Rejected) {
+            if !is_free || optimum.status == Status::Interrupted {
                 break;
             }
             // An objective without factors is over a view from which all of them are subtracted.

@@ -8,16 +8,18 @@ use crate::mle::maximize::Optimum;
 use crate::noise::{Bounds, NoiseScales, ResidualParams};
 use crate::noise_derivatives::NoiseDerivatives;
 use crate::noise_estimators::moment_params;
-use crate::pass::{product, sweep, Model, PassLevel, PassSpec, PassStats};
+use crate::pass::{sweep, Model, PassLevel, PassSpec, PassStats};
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::ProgressCallback;
-use crate::vector::dot;
 use std::borrow::Cow;
 
 /// Largest entry of a factor of a symmetric matrix, in units of the largest observed entry. Without the diagonal, the fit of a
 /// single row would improve without end as its loading grows (a Heywood case).
-const MAX_ENTRY: f64 = 4.0;
+const MAX_SYMMETRIC_ENTRY: f64 = 4.0;
+/// Largest entry of a factor of a general matrix with missing entries, in the same units. Where all observed entries of a column
+/// are in rows without a loading, the likelihood does not bound the loading of the column.
+pub(crate) const MAX_ENTRY: f64 = 1.5;
 
 /// A maximum-likelihood fit in progress.
 pub(crate) struct MleFit<'a, 'b, 'c> {
@@ -27,8 +29,8 @@ pub(crate) struct MleFit<'a, 'b, 'c> {
     pub(crate) bounds: Option<Bounds>,
     /// Starting values of λ and σ.
     pub(crate) initial_params: ResidualParams,
-    /// Largest loading `√d u`.
-    pub(crate) max_loading: f64,
+    /// Largest entry `d u_i v_j` of a factor.
+    pub(crate) max_entry: f64,
     /// When each optimization stops.
     pub(crate) stop: StopRule,
     /// Prior of the remainder and noise scales at the last optimum.
@@ -51,8 +53,14 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
         progress: &'b mut ProgressCallback<'c>,
     ) -> Self {
         let initial = residual_stats(view, &view.zero_factor(), threads);
-        let max_loading =
-            if view.is_symmetric() { (MAX_ENTRY * initial.maximum.max(0.0)).sqrt() } else { f64::INFINITY };
+        let largest = initial.maximum.max(0.0);
+        let max_entry = if view.is_symmetric() {
+            MAX_SYMMETRIC_ENTRY * largest
+        } else if view.has_missing() {
+            MAX_ENTRY * largest
+        } else {
+            f64::INFINITY
+        };
         let nuisance = Nuisance {
             weights: options.remainder.initial_weights(),
             scales: options.noise_structure.initial_scales(view),
@@ -62,7 +70,7 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
             options,
             bounds: options.estimator.bounds(&initial),
             initial_params: options.estimator.initial(&initial),
-            max_loading,
+            max_entry,
             stop: options.stop,
             nuisance,
         }
@@ -82,13 +90,6 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
     /// Moment estimates of λ and σ with these factors, for which no residual is extreme.
     pub(crate) fn moderate_params(&self, factors: &[Factor], bounds: &Bounds) -> ResidualParams {
         bounds.clamp(moment_params(&self.stats_after(factors), 1.0))
-    }
-
-    /// The factor with initial loadings, its weight by least squares.
-    pub(crate) fn least_squares_factor(&self, init: &InitialLoadings) -> Factor {
-        let FitContext { view, threads, .. } = &self.context;
-        let d = dot(init.u(), product(view, init.u.as_ref(), init.v.as_ref(), *threads).rows()).max(0.0);
-        Factor { d, u: init.u.clone(), v: (!view.is_symmetric()).then(|| init.v.clone()) }
     }
 
     /// The factor after a few EM steps with λ and σ held.

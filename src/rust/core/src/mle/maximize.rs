@@ -9,6 +9,7 @@ use crate::noise::ResidualParams;
 use crate::optim::lbfgs::{self, Evaluation, Termination};
 use crate::pass::PassStats;
 use crate::remainder_prior::RemainderPrior;
+use crate::runtime::cancel::is_stop_requested;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::{Status, Trace};
 use std::ops::ControlFlow;
@@ -47,21 +48,8 @@ impl Optimum {
     }
 }
 
-/// Called with the factors after every step, their loadings of any norm. `Break` rejects the optimization.
-pub type StepCallback<'a> = dyn FnMut(&[Factor]) -> ControlFlow<()> + 'a;
-
-/// A step callback that never rejects.
-pub fn no_callback(_: &[Factor]) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
-
 /// Maximizes an objective from its starting values.
-pub fn maximize(
-    objective: Objective,
-    stop: StopRule,
-    on_step: &mut StepCallback,
-    progress: &mut ProgressCallback,
-) -> Optimum {
+pub fn maximize(objective: Objective, stop: StopRule, progress: &mut ProgressCallback) -> Optimum {
     let params = objective.bounds.map_or(objective.params, |bounds| bounds.clamp(objective.params));
     let objective = Objective { params, ..objective };
     let mut trace = Vec::new();
@@ -69,12 +57,12 @@ pub fn maximize(
         let log_likelihood = evaluation.value;
         if iteration > 0 {
             trace.push(Trace { log_likelihood, elbo: f64::NAN, params: objective.params_at(theta), stage: 1 });
-            if on_step(&objective.factors_at(theta)).is_break() {
-                return ControlFlow::Break(Status::Rejected);
-            }
         }
-        let event = Progress::new(iteration).with_log_likelihood(log_likelihood, evaluation.payload.count);
-        progress(event).map_break(|()| Status::Interrupted)
+        progress(Progress::new(iteration).with_log_likelihood(log_likelihood, evaluation.payload.count));
+        if is_stop_requested() {
+            return ControlFlow::Break(Status::Interrupted);
+        }
+        ControlFlow::Continue(())
     };
     let maximum = lbfgs::maximize(
         objective.start(),

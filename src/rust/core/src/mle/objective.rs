@@ -7,13 +7,15 @@
 use crate::factor::{Factor, Free, FreeFactor};
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_derivatives::NoiseDerivatives;
-use crate::optim::lbfgs::{BoxConstraints, Evaluation, Preconditioner};
+use crate::optim::lbfgs::{BoxConstraints, Evaluation};
+use crate::optim::preconditioner::{Coupling, Preconditioner};
 use crate::pass::gradient::loading_gradient;
 use crate::pass::PassStats;
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
-use crate::vector::{column, dot, squares, Contiguous};
-use faer::Col;
+use crate::support::MAX_FACTORS;
+use crate::vector::{column, dot, norm, squares, Contiguous};
+use faer::{Col, Mat};
 
 /// The objective over these coordinates: the free part of each factor, rows before columns; then `log λσ` and `log σ` if these
 /// are free.
@@ -27,8 +29,8 @@ pub struct Objective<'a> {
     pub params: ResidualParams,
     /// Bounds within which λ and σ are optimized as well; `None` holds them fixed.
     pub bounds: Option<Bounds>,
-    /// Largest loading `√d u`.
-    pub max_loading: f64,
+    /// Largest entry `d u_i v_j` of a factor.
+    pub max_entry: f64,
     /// Posterior variance `V` of the low-rank part, summed over the entries. The objective is then a lower bound of the
     /// expected log-likelihood, smaller by `V/(2σ²)`.
     pub low_rank_variance: f64,
@@ -47,7 +49,11 @@ impl Objective<'_> {
             let weight = factor.d.max(0.0);
             let columns = factor.v.as_ref().map_or(&[][..], Contiguous::as_slice);
             match free {
-                Free::Loadings => theta.extend(factor.u().iter().chain(columns).map(|loading| weight.sqrt() * loading)),
+                Free::Loadings => {
+                    let balance = self.balance(factor);
+                    theta.extend(factor.u().iter().map(|loading| weight.sqrt() * balance * loading));
+                    theta.extend(columns.iter().map(|loading| weight.sqrt() / balance * loading));
+                }
                 Free::Weight => theta.push(weight),
             }
         }
@@ -55,6 +61,17 @@ impl Objective<'_> {
             theta.extend([(self.params.lambda * self.params.sigma).ln(), self.params.sigma.ln()]);
         }
         theta
+    }
+
+    /// The share of a factor's weight in its rows. If entries are bounded it makes the largest loadings of both sides equal: the
+    /// box bounds each of them by the root of the largest entry.
+    fn balance(&self, factor: &Factor) -> f64 {
+        let ratio = largest(factor.v()) / largest(factor.u());
+        if self.max_entry.is_finite() && factor.v.is_some() && ratio.is_finite() {
+            ratio.sqrt()
+        } else {
+            1.0
+        }
     }
 
     /// The factors at a point, with loadings of any norm.
@@ -88,12 +105,15 @@ impl Objective<'_> {
     pub(crate) fn constraints(&self) -> BoxConstraints {
         let (mut lower, mut upper, mut max_step) = (Vec::new(), Vec::new(), Vec::new());
         for FreeFactor { factor, free } in self.factors {
-            let (count, largest) = match free {
-                Free::Loadings => (factor.u.nrows() + factor.v.as_ref().map_or(0, Col::nrows), self.max_loading),
-                Free::Weight => (1, f64::INFINITY),
+            let (count, bound) = match free {
+                Free::Loadings => (factor.u.nrows() + factor.v.as_ref().map_or(0, Col::nrows), self.max_entry.sqrt()),
+                Free::Weight => {
+                    let entry = largest(factor.u()) * largest(factor.v());
+                    (1, if entry > 0.0 { self.max_entry / entry } else { f64::INFINITY })
+                }
             };
             lower.resize(lower.len() + count, 0.0);
-            upper.resize(upper.len() + count, largest);
+            upper.resize(upper.len() + count, bound);
         }
         max_step.resize(lower.len(), f64::INFINITY);
         if let Some(bounds) = self.bounds {
@@ -108,7 +128,6 @@ impl Objective<'_> {
     /// largest weight for a weight, 1 for a logarithm.
     pub(crate) fn magnitudes(&self, theta: &[f64]) -> Vec<f64> {
         let factors = self.factors_at(theta);
-        let largest = |values: &[f64]| values.iter().fold(f64::MIN_POSITIVE, |largest, value| largest.max(*value));
         let weights = self.factors.iter().zip(&factors).filter(|(start, _)| start.free == Free::Weight);
         let weight = largest(&weights.map(|(_, factor)| factor.d).collect::<Vec<_>>());
         let mut size = Vec::with_capacity(theta.len());
@@ -124,6 +143,41 @@ impl Objective<'_> {
         }
         size.resize(theta.len(), 1.0);
         size
+    }
+
+    /// The coupling of the factors within each row, and within each column.
+    ///
+    /// Minus the Hessian over the loadings of row `i` on two factors is `Σ_j m_ij y_jk y_jl / σ²`. With a common `m` it is the
+    /// cosine of their loadings of the columns, times the roots of the diagonal.
+    fn couplings(&self, factors: &[Factor]) -> Vec<Coupling> {
+        let (mut rows, mut columns, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        let mut offset = 0;
+        for (start, factor) in self.factors.iter().zip(factors) {
+            if start.free == Free::Weight {
+                offset += 1;
+                continue;
+            }
+            members.push(factor);
+            rows.push(offset);
+            offset += factor.u.nrows();
+            if let Some(v) = &factor.v {
+                columns.push(offset);
+                offset += v.nrows();
+            }
+        }
+        if !(2..=MAX_FACTORS).contains(&members.len()) {
+            return Vec::new();
+        }
+        let coupling = |offsets: Vec<usize>, length: usize, others: fn(&Factor) -> &[f64]| Coupling {
+            offsets,
+            length,
+            correlation: cosines(&members.iter().map(|factor| others(factor)).collect::<Vec<_>>()),
+        };
+        let mut couplings = vec![coupling(rows, members[0].u.nrows(), Factor::v)];
+        if !columns.is_empty() {
+            couplings.push(coupling(columns, members[0].v().len(), Factor::u));
+        }
+        couplings
     }
 
     /// The objective at a point, with its gradient and curvatures.
@@ -174,13 +228,27 @@ impl Objective<'_> {
         Evaluation {
             value: stats.log_likelihood(params) - penalty,
             gradient,
-            preconditioner: Preconditioner { diagonal, pair },
+            preconditioner: Preconditioner { diagonal, pair, couplings: self.couplings(&factors) },
             scale: stats.count,
             payload: stats,
         }
     }
 }
 
+/// The largest of some loadings, or the smallest positive number.
+fn largest(loadings: &[f64]) -> f64 {
+    loadings.iter().fold(f64::MIN_POSITIVE, |largest, loading| largest.max(*loading))
+}
+
+/// The cosines between loadings, and a ridge on the diagonal.
+fn cosines(loadings: &[&[f64]]) -> Mat<f64> {
+    let norms: Vec<f64> = loadings.iter().map(|loadings| norm(loadings).max(f64::MIN_POSITIVE)).collect();
+    let cosine = |i: usize, j: usize| dot(loadings[i], loadings[j]) / (norms[i] * norms[j]);
+    Mat::from_fn(loadings.len(), loadings.len(), |i, j| if i == j { 1.0 + RIDGE } else { cosine(i, j) })
+}
+
+/// Ridge of the cosines: loadings of two factors may be parallel.
+const RIDGE: f64 = 0.02;
 /// Smallest curvature of the log-likelihood of an entry in `log λσ` and `log σ` that a step relies on.
 const MIN_NOISE_CURVATURE: f64 = 0.05;
 /// Curvatures below this count as zero.
@@ -234,8 +302,8 @@ mod tests {
         params: ResidualParams,
         bounds: Option<Bounds>,
     ) -> Objective<'a> {
-        let (max_loading, low_rank_variance, threads) = (f64::INFINITY, 0.0, Threads::new(1));
-        Objective { view, factors, params, bounds, max_loading, low_rank_variance, threads }
+        let (max_entry, low_rank_variance, threads) = (f64::INFINITY, 0.0, Threads::new(1));
+        Objective { view, factors, params, bounds, max_entry, low_rank_variance, threads }
     }
 
     fn gradient_matches_differences(storage: &dyn Storage, symmetric: bool, free: &[Free]) {

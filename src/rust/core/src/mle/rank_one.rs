@@ -5,12 +5,11 @@
 //! Overlapping groups need the former and nested groups, as in a tree, the latter. Neither the likelihood nor the size of the
 //! factor tells which is right, but its shape does: a mixture of groups is less flat than a group.
 
-use crate::factor::FreeFactor;
+use crate::factor::{Factor, FreeFactor};
 use crate::fit::FactorFit;
-use crate::flatness::flatness;
 use crate::init::InitialLoadings;
 use crate::mle::context::{residual_stats, MleFit};
-use crate::mle::maximize::{no_callback, Optimum};
+use crate::mle::maximize::Optimum;
 use crate::noise::{Bounds, ResidualParams};
 use crate::pass::PassStats;
 use crate::runtime::cancel::{cancel, catch_cancellation};
@@ -50,12 +49,13 @@ impl MleFit<'_, '_, '_> {
         for &ratio_floor in estimator.ratio_floors() {
             let found = catch_cancellation(|| {
                 if factor.d == 0.0 {
-                    factor = self.least_squares_factor(init);
+                    factor = init.least_squares_factor(view, threads);
                     stats = residual_stats(view, &factor, threads);
                 }
                 let start = [FreeFactor::loadings(factor.clone())];
                 let start_params = with_ratio_floor(params, &stats, ratio_floor);
-                self.optimize(&start, start_params, Some(bounds.with_min_ratio(ratio_floor)), &mut no_callback)
+                let objective = self.objective(view, &start, start_params, Some(bounds.with_min_ratio(ratio_floor)));
+                self.optimize(objective)
             });
             interrupted = found.as_ref().is_none_or(|optimum| optimum.status == Status::Interrupted);
             if let Some(optimum) = found {
@@ -106,4 +106,44 @@ fn with_ratio_floor(params: ResidualParams, stats: &PassStats, ratio_floor: f64)
     let mean_square = stats.residual_variance() + stats.residual_mean().powi(2);
     let sigma = (mean_square / (1.0 + 1.0 / (ratio_floor * ratio_floor))).sqrt();
     ResidualParams { lambda: ratio_floor / sigma, sigma }
+}
+
+/// Flatness of a factor, its similarity to a group of rows with equal loadings: the largest squared cosine between the loadings and
+/// the indicator of any set of them, between 0 and 1; for a general matrix, the geometric mean of both sides. Zero loadings have
+/// flatness 0.
+fn flatness(factor: &Factor) -> f64 {
+    match &factor.v {
+        None => loading_flatness(factor.u()),
+        Some(_) => (loading_flatness(factor.u()) * loading_flatness(factor.v())).sqrt(),
+    }
+}
+
+/// The best set consists of the largest loadings, so a scan in decreasing order finds it.
+fn loading_flatness(loadings: &[f64]) -> f64 {
+    let square: f64 = loadings.iter().map(|loading| loading * loading).sum();
+    let mut sorted = loadings.to_vec();
+    sorted.sort_by(|x, y| y.total_cmp(x));
+    let (mut sum, mut best) = (0.0, 0.0_f64);
+    for (index, loading) in sorted.iter().enumerate() {
+        sum += loading;
+        best = best.max(sum * sum / (index + 1) as f64);
+    }
+    if square > 0.0 {
+        best / square
+    } else {
+        0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loading_flatness;
+
+    #[test]
+    fn groups_are_flat() {
+        assert_eq!(loading_flatness(&[0.0, 2.0, 2.0, 0.0, 2.0]), 1.0);
+        assert_eq!(loading_flatness(&[0.0, 0.0]), 0.0);
+        // The best of {2}, {2, 1}, {2, 1, 1}: 4/6, 9/12, 16/18.
+        assert!((loading_flatness(&[1.0, 2.0, 1.0]) - 16.0 / 18.0).abs() < 1e-15);
+    }
 }

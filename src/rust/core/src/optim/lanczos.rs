@@ -4,11 +4,11 @@
 //! Matrix Analysis and Applications* 22, 602-616. About ten products with the operator are enough if the leading
 //! eigenvalues are well separated.
 
+use crate::runtime::cancel;
 use crate::vector::{add_scaled, column, dot, norm, normalise, Contiguous};
 use faer::{Col, Mat, Side};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::ops::ControlFlow;
 
 /// The definition of the leading eigenvalue.
 #[derive(Clone, Copy)]
@@ -34,13 +34,13 @@ const TOLERANCE: f64 = 1e-15;
 
 /// Returns the unit eigenvector of the leading eigenvalue of a symmetric operator of order `n`.
 ///
-/// `on_product` is called after each product unless the iteration has converged; `Break` returns the current
-/// approximation.
+/// `on_product` is called after each product unless the iteration has converged. A stop (see [`cancel`]) returns the
+/// current approximation.
 pub(crate) fn leading_eigenvector(
     n: usize,
     leading: Leading,
     apply: impl Fn(&[f64]) -> Vec<f64>,
-    mut on_product: impl FnMut() -> ControlFlow<()>,
+    mut on_product: impl FnMut(),
 ) -> Col<f64> {
     let mut basis: Vec<Col<f64>> = Vec::new();
     let [largest, smallest] = MAX_BASIS;
@@ -68,7 +68,10 @@ pub(crate) fn leading_eigenvector(
         let residual_norm = norm(&image);
         let exhausted = residual_norm <= f64::MIN_POSITIVE || order == n;
         let converged = exhausted || residual_norm * ritz.last_weight() <= TOLERANCE * ritz.max_magnitude;
-        if converged || on_product().is_break() {
+        if !converged {
+            on_product();
+        }
+        if converged || cancel::is_stop_requested() {
             return combine(&basis, &ritz.vectors[0]);
         }
         if order == max_basis {
@@ -156,8 +159,8 @@ impl RitzPairs {
 #[cfg(test)]
 mod tests {
     use crate::optim::lanczos::{leading_eigenvector, Leading};
+    use crate::runtime::cancel::{install, Request};
     use crate::vector::{dot, norm, Contiguous};
-    use std::ops::ControlFlow;
 
     /// Minus the second difference, with eigenvectors `sin(π k i/(n + 1))` and slowly separating eigenvalues
     /// `2 − 2 cos(π k/(n + 1))`, all negated if `sign` is −1.
@@ -178,15 +181,7 @@ mod tests {
         let n = 200;
         for (leading, sign, k) in [(Leading::Magnitude, -1.0, n), (Leading::Value, 1.0, n), (Leading::Value, -1.0, 1)] {
             let mut products = 0;
-            let found = leading_eigenvector(
-                n,
-                leading,
-                |x| second_difference(x, sign),
-                || {
-                    products += 1;
-                    ControlFlow::Continue(())
-                },
-            );
+            let found = leading_eigenvector(n, leading, |x| second_difference(x, sign), || products += 1);
             assert!(products > 48, "{products} products need no restart");
             let cosine = dot(found.as_slice(), &eigenvector(n, k)).abs();
             assert!((cosine - 1.0).abs() < 1e-9, "{cosine} for k = {k}");
@@ -194,8 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn a_break_returns_a_unit_vector() {
-        let found = leading_eigenvector(50, Leading::Value, |x| second_difference(x, 1.0), || ControlFlow::Break(()));
+    fn a_stop_returns_a_unit_vector() {
+        let _installed = install(|| Request::Stop);
+        let mut products = 0;
+        let found = leading_eigenvector(50, Leading::Value, |x| second_difference(x, 1.0), || products += 1);
+        assert_eq!(products, 1);
         assert!((norm(found.as_slice()) - 1.0).abs() < 1e-12);
     }
 }

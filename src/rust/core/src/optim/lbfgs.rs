@@ -7,8 +7,10 @@
 //! and Optimization* 20, 221-246). A backtracking line search accepts a step by the Armijo rule or, if rounding hides
 //! the gain, by the decrease of the slope along the step.
 
+use crate::optim::preconditioner::Preconditioner;
 use crate::runtime::cancel::catch_cancellation;
 use crate::vector::{add_scaled, dot};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 /// The objective evaluated at a point, with results `P` that the optimizer only hands on.
@@ -38,7 +40,8 @@ pub(crate) struct BoxConstraints {
 /// When an iteration stops.
 #[derive(Clone, Copy, Debug)]
 pub struct StopRule {
-    /// Gain per entry, and scaled projected gradient, at or below which it has converged.
+    /// It has converged if the gain per entry and the scaled projected gradient are at most this, or if the gain per entry of
+    /// the last ten steps together is.
     pub tolerance: f64,
     /// Maximum number of iterations.
     pub max_iterations: usize,
@@ -81,6 +84,9 @@ const POOR_GAIN: f64 = 0.1;
 const GOOD_GAIN: f64 = 0.3;
 /// The maximum number of backtracking steps.
 const MAX_BACKTRACKS: usize = 40;
+/// The number of steps whose gain decides convergence without regard to the gradient: along a flat ridge the gradient
+/// vanishes slowly.
+const WINDOW: usize = 10;
 /// The relative rounding error of a value.
 const ROUNDING: f64 = 1e-14;
 
@@ -107,6 +113,7 @@ pub(crate) fn maximize<P, B>(
     if let ControlFlow::Break(reason) = on_step(0, &x, &evaluation) {
         return Maximum { x, evaluation, termination: Termination::Stopped(reason) };
     }
+    let mut values = VecDeque::from([evaluation.value]);
     for iteration in 1..=stop.max_iterations {
         let free = constraints.free_coordinates(&x, &evaluation);
         let step = catch_cancellation(|| search.line_search(&x, &evaluation, &free, &mut evaluate));
@@ -128,7 +135,14 @@ pub(crate) fn maximize<P, B>(
         if let ControlFlow::Break(reason) = on_step(iteration, &x, &evaluation) {
             return Maximum { x, evaluation, termination: Termination::Stopped(reason) };
         }
-        if gain <= stop.tolerance * evaluation.scale && small_gradient(&x, &evaluation, stop.tolerance) {
+        values.push_back(evaluation.value);
+        let is_flat = values.len() > WINDOW
+            && values
+                .pop_front()
+                .is_some_and(|earlier| evaluation.value - earlier <= stop.tolerance * evaluation.scale);
+        let is_stationary =
+            gain <= stop.tolerance * evaluation.scale && small_gradient(&x, &evaluation, stop.tolerance);
+        if is_flat || is_stationary {
             return Maximum { x, evaluation, termination: Termination::Converged };
         }
     }
@@ -178,7 +192,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Backtracking line search. Returns the accepted point with its evaluation, or `None` if no step increases the
-    /// value, even along the preconditioned gradient without curvature pairs.
+    /// value, even along the gradient preconditioned by the diagonal alone.
     fn line_search<P>(
         &mut self,
         x: &[f64],
@@ -187,8 +201,9 @@ impl Search<'_> {
         evaluate: &mut impl FnMut(&[f64]) -> Evaluation<P>,
     ) -> Option<(Vec<f64>, Evaluation<P>)> {
         let rounding = ROUNDING * (current.value.abs() + current.scale);
+        let mut coupled = true;
         loop {
-            let direction = self.direction(current, free);
+            let direction = self.direction(current, free, coupled);
             let length = current.preconditioner.norm(&direction);
             let mut step = (self.radius / length).min(1.0);
             for trial in 0..MAX_BACKTRACKS {
@@ -221,15 +236,19 @@ impl Search<'_> {
                     0.1
                 };
             }
-            if self.pairs.is_empty() {
+            // A projected step of coupled coordinates need not gain; one of single coordinates does.
+            if !self.pairs.is_empty() {
+                self.pairs.clear();
+            } else if coupled {
+                coupled = false;
+            } else {
                 return None;
             }
-            self.pairs.clear();
         }
     }
 
     /// Returns the L-BFGS direction of the free coordinates and the diagonal Newton direction of the others.
-    fn direction<P>(&self, current: &Evaluation<P>, free: &[bool]) -> Vec<f64> {
+    fn direction<P>(&self, current: &Evaluation<P>, free: &[bool], coupled: bool) -> Vec<f64> {
         let Evaluation { gradient, preconditioner, .. } = current;
         let mask = |x: &mut [f64]| x.iter_mut().zip(free).filter(|(_, free)| !**free).for_each(|(x, _)| *x = 0.0);
         // Vectors multiplied with a pair are zero outside the free coordinates, so the pairs need no masked copies.
@@ -250,7 +269,7 @@ impl Search<'_> {
             add_scaled(&mut residual, -*alpha, &pair.y);
             mask(&mut residual);
         }
-        let mut direction = preconditioner.apply(&residual, free);
+        let mut direction = preconditioner.apply(&residual, free, coupled);
         for (alpha, (pair, curvature)) in alphas.iter().zip(&pairs) {
             let correction = alpha - dot(&pair.y, &direction) / curvature;
             add_scaled(&mut direction, correction, &pair.s);
@@ -275,37 +294,6 @@ impl Search<'_> {
     }
 }
 
-/// Diagonal inverse curvatures and, optionally, the Hessian of the last two coordinates.
-pub(crate) struct Preconditioner {
-    /// Positive inverse curvatures. Those of the last two coordinates are used where their Hessian is not definite, or
-    /// one of them is not free.
-    pub(crate) diagonal: Vec<f64>,
-    /// `[H₁₁, H₁₂, H₂₂]` of the last two coordinates.
-    pub(crate) pair: Option<[f64; 3]>,
-}
-
-impl Preconditioner {
-    /// Returns the norm of a step in the metric of the diagonal curvatures.
-    fn norm(&self, step: &[f64]) -> f64 {
-        step.iter().zip(&self.diagonal).map(|(x, inverse)| x * x / inverse).sum::<f64>().sqrt()
-    }
-
-    /// Applies the preconditioner to a vector that is zero outside the free coordinates.
-    fn apply(&self, vector: &[f64], free: &[bool]) -> Vec<f64> {
-        let mut image: Vec<f64> = vector.iter().zip(&self.diagonal).map(|(x, inverse)| x * inverse).collect();
-        let n = vector.len();
-        if let Some([first, mixed, second]) = self.pair {
-            let determinant = first * second - mixed * mixed;
-            if free[n - 2] && free[n - 1] && first < 0.0 && determinant > 0.0 {
-                let (x, y) = (vector[n - 2], vector[n - 1]);
-                image[n - 2] = (mixed * y - second * x) / determinant;
-                image[n - 1] = (mixed * x - first * y) / determinant;
-            }
-        }
-        image
-    }
-}
-
 /// A step `s` and the decrease `y` of the gradient along it.
 struct CurvaturePair {
     s: Vec<f64>,
@@ -323,8 +311,9 @@ impl CurvaturePair {
 
 #[cfg(test)]
 mod tests {
-    use crate::optim::lbfgs::{maximize, BoxConstraints, Evaluation, Maximum, Preconditioner, StopRule, Termination};
-    use crate::runtime::cancel::with_cancellation;
+    use crate::optim::lbfgs::{maximize, BoxConstraints, Evaluation, Maximum, StopRule, Termination};
+    use crate::optim::preconditioner::Preconditioner;
+    use crate::runtime::cancel::{install, Request};
     use std::ops::ControlFlow;
 
     const STOP: StopRule = StopRule { tolerance: 1e-12, max_iterations: 500 };
@@ -373,6 +362,7 @@ mod tests {
             value: 0.5 * gradient.iter().zip(&offset).map(|(slope, offset)| slope * offset).sum::<f64>(),
             gradient,
             preconditioner: Preconditioner {
+                couplings: Vec::new(),
                 diagonal: (0..n).map(|i| 1.0 / diagonal(i)).collect(),
                 pair: with_pair.then(|| [-diagonal(n - 2), 1.0, -diagonal(n - 1)]),
             },
@@ -388,7 +378,7 @@ mod tests {
         Evaluation {
             value: -(1.0 - a).powi(2) - 100.0 * c * c,
             gradient: vec![2.0 * (1.0 - a) + 400.0 * a * c, -200.0 * c],
-            preconditioner: Preconditioner { diagonal: vec![1.0 / (2.0 + 800.0 * a * a), 1.0 / 200.0], pair: None },
+            preconditioner: Preconditioner::diagonal(vec![1.0 / (2.0 + 800.0 * a * a), 1.0 / 200.0]),
             scale: 1.0,
             payload: (),
         }
@@ -462,18 +452,14 @@ mod tests {
         assert!(third.evaluation.value > second.evaluation.value);
 
         let mut evaluations = 0;
-        let cancelled = with_cancellation(
-            || true,
-            || {
-                run(&[-1.2, 1.0], &wide, |x| {
-                    evaluations += 1;
-                    if evaluations > 5 {
-                        crate::runtime::cancel::check();
-                    }
-                    rosenbrock(x)
-                })
-            },
-        );
-        assert_eq!(cancelled.map(|maximum| maximum.termination), Some(Termination::Cancelled));
+        let _installed = install(|| Request::Cancel);
+        let cancelled = run(&[-1.2, 1.0], &wide, |x| {
+            evaluations += 1;
+            if evaluations > 5 {
+                crate::runtime::cancel::check();
+            }
+            rosenbrock(x)
+        });
+        assert_eq!(cancelled.termination, Termination::Cancelled);
     }
 }

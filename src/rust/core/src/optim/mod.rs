@@ -3,3 +3,4 @@
 pub(crate) mod lanczos;
 pub(crate) mod lbfgs;
 pub(crate) mod mixture_weights;
+pub(crate) mod preconditioner;

@@ -9,22 +9,21 @@ use crate::pass::PassStats;
 use crate::remainder_prior::RemainderPrior;
 use pulp::{Simd, WithSimd};
 
-/// How much the loop computes, as constants, so that the compiler builds one loop for each level.
+/// The levels of [`crate::pass::PassLevel`] as constants, so that the compiler builds one loop for each level.
 pub(crate) mod kernel_level {
-    /// `b = 0`: products only.
-    pub(crate) const PRODUCT: u8 = 0;
-    /// [`super::super::PassLevel::Expectation`]
-    pub(crate) const EXPECTATION: u8 = 1;
-    /// [`super::super::PassLevel::Likelihood`]
-    pub(crate) const LIKELIHOOD: u8 = 2;
-    /// [`super::super::PassLevel::Curvature`]
-    pub(crate) const CURVATURE: u8 = 3;
-    /// [`super::super::PassLevel::NoiseScale`]
-    pub(crate) const NOISE_SCALE: u8 = 4;
+    use crate::pass::PassLevel;
+
+    pub(crate) const PRODUCT: u8 = PassLevel::Product as u8;
+    pub(crate) const EXPECTATION: u8 = PassLevel::Expectation as u8;
+    pub(crate) const LIKELIHOOD: u8 = PassLevel::Likelihood as u8;
+    pub(crate) const CURVATURE: u8 = PassLevel::Curvature as u8;
+    pub(crate) const NOISE_SCALE: u8 = PassLevel::NoiseScale as u8;
 }
 
 /// A run of consecutive entries of one column, with the loadings, weights and sums of their rows.
-pub(crate) struct ColumnRun<'a> {
+pub(crate) struct ColumnRun<'a, 'k, S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
+    /// Accumulates the sums over the entries.
+    pub(crate) kernel: &'k mut Kernel<S, LEVEL, MASKED, MIXED>,
     /// The entries `a`.
     pub(crate) entries: &'a [f64],
     /// `u`, the loadings of their rows.
@@ -55,31 +54,80 @@ pub(crate) struct ColumnSums {
 /// supports mixture priors of `b` and heteroscedastic noise only if `MIXED`.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
-    simd: S,
+    pub(crate) simd: S,
     constants: Constants<S>,
     accumulator: Accumulator<S>,
     mixture: Mixture,
     mixture_accumulator: MixtureAccumulator<S>,
 }
 
-/// The loop over one run, compiled for the instruction set of the kernel.
-struct ColumnRunPass<'a, 'b, S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
-    kernel: &'a mut Kernel<S, LEVEL, MASKED, MIXED>,
-    run: ColumnRun<'b>,
-}
-
+/// The loop, compiled for the instruction set of the kernel. All callers share one function, because it is long and is compiled
+/// for each instruction set, level and kind of matrix: they pass a run to `vectorize()`.
 impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd
-    for ColumnRunPass<'_, '_, S, LEVEL, MASKED, MIXED>
+    for ColumnRun<'_, '_, S, LEVEL, MASKED, MIXED>
 {
     type Output = ColumnSums;
 
     #[inline(always)]
     fn with_simd<T: Simd>(self, _: T) -> ColumnSums {
+        let run = self;
         // A local copy, which nothing else can alias, stays in registers.
-        let mut kernel = *self.kernel;
-        let sums = kernel.process(self.run);
-        *self.kernel = kernel;
-        sums
+        let mut kernel = *run.kernel;
+        let simd = kernel.simd;
+        let length = run.entries.len();
+        let loading = simd.splat_f64s(-run.loading);
+        let weight = simd.splat_f64s(run.weight);
+        let weight_squared = simd.splat_f64s(run.weight * run.weight);
+        let (entries, last_entries) = S::as_simd_f64s(run.entries);
+        let (loadings, last_loadings) = S::as_simd_f64s(run.loadings);
+        let (weights, last_weights) = S::as_simd_f64s(run.weights);
+        let (products, last_products) = S::as_mut_simd_f64s(&mut run.products[..length]);
+        let curvature_count = if LEVEL >= kernel_level::CURVATURE { length } else { 0 };
+        let (curvatures, last_curvatures) = S::as_mut_simd_f64s(&mut run.curvatures[..curvature_count]);
+        let mut product = simd.splat_f64s(0.0);
+        let mut curvature = simd.splat_f64s(0.0);
+        let one = simd.splat_f64s(1.0);
+        let column_scale = simd.splat_f64s(run.column_scale);
+        let scaled = MIXED && !run.scales.is_empty();
+        let (scales, last_scales) = S::as_simd_f64s(run.scales);
+
+        // Asserting equal lengths once removes the bounds checks in the loop.
+        let (loadings, weights) = (&loadings[..entries.len()], &weights[..entries.len()]);
+        let products = &mut products[..entries.len()];
+        let curvatures = &mut curvatures[..if LEVEL >= kernel_level::CURVATURE { entries.len() } else { 0 }];
+        for index in 0..entries.len() {
+            let scale = if scaled { simd.mul_f64s(scales[index], column_scale) } else { one };
+            let terms = kernel.step(entries[index], simd.mul_f64s(loading, loadings[index]), scale, None);
+            products[index] = mul_add(simd, terms.difference, weight, products[index]);
+            product = mul_add(simd, terms.difference, weights[index], product);
+            if LEVEL >= kernel_level::CURVATURE {
+                curvatures[index] = mul_add(simd, terms.curvature, weight_squared, curvatures[index]);
+                let square = simd.mul_f64s(weights[index], weights[index]);
+                curvature = mul_add(simd, terms.curvature, square, curvature);
+            }
+        }
+        if !last_entries.is_empty() {
+            let keep = simd.mask_between_m64s(0, last_entries.len() as u64).mask();
+            let fitted = simd.mul_f64s(loading, simd.partial_load_f64s(last_loadings));
+            let scale = if scaled { simd.mul_f64s(simd.partial_load_f64s(last_scales), column_scale) } else { one };
+            let scale = simd.select_f64s(keep, scale, one);
+            let terms = kernel.step(simd.partial_load_f64s(last_entries), fitted, scale, Some(keep));
+            let row_weight = simd.partial_load_f64s(last_weights);
+            let sum = mul_add(simd, terms.difference, weight, simd.partial_load_f64s(last_products));
+            simd.partial_store_f64s(last_products, sum);
+            product = mul_add(simd, terms.difference, row_weight, product);
+            if LEVEL >= kernel_level::CURVATURE {
+                let old = simd.partial_load_f64s(last_curvatures);
+                simd.partial_store_f64s(last_curvatures, mul_add(simd, terms.curvature, weight_squared, old));
+                let square = simd.mul_f64s(row_weight, row_weight);
+                curvature = mul_add(simd, terms.curvature, square, curvature);
+            }
+        }
+        if !MASKED {
+            kernel.accumulator.count += length;
+        }
+        *run.kernel = kernel;
+        ColumnSums { product: simd.reduce_sum_f64s(product), curvature: simd.reduce_sum_f64s(curvature) }
     }
 }
 
@@ -124,72 +172,6 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
     pub(crate) fn sums(&self) -> PassStats {
         let sums = self.accumulator.sums(self.simd, &self.constants);
         PassStats { mixture: MIXED.then(|| self.mixture_accumulator.sums(self.simd)), ..sums }
-    }
-
-    /// Adds a run. All callers share one function, because the loop is long and is compiled for each instruction set,
-    /// level and kind of matrix.
-    #[inline(always)]
-    pub(crate) fn add_run(&mut self, run: ColumnRun) -> ColumnSums {
-        self.simd.vectorize(ColumnRunPass { kernel: self, run })
-    }
-
-    /// The loop.
-    #[inline(always)]
-    fn process(&mut self, run: ColumnRun) -> ColumnSums {
-        let simd = self.simd;
-        let length = run.entries.len();
-        let loading = simd.splat_f64s(-run.loading);
-        let weight = simd.splat_f64s(run.weight);
-        let weight_squared = simd.splat_f64s(run.weight * run.weight);
-        let (entries, last_entries) = S::as_simd_f64s(run.entries);
-        let (loadings, last_loadings) = S::as_simd_f64s(run.loadings);
-        let (weights, last_weights) = S::as_simd_f64s(run.weights);
-        let (products, last_products) = S::as_mut_simd_f64s(&mut run.products[..length]);
-        let curvature_count = if LEVEL >= kernel_level::CURVATURE { length } else { 0 };
-        let (curvatures, last_curvatures) = S::as_mut_simd_f64s(&mut run.curvatures[..curvature_count]);
-        let mut product = simd.splat_f64s(0.0);
-        let mut curvature = simd.splat_f64s(0.0);
-        let one = simd.splat_f64s(1.0);
-        let column_scale = simd.splat_f64s(run.column_scale);
-        let scaled = MIXED && !run.scales.is_empty();
-        let (scales, last_scales) = S::as_simd_f64s(run.scales);
-
-        // Asserting equal lengths once removes the bounds checks in the loop.
-        let (loadings, weights) = (&loadings[..entries.len()], &weights[..entries.len()]);
-        let products = &mut products[..entries.len()];
-        let curvatures = &mut curvatures[..if LEVEL >= kernel_level::CURVATURE { entries.len() } else { 0 }];
-        for index in 0..entries.len() {
-            let scale = if scaled { simd.mul_f64s(scales[index], column_scale) } else { one };
-            let terms = self.step(entries[index], simd.mul_f64s(loading, loadings[index]), scale, None);
-            products[index] = mul_add(simd, terms.difference, weight, products[index]);
-            product = mul_add(simd, terms.difference, weights[index], product);
-            if LEVEL >= kernel_level::CURVATURE {
-                curvatures[index] = mul_add(simd, terms.curvature, weight_squared, curvatures[index]);
-                let square = simd.mul_f64s(weights[index], weights[index]);
-                curvature = mul_add(simd, terms.curvature, square, curvature);
-            }
-        }
-        if !last_entries.is_empty() {
-            let keep = simd.mask_between_m64s(0, last_entries.len() as u64).mask();
-            let fitted = simd.mul_f64s(loading, simd.partial_load_f64s(last_loadings));
-            let scale = if scaled { simd.mul_f64s(simd.partial_load_f64s(last_scales), column_scale) } else { one };
-            let scale = simd.select_f64s(keep, scale, one);
-            let terms = self.step(simd.partial_load_f64s(last_entries), fitted, scale, Some(keep));
-            let row_weight = simd.partial_load_f64s(last_weights);
-            let sum = mul_add(simd, terms.difference, weight, simd.partial_load_f64s(last_products));
-            simd.partial_store_f64s(last_products, sum);
-            product = mul_add(simd, terms.difference, row_weight, product);
-            if LEVEL >= kernel_level::CURVATURE {
-                let old = simd.partial_load_f64s(last_curvatures);
-                simd.partial_store_f64s(last_curvatures, mul_add(simd, terms.curvature, weight_squared, old));
-                let square = simd.mul_f64s(row_weight, row_weight);
-                curvature = mul_add(simd, terms.curvature, square, curvature);
-            }
-        }
-        if !MASKED {
-            self.accumulator.count += length;
-        }
-        ColumnSums { product: simd.reduce_sum_f64s(product), curvature: simd.reduce_sum_f64s(curvature) }
     }
 
     /// Processes one register of entries, given minus their part in W. With `keep`, the other lanes are excluded from all

@@ -52,6 +52,8 @@ impl<'a> Model<'a> {
 /// How much a sweep computes. Each level includes the sums of the levels before it; the meaning of the products differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PassLevel {
+    /// Products of `A` alone: `b = 0`, and the model does not matter.
+    Product,
     /// Products of `A − b̄`, and all sums but the log-likelihood.
     Expectation,
     /// The log-likelihood as well.
@@ -77,12 +79,14 @@ pub struct PassSpec<'a> {
     pub level: PassLevel,
 }
 
-/// The part of a [`PassSpec`] that the kernel reads: contiguous weights and the shift.
+/// A [`PassSpec`] with contiguous weights.
 #[derive(Clone, Copy)]
 pub(crate) struct KernelSpec<'a> {
     pub(crate) row_weights: &'a [f64],
     pub(crate) column_weights: &'a [f64],
     pub(crate) shift: f64,
+    /// One of [`kernel_level`].
+    pub(crate) level: u8,
 }
 
 /// A vector over the rows and one over the columns. For a symmetric matrix they coincide, and `columns` is empty.
@@ -148,21 +152,38 @@ pub struct PassOutput {
 
 /// Computes `A q` and `Aᵀ p`.
 pub fn product(view: &ResidualView, p: ColRef<f64>, q: ColRef<f64>, threads: Threads) -> RowColSums {
-    let (p, q) = (contiguous(p), contiguous(q));
-    let spec = KernelSpec { row_weights: &p, column_weights: &q, shift: 0.0 };
-    run::<{ kernel_level::PRODUCT }>(view, None, &spec, threads).products
+    let spec = PassSpec { row_weights: p, column_weights: q, shift: 0.0, level: PassLevel::Product };
+    sweep(view, None, &spec, threads).products
 }
 
-/// Sweeps over `view` once, with `b̄` under `model`.
-pub fn sweep(view: &ResidualView, model: Model, spec: &PassSpec, threads: Threads) -> PassOutput {
-    let run = match spec.level {
-        PassLevel::Expectation => run::<{ kernel_level::EXPECTATION }>,
-        PassLevel::Likelihood => run::<{ kernel_level::LIKELIHOOD }>,
-        PassLevel::Curvature => run::<{ kernel_level::CURVATURE }>,
-        PassLevel::NoiseScale => run::<{ kernel_level::NOISE_SCALE }>,
+/// Sweeps over `view` once, with `b̄` under `model`, which is needed unless the level is that of products.
+pub fn sweep<'a>(
+    view: &ResidualView,
+    model: impl Into<Option<Model<'a>>>,
+    spec: &PassSpec,
+    threads: Threads,
+) -> PassOutput {
+    let (p, q, model) = (contiguous(spec.row_weights), contiguous(spec.column_weights), model.into());
+    let spec = &KernelSpec { row_weights: &p, column_weights: &q, shift: spec.shift, level: spec.level as u8 };
+    if let Some(output) = sparse::sweep(view, model, spec, threads) {
+        return output;
+    }
+    let tiles = cut(view);
+    let parts = Request::One { model, spec: *spec }
+        .evaluate_remotely(view, &tiles)
+        .unwrap_or_else(|| threads.map(tiles.len(), |index| sweep_tile(view, model, spec, tiles[index].clone())));
+    let curved = spec.level >= kernel_level::CURVATURE;
+    let mut total = PassOutput {
+        products: RowColSums::zeros_of(view),
+        curvatures: if curved { RowColSums::zeros_of(view) } else { RowColSums::default() },
+        sums: PassStats::empty(spec.shift),
     };
-    let (p, q) = (contiguous(spec.row_weights), contiguous(spec.column_weights));
-    run(view, Some(model), &KernelSpec { row_weights: &p, column_weights: &q, shift: spec.shift }, threads)
+    for (tile, part) in tiles.iter().zip(&parts) {
+        tile.add_to(&mut total.products, &part.products);
+        tile.add_to(&mut total.curvatures, &part.curvatures);
+        total.sums.add(&part.sums, 1.0);
+    }
+    total
 }
 
 /// Returns the log-likelihood of the entries of `view` at `params`, and the number of entries it is a sum over.
@@ -178,27 +199,4 @@ fn contiguous(column: ColRef<'_, f64>) -> Cow<'_, [f64]> {
         Some(column) => Cow::Borrowed(column.as_slice()),
         None => column.iter().copied().collect(),
     }
-}
-
-fn run<const LEVEL: u8>(view: &ResidualView, model: Option<Model>, spec: &KernelSpec, threads: Threads) -> PassOutput {
-    if let Some(output) = sparse::sweep::<LEVEL>(view, model, spec, threads) {
-        return output;
-    }
-    let tiles = cut(view);
-    let parts =
-        Request::One { level: LEVEL, model, spec: *spec }.evaluate_remotely(view, &tiles).unwrap_or_else(|| {
-            threads.map(tiles.len(), |index| sweep_tile::<LEVEL>(view, model, spec, tiles[index].clone()))
-        });
-    let curved = LEVEL >= kernel_level::CURVATURE;
-    let mut total = PassOutput {
-        products: RowColSums::zeros_of(view),
-        curvatures: if curved { RowColSums::zeros_of(view) } else { RowColSums::default() },
-        sums: PassStats::empty(spec.shift),
-    };
-    for (tile, part) in tiles.iter().zip(&parts) {
-        tile.add_to(&mut total.products, &part.products);
-        tile.add_to(&mut total.curvatures, &part.curvatures);
-        total.sums.add(&part.sums, 1.0);
-    }
-    total
 }

@@ -145,7 +145,8 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for PanelPass<'_, MASKED, M
                 diagonal.extend(entries.get(column).filter(|_| symmetric));
                 let (scales, column_scale) =
                     view.column_scales(column, if symmetric { 0..column } else { rows.clone() });
-                kernel.add_run(ColumnRun {
+                simd.vectorize(ColumnRun {
+                    kernel: &mut kernel,
                     entries: &entries[..above],
                     loadings: &zeros[..above],
                     weights: &zeros[..above],

@@ -61,21 +61,27 @@ impl Tile {
     }
 }
 
-/// Sweeps over one tile.
-pub(crate) fn sweep_tile<const LEVEL: u8>(
-    view: &ResidualView,
-    model: Option<Model>,
-    spec: &KernelSpec,
-    tile: Tile,
-) -> PassOutput {
-    let arch = Arch::new();
+/// Sweeps over one tile, with the loop for the level and the kind of matrix.
+pub(crate) fn sweep_tile(view: &ResidualView, model: Option<Model>, spec: &KernelSpec, tile: Tile) -> PassOutput {
+    macro_rules! pass {
+        ($level:ident, $masked:literal, $mixed:literal) => {
+            Arch::new().dispatch(TilePass::<{ kernel_level::$level }, $masked, $mixed> { view, model, spec, tile })
+        };
+    }
     // The loop for mixtures always checks for missing entries; the cost is negligible beside its own.
-    if LEVEL == kernel_level::NOISE_SCALE || (LEVEL > kernel_level::PRODUCT && !view.is_plain()) {
-        arch.dispatch(TilePass::<LEVEL, true, true> { view, model, spec, tile })
-    } else if view.has_missing() {
-        arch.dispatch(TilePass::<LEVEL, true, false> { view, model, spec, tile })
-    } else {
-        arch.dispatch(TilePass::<LEVEL, false, false> { view, model, spec, tile })
+    match (spec.level, view.is_plain(), view.has_missing()) {
+        (kernel_level::PRODUCT, _, true) => pass!(PRODUCT, true, false),
+        (kernel_level::PRODUCT, _, false) => pass!(PRODUCT, false, false),
+        (kernel_level::EXPECTATION, false, _) => pass!(EXPECTATION, true, true),
+        (kernel_level::EXPECTATION, true, true) => pass!(EXPECTATION, true, false),
+        (kernel_level::EXPECTATION, true, false) => pass!(EXPECTATION, false, false),
+        (kernel_level::LIKELIHOOD, false, _) => pass!(LIKELIHOOD, true, true),
+        (kernel_level::LIKELIHOOD, true, true) => pass!(LIKELIHOOD, true, false),
+        (kernel_level::LIKELIHOOD, true, false) => pass!(LIKELIHOOD, false, false),
+        (kernel_level::CURVATURE, false, _) => pass!(CURVATURE, true, true),
+        (kernel_level::CURVATURE, true, true) => pass!(CURVATURE, true, false),
+        (kernel_level::CURVATURE, true, false) => pass!(CURVATURE, false, false),
+        _ => pass!(NOISE_SCALE, true, true),
     }
 }
 
@@ -93,7 +99,7 @@ impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePa
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> PassOutput {
         let Self { view, model, spec, tile } = self;
-        let KernelSpec { row_weights, column_weights, shift } = *spec;
+        let KernelSpec { row_weights, column_weights, shift, .. } = *spec;
         let symmetric = view.is_symmetric();
         let params = model.map_or(ResidualParams { lambda: 1.0, sigma: 1.0 }, |model| model.params);
         // Without a model nothing is fitted: the loadings, whatever they are, are multiplied by zero.
@@ -113,7 +119,8 @@ impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePa
             if symmetric {
                 diagonal[index] = entries[column];
             }
-            let sums = kernel.add_run(ColumnRun {
+            let sums = simd.vectorize(ColumnRun {
+                kernel: &mut kernel,
                 entries: &entries[..above.len()],
                 loadings: &loadings[above.clone()],
                 weights: &row_weights[above.clone()],
@@ -158,7 +165,8 @@ pub(crate) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const 
     let residuals: Vec<f64> = entries.iter().zip(fitted).map(|(entry, part)| entry - part).collect();
     let mut products = if LEVEL >= kernel_level::CURVATURE { vec![0.0; entries.len()] } else { fitted.to_vec() };
     let mut curvatures = vec![0.0; if LEVEL >= kernel_level::CURVATURE { entries.len() } else { 0 }];
-    kernel.add_run(ColumnRun {
+    kernel.simd.vectorize(ColumnRun {
+        kernel: &mut kernel,
         entries: &residuals,
         loadings: fitted,
         weights: fitted,

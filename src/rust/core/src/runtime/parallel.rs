@@ -37,9 +37,22 @@ impl Threads {
 
     /// Returns `work(0), …, work(jobs − 1)`, in this order. May be cancelled between jobs (see [`cancel`]).
     pub(crate) fn map<T: Send>(self, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-        let unless_cancelled = |job: usize, stop: &mut StopCheck| (!stop()).then(|| work(job));
-        let results = self.map_with_stop(jobs, unless_cancelled, &mut cancel::is_requested);
-        results.into_iter().collect::<Option<_>>().unwrap_or_else(|| cancel::cancel())
+        // The calling thread alone needs no slots.
+        if self.0.get().min(jobs) <= 1 {
+            let unless_cancelled = |job: usize| {
+                cancel::check();
+                work(job)
+            };
+            return (0..jobs).map(unless_cancelled).collect();
+        }
+        let results = Results::new(jobs);
+        let run_job = |job: usize, stop: &mut StopCheck| {
+            if !stop() {
+                results.put(job, work(job));
+            }
+        };
+        self.run(jobs, &run_job, &mut cancel::is_cancel_requested);
+        results.into_vec().unwrap_or_else(|| cancel::cancel())
     }
 
     /// Like [`Threads::map`], for long jobs that stop early when the check that they are given returns `true`.
@@ -52,14 +65,9 @@ impl Threads {
         work: impl Fn(usize, &mut StopCheck) -> T + Sync,
         should_stop: &mut StopCheck,
     ) -> Vec<T> {
-        let slots: Vec<Mutex<Option<T>>> = (0..jobs).map(|_| Mutex::new(None)).collect();
-        let run_job = |job: usize, stop: &mut StopCheck| {
-            let result = work(job, stop);
-            *slots[job].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        };
-        self.run(jobs, &run_job, should_stop);
-        let result = |slot: Mutex<Option<T>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
-        slots.into_iter().map(|slot| result(slot).expect("invariant: every job ran once")).collect()
+        let results = Results::new(jobs);
+        self.run(jobs, &|job: usize, stop: &mut StopCheck| results.put(job, work(job, stop)), should_stop);
+        results.into_vec().expect("invariant: every job ran once")
     }
 
     /// Runs every job once. It is not generic, so the code for threads is compiled once.
@@ -121,6 +129,24 @@ impl Threads {
             let results = self.map(batch_size.min(jobs - first), |job| work(first + job));
             results.into_iter().enumerate().for_each(|(job, result)| consume(first + job, result));
         }
+    }
+}
+
+/// The results of jobs, which end in any order.
+struct Results<T>(Vec<Mutex<Option<T>>>);
+
+impl<T> Results<T> {
+    fn new(jobs: usize) -> Self {
+        Self((0..jobs).map(|_| Mutex::new(None)).collect())
+    }
+
+    fn put(&self, job: usize, result: T) {
+        *self.0[job].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
+
+    /// The results in the order of the jobs; `None` if one has none.
+    fn into_vec(self) -> Option<Vec<T>> {
+        self.0.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
     }
 }
 

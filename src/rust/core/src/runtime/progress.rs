@@ -1,7 +1,5 @@
 //! Progress reports of long computations, and the callback that receives them.
 
-use std::ops::ControlFlow;
-
 /// The stage of a fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -46,5 +44,9 @@ impl Progress {
     }
 }
 
-/// A progress callback, called on the calling thread. `Break` ends the fit, which returns its current state.
-pub type ProgressCallback<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
+/// A progress callback, called on the calling thread. It only reports: a fit is ended through
+/// [`cancel`](crate::runtime::cancel).
+pub type ProgressCallback<'a> = dyn FnMut(Progress) + 'a;
+
+/// The callback of a caller that wants no reports.
+pub fn no_report(_: Progress) {}

@@ -80,10 +80,6 @@ impl<T: Storage> Storage for Masked<T> {
         self.inner.remote()
     }
 
-    fn is_lost(&self) -> bool {
-        self.inner.is_lost()
-    }
-
     fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64] {
         if !(self.without_diagonal && rows.contains(&column)) {
             return self.inner.column(column, rows, buffer);

@@ -35,21 +35,16 @@ pub trait Storage: Sync {
         None
     }
 
-    /// Whether entries could not be read. Results computed since are invalid.
-    fn is_lost(&self) -> bool {
-        false
-    }
-
     /// The entries of column `column` in `rows`: a slice of the storage itself if they are contiguous there, otherwise of
-    /// `buffer`, which has the length of `rows`. A missing entry is NaN.
+    /// `buffer`, which has the length of `rows`. A missing entry is NaN. If they cannot be read, the computation is abandoned
+    /// (see [`abandon`](crate::runtime::cancel::abandon)).
     fn column<'a>(&'a self, column: usize, rows: Range<usize>, buffer: &'a mut [f64]) -> &'a [f64];
 }
 
 /// Workers that hold the entries of a storage, and sweep over some tiles each.
 pub trait Remote {
     /// Evaluates `request` on all tiles of the matrix, by calling [`crate::pass::serve_request`] with the same numbers. Returns
-    /// the responses in the order of the tiles; `lengths` gives the number of values of each.
-    ///
-    /// `None` if that failed; the storage is then lost.
-    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Option<Vec<Vec<f64>>>;
+    /// the responses in the order of the tiles; `lengths` gives the number of values of each. If workers fail, the computation
+    /// is abandoned.
+    fn evaluate(&self, request: &[f64], lengths: &[usize]) -> Vec<Vec<f64>>;
 }

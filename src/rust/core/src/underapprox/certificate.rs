@@ -6,7 +6,7 @@ use crate::runtime::cancel;
 use crate::runtime::cancel::checked;
 use crate::runtime::parallel::Threads;
 use crate::storage::{Sparse, Storage};
-use crate::support::{supports, MAX_FACTORS};
+use crate::support::{loading_supports, MAX_FACTORS};
 use crate::underapprox::{unit, unit_of};
 use crate::vector::{add_scaled, dot};
 
@@ -168,8 +168,8 @@ fn sparse_certificate(stored: &Sparse, scale: f64, factors: &[Factor]) -> Option
 /// Returns the number of entries with `W_ij > 0`, from the number of rows and of columns with each support.
 fn positive_sums(stored: &Sparse, factors: &[Factor]) -> f64 {
     let factors = || factors.iter().filter(|factor| factor.d > 0.0);
-    let rows = supports(&factors().map(|factor| factor.u()).collect::<Vec<_>>(), stored.nrow());
-    let columns = supports(&factors().map(Factor::v).collect::<Vec<_>>(), stored.ncol());
+    let rows = loading_supports(&factors().map(|factor| factor.u()).collect::<Vec<_>>(), stored.nrow());
+    let columns = loading_supports(&factors().map(Factor::v).collect::<Vec<_>>(), stored.ncol());
     let pairs = rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column)));
     let overlapping = checked(pairs).filter(|(row, column)| row.overlaps(column));
     overlapping.map(|(row, column)| row.elements.len() as f64 * column.elements.len() as f64).sum()

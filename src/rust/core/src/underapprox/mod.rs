@@ -34,14 +34,13 @@ pub use certificate::{certificate, Certificate};
 use crate::error::Error;
 use crate::factor::Factor;
 use crate::residual::{Buffer, Problem, ResidualView};
-use crate::runtime::cancel::catch_cancellation;
+use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback, Stage};
 use crate::storage::summary::power_of_two_near;
 use crate::trace::Status;
 use crate::vector::{norm, Contiguous};
 use search::{best_pair, SearchResult, Termination};
-use std::ops::ControlFlow;
 use working_copy::{Pair, Residual, WorkingCopy};
 
 /// Options of a certified underapproximation.
@@ -103,16 +102,6 @@ pub fn underapproximate(
     threads: Threads,
     on_progress: &mut ProgressCallback,
 ) -> Result<Vec<CertifiedFactor>, Error> {
-    // Once the callback has requested a stop, it is not called again.
-    let mut stopped = false;
-    let mut on_progress = |progress: Progress| {
-        stopped = stopped || on_progress(progress).is_break();
-        if stopped {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
     let view = problem.view(&[]);
     let unit = unit(&view, threads);
     let margin = 4.0 * (options.max_factors as f64 + 8.0) * f64::EPSILON;
@@ -153,7 +142,7 @@ pub fn underapproximate(
     let enforced = catch_cancellation(|| certificate::enforce(problem, &mut factors, threads));
     // The errors cost a full pass, which is skipped after an interrupt.
     let errors = enforced
-        .filter(|()| !stopped)
+        .filter(|()| !is_stop_requested())
         .and_then(|()| catch_cancellation(|| certificate::relative_errors(problem, &factors, threads)));
     if let (None, Some(last)) = (&errors, searches.last_mut()) {
         last.status = Status::Interrupted;

@@ -21,7 +21,7 @@ pub(super) enum Termination {
     Converged,
     /// The iteration limit was reached.
     MaxIterations,
-    /// The progress callback requested a stop.
+    /// A stop was requested.
     Interrupted,
 }
 
@@ -57,10 +57,10 @@ pub(super) fn best_pair(
     SearchResult { pair: best.map(|best| best.pair), iterations, termination }
 }
 
-/// Reports progress and returns whether the callback requests a stop. Since iterations are long, it is also called
-/// within them.
+/// Reports progress and returns whether to stop. Since iterations are long, this is also done within them.
 pub(super) fn stop_requested(on_progress: &mut ProgressCallback, iteration: usize) -> bool {
-    on_progress(Progress::new(iteration)).is_break()
+    on_progress(Progress::new(iteration));
+    cancel::is_stop_requested()
 }
 
 /// Improves a pair by a few steps of coordinate ascent.

@@ -5,12 +5,11 @@
 //! free, `b` could absorb everything that a flat factor leaves above itself, and factors would stay below the data at the cost of
 //! any structure. λ and σ are estimated without that bound in the end.
 
-use crate::factor::{Factor, Free, FreeFactor};
-use crate::fit::{CandidateRefit, FactorFit, FitContext, FitOptions, JointRefit, ModelFit};
+use crate::factor::{Factor, Free};
+use crate::fit::{FactorFit, FitContext, FitOptions, JointFit, JointStart, ModelFit, StartOutcome};
 use crate::mle::context::MleFit;
-use crate::mle::maximize::{maximize, no_callback, Optimum};
+use crate::mle::maximize::{maximize, Optimum};
 use crate::mle::objective::Objective;
-use crate::mle::refit::{count_nonzero, estimate_noise};
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_derivatives::NoiseDerivatives;
 use crate::pass::PassStats;
@@ -71,23 +70,22 @@ pub(crate) fn fit_with_priors(
     FactorFit { model, ..fit.clone() }
 }
 
-/// Refits all factors under the last priors of the schedule, from their present values.
+/// Fits all factors jointly under the last priors of the schedule, from one start.
 pub(crate) fn refit_with_priors(
     options: &FitOptions,
     view: &ResidualView,
-    free: &[FreeFactor],
-    params: Option<ResidualParams>,
+    start: &JointStart,
     threads: Threads,
     progress: &mut ProgressCallback,
-) -> JointRefit {
-    let of = |part: Free| free.iter().filter(move |free| free.free == part).map(|free| free.factor.clone());
+) -> JointFit {
+    let of = |part: Free| start.factors.iter().filter(move |free| free.free == part).map(|free| free.factor.clone());
     let (fixed, factors): (Vec<Factor>, Vec<Factor>) = (of(Free::Weight).collect(), of(Free::Loadings).collect());
     let mut mle = MleFit::new(view, options, threads, progress);
     let bounds = mle.joint_bounds();
-    let present: Vec<Factor> = free.iter().map(|free| free.factor.clone()).collect();
-    let params = params.unwrap_or_else(|| mle.refit_params(&present));
-    let start = mle.estimate_noise(&present, params, bounds);
-    let ModelFit { remainder_prior, noise_sd, .. } = mle.take_fit(Vec::new(), &start, bounds);
+    let present: Vec<Factor> = start.factors.iter().map(|free| free.factor.clone()).collect();
+    let params = start.params.unwrap_or_else(|| mle.refit_params(&present));
+    let noise = mle.estimate_noise(&present, params, bounds);
+    let ModelFit { remainder_prior, noise_sd, .. } = mle.take_fit(Vec::new(), &noise, bounds);
     let scales = options.noise_structure.scales_of(view, noise_sd.as_deref());
     let view = &view.with_remainder_prior(remainder_prior).with_noise_scales(scales.as_deref());
     let mut variational = EmpiricalBayes { context: FitContext::new(view, threads, progress), options, bounds };
@@ -96,21 +94,13 @@ pub(crate) fn refit_with_priors(
     let all: Vec<Factor> = found.fixed.iter().chain(&found.factors).cloned().collect();
     let (params, stats, status) = variational.estimate_noise_freely(&all, &found);
     let VariationalFit { posteriors, low_rank_variance, trace, .. } = found;
-    let log_likelihood = stats.log_likelihood(params);
-    let candidate = CandidateRefit { factors: all.clone(), log_likelihood };
-    let lost_factor = count_nonzero(&all) < count_nonzero(&fixed) + count_nonzero(&factors);
-    if lost_factor && status != Status::Interrupted {
-        let before = fixed.into_iter().chain(factors).collect();
-        let model = estimate_noise(options, view, before, threads, progress);
-        return JointRefit { model: ModelFit { status: Status::Rejected, ..model }, accepted: false, candidate };
-    }
     let model = ModelFit {
         factors: all,
         params,
         remainder_prior,
         noise_sd,
         bounds,
-        log_likelihood,
+        log_likelihood: stats.log_likelihood(params),
         count: stats.count,
         derivatives: Some(NoiseDerivatives::new(&stats, params)),
         posteriors,
@@ -118,7 +108,8 @@ pub(crate) fn refit_with_priors(
         trace,
         status,
     };
-    JointRefit { model, accepted: status == Status::Converged, candidate }
+    let outcome = StartOutcome { start: start.origin, objective: model.elbo(), status, kept: true };
+    JointFit { model, starts: vec![outcome] }
 }
 
 /// An empirical Bayes fit in progress.
@@ -180,11 +171,11 @@ impl EmpiricalBayes<'_, '_, '_> {
             factors: &[],
             params,
             bounds: bounds.filter(|_| self.options.estimator.is_joint()),
-            max_loading: f64::INFINITY,
+            max_entry: f64::INFINITY,
             low_rank_variance,
             threads: *threads,
         };
-        maximize(objective, self.options.stop, &mut no_callback, progress)
+        maximize(objective, self.options.stop, progress)
     }
 
     /// The optimum without the factor, if the ELBO is higher there. Skipped after an interrupt.

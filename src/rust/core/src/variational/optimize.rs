@@ -2,7 +2,7 @@
 
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::{FitContext, PriorStage, StopRule};
-use crate::mle::maximize::{maximize, no_callback};
+use crate::mle::maximize::maximize;
 use crate::mle::objective::Objective;
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_estimators::NoiseEstimator;
@@ -10,7 +10,7 @@ use crate::pass::PassStats;
 use crate::posterior::{FactorPosterior, LoadingPosterior, NormalMeans};
 use crate::prior::{Family, Prior};
 use crate::residual::ResidualView;
-use crate::runtime::cancel::catch_cancellation;
+use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback};
 use crate::trace::{Status, Trace};
@@ -177,13 +177,14 @@ impl ElboOptimizer<'_, '_, '_> {
         ((state.elbo - before).abs() <= tolerance && updates_priors).then_some(Status::Converged)
     }
 
-    /// Records a step. Returns whether the progress callback ends the fit.
+    /// Records a step. Returns whether to end the fit there.
     fn report(&mut self, state: &ElboState) -> bool {
         let ElboState { params, elbo, stats, .. } = state;
         let log_likelihood = stats.log_likelihood(*params);
         let FitContext { trace, progress, stage, .. } = &mut self.context;
         trace.push(Trace { log_likelihood, elbo: *elbo, params: *params, stage: *stage });
-        progress(Progress::new(trace.len()).with_log_likelihood(log_likelihood, stats.count)).is_break()
+        progress(Progress::new(trace.len()).with_log_likelihood(log_likelihood, stats.count));
+        is_stop_requested()
     }
 
     /// The posteriors after a step towards their normal-means problems, under priors that are estimated there.
@@ -252,11 +253,11 @@ impl ElboOptimizer<'_, '_, '_> {
             factors: &factors,
             params,
             bounds,
-            max_loading: f64::INFINITY,
+            max_entry: f64::INFINITY,
             low_rank_variance: state.low_rank_variance,
             threads: self.context.threads,
         };
-        let optimum = maximize(objective, stop, &mut no_callback, self.context.progress);
+        let optimum = maximize(objective, stop, self.context.progress);
         // The weights are kept only if the state with them is complete.
         let next = self.evaluate_with_fixed(&optimum.factors, state.posteriors.clone(), optimum.params);
         self.fixed = optimum.factors;

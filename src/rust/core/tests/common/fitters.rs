@@ -27,6 +27,7 @@ pub(crate) fn options<'a>(
         remainder: RemainderPriorFamily::default(),
         noise_structure: NoiseStructure::Homoscedastic,
         stop: StopRule { tolerance, max_iterations },
+        starts: 4,
     }
 }
 

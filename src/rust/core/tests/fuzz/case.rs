@@ -13,16 +13,17 @@ use nmu_core::fitter::ModelFitter;
 use nmu_core::prior::Family;
 use nmu_core::remainder_prior::RemainderPrior;
 use nmu_core::residual::Problem;
+use nmu_core::runtime::cancel::{install, Request};
 use nmu_core::runtime::parallel::Threads;
-use nmu_core::runtime::progress::Progress;
+use nmu_core::runtime::progress::no_report;
 use nmu_core::underapprox;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use std::cell::Cell;
 use std::fmt;
-use std::ops::ControlFlow;
 
-/// Progress reports after which a fit counts as non-terminating.
-const MAX_REPORTS: usize = 1_000_000;
+/// Polls of the check after which a fit counts as non-terminating.
+const MAX_POLLS: usize = 100_000_000;
 
 pub(crate) struct Case {
     matrix: Matrix,
@@ -72,8 +73,8 @@ impl Case {
     fn underapproximate(&self, problem: &Problem) -> Result<(), String> {
         let threads = Threads::new(self.settings.threads);
         let settings = underapprox::UnderapproxOptions::new(self.settings.factors);
-        let certified =
-            underapprox::underapproximate(problem, &settings, threads, &mut report_limit()).map_err(message)?;
+        let certified = with_limit(|| underapprox::underapproximate(problem, &settings, threads, &mut no_report))
+            .map_err(message)?;
         let factors: Vec<Factor> = certified.iter().map(|certified| certified.factor.clone()).collect();
         factors.iter().try_for_each(check_factor)?;
         let certificate = underapprox::certificate(problem, &factors, threads);
@@ -101,7 +102,7 @@ impl Case {
             count: if settings.choose { Count::AtMost(count) } else { Count::Exactly(count) },
             refine: settings.refine,
         };
-        Ok(deflate(problem, plan, &fitter, Threads::new(threads), &mut report_limit()))
+        Ok(with_limit(|| deflate(problem, plan, &fitter, Threads::new(threads), &mut no_report)))
     }
 
     /// Compares the reported log-likelihood of the final model with its computation entry by entry.
@@ -125,17 +126,22 @@ impl Case {
     }
 }
 
-/// A progress callback that interrupts a fit that does not terminate.
-fn report_limit() -> impl FnMut(Progress) -> ControlFlow<()> {
-    let mut calls = 0;
-    move |_| {
-        calls += 1;
-        if calls > MAX_REPORTS {
-            ControlFlow::Break(())
+thread_local! {
+    static POLLS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Runs a fit, and stops it if it does not terminate.
+fn with_limit<T>(fit: impl FnOnce() -> T) -> T {
+    POLLS.set(0);
+    let _installed = install(|| {
+        POLLS.set(POLLS.get() + 1);
+        if POLLS.get() > MAX_POLLS {
+            Request::Stop
         } else {
-            ControlFlow::Continue(())
+            Request::Continue
         }
-    }
+    });
+    fit()
 }
 
 /// All numbers of a result.

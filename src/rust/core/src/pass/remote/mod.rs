@@ -18,18 +18,18 @@ use crate::vector::Contiguous;
 
 /// The work to do on every tile.
 pub(crate) enum Request<'a> {
-    /// The sweep for one factor, at one of the levels of [`kernel_level`].
-    One { level: u8, model: Option<Model<'a>>, spec: KernelSpec<'a> },
+    /// The sweep for one factor.
+    One { model: Option<Model<'a>>, spec: KernelSpec<'a> },
     /// The sweep for several factors at once.
     MultiFactor { factors: &'a [Factor], params: ResidualParams, curved: bool },
 }
 
 impl Request<'_> {
-    /// The results of the workers for each tile; `None` if this process holds the entries, or if the workers failed.
+    /// The results of the workers for each tile; `None` if this process holds the entries.
     pub(crate) fn evaluate_remotely<P: WireFormat>(&self, view: &ResidualView, tiles: &[Tile]) -> Option<Vec<P>> {
         let remote = view.remote()?;
         let lengths: Vec<usize> = tiles.iter().map(|tile| P::shape(self, tile).into_iter().sum()).collect();
-        let responses = remote.evaluate(&self.write(view), &lengths)?;
+        let responses = remote.evaluate(&self.write(view), &lengths);
         let read = |(response, tile): (&Vec<f64>, &Tile)| P::read(self, tile, response);
         responses.iter().zip(tiles).map(read).collect::<Option<Vec<P>>>().filter(|parts| parts.len() == tiles.len())
     }
@@ -48,8 +48,8 @@ impl Request<'_> {
         };
         [rows, columns, entries].iter().for_each(|values| writer.put(values));
         match self {
-            Self::One { level, model, spec } => {
-                writer.put(&[f64::from(*level), spec.shift]);
+            Self::One { model, spec } => {
+                writer.put(&[f64::from(spec.level), spec.shift]);
                 writer.put(&model.map_or(Vec::new(), |Model { params, .. }| vec![params.lambda, params.sigma]));
                 writer.put_factors(model.iter().map(|model| model.factor));
                 writer.put(spec.row_weights);
@@ -66,7 +66,7 @@ impl Request<'_> {
 
     fn is_curved(&self) -> bool {
         match self {
-            Self::One { level, .. } => *level >= kernel_level::CURVATURE,
+            Self::One { spec, .. } => spec.level >= kernel_level::CURVATURE,
             Self::MultiFactor { curved, .. } => *curved,
         }
     }

@@ -2,10 +2,9 @@
 
 use crate::error::Error;
 use crate::noise::{NoiseScales, ResidualParams};
-use crate::pass::kernel::kernel_level;
 use crate::pass::multi_factor::sweep_tiles;
 use crate::pass::remote::{WireFormat, WireReader, MULTI_FACTOR};
-use crate::pass::tile::{cut, sweep_tile, Tile};
+use crate::pass::tile::{cut, sweep_tile};
 use crate::pass::{KernelSpec, Model};
 use crate::remainder_prior::RemainderPrior;
 use crate::residual::ResidualView;
@@ -61,14 +60,6 @@ fn evaluate(storage: &dyn Storage, request: &mut WireReader, tiles: Range<usize>
     if row_weights.len() != nrow || column_weights.len() != ncol {
         return None;
     }
-    let spec = KernelSpec { row_weights, column_weights, shift: argument };
-    let level = kind as u8;
-    let sweep = |tile: Tile| match level {
-        kernel_level::PRODUCT => sweep_tile::<{ kernel_level::PRODUCT }>(&view, model, &spec, tile),
-        kernel_level::EXPECTATION => sweep_tile::<{ kernel_level::EXPECTATION }>(&view, model, &spec, tile),
-        kernel_level::LIKELIHOOD => sweep_tile::<{ kernel_level::LIKELIHOOD }>(&view, model, &spec, tile),
-        kernel_level::CURVATURE => sweep_tile::<{ kernel_level::CURVATURE }>(&view, model, &spec, tile),
-        _ => sweep_tile::<{ kernel_level::NOISE_SCALE }>(&view, model, &spec, tile),
-    };
-    Some(tiles.into_iter().map(|tile| sweep(tile).write()).collect())
+    let spec = KernelSpec { row_weights, column_weights, shift: argument, level: kind as u8 };
+    Some(tiles.into_iter().map(|tile| sweep_tile(&view, model, &spec, tile).write()).collect())
 }

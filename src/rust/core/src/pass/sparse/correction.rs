@@ -150,7 +150,8 @@ fn run<S: Simd, const LEVEL: u8, const MASKED: bool>(
     differences: &mut [f64],
     curvatures: &mut [f64],
 ) {
-    kernel.add_run(ColumnRun {
+    kernel.simd.vectorize(ColumnRun {
+        kernel,
         entries,
         loadings: fitted,
         weights: fitted,

@@ -33,14 +33,29 @@ const ROUNDING: f64 = 1e-10;
 /// Sweeps over a sparse matrix. Returns `None` if the zeros cannot be summed without visiting them, or if zeros in the place
 /// of stored entries are so far from the factors, in units of σ, that subtracting their terms would lose the digits of the
 /// result.
-pub(crate) fn sweep<const LEVEL: u8>(
+pub(crate) fn sweep(
+    view: &ResidualView,
+    model: Option<Model>,
+    spec: &KernelSpec,
+    threads: Threads,
+) -> Option<PassOutput> {
+    match spec.level {
+        kernel_level::PRODUCT => sweep_at_level::<{ kernel_level::PRODUCT }>(view, model, spec, threads),
+        kernel_level::EXPECTATION => sweep_at_level::<{ kernel_level::EXPECTATION }>(view, model, spec, threads),
+        kernel_level::LIKELIHOOD => sweep_at_level::<{ kernel_level::LIKELIHOOD }>(view, model, spec, threads),
+        kernel_level::CURVATURE => sweep_at_level::<{ kernel_level::CURVATURE }>(view, model, spec, threads),
+        _ => None,
+    }
+}
+
+fn sweep_at_level<const LEVEL: u8>(
     view: &ResidualView,
     model: Option<Model>,
     spec: &KernelSpec,
     threads: Threads,
 ) -> Option<PassOutput> {
     let (stored, scale) = view.sparse()?;
-    if LEVEL == kernel_level::NOISE_SCALE || (LEVEL > kernel_level::PRODUCT && !view.is_plain()) {
+    if LEVEL > kernel_level::PRODUCT && !view.is_plain() {
         return None;
     }
     let subtracted: Vec<&Factor> = view.subtracted().filter(|factor| factor.d != 0.0).collect();

@@ -15,7 +15,7 @@ use crate::pass::{KernelSpec, Model, PassOutput, PassStats, RowColSums};
 use crate::remainder_prior::RemainderPrior;
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
-use crate::support::{supports, Support, MAX_FACTORS};
+use crate::support::{loading_supports, Support, MAX_FACTORS};
 use crate::vector::column;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -60,8 +60,8 @@ impl<'a> Zeros<'a> {
             curved,
         };
         let symmetric = view.is_symmetric();
-        let down = supports(&rows.loadings, view.nrow());
-        let across = if symmetric { Vec::new() } else { supports(&rows.others, view.ncol()) };
+        let down = loading_supports(&rows.loadings, view.nrow());
+        let across = if symmetric { Vec::new() } else { loading_supports(&rows.others, view.ncol()) };
         let cost = |supports: &[Support], others: usize| -> f64 {
             supports.iter().map(|support| support.count() as f64 * others as f64).sum()
         };
@@ -116,7 +116,8 @@ impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
         let mut kernel = Kernel::<S, LEVEL, false, false>::new(simd, model.params, &RemainderPrior::EXPONENTIAL, shift);
         let mut products = vec![0.0; length];
         let mut curvatures = vec![0.0; if LEVEL == kernel_level::CURVATURE { length } else { 0 }];
-        let active = kernel.add_run(ColumnRun {
+        let active = simd.vectorize(ColumnRun {
+            kernel: &mut kernel,
             entries: &entries,
             loadings,
             weights: &block.weights,
@@ -129,7 +130,8 @@ impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
         });
         // At all other columns the residual is zero.
         let mut inactive = kernel.fresh();
-        let ColumnSums { product, curvature } = inactive.add_run(ColumnRun {
+        let ColumnSums { product, curvature } = simd.vectorize(ColumnRun {
+            kernel: &mut inactive,
             entries: &[0.0],
             loadings: &[0.0],
             weights: &[1.0],

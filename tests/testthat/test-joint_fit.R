@@ -1,0 +1,111 @@
+# The joint fit: the best state of one objective, whatever the start.
+
+quiet <- function(...) silently(nmu(...))
+
+# A general matrix of rank K with an exponential remainder and noise.
+low_rank <- function(n, p, K, noise = 0.1) {
+  U <- matrix(rexp(n * K), n)
+  V <- matrix(rexp(p * K), p)
+  A <- U %*% t(V) + matrix(rexp(n * p, 5), n) + matrix(rnorm(n * p, 0, noise), n)
+  list(A = A, U = U, V = V)
+}
+
+test_that("the fit is the optimum that was found, also beside that from the truth", {
+  set.seed(7)
+  data <- low_rank(60, 20, 3)
+  fit <- quiet(data$A, 3)
+  expect_identical(fit$loglik, max(fit$refit$trace$loglik))
+  expect_gt(min(match_factors(fit, data$U)$cosine), 0.995)
+  started <- quiet(data$A, 3, init = list(u = data$U, v = data$V))
+  expect_lt(abs(fit$loglik - started$loglik), 1)
+})
+
+test_that("fits from the truth are hardly ever better", {
+  skip_on_cran()
+  gaps <- vapply(1:40, FUN.VALUE = 0, FUN = function(seed) {
+    set.seed(1000 + seed)
+    symmetric <- seed %% 2 == 0
+    n <- sample(c(30, 60), 1)
+    p <- if (symmetric) n else 25
+    K <- sample(2:5, 1)
+    loadings <- function(n) {
+      x <- matrix(rexp(n * K), n)
+      if (seed %% 4 >= 2) x * rbinom(n * K, 1, 0.4) else x
+    }
+    U <- loadings(n)
+    V <- if (symmetric) U else loadings(p)
+    rest <- matrix(rexp(n * p, 5) + rnorm(n * p, 0, 0.1), n)
+    if (symmetric) rest[lower.tri(rest)] <- t(rest)[lower.tri(rest)]
+    A <- tcrossprod(U, V) + rest
+    quiet(A, K, init = if (symmetric) U else list(u = U, v = V))$loglik - quiet(A, K)$loglik
+  })
+  expect_lte(sum(gaps > 1), 2)
+})
+
+test_that("more factors never fit worse, between separate calls", {
+  skip_on_cran()
+  data <- list(
+    iris = iris[, 1:4], mtcars = mtcars, arrests = USArrests, swiss = swiss, attitude = attitude,
+    longley = longley, rock = rock, stackloss = stackloss, air = airquality, deaths = VADeaths,
+    phones = WorldPhones, harman = Harman74.cor$cov, ability = ability.cov$cov,
+    states = state.x77
+  )
+  for (name in names(data)) {
+    A <- as.matrix(data[[name]])
+    loglik <- vapply(seq_len(min(5, dim(A))), FUN.VALUE = 0, FUN = function(K) quiet(A, K)$loglik)
+    # up to the tolerance of the optimizer
+    expect_gte(min(diff(loglik) / abs(loglik[-1])), -1e-6, label = name)
+  }
+})
+
+test_that("groups are found in covariances of centred data, where negative blocks dominate", {
+  groups <- rep(1:4, c(40, 30, 20, 10))
+  truth <- outer(groups, 1:4, "==") * 1
+  for (seed in 1:3) {
+    set.seed(seed)
+    X <- replicate(1000, rnorm(4)[groups] + rnorm(100))
+    S <- tcrossprod(scale(X, scale = FALSE)) / 1000
+    fit <- quiet(S, 4, ignore_diag = TRUE)
+    expect_gt(min(match_factors(fit, truth)$cosine), 0.99)
+  }
+})
+
+test_that("loadings of all factors are the start of the joint fit", {
+  set.seed(3)
+  data <- low_rank(30, 20, 3)
+  start <- list(u = data$U, v = data$V)
+  fit <- quiet(data$A, 3, init = start)
+  # the path has the objective with the loadings held
+  expect_gte(fit$loglik, fit$path$loglik[1])
+  expect_lte(fit$refit$trace$loglik[1], fit$loglik)
+  expect_identical(colnames(fit$u), c("k1", "k2", "k3"))
+  # with no iteration but the first, the loadings hardly move
+  near <- quiet(data$A, 3, init = start, control = nmu_control(maxiter = 1))
+  expect_gt(min(match_factors(near, data$U)$cosine), 0.99)
+  expect_warning(
+    nmu(data$A, 3, init = start, control = nmu_control(maxiter = 1)),
+    class = "nmu_warning_maxiter"
+  )
+})
+
+test_that("fitted values at missing entries stay in range", {
+  skip_on_cran()
+  for (seed in 1:100) {
+    set.seed(seed)
+    size <- c(sample(10:40, 1), sample(8:25, 1))
+    A <- low_rank(size[1], size[2], sample(1:5, 1))$A
+    A[sample(length(A), stats::runif(1, 0.1, 0.6) * length(A))] <- NA
+    fit <- quiet(A, sample(1:6, 1))
+    expect_lte(max(0, fitted(fit)[is.na(A)]), 2.001 * max(A, na.rm = TRUE))
+  }
+})
+
+test_that("exact data come out exact, with both bounds active", {
+  A <- outer(1:5, 1:7)
+  fit <- quiet(A)
+  expect_lt(max(abs(fitted(fit) - A)) / max(A), 1e-8)
+  expect_identical(fit$refit$bound, "both")
+  set.seed(5)
+  B <- matrix(rexp(24), 12) %*% matrix(rexp(20), 2)
+  expect_lt(max(abs(fitted(quiet(B, 2)) - B)) / max(B), 1e-6)
+})
