@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::factor::{Factor, FreeFactor};
-use crate::fit::{elbo, Effort, FactorFit, JointFit, JointStart, ModelFit, StartOutcome};
+use crate::fit::{elbo, FactorFit, Growth, JointFit, JointStart, ModelFit, StartOutcome};
 use crate::fitter::FactorFitter;
 use crate::init::{InitialLoadings, Origin};
 use crate::noise::ResidualParams;
@@ -177,7 +177,7 @@ impl Greedy<'_> {
             return None;
         }
         let start = JointStart { origin: Origin::Given, params: Some(params), ..self.path_start() };
-        self.fit_jointly(&[start], Effort::Full, progress)
+        self.fit_jointly(&start, progress)
     }
 
     /// Fits this number of factors.
@@ -187,23 +187,19 @@ impl Greedy<'_> {
         init: Vec<InitialLoadings>,
         progress: &mut ProgressCallback,
     ) -> Option<JointFit> {
-        let (mut init, mut short) = (init.into_iter(), None);
+        let (mut init, mut grown) = (init.into_iter(), None);
         while self.fits.len() < count {
             if self.next_factor(init.next(), progress) == Next::Ended {
                 return None;
             }
             if self.refine && self.fitter.extends_joint_fits() {
-                short = self.short_joint_fit(short.as_ref(), progress);
-                if short.as_ref().is_some_and(is_interrupted) {
-                    return short;
+                grown = self.grow(grown, progress);
+                if grown.as_ref().is_some_and(|grown| is_interrupted(&grown.joint)) {
+                    return grown.map(|grown| grown.joint);
                 }
             }
         }
-        if self.refine {
-            self.full_joint_fit(short, progress)
-        } else {
-            None
-        }
+        self.full_joint_fit(grown.map(|grown| grown.joint), progress)
     }
 
     /// Fits the number of factors that the criterion chooses. What it rates is what is returned.
@@ -213,7 +209,7 @@ impl Greedy<'_> {
         init: Vec<InitialLoadings>,
         progress: &mut ProgressCallback,
     ) -> Option<JointFit> {
-        let (mut init, mut short) = (init.into_iter(), None);
+        let (mut init, mut grown) = (init.into_iter(), None);
         let (mut joints, mut criteria): (Vec<JointFit>, Vec<f64>) = (Vec::new(), Vec::new());
         while self.fits.len() < limit && should_continue(&criteria) {
             let extends = self.refine && self.fitter.extends_joint_fits();
@@ -223,9 +219,9 @@ impl Greedy<'_> {
                 _ => {}
             }
             if extends {
-                short = self.short_joint_fit(short.as_ref(), progress);
+                grown = self.grow(grown, progress);
             }
-            let joint = if self.refine { self.full_joint_fit(short.clone(), progress) } else { None };
+            let joint = self.full_joint_fit(grown.as_ref().map(|grown| grown.joint.clone()), progress);
             let interrupted = joint.as_ref().is_some_and(is_interrupted);
             let is_null = |joint: &JointFit| joint.model.factors.last().is_none_or(|last| last.d == 0.0);
             if extends && !interrupted && joint.as_ref().is_some_and(is_null) {
@@ -247,11 +243,7 @@ impl Greedy<'_> {
         if (1..=joints.len()).contains(&count) {
             return Some(joints.swap_remove(count - 1));
         }
-        if self.refine {
-            self.full_joint_fit(None, progress)
-        } else {
-            None
-        }
+        self.full_joint_fit(None, progress)
     }
 
     /// Fits one more factor to the matrix minus the factors so far.
@@ -293,39 +285,50 @@ impl Greedy<'_> {
         JointStart { origin: Origin::Path, factors: self.free(self.factors()), params }
     }
 
-    /// A short joint fit of all factors so far, from the greedy path and from extensions of the short fit with one factor less.
-    fn short_joint_fit(&self, last: Option<&JointFit>, progress: &mut ProgressCallback) -> Option<JointFit> {
-        let (factors, params) = match last {
-            Some(JointFit { model, .. }) => (self.free(model.factors.iter()), Some(model.params)),
-            None => (self.free(self.fixed.iter().chain(&self.kept)), self.kept_params),
+    /// A short joint fit of all factors so far, from that with one factor less and from the greedy path.
+    fn grow(&self, last: Option<Growth>, progress: &mut ProgressCallback) -> Option<Growth> {
+        let (base, extension) = match last {
+            Some(Growth { joint, extension }) => (self.start_from(&joint.model.factors, joint.model.params), extension),
+            None => {
+                let factors = self.free(self.fixed.iter().chain(&self.kept));
+                (JointStart { origin: Origin::Path, factors, params: self.kept_params }, None)
+            }
         };
-        let base = JointStart { origin: Origin::Path, factors, params };
-        let view = self.problem.view(&[]);
-        let mut report = |event: Progress| progress(event.in_stage(Stage::Refit, self.fits.len() - 1));
-        let mut starts = vec![self.path_start()];
-        starts.extend(self.fitter.extended_starts(&view, &base, self.threads, &mut report));
-        self.fit_jointly(&starts, Effort::Short, progress)
+        let (view, path) = (self.problem.view(&[]), self.path_start());
+        self.fitter.grow(&view, &base, extension, &path, self.threads, &mut self.joint_report(progress))
     }
 
-    /// The joint fit of all factors so far: from a short one, or from the greedy path.
+    /// A start at the factors of a fit.
+    fn start_from(&self, factors: &[Factor], params: ResidualParams) -> JointStart {
+        JointStart { origin: Origin::Path, factors: self.free(factors.iter()), params: Some(params) }
+    }
+
+    /// The joint fit of all factors so far, if there is one: from a short one, or from the greedy path.
     ///
     /// Short fits with 1, 2, … factors are the same whatever number of factors is asked for, and none is worse than the one before.
     fn full_joint_fit(&self, short: Option<JointFit>, progress: &mut ProgressCallback) -> Option<JointFit> {
-        let Some(short) = short else { return self.fit_jointly(&[self.path_start()], Effort::Full, progress) };
+        if !self.refine {
+            return None;
+        }
+        let Some(short) = short else { return self.fit_jointly(&self.path_start(), progress) };
         if is_interrupted(&short) {
             return Some(short);
         }
         let origin = short.starts.iter().find(|start| start.kept).map_or(Origin::Path, |start| start.start);
-        let factors = self.free(short.model.factors.iter());
-        let start = JointStart { origin, factors, params: Some(short.model.params) };
-        let mut full = self.fit_jointly(&[start], Effort::Full, progress)?;
+        let start = JointStart { origin, ..self.start_from(&short.model.factors, short.model.params) };
+        let mut full = self.fit_jointly(&start, progress)?;
         full.starts.extend(short.starts.into_iter().filter(|start| !start.kept));
         Some(full)
     }
 
-    fn fit_jointly(&self, starts: &[JointStart], effort: Effort, progress: &mut ProgressCallback) -> Option<JointFit> {
-        let mut report = |event: Progress| progress(event.in_stage(Stage::Refit, self.fits.len().saturating_sub(1)));
-        self.fitter.fit_jointly(&self.problem.view(&[]), starts, effort, self.threads, &mut report)
+    fn fit_jointly(&self, start: &JointStart, progress: &mut ProgressCallback) -> Option<JointFit> {
+        self.fitter.fit_jointly(&self.problem.view(&[]), start, self.threads, &mut self.joint_report(progress))
+    }
+
+    /// Reports progress of a joint fit of all factors so far.
+    fn joint_report<'p, 'q>(&self, progress: &'p mut ProgressCallback<'q>) -> impl FnMut(Progress) + use<'p, 'q> {
+        let last = self.fits.len().saturating_sub(1);
+        move |event: Progress| progress(event.in_stage(Stage::Refit, last))
     }
 
     /// Records the candidates with the present number of factors and returns the criterion of the one that is kept.

@@ -134,15 +134,6 @@ pub struct JointStart {
     pub params: Option<ResidualParams>,
 }
 
-/// How far a joint fit is optimized.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effort {
-    /// From the best of several starts, up to a coarse tolerance: the fit is the start of a full one, and of one with more factors.
-    Short,
-    /// From the first start, up to the tolerance.
-    Full,
-}
-
 /// The result from one starting point.
 #[derive(Clone, Copy, Debug)]
 pub struct StartOutcome {
@@ -163,4 +154,13 @@ pub struct JointFit {
     pub model: ModelFit,
     /// The outcome of each start.
     pub starts: Vec<StartOutcome>,
+}
+
+/// A joint fit in a sequence with 1, 2, … factors.
+#[derive(Clone)]
+pub struct Growth {
+    /// The fit, up to a coarse tolerance.
+    pub joint: JointFit,
+    /// The fit with one factor more, if it was found: the start of the next one.
+    pub extension: Option<JointFit>,
 }

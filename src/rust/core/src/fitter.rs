@@ -3,10 +3,10 @@
 use crate::em::{self, NotebookEm, NotebookFit};
 use crate::error::Error;
 use crate::factor::Factor;
-use crate::fit::{Effort, FactorFit, FitOptions, JointFit, JointStart, ModelFit};
+use crate::fit::{FactorFit, FitOptions, Growth, JointFit, JointStart, ModelFit};
 use crate::init::{largest_init, InitialLoadings};
 use crate::mle::context::MleFit;
-use crate::mle::refit::{estimate_noise, estimate_weights, extended_starts};
+use crate::mle::refit::{estimate_noise, estimate_weights};
 use crate::pass::{sweep, Model, PassLevel};
 use crate::remainder_prior::RemainderPrior;
 use crate::residual::{Problem, ResidualView};
@@ -40,15 +40,8 @@ pub trait FactorFitter {
         None
     }
 
-    /// Fits factors jointly from the best of some starts; `None` if the method cannot.
-    fn fit_jointly(
-        &self,
-        _: &ResidualView,
-        _: &[JointStart],
-        _: Effort,
-        _: Threads,
-        _: &mut ProgressCallback,
-    ) -> Option<JointFit> {
+    /// Fits factors jointly from a start, until the fit has converged; `None` if the method cannot.
+    fn fit_jointly(&self, _: &ResidualView, _: &JointStart, _: Threads, _: &mut ProgressCallback) -> Option<JointFit> {
         None
     }
 
@@ -57,15 +50,18 @@ pub trait FactorFitter {
         false
     }
 
-    /// Starts with one factor more than a joint fit, none of them worse than that fit.
-    fn extended_starts(
+    /// The joint fit, up to a coarse tolerance, with one factor more than `base`: from `extension`, if an earlier call has returned it,
+    /// and from the greedy path. It is never worse than `base`. `None` if the method cannot.
+    fn grow(
         &self,
         _: &ResidualView,
-        _: &JointStart,
+        _base: &JointStart,
+        _extension: Option<JointFit>,
+        _path: &JointStart,
         _: Threads,
         _: &mut ProgressCallback,
-    ) -> Vec<JointStart> {
-        Vec::new()
+    ) -> Option<Growth> {
+        None
     }
 }
 
@@ -113,31 +109,34 @@ impl FactorFitter for ModelFitter<'_> {
     fn fit_jointly(
         &self,
         view: &ResidualView,
-        starts: &[JointStart],
-        effort: Effort,
+        start: &JointStart,
         threads: Threads,
         progress: &mut ProgressCallback,
     ) -> Option<JointFit> {
-        let first = starts.first().filter(|start| !start.factors.is_empty())?;
-        Some(if self.options.schedule.is_empty() {
-            MleFit::new(view, &self.options, threads, progress).fit_jointly(starts, effort)
-        } else {
-            refit_with_priors(&self.options, view, first, threads, progress)
-        })
+        let fit = || {
+            if self.options.schedule.is_empty() {
+                MleFit::new(view, &self.options, threads, progress).fit_jointly(start)
+            } else {
+                refit_with_priors(&self.options, view, start, threads, progress)
+            }
+        };
+        (!start.factors.is_empty()).then(fit)
     }
 
     fn extends_joint_fits(&self) -> bool {
         self.options.schedule.is_empty() && self.options.estimator.has_objective()
     }
 
-    fn extended_starts(
+    fn grow(
         &self,
         view: &ResidualView,
         base: &JointStart,
+        extension: Option<JointFit>,
+        path: &JointStart,
         threads: Threads,
         progress: &mut ProgressCallback,
-    ) -> Vec<JointStart> {
-        extended_starts(&self.options, view, base, threads, progress)
+    ) -> Option<Growth> {
+        Some(MleFit::new(view, &self.options, threads, progress).grow(base, extension, path))
     }
 }
 

@@ -33,14 +33,16 @@ pub enum Origin {
     LeadingPair,
     /// The same pair with the other sign.
     OppositeSign,
-    /// The leading singular pair of its positive part.
-    PositivePart,
-    /// A row with a large positive part.
+    /// The leading singular pair of what exceeds the mean by more than a standard deviation.
+    Excess,
+    /// A row with a large excess.
     Row(usize),
-    /// A column with a large positive part.
+    /// A column with a large excess.
     Column(usize),
     /// A null factor, added to the factors so far.
     Null,
+    /// A fit with one factor more, without its weakest factor.
+    Exchange,
 }
 
 impl InitialLoadings {
@@ -86,68 +88,83 @@ fn init(
     threads: Threads,
     on_progress: &mut ProgressCallback,
 ) -> InitialLoadings {
+    let [better, _] = truncated_pairs(view, leading, threads, on_progress);
+    better
+}
+
+/// Returns the nonnegative parts of the leading singular pair with both signs, the one with the larger `uᵀAv` first.
+fn truncated_pairs(
+    view: &ResidualView,
+    leading: Leading,
+    threads: Threads,
+    on_progress: &mut ProgressCallback,
+) -> [InitialLoadings; 2] {
     let (u, v) = leading_pair(view, leading, threads, on_progress);
-    let positive = nonnegative_part(&u, &v, 1.0);
-    let negative = nonnegative_part(&u, &v, -1.0);
+    let [positive, negative] = [1.0, -1.0].map(|sign| nonnegative_part(&u, &v, sign));
     if quadratic_form(view, &positive, threads) > quadratic_form(view, &negative, threads) {
-        positive
+        [positive, negative]
     } else {
-        negative
+        [negative, positive]
     }
 }
 
-/// Returns at most `count` initial loadings of one more factor, with their origins: both signs of the leading pair, the leading pair
-/// of the positive part, then rows and columns with a large positive part.
+/// Returns at most `count` initial loadings of one more factor, with their origins: the leading pair with the better sign, that of
+/// the excess over `threshold`, the former with the other sign, then rows and columns with a large excess.
 ///
-/// Negative residuals may dominate the leading pair, which is then useless once it is truncated; the positive part has none.
+/// Negative entries may dominate the leading pair, which is then useless once it is truncated, and noise may hide a small group in
+/// it. The excess has neither.
 pub(crate) fn candidates(
     view: &ResidualView,
+    threshold: f64,
     count: usize,
     threads: Threads,
     on_progress: &mut ProgressCallback,
 ) -> Vec<(Origin, InitialLoadings)> {
-    let (u, v) = leading_pair(view, Leading::Value, threads, on_progress);
-    let signed = [1.0, -1.0].map(|sign| nonnegative_part(&u, &v, sign));
-    let forms = [0, 1].map(|index| quadratic_form(view, &signed[index], threads));
-    let [first, second] = signed;
-    let (better, other) = if forms[0] > forms[1] { (first, second) } else { (second, first) };
+    let [better, other] = truncated_pairs(view, Leading::Value, threads, on_progress);
     let mut found = vec![(Origin::LeadingPair, better)];
     if count > 1 {
-        let positive = PositivePart { view, threads };
-        found.push((Origin::PositivePart, positive.leading_pair()));
+        let excess = Excess::new(view, threshold, threads);
+        found.push((Origin::Excess, excess.leading_pair()));
         found.push((Origin::OppositeSign, other));
-        found.extend(positive.largest_lines(count.saturating_sub(found.len())));
+        found.extend(excess.largest_lines(count.saturating_sub(found.len())));
     }
     found.truncate(count);
     found.retain(|(_, init)| init.u().iter().any(|x| *x > 0.0) && init.v().iter().any(|x| *x > 0.0));
     found
 }
 
-/// The positive part of a view, whose products follow from those of the fused pass: `b̄ → x₊` as `λ, σ → 0`.
-struct PositivePart<'a> {
+/// The excess `E = (X − τ)₊` of a view over a threshold. Its products follow from those of the fused pass: `b̄ → (x − λσ²)₊` as
+/// `σ → 0` with `λσ² = τ`.
+struct Excess<'a> {
     view: &'a ResidualView<'a>,
+    params: ResidualParams,
     threads: Threads,
 }
 
-/// λ and σ that count as zero, in units in which the matrix has a root mean square near 1.
-const SMALL: ResidualParams = ResidualParams { lambda: 1e-4, sigma: 1e-4 };
-/// Power steps for the leading pair of the positive part.
+/// σ and λ that count as zero, in units in which the matrix has a root mean square near 1.
+const SMALL: f64 = 1e-4;
+/// Power steps for the leading pair of the excess.
 const POWER_STEPS: usize = 8;
 
-impl PositivePart<'_> {
-    /// `X₊ q` and `X₊ᵀ p`.
+impl<'a> Excess<'a> {
+    fn new(view: &'a ResidualView<'a>, threshold: f64, threads: Threads) -> Self {
+        let lambda = (threshold / (SMALL * SMALL)).max(SMALL);
+        Self { view, params: ResidualParams { lambda, sigma: SMALL }, threads }
+    }
+
+    /// `E q` and `Eᵀ p`.
     fn product(&self, p: &Col<f64>, q: &Col<f64>) -> RowColSums {
         let zero = self.view.zero_factor();
         let (row_weights, column_weights) = (p.as_ref(), q.as_ref());
         let spec = PassSpec { row_weights, column_weights, shift: 0.0, level: PassLevel::Expectation };
-        let without = sweep(self.view, Model { factor: &zero, params: SMALL }, &spec, self.threads).products;
+        let without = sweep(self.view, Model { factor: &zero, params: self.params }, &spec, self.threads).products;
         let mut all = product(self.view, row_weights, column_weights, self.threads);
         add_scaled(all.rows.as_slice_mut(), -1.0, without.rows());
         add_scaled(all.columns.as_slice_mut(), -1.0, without.columns());
         all
     }
 
-    /// The loadings after a power step: `(X₊ v, X₊ᵀ u)`, normalised.
+    /// The loadings after a power step: `(E v, Eᵀ u)`, normalised.
     fn power_step(&self, init: &InitialLoadings) -> InitialLoadings {
         let next = self.product(&init.u, &init.v);
         let u = truncate(next.rows());
@@ -169,39 +186,46 @@ impl PositivePart<'_> {
         let mut sides = [sums.rows().to_vec(), if symmetric { Vec::new() } else { sums.columns().to_vec() }];
         let mut found = Vec::new();
         for index in 0..count {
-            let side = if symmetric { 0 } else { index % 2 };
-            let Some(line) = index_of_largest(&sides[side]).filter(|line| sides[side][*line] > 0.0) else { break };
-            let mut unit = Col::<f64>::zeros(sides[side].len());
-            unit[line] = 1.0;
-            let other = if side == 0 { self.view.ncol() } else { self.view.nrow() };
-            let zero = if symmetric { unit.clone() } else { Col::zeros(other) };
-            let (origin, p, q) =
-                if side == 0 { (Origin::Row(line), unit, zero) } else { (Origin::Column(line), zero, unit) };
-            let half = self.power_step(&InitialLoadings { u: p.clone(), v: q.clone() });
-            // Half of a step: a row gives loadings of the columns, and these give loadings of the rows.
-            let start = match (symmetric, side) {
-                (true, _) => half,
-                (false, 0) => InitialLoadings { u: p, v: half.v },
-                (false, _) => InitialLoadings { u: half.u, v: q },
-            };
-            let init = self.power_step(&start);
-            let init = match (symmetric, side) {
-                (true, _) => init,
-                (false, 0) => InitialLoadings { u: init.u, v: start.v },
-                (false, _) => InitialLoadings { u: start.u, v: init.v },
-            };
-            let loadings = if side == 0 { init.u() } else { init.v() };
+            let is_row = symmetric || index % 2 == 0;
+            let side = &mut sides[usize::from(!is_row)];
+            let Some(line) = index_of_largest(side).filter(|line| side[*line] > 0.0) else { break };
+            let init = if is_row { self.row_start(line) } else { self.column_start(line) };
+            let loadings = if is_row { init.u() } else { init.v() };
             let largest = loadings.iter().copied().fold(0.0, f64::max);
-            for (sum, loading) in sides[side].iter_mut().zip(loadings) {
+            for (sum, loading) in side.iter_mut().zip(loadings) {
                 if *loading >= 0.5 * largest {
                     *sum = 0.0;
                 }
             }
-            sides[side][line] = 0.0;
-            found.push((origin, init));
+            side[line] = 0.0;
+            found.push((if is_row { Origin::Row(line) } else { Origin::Column(line) }, init));
         }
         found
     }
+
+    /// Loadings after two power steps from a row: it gives loadings of the columns, and these give loadings of the rows.
+    fn row_start(&self, row: usize) -> InitialLoadings {
+        let u = unit(self.view.nrow(), row);
+        if self.view.is_symmetric() {
+            return self.power_step(&self.power_step(&InitialLoadings { v: u.clone(), u }));
+        }
+        let v = self.power_step(&InitialLoadings { u: u.clone(), v: Col::zeros(self.view.ncol()) }).v;
+        let u = self.power_step(&InitialLoadings { u, v: v.clone() }).u;
+        InitialLoadings { u, v }
+    }
+
+    /// Like [`row_start`](Self::row_start), from a column of a general matrix.
+    fn column_start(&self, column: usize) -> InitialLoadings {
+        let v = unit(self.view.ncol(), column);
+        let u = self.power_step(&InitialLoadings { u: Col::zeros(self.view.nrow()), v: v.clone() }).u;
+        let v = self.power_step(&InitialLoadings { u: u.clone(), v }).v;
+        InitialLoadings { u, v }
+    }
+}
+
+/// A unit vector.
+fn unit(length: usize, index: usize) -> Col<f64> {
+    Col::from_fn(length, |i| if i == index { 1.0 } else { 0.0 })
 }
 
 /// The index of the largest value; `None` if there is none.

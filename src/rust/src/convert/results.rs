@@ -153,8 +153,9 @@ fn origin_name(origin: Origin) -> String {
         Origin::Given => "init".into(),
         Origin::LeadingPair => "leading pair".into(),
         Origin::OppositeSign => "leading pair, other sign".into(),
-        Origin::PositivePart => "positive part".into(),
+        Origin::Excess => "excess".into(),
         Origin::Null => "null factor".into(),
+        Origin::Exchange => "exchange".into(),
         Origin::Row(index) => format!("row {}", index + 1),
         Origin::Column(index) => format!("column {}", index + 1),
     }

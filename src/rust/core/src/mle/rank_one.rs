@@ -99,7 +99,7 @@ impl MleFit<'_, '_, '_> {
 }
 
 /// λ and σ with at least the ratio asked for: unchanged, or with that ratio and the mean square of the residual.
-fn with_ratio_floor(params: ResidualParams, stats: &PassStats, ratio_floor: f64) -> ResidualParams {
+pub(crate) fn with_ratio_floor(params: ResidualParams, stats: &PassStats, ratio_floor: f64) -> ResidualParams {
     if params.lambda * params.sigma >= ratio_floor {
         return params;
     }

@@ -1,14 +1,10 @@
-//! Joint fit of all factors with one λ and σ, from several starting points.
-//!
-//! A short optimization from each start ranks them by the log-likelihood; the best is continued until it converges. Nothing but
-//! the log-likelihood decides.
+//! Joint fit of all factors with one λ and σ, from a starting point.
 
 use crate::factor::{Factor, FreeFactor};
-use crate::fit::{Effort, FitOptions, JointFit, JointStart, ModelFit, StartOutcome, StopRule};
-use crate::init::{candidates, Origin};
+use crate::fit::{FitOptions, JointFit, JointStart, ModelFit, StartOutcome};
+use crate::init::Origin;
 use crate::mle::context::{MleFit, Nuisance, MAX_ENTRY};
-use crate::mle::maximize::{maximize, Optimum};
-use crate::mle::objective::Objective;
+use crate::mle::maximize::Optimum;
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_estimators::MIN_SIGMA;
 use crate::residual::ResidualView;
@@ -17,14 +13,6 @@ use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback, Stage};
 use crate::trace::{Status, Trace};
 
-/// Steps after which starts are compared.
-const SHORT_STEPS: usize = 10;
-/// Tolerance of a short joint optimization, which the best start is continued to, in units of that of a full one.
-const SHORT_TOLERANCE: f64 = 1000.0;
-/// Steps of the optimization of a candidate for a further factor.
-const TRIAL_STEPS: usize = 5;
-/// Candidates for a further factor that the joint fit starts with.
-const JOINT_TRIALS: usize = 2;
 /// Factor by which the smallest σ is reduced while the data look exact.
 const FLOOR_REDUCTION: f64 = 1e-2;
 /// Largest fitted value at a missing entry, in units of the largest observed entry.
@@ -71,10 +59,18 @@ pub fn estimate_noise(
 }
 
 /// An optimum of the joint objective, with all that belongs to it.
-struct JointOptimum<'a> {
-    optimum: Optimum,
+pub(crate) struct JointOptimum<'a> {
+    pub(crate) optimum: Optimum,
     nuisance: Nuisance<'a>,
     trace: Vec<Trace>,
+}
+
+impl JointOptimum<'_> {
+    /// The outcome of a start that led here.
+    pub(crate) fn outcome(&self, start: Origin) -> StartOutcome {
+        let Optimum { status, .. } = self.optimum;
+        StartOutcome { start, objective: self.optimum.log_likelihood(), status, kept: false }
+    }
 }
 
 impl<'a> MleFit<'a, '_, '_> {
@@ -88,72 +84,37 @@ impl<'a> MleFit<'a, '_, '_> {
         estimator.update(self.initial_params, &stats, self.bounds.as_ref()).unwrap_or(self.initial_params)
     }
 
-    /// Fits factors jointly from the best of some starting points; of factors with a free weight alone, the loadings are held.
-    pub(crate) fn fit_jointly(&mut self, starts: &[JointStart], effort: Effort) -> JointFit {
+    /// Fits factors jointly from a starting point; of factors with a free weight alone, the loadings are held.
+    pub(crate) fn fit_jointly(&mut self, start: &JointStart) -> JointFit {
         let mut bounds = self.joint_bounds();
-        let full = self.stop;
-        let (mut outcomes, index, mut best) = self.rank_starts(starts, bounds, effort);
-        let start = &starts[index].factors;
-        if effort == Effort::Short && best.optimum.status != Status::Converged {
-            self.stop = StopRule { tolerance: SHORT_TOLERANCE * full.tolerance, ..full };
-            self.continue_fit(&mut best, start, bounds);
-        }
-        if effort == Effort::Full {
-            self.stop = full;
-            let size = self.context.view.nrow().min(self.context.view.ncol());
-            while let Some(lower) = bounds.and_then(|bounds| lower_floor(bounds, &best.optimum, size)) {
-                bounds = Some(lower);
-                if !self.continue_fit(&mut best, start, bounds) {
-                    break;
-                }
+        let mut best = self.joint_optimum(&start.factors, self.start_params(start, bounds), bounds);
+        let size = self.context.view.nrow().min(self.context.view.ncol());
+        while let Some(lower) = bounds.and_then(|bounds| lower_floor(bounds, &best.optimum, size)) {
+            bounds = Some(lower);
+            if !self.continue_fit(&mut best, &start.factors, bounds) {
+                break;
             }
-            self.bound_missing(&mut best, start, bounds);
         }
-        let JointOptimum { optimum, nuisance, trace } = best;
-        outcomes[index] =
-            StartOutcome { objective: optimum.log_likelihood(), status: optimum.status, kept: true, ..outcomes[index] };
-        (self.stop, self.nuisance, self.context.trace) = (full, nuisance, trace);
-        let model = self.take_fit(optimum.factors.clone(), &optimum, bounds);
-        JointFit { model, starts: outcomes }
+        self.bound_missing(&mut best, &start.factors, bounds);
+        let outcome = best.outcome(start.origin);
+        self.take_joint_fit(best, vec![StartOutcome { kept: true, ..outcome }], bounds)
     }
 
-    /// Optimizes from each start, with [`Effort::Short`] for a few steps; returns all outcomes and the best.
-    fn rank_starts(
+    /// The result of a joint fit.
+    pub(crate) fn take_joint_fit(
         &mut self,
-        starts: &[JointStart],
+        best: JointOptimum<'a>,
+        starts: Vec<StartOutcome>,
         bounds: Option<Bounds>,
-        effort: Effort,
-    ) -> (Vec<StartOutcome>, usize, JointOptimum<'a>) {
-        if effort == Effort::Short {
-            self.stop.max_iterations = self.stop.max_iterations.min(SHORT_STEPS);
-        }
-        let initial = self.nuisance.clone();
-        let mut outcomes: Vec<StartOutcome> = Vec::with_capacity(starts.len());
-        let mut best: Option<(usize, JointOptimum)> = None;
-        for (index, start) in starts.iter().enumerate() {
-            self.nuisance = initial.clone();
-            let mut run = || self.joint_optimum(&start.factors, self.start_params(start, bounds), bounds);
-            // The first start always has a result, or the whole fit is cancelled.
-            let found = if best.is_none() { Some(run()) } else { catch_cancellation(run) };
-            let Some(found) = found else {
-                best.iter_mut().for_each(|(_, best)| best.optimum.status = Status::Interrupted);
-                break;
-            };
-            let (objective, status) = (found.optimum.log_likelihood(), found.optimum.status);
-            outcomes.push(StartOutcome { start: start.origin, objective, status, kept: false });
-            if best.as_ref().is_none_or(|(_, best)| objective > best.optimum.log_likelihood()) {
-                best = Some((index, found));
-            }
-            if status == Status::Interrupted {
-                break;
-            }
-        }
-        let Some((index, best)) = best else { unreachable!("a joint fit has a start") };
-        (outcomes, index, best)
+    ) -> JointFit {
+        let JointOptimum { optimum, nuisance, trace } = best;
+        (self.nuisance, self.context.trace) = (nuisance, trace);
+        let model = self.take_fit(optimum.factors.clone(), &optimum, bounds);
+        JointFit { model, starts }
     }
 
     /// λ and σ at a start.
-    fn start_params(&self, start: &JointStart, bounds: Option<Bounds>) -> ResidualParams {
+    pub(crate) fn start_params(&self, start: &JointStart, bounds: Option<Bounds>) -> ResidualParams {
         let factors = || start.factors.iter().map(|free| free.factor.clone()).collect::<Vec<Factor>>();
         start.params.unwrap_or_else(|| match bounds {
             Some(bounds) => self.moderate_params(&factors(), &bounds),
@@ -162,7 +123,7 @@ impl<'a> MleFit<'a, '_, '_> {
     }
 
     /// The optimum from some factors, and the trace on the way.
-    fn joint_optimum(
+    pub(crate) fn joint_optimum(
         &mut self,
         factors: &[FreeFactor],
         params: ResidualParams,
@@ -175,7 +136,12 @@ impl<'a> MleFit<'a, '_, '_> {
     }
 
     /// Continues from an optimum and keeps the better state; returns whether it was not interrupted.
-    fn continue_fit(&mut self, best: &mut JointOptimum<'a>, start: &[FreeFactor], bounds: Option<Bounds>) -> bool {
+    pub(crate) fn continue_fit(
+        &mut self,
+        best: &mut JointOptimum<'a>,
+        start: &[FreeFactor],
+        bounds: Option<Bounds>,
+    ) -> bool {
         if best.optimum.status == Status::Interrupted || is_stop_requested() {
             best.optimum.status = Status::Interrupted;
             return false;
@@ -234,47 +200,4 @@ fn lower_floor(bounds: Bounds, optimum: &Optimum, size: usize) -> Option<Bounds>
     let is_exact =
         rank < size && bounds.sigma_active(params) && bounds.lambda_active(params) && bounds.min_sigma > MIN_SIGMA;
     is_exact.then(|| Bounds { min_sigma: (FLOOR_REDUCTION * bounds.min_sigma).max(MIN_SIGMA), ..bounds })
-}
-
-/// Starts with one factor more than a joint fit: each of some candidates is fitted to what that fit leaves, and the best are
-/// added to its factors. None of them is worse than the fit itself: if no candidate is better, a null factor is added.
-pub(crate) fn extended_starts(
-    options: &FitOptions,
-    view: &ResidualView,
-    base: &JointStart,
-    threads: Threads,
-    progress: &mut ProgressCallback,
-) -> Vec<JointStart> {
-    let fit = MleFit::new(view, options, threads, &mut *progress);
-    let (bounds, max_entry, initial_params) = (fit.joint_bounds(), fit.max_entry, fit.initial_params);
-    let params = base.params.unwrap_or(initial_params);
-    let held: Vec<Factor> = base.factors.iter().map(|free| free.factor.clone()).collect();
-    let rest = view.minus(&held);
-    let mut optimize = |factor: FreeFactor, bounds: Option<Bounds>, max_iterations: usize| {
-        let (view, factors, low_rank_variance) = (&rest, &[factor], 0.0);
-        let objective = Objective { view, factors, params, bounds, max_entry, low_rank_variance, threads };
-        maximize(objective, StopRule { max_iterations, ..options.stop }, progress)
-    };
-    let null = optimize(FreeFactor::weight(rest.zero_factor()), bounds, 0);
-    let mut trials = vec![(Origin::Null, null)];
-    for (origin, init) in candidates(&rest, options.starts, threads, &mut |_| ()) {
-        // The log-likelihood is concave in the weight, so a few steps find the best one.
-        let start = init.least_squares_factor(&rest, threads);
-        let weighted = optimize(FreeFactor::weight(start), None, TRIAL_STEPS);
-        if weighted.only_factor().d > 0.0 {
-            trials.push((origin, optimize(FreeFactor::loadings(weighted.only_factor()), bounds, TRIAL_STEPS)));
-        }
-        if is_stop_requested() {
-            break;
-        }
-    }
-    // The sort is stable: of equal ones, the null factor comes first.
-    trials.sort_by(|one, other| other.1.log_likelihood().total_cmp(&one.1.log_likelihood()));
-    let null = trials.iter().position(|(origin, _)| *origin == Origin::Null).unwrap_or(0);
-    let start = |(origin, optimum): (Origin, Optimum)| {
-        let new = FreeFactor::loadings(optimum.only_factor());
-        let factors = base.factors.iter().cloned().chain([new]).collect();
-        JointStart { origin, factors, params: Some(optimum.params) }
-    };
-    trials.into_iter().take(JOINT_TRIALS.min(null.max(1))).map(start).collect()
 }

@@ -23,7 +23,7 @@ use crate::variational::optimize::{maximize_elbo, VariationalFit, VariationalIni
 /// Lower bound on `λσ` while loadings move.
 const RATIO_FLOOR: f64 = 1.0;
 
-/// Fits one factor under the schedule of priors, from its maximum-likelihood fit. It is null if the ELBO is higher without it.
+/// Fits one factor under the schedule of priors, from its maximum-likelihood fit. It is null unless the ELBO is higher with it.
 pub(crate) fn fit_with_priors(
     options: &FitOptions,
     view: &ResidualView,
@@ -178,13 +178,14 @@ impl EmpiricalBayes<'_, '_, '_> {
         maximize(objective, self.options.stop, progress)
     }
 
-    /// The optimum without the factor, if the ELBO is higher there. Skipped after an interrupt.
+    /// The optimum without the factor, unless the ELBO is higher with it by more than the tolerance. Skipped after an interrupt.
     fn null_check(&mut self, fit: &VariationalFit) -> Option<Optimum> {
         if fit.status == Status::Interrupted {
             return None;
         }
         let without = self.estimate_noise(&[], fit.params, 0.0, self.floored_bounds());
-        let is_null = fit.factors[0].d == 0.0 || fit.elbo <= without.log_likelihood();
+        let tolerance = self.options.stop.tolerance * fit.stats.count;
+        let is_null = fit.factors[0].d == 0.0 || fit.elbo <= without.log_likelihood() + tolerance;
         is_null.then(|| self.estimate_noise(&[], without.params, 0.0, self.bounds))
     }
 

@@ -123,10 +123,10 @@ impl ElboOptimizer<'_, '_, '_> {
         ElboState::new(&self.context.view.minus(fixed), posteriors, params, self.context.threads)
     }
 
-    /// Runs one stage. Its first priors are taken whatever the ELBO: until then there was no prior to compare with.
+    /// Runs one stage. Its first priors are taken even if the ELBO was higher: until then there was no prior to compare with.
     fn run_stage(&mut self, start: ElboState, stage: &PriorStage) -> (ElboState, Status) {
         self.context.stage += 1;
-        let Some(mut state) = catch_cancellation(|| self.update_priors(&start, stage, 1.0)) else {
+        let Some(mut state) = catch_cancellation(|| self.first_priors(&start, stage)) else {
             return (start, Status::Interrupted);
         };
         let mut step_size = INITIAL_STEP;
@@ -138,6 +138,17 @@ impl ElboOptimizer<'_, '_, '_> {
             }
         }
         (state, Status::Maxiter)
+    }
+
+    /// The state under the first priors of a stage, with all loadings at once at their targets; or where they are, if that has the
+    /// higher ELBO: the joint step may overshoot.
+    fn first_priors(&self, start: &ElboState, stage: &PriorStage) -> ElboState {
+        let [moved, held] = [1.0, 0.0].map(|step_size| self.update_priors(start, stage, step_size));
+        if held.elbo > moved.elbo {
+            held
+        } else {
+            moved
+        }
     }
 
     /// Runs one round: priors, if they are to be updated, then posteriors, then λ and σ. Returns the status if it was the last.

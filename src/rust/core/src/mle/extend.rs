@@ -1,0 +1,215 @@
+//! Joint fits of 1, 2, … factors, each built on the one before: a factor is added, or exchanged for another.
+//!
+//! Fits are optimized up to a coarse tolerance only. A few steps from each start rank the starts by the log-likelihood, and the
+//! best is continued. Nothing but the log-likelihood decides what is kept.
+
+use crate::factor::{Factor, Free, FreeFactor};
+use crate::fit::{Growth, JointFit, JointStart, ModelFit, StartOutcome, StopRule};
+use crate::init::{candidates, Origin};
+use crate::mle::context::MleFit;
+use crate::mle::maximize::{maximize, Optimum};
+use crate::mle::objective::Objective;
+use crate::mle::rank_one::with_ratio_floor;
+use crate::mle::refit::JointOptimum;
+use crate::noise::{Bounds, ResidualParams};
+use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
+use crate::runtime::progress::no_report;
+use crate::trace::Status;
+
+/// Steps after which starts are compared.
+const SHORT_STEPS: usize = 20;
+/// Tolerance of these joint fits, in units of that of a full one.
+const SHORT_TOLERANCE: f64 = 1000.0;
+/// Steps of the optimization of a candidate for a further factor.
+const TRIAL_STEPS: usize = 5;
+/// Steps of the optimization of the weights after the removal of a factor.
+const REMOVAL_STEPS: usize = 2;
+/// Smallest ratio `λσ` with which candidates are fitted as well.
+const RELAXED_RATIO: f64 = 1.0;
+
+impl<'a> MleFit<'a, '_, '_> {
+    /// The joint fit with one factor more than `base`, from `extension` if that is known and from the greedy path `path`.
+    ///
+    /// The fit is then extended by one more factor, and the weakest factor is removed. If that is not the new one, the rest is
+    /// another start: a factor that is missing takes the place of one that is not needed.
+    pub(crate) fn grow(&mut self, base: &JointStart, extension: Option<JointFit>, path: &JointStart) -> Growth {
+        let mut joint = extension.unwrap_or_else(|| self.extend(base));
+        self.improve(&mut joint, path, 0.0);
+        loop {
+            if joint.model.status == Status::Interrupted {
+                return Growth { joint, extension: None };
+            }
+            let start = start_at(&joint.model, &path.factors);
+            let extension = catch_cancellation(|| self.extend(&start));
+            let Some(extension) = extension.filter(|extension| extension.model.status != Status::Interrupted) else {
+                joint.model.status = Status::Interrupted;
+                return Growth { joint, extension: None };
+            };
+            let exchanged = catch_cancellation(|| self.exchanged(&start, &extension.model)).flatten();
+            let min_gain = SHORT_TOLERANCE * self.stop.tolerance * joint.model.count;
+            if !exchanged.is_some_and(|exchanged| self.improve(&mut joint, &exchanged, min_gain)) {
+                return Growth { joint, extension: Some(extension) };
+            }
+        }
+    }
+
+    /// A joint fit with one factor more than `base`, and never worse.
+    fn extend(&mut self, base: &JointStart) -> JointFit {
+        let mut starts = self.extensions(base).into_iter();
+        let Some(first) = starts.next() else { unreachable!("there is at least a null factor") };
+        let initial = self.nuisance.clone();
+        let mut best = self.short_fit(&first);
+        let mut outcomes = vec![best.outcome(first.origin)];
+        let mut kept = (0, first);
+        for start in starts {
+            self.nuisance = initial.clone();
+            let Some(found) = catch_cancellation(|| self.short_fit(&start)) else {
+                best.optimum.status = Status::Interrupted;
+                break;
+            };
+            outcomes.push(found.outcome(start.origin));
+            if found.optimum.log_likelihood() > best.optimum.log_likelihood() {
+                (best, kept) = (found, (outcomes.len() - 1, start));
+            }
+        }
+        let (index, start) = kept;
+        self.continue_coarsely(&mut best, &start);
+        outcomes[index] = StartOutcome { kept: true, ..best.outcome(start.origin) };
+        self.take_joint_fit(best, outcomes, self.joint_bounds())
+    }
+
+    /// Replaces `joint` by the fit from another start if that is better by more than `min_gain`, and returns whether it is.
+    fn improve(&mut self, joint: &mut JointFit, start: &JointStart, min_gain: f64) -> bool {
+        let Some(mut found) = catch_cancellation(|| self.short_fit(start)) else {
+            joint.model.status = Status::Interrupted;
+            return false;
+        };
+        if found.optimum.log_likelihood() <= joint.model.log_likelihood + min_gain {
+            joint.starts.push(found.outcome(start.origin));
+            if found.optimum.status == Status::Interrupted {
+                joint.model.status = Status::Interrupted;
+            }
+            return false;
+        }
+        self.continue_coarsely(&mut found, start);
+        let mut starts = std::mem::take(&mut joint.starts);
+        starts.iter_mut().for_each(|start| start.kept = false);
+        starts.push(StartOutcome { kept: true, ..found.outcome(start.origin) });
+        *joint = self.take_joint_fit(found, starts, self.joint_bounds());
+        true
+    }
+
+    /// The factors of an extension without the weakest, the new one in its place; `None` if the new one, the last, is the weakest.
+    fn exchanged(&mut self, base: &JointStart, extension: &ModelFit) -> Option<JointStart> {
+        let (new, others) = extension.factors.split_last()?;
+        let weakest = self.weakest_factor(base, extension)?;
+        let mut factors: Vec<FreeFactor> = free_like(others, &base.factors);
+        *factors.get_mut(weakest)? = FreeFactor::loadings(new.clone());
+        Some(JointStart { origin: Origin::Exchange, factors, params: Some(extension.params) })
+    }
+
+    /// The factor of an extension, of those whose loadings may move, whose removal costs the least: after each removal, the
+    /// weights of the others, λ and σ are optimized for a few steps.
+    fn weakest_factor(&mut self, base: &JointStart, extension: &ModelFit) -> Option<usize> {
+        let is_free = |index: &usize| base.factors.get(*index).is_none_or(|free| free.free == Free::Loadings);
+        let mut weakest: Option<(usize, f64)> = None;
+        for index in (0..extension.factors.len()).filter(is_free) {
+            let others = extension.factors.iter().enumerate().filter(|(other, _)| *other != index);
+            let others: Vec<FreeFactor> = others.map(|(_, factor)| FreeFactor::weight(factor.clone())).collect();
+            let objective = self.objective(self.context.view, &others, extension.params, self.joint_bounds());
+            let stop = StopRule { max_iterations: REMOVAL_STEPS, ..self.stop };
+            let value = maximize(objective, stop, self.context.progress).log_likelihood();
+            // Of equal ones, the last: the new factor.
+            if weakest.is_none_or(|(_, least)| value >= least) {
+                weakest = Some((index, value));
+            }
+        }
+        weakest.map(|(index, _)| index)
+    }
+
+    /// A few steps from a start.
+    fn short_fit(&mut self, start: &JointStart) -> JointOptimum<'a> {
+        let (bounds, full) = (self.joint_bounds(), self.stop);
+        self.stop.max_iterations = full.max_iterations.min(SHORT_STEPS);
+        let found = self.joint_optimum(&start.factors, self.start_params(start, bounds), bounds);
+        self.stop = full;
+        found
+    }
+
+    /// Continues up to the coarse tolerance.
+    fn continue_coarsely(&mut self, best: &mut JointOptimum<'a>, start: &JointStart) {
+        if best.optimum.status != Status::Converged {
+            let full = self.stop;
+            self.stop = StopRule { tolerance: SHORT_TOLERANCE * full.tolerance, ..full };
+            self.continue_fit(best, &start.factors, self.joint_bounds());
+            self.stop = full;
+        }
+    }
+
+    /// Starts with one factor more than `base`: candidates are fitted to what it leaves, and the best is added to its factors. If
+    /// none is better than no factor, a null factor is added: so the first start is never worse than `base`.
+    ///
+    /// Where σ is small beside the remainder, no factor can rise above the data, and what the factors so far overlap blocks a
+    /// further one. Candidates are therefore also fitted with a larger ratio `λσ`, for which the loss is nearly quadratic; the
+    /// best of these is the second start.
+    fn extensions(&mut self, base: &JointStart) -> Vec<JointStart> {
+        let (view, threads, max_entry) = (self.context.view, self.context.threads, self.max_entry);
+        let held: Vec<Factor> = base.factors.iter().map(|free| free.factor.clone()).collect();
+        let rest = view.minus(&held);
+        let (bounds, params) = (self.joint_bounds(), base.params.unwrap_or(self.initial_params));
+        let stop = self.stop;
+        let progress = &mut *self.context.progress;
+        let mut optimize =
+            |factor: FreeFactor, params: ResidualParams, bounds: Option<Bounds>, max_iterations: usize| {
+                let (view, factors, low_rank_variance) = (&rest, &[factor], 0.0);
+                let objective = Objective { view, factors, params, bounds, max_entry, low_rank_variance, threads };
+                maximize(objective, StopRule { max_iterations, ..stop }, progress)
+            };
+        let null = optimize(FreeFactor::weight(rest.zero_factor()), params, bounds, 0);
+        let threshold = null.stats.residual_mean() + null.stats.residual_variance().sqrt();
+        let relaxed = bounds
+            .filter(|_| params.lambda * params.sigma < RELAXED_RATIO)
+            .map(|bounds| (with_ratio_floor(params, &null.stats, RELAXED_RATIO), bounds.with_min_ratio(RELAXED_RATIO)));
+        let (mut trials, mut relaxed_trials) = (Vec::new(), Vec::new());
+        for (origin, init) in candidates(&rest, threshold, self.options.starts, threads, &mut no_report) {
+            // The log-likelihood is concave in the weight, so a few steps find the best one.
+            let start = init.least_squares_factor(&rest, threads);
+            let weighted = optimize(FreeFactor::weight(start.clone()), params, None, TRIAL_STEPS).only_factor();
+            if weighted.d > 0.0 {
+                trials.push((origin, optimize(FreeFactor::loadings(weighted), params, bounds, TRIAL_STEPS)));
+            }
+            if let Some((params, bounds)) = relaxed {
+                let trial = optimize(FreeFactor::loadings(start), params, Some(bounds), TRIAL_STEPS);
+                relaxed_trials.push((origin, trial));
+            }
+            if is_stop_requested() {
+                break;
+            }
+        }
+        let null_value = null.log_likelihood();
+        let tight = best(trials).filter(|(_, trial)| trial.log_likelihood() > null_value);
+        let relaxed = best(relaxed_trials).filter(|(_, trial)| trial.only_factor().d > 0.0);
+        let start = |(origin, optimum): (Origin, Optimum)| {
+            let new = FreeFactor::loadings(optimum.only_factor());
+            let factors = base.factors.iter().cloned().chain([new]).collect();
+            JointStart { origin, factors, params: Some(optimum.params) }
+        };
+        [tight.unwrap_or((Origin::Null, null))].into_iter().chain(relaxed).map(start).collect()
+    }
+}
+
+/// The trial with the highest log-likelihood; of equal ones, the first.
+fn best(trials: Vec<(Origin, Optimum)>) -> Option<(Origin, Optimum)> {
+    trials.into_iter().min_by(|(_, one), (_, other)| other.log_likelihood().total_cmp(&one.log_likelihood()))
+}
+
+/// A start at a fit whose factors may move as those given.
+fn start_at(model: &ModelFit, like: &[FreeFactor]) -> JointStart {
+    JointStart { origin: Origin::Path, factors: free_like(&model.factors, like), params: Some(model.params) }
+}
+
+/// Factors that may move as those given.
+fn free_like(factors: &[Factor], like: &[FreeFactor]) -> Vec<FreeFactor> {
+    let pairs = factors.iter().zip(like);
+    pairs.map(|(factor, like)| FreeFactor { factor: factor.clone(), free: like.free }).collect()
+}
