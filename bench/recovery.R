@@ -3,10 +3,13 @@
 #   R_LIBS=.lib Rscript bench/recovery.R [--quick] [--cores=2] [--settings=a,b] [--methods=a,b]
 #
 # Run from the root of the package, with nmu installed (`make recovery` installs it). --quick uses
-# two seeds instead of ten. Settings are in recovery/settings.R, methods in recovery/methods.R. The
-# score of a fit is the mean, over the true factors, of the cosine with the matched factor. Results
-# are written to bench/results: recovery.csv with a row for each fit, and recovery_factors.csv with
-# a row for each true factor of a fit.
+# two seeds instead of ten. Settings are in recovery/settings.R, methods in recovery/methods.R; what
+# needs a package that is not installed is skipped. The score of a fit is the mean, over the true
+# factors, of the cosine with the matched factor. `error` is the relative error of the factors alone
+# in the Frobenius norm, which nonnegative matrix factorisation minimises and nmu() does not; `error
+# with b` is that of the factors and the mean of b, 1/lambda. Results are written to bench/results:
+# recovery.csv with a row for each fit, and recovery_factors.csv with a row for each true factor of
+# a fit.
 
 arguments <- commandArgs(trailingOnly = TRUE)
 value <- function(option, default) {
@@ -20,7 +23,7 @@ library(nmu)
 for (part in c("clock", "peers", "machine", "report")) {
   source(file.path(bench_dir, "compare", paste0(part, ".R")))
 }
-for (part in c("settings", "images", "methods", "score", "report")) {
+for (part in c("settings", "images", "expression", "methods", "score", "report")) {
   source(file.path(bench_dir, "recovery", paste0(part, ".R")))
 }
 
@@ -46,7 +49,8 @@ if (length(trees) > 0) {
 
 machine <- c(
   processor = processor(), R = format(getRversion()),
-  packages = toString(installed(c("nmu", "clue"))), date = format(Sys.Date())
+  packages = toString(installed(c("nmu", "clue", "RcppML", "multtest"))), commit = commit(),
+  date = format(Sys.Date())
 )
 folder <- file.path(bench_dir, "results")
 dir.create(folder, showWarnings = FALSE)

@@ -18,5 +18,5 @@ draw("README-loadings", 1000, 640, plot(fit))
 draw("README-matrices", 1000, 270, plot(fit, type = "matrices"))
 
 set.seed(1)
-tree <- nmu(sim_tree(n = 40), K = NULL, ignore_diag = TRUE, refine = FALSE)
+tree <- nmu(sim_tree(n = 40), K = 6, prior = "binary", ignore_diag = TRUE)
 draw("README-tree", 700, 330, plot(factor_tree(tree, lengths = "entry")))

@@ -1,35 +1,35 @@
-# Methods to compare: functions of A and K that return a fit of class `nmu`. A new method is one
-# line in the table. `unknown` does not use K.
+# Methods to compare: functions of A, K and further arguments of nmu(), such as `ignore_diag`. They
+# return a fit: an object of class `nmu`, or a list with its elements `d`, `u` and `v`. A new method
+# is one line in the table. `unknown` does not use K.
 
 fit_default <- function(A, K, ...) {
   suppressMessages(nmu(A, K, ...), classes = "nmu_message")
 }
 
-# The rule of `?prior` for data of unknown structure
-fit_by_rule <- function(A, K) {
-  paths <- lapply(c("flat", "binary"), function(prior) {
-    fit_default(A, K, prior = prior, refine = FALSE)
-  })
-  refits <- lapply(paths, function(path) fit_default(A, K, prior = path$prior, init = path))
-  ratio <- function(fits) fits[[2]]$certificate$error / fits[[1]]$certificate$error
-  if (ratio(refits) <= 1.1 && ratio(paths) <= 2) {
-    paths[[2]]
-  } else {
-    fit_default(A, K, prior = "exponential")
-  }
+# Nonnegative matrix factorisation: least squares without b. It cannot ignore a diagonal.
+fit_rcppml <- function(A, K, ...) {
+  RcppML::setRcppMLthreads(1)
+  fit <- RcppML::nmf(A, K, tol = 1e-6, maxit = 1000, verbose = FALSE, seed = 1)
+  list(d = fit$d, u = fit$w, v = t(fit$h))
 }
 
 methods <- list(
   default = fit_default,
-  binary = function(A, K) fit_default(A, K, prior = "binary"),
-  binary_path = function(A, K) fit_default(A, K, prior = "binary", refine = FALSE),
-  exponential = function(A, K) fit_default(A, K, prior = "exponential"),
-  rule = fit_by_rule,
-  path = function(A, K) fit_default(A, K, refine = FALSE),
-  unknown = function(A, K) fit_default(A, K = NULL),
-  underapprox = function(A, K) fit_default(A, K, underapprox = TRUE),
-  notebook = function(A, K) {
-    # deflation may end early with a warning
+  binary = function(A, K, ...) fit_default(A, K, prior = "binary", ...),
+  binary_path = function(A, K, ...) fit_default(A, K, prior = "binary", refine = FALSE, ...),
+  exponential = function(A, K, ...) fit_default(A, K, prior = "exponential", ...),
+  path = function(A, K, ...) fit_default(A, K, refine = FALSE, ...),
+  unknown = function(A, K, ...) fit_default(A, K = NULL, ...),
+  underapprox = function(A, K, ...) fit_default(A, K, underapprox = TRUE, ...),
+  notebook = function(A, K, ...) {
+    # needs the diagonal; deflation may end early with a warning
     suppressWarnings(fit_default(A, K, noise = noise_notebook()), classes = "nmu_warning")
-  }
+  },
+  rcppml = fit_rcppml
 )
+if (has_package("RcppML")) {
+  loadNamespace("RcppML")
+} else {
+  message("RcppML is not installed: the method rcppml is skipped")
+  methods$rcppml <- NULL
+}

@@ -1,35 +1,50 @@
 # Scores of fits
 
+or_na <- function(x) if (is.null(x)) NA else x
+
+# Relative error, in the Frobenius norm, of the factors and of factors + `remainder`
+relative_errors <- function(fit, A, remainder, ignore_diag) {
+  residual <- A - fit$u %*% (fit$d * t(fit$v))
+  counted <- if (ignore_diag) row(A) != col(A) else TRUE
+  norm_of <- function(x) sqrt(sum(x[counted]^2))
+  c(norm_of(residual), norm_of(residual - remainder)) / norm_of(A)
+}
+
 # Scores of one fit: `row`, its row of the table, and `factors`, with a row for each true factor
-score_fit <- function(fit, data, seconds) {
+score_fit <- function(fit, data, seconds, ignore_diag) {
   size <- max(abs(data$A))
   matched <- if (!is.null(data$truth)) {
-    as.data.frame(match_factors(fit, data$truth, side = data$side))
+    as.data.frame(match_factors(fit[[data$side]], data$truth))
   }
+  # the mean of b, which only fits by nmu() have
+  errors <- relative_errors(fit, data$A, 1 / or_na(fit$lambda), ignore_diag)
   list(
     row = data.frame(
       # null factors do not count
       K_found = sum(fit$d > 0),
+      K_true = data$K,
       mean_cosine = if (is.null(matched)) NA else mean(matched$cosine),
       worst_cosine = if (is.null(matched)) NA else min(matched$cosine),
-      loglik = fit$loglik,
+      loglik = or_na(fit$loglik),
       seconds = seconds,
-      relative_error = fit$certificate$error,
+      relative_error = errors[1],
+      relative_error_with_b = errors[2],
       # share of the nonnegative entries that the factors exceed
-      violation_share = fit$certificate$share,
+      violation_share = or_na(fit$certificate$share),
       # largest excess, as a share of the largest entry
-      largest_violation = fit$certificate$largest_violation / size
+      largest_violation = or_na(fit$certificate$largest_violation) / size
     ),
     factors = matched
   )
 }
 
-# Fits one data set by every method. Returns the same two tables for all fits.
+# Fits one data set by every method of its setting. Returns the same two tables for all fits.
 run_job <- function(setting, name, seed, methods) {
   data <- setting$make(seed)
+  if (!is.null(setting$methods)) methods <- methods[names(methods) %in% setting$methods]
   scores <- lapply(methods, function(method) {
-    time <- seconds(fit <- method(data$A, data$K))
-    score_fit(fit, data, time)
+    time <- seconds(fit <- method(data$A, data$K, ignore_diag = setting$ignore_diag))
+    score_fit(fit, data, time, setting$ignore_diag)
   })
   stack <- function(table) {
     rows <- lapply(names(scores), function(method) {

@@ -1,13 +1,22 @@
-# Data sets. A setting has a label, its seeds, and `make(seed)`, which returns `A`, `K` and, if they
-# are known, the true loadings `truth` and the `side` of a fit that they belong to.
+# Data sets. A setting has a label, its seeds, whether fits ignore the diagonal, the names of the
+# methods that it compares (NULL: all), and `make(seed)`, which returns `A`, `K` and, if they are
+# known, the true loadings `truth` and the `side` of a fit that they belong to.
 
 # Covariance of n samples over `features`: S = YY'/p with Y = LF' + E, where column k of F has
-# standard deviation sd and E has 1
-covariance_data <- function(loadings, sd, features = 1000) {
+# standard deviation sd and `noise` draws E. `centred` subtracts the mean of each feature from Y.
+covariance_data <- function(loadings, sd, features = 1000, noise = rnorm, centred = FALSE) {
   n <- nrow(loadings)
   scores <- matrix(rnorm(features * ncol(loadings), sd = sd), features)
-  Y <- tcrossprod(loadings, scores) + matrix(rnorm(n * features), n)
+  Y <- tcrossprod(loadings, scores) + matrix(noise(n * features), n)
+  if (centred) Y <- sweep(Y, 2, colMeans(Y))
   list(A = tcrossprod(Y) / features, truth = loadings, side = "u", K = ncol(loadings))
+}
+
+# A general matrix of dense factors with a remainder of mean 1/2, without other noise
+general_data <- function(n, p, K) {
+  W <- matrix(rexp(n * K), n)
+  A <- W %*% matrix(rexp(K * p), K) + matrix(rexp(n * p, 2), n)
+  list(A = A, truth = W, side = "u", K = K)
 }
 
 indicator <- function(group) 1 * outer(group, unique(group), "==")
@@ -39,20 +48,23 @@ notebook_tree <- function(weight) {
   list(A = A[, ], truth = attr(A, "loadings"), side = "u", K = 6)
 }
 
-simulated <- function(label, draw, seeds) {
-  list(label = label, seeds = seeds, make = function(seed) {
+heavy_tails <- function(count) rt(count, 3)
+
+simulated <- function(label, draw, seeds, ignore_diag = FALSE, methods = NULL) {
+  make <- function(seed) {
     set.seed(seed)
     draw()
-  })
+  }
+  list(label = label, seeds = seeds, ignore_diag = ignore_diag, methods = methods, make = make)
 }
 
 fixed <- function(label, data) {
-  list(label = label, seeds = 1, make = function(seed) data)
+  list(label = label, seeds = 1, ignore_diag = FALSE, make = function(seed) data)
 }
 
-# All settings. `seeds` are those of the simulated covariance matrices.
-make_settings <- function(seeds) {
-  settings <- list(
+# Covariance matrices of simulated features
+covariance_settings <- function(seeds) {
+  list(
     balanced = simulated(
       "balanced tree, 4 x 40, sd 2", function() covariance_data(balanced_tree(), 2), seeds
     ),
@@ -84,6 +96,47 @@ make_settings <- function(seeds) {
       "5 dense factors, loadings Exp(1)",
       function() covariance_data(continuous_groups(rexp, 1, groups = 5), 1), seeds
     ),
+    centred = simulated(
+      "groups of 40, 30, 20, 10, centred, no diagonal",
+      function() covariance_data(indicator(rep(1:4, c(40, 30, 20, 10))), 1, centred = TRUE),
+      seeds,
+      ignore_diag = TRUE
+    ),
+    few_features = simulated(
+      "10 overlapping groups, 100 features",
+      function() covariance_data(overlapping_groups(), 1, features = 100), seeds
+    ),
+    tails = simulated(
+      "10 overlapping groups, t(3) noise",
+      function() covariance_data(overlapping_groups(), 1, noise = heavy_tails), seeds
+    ),
+    tails_no_diag = simulated(
+      "10 overlapping groups, t(3) noise, no diagonal",
+      function() covariance_data(overlapping_groups(), 1, noise = heavy_tails), seeds,
+      ignore_diag = TRUE
+    )
+  )
+}
+
+# General matrices, compared with nonnegative matrix factorisation
+general_settings <- function(seeds) {
+  dense <- function(n, p, K, seeds) {
+    simulated(
+      sprintf("general, %d x %d, rank %d", n, p, K), function() general_data(n, p, K), seeds,
+      methods = c("default", "path", "unknown", "rcppml")
+    )
+  }
+  list(
+    general_60 = dense(60, 20, 3, seeds),
+    general_300 = dense(300, 200, 5, seeds),
+    # `unknown` takes a minute
+    general_1500 = dense(1500, 600, 5, utils::head(seeds, 5))
+  )
+}
+
+# Data sets that exist once
+fixed_settings <- function() {
+  settings <- list(
     tree1 = simulated("notebook's tree, weights 1", function() notebook_tree(1), 1),
     tree3 = simulated("notebook's tree, weights 3", function() notebook_tree(3), 1),
     tree8 = simulated("notebook's tree, weights 8", function() notebook_tree(8), 1),
@@ -95,5 +148,16 @@ make_settings <- function(seeds) {
   } else {
     settings$digits <- fixed("digits, 1797 x 64", list(A = digits, K = 16))
   }
+  expression <- read_golub()
+  if (is.null(expression)) {
+    message("multtest is not installed: the leukaemia samples are skipped")
+  } else {
+    settings$golub <- fixed("leukaemia, correlations of 38 samples", list(A = expression, K = 3))
+  }
   settings
+}
+
+# All settings. `seeds` are those of simulated matrices.
+make_settings <- function(seeds) {
+  c(covariance_settings(seeds), general_settings(seeds), fixed_settings())
 }
