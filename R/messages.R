@@ -59,6 +59,41 @@ signal_factor_count <- function(fit) {
   inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, {count} candidate{?s} tried.")
 }
 
+#' The least ratio of the explained share to that of the best approximation without a message
+#' @noRd
+low_explained <- 0.5
+
+#' Share of the squared norm that the best approximation of the same rank explains
+#'
+#' @param certificate The certificate of a fit, or `NULL`.
+#' @return One number, or `NA`.
+#' @noRd
+best_share <- function(certificate) {
+  best <- certificate$best
+  if (length(best) > 0) best[length(best)] else NA_real_
+}
+
+#' Report that the factors explain little, compared with the best approximation of the same rank
+#'
+#' @param fit A fit.
+#' @return `NULL`, invisibly.
+#' @noRd
+signal_explained <- function(fit) {
+  explained <- fit$certificate$explained
+  best <- best_share(fit$certificate)
+  if (!fit$control$verbose || is.na(best) || explained >= low_explained * best) {
+    return(invisible())
+  }
+  shares <- sprintf("%.0f", 100 * c(explained, best))
+  rank <- length(fit$d)
+  inform_nmu(
+    "explained",
+    "The factors explain {shares[1]} % of the squared norm of {.arg A}, the best approximation of
+     rank {rank} {shares[2]} %. If the entries are skewed, as counts are, fit {.code log1p(A)};
+     otherwise try another {.arg K}."
+  )
+}
+
 #' Report that sigma of the final model is at a bound which the user can lower
 #'
 #' A bound on lambda leaves nothing to do: the data show no remainder. Printing a fit shows both.

@@ -76,7 +76,8 @@
 #'     factor, of unit norm or zero;
 #'   * `lambda`, `sigma`, `loglik`, and with priors `elbo` and `posterior`;
 #'   * `path`, `trace`, `refit`, `candidates`: how the fit was obtained;
-#'   * `certificate`: by how much the sum of the factors exceeds entries of `A`;
+#'   * `certificate`: by how much the sum of the factors exceeds entries of `A`, and the share of
+#'     the squared norm that they explain, beside that of the best approximation of the same rank;
 #'   * `status` and `converged`.
 #'
 #' @section Objective and status: With flat priors the objective is the log-likelihood of `A`; with
@@ -208,7 +209,9 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   # no certificate after an interrupt: it costs a full pass
   if (model_status(model) != "interrupted") {
     factors <- list(factors = model[c("d", "u", "v")])
-    model["certificate"] <- list(open_certificate(blocks, core_options(options, factors)))
+    certificate <- open_certificate(blocks, core_options(options, factors))
+    certificate <- add_best_shares(certificate, blocks, options, scan$rms, length(model$d))
+    model["certificate"] <- list(certificate)
   }
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
@@ -225,6 +228,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   }
   signal_search_limit(fit, length(A))
   signal_factor_count(fit)
+  signal_explained(fit)
   fit
 }
 

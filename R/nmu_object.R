@@ -106,7 +106,18 @@
 #'   * `checked`: the number of nonnegative entries; `violated`: how many of them are exceeded;
 #'     `share`: `violated / checked`;
 #'   * `negative`: the number of negative entries;
-#'   * `error`: the relative error in the Frobenius norm.
+#'   * `error`: the relative error in the Frobenius norm;
+#'   * `explained`: the share of the squared norm that the factors explain, `1 - error^2`, over the
+#'     observed entries. At most 1; negative if the factors are far above the data; `NA` if all
+#'     entries are zero;
+#'   * `best`: a vector of length K, the shares that the best approximations of rank 1, 2, ... K
+#'     explain without any constraint: sums of the largest squared singular values, relative to
+#'     that of all. Lower bounds: the iteration for them (Lanczos) ends when the sum of K values
+#'     changes by less than 1e-4 of it, or after `30 + 2 * K` products. `NA` if entries are missing
+#'     or the diagonal is ignored, as there is no closed form then, or if all entries are zero.
+#'
+#'   The remainder \eqn{b} is not counted as explained. `summary()` prints both shares. A message of
+#'   class `nmu_message_explained` is given if `explained` is less than half of the last `best`.
 #'
 #' @section Arguments: `prior` and `prior_v` (lists of priors, as given), `noise`, `prior_b`,
 #'   `symmetric`, `ignore_diag`, `refine`, `underapprox`, `control`, `call`; and `A`, unless

@@ -135,6 +135,20 @@ fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
     })
 }
 
+/// Computes the shares of the squared norm of the matrix that its best approximations of rank 1, 2, ... K explain.
+/// @noRd
+#[extendr]
+fn core_best_rank_shares(a: Robj, options: List) -> Result<Robj, String> {
+    let a = Matrix::new(a)?;
+    let options = Options::new(options);
+    call_core(OnInterrupt::End, || {
+        let storage = a.storage(&options)?;
+        let (units, threads) = (options.units()?, a.threads(&options)?);
+        let problem = options.problem(storage.as_ref(), units)?;
+        Ok(underapprox::best_rank_shares(&problem, options.count()?, threads))
+    })
+}
+
 /// Computes the loadings of new rows, which are the columns of `a`, on the factors of a fit.
 /// @noRd
 #[extendr]
@@ -270,6 +284,7 @@ extendr_module! {
     fn core_serve_request;
     fn core_underapproximate;
     fn core_certificate;
+    fn core_best_rank_shares;
     fn core_predict;
     fn core_standard_errors;
     fn core_log_likelihood;

@@ -218,7 +218,8 @@ pub(crate) fn certificate_list(certificate: &Certificate) -> List {
         checked = certificate.checked,
         share = certificate.share,
         negative = certificate.negative,
-        error = certificate.error
+        error = certificate.error,
+        explained = certificate.explained
     )
 }
 
