@@ -59,6 +59,60 @@ signal_factor_count <- function(fit) {
   inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, {count} candidate{?s} tried.")
 }
 
+#' Report rows and columns with fewer observed entries than factors
+#'
+#' Only those with missing entries count: a matrix may have fewer columns than factors.
+#'
+#' @param fit A fit.
+#' @param A The data.
+#' @param missing The number of missing entries.
+#' @return `NULL`, invisibly.
+#' @noRd
+signal_few_observed <- function(fit, A, missing, call = caller_env()) {
+  rank <- sum(fit$d > 0)
+  if (!fit$control$verbose || missing == 0 || rank == 0) {
+    return(invisible())
+  }
+  absent <- count_missing(A, fit, call = call)
+  ignored <- if (fit$ignore_diag) !is.na(diagonal(A)) else 0
+  few <- function(absent, size) which(absent > 0 & size - absent - ignored < rank)
+  labels <- lapply(fit_factors(fit)[c("u", "v")], row_labels)
+  inform_few_observed(
+    list(
+      row = labels$u[few(absent$rows, ncol(A))],
+      column = if (!fit$symmetric) labels$v[few(absent$columns, nrow(A))]
+    ),
+    rank
+  )
+}
+
+#' Give the message about rows and columns with few observed entries
+#'
+#' @param lines A named list of their names or numbers, `row` and perhaps `column`.
+#' @param rank The number of factors that are not null.
+#' @return `NULL`, invisibly.
+#' @noRd
+inform_few_observed <- function(lines, rank) {
+  lines <- lines[lengths(lines) > 0]
+  if (length(lines) == 0) {
+    return(invisible())
+  }
+  parts <- vapply(names(lines), FUN.VALUE = "", FUN = function(kind) {
+    labels <- lines[[kind]]
+    count <- length(labels)
+    first <- utils::head(labels, 3)
+    shown <- if (is.character(first)) vapply(first, quote_text, "") else first
+    more <- if (count > 3) ", ..."
+    plural <- if (count > 1) "s"
+    paste0(count, " ", kind, plural, " (", paste(shown, collapse = ", "), more, ")")
+  })
+  inform_nmu(
+    "few_observed",
+    "Fewer entries are observed than there are factors, {rank}, in {parts}. The data do not
+     determine the loadings there: of those that fit alike, one is returned."
+  )
+}
+
 #' The least ratio of the explained share to that of the best approximation without a message
 #' @noRd
 low_explained <- 0.5

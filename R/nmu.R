@@ -20,7 +20,9 @@
 #' Degenerate data: without a positive entry, every factor is null. A matrix that is a sum of fewer
 #' factors than it has rows and columns is recovered to about eight digits by [noise_mle()], both of
 #' whose bounds are then active. A single row, column or entry is fitted like any other matrix. A
-#' row of `NA` has the loading zero.
+#' row of `NA` has the loading zero. A row or column with fewer observed entries than there are
+#' factors has loadings that the data do not determine; a message of class
+#' `nmu_message_few_observed` says which.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers, with at
 #'   least one row and one column. Entries are at most 1e150 in absolute value; the largest is at
@@ -213,6 +215,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     certificate <- add_best_shares(certificate, blocks, options, scan$rms, length(model$d))
     model["certificate"] <- list(certificate)
   }
+  model$largest <- scan$largest
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
   fit <- new_nmu(
@@ -228,6 +231,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   }
   signal_search_limit(fit, length(A))
   signal_factor_count(fit)
+  signal_few_observed(fit, A, scan$missing)
   signal_explained(fit)
   fit
 }

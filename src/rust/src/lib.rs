@@ -158,7 +158,7 @@ fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
     call_core(OnInterrupt::ReturnPartial, || {
         let units = options.units()?;
         let (scale, remainder_prior) = (units.scale(), options.remainder_prior()?);
-        let rows = NewRows { entries: a.entries()?, scale, remainder_prior };
+        let rows = NewRows { entries: a.entries()?, scale, largest_entry: options.largest_entry()?, remainder_prior };
         let (v, params) = (options.column_loadings(a.nrow)?, options.params(units)?);
         let monitor = FitMonitor::new(units, options.progress()?);
         let predictions = predict(rows, v.as_ref(), params, options.stop_rule()?, &mut monitor.callback());

@@ -27,6 +27,7 @@ pub(crate) fn summary_list(summary: &Summary) -> List {
         infinite = summary.infinite as f64,
         negative = summary.negative as f64,
         max_abs = summary.max_abs,
+        largest = summary.largest,
         rms = summary.rms,
         symmetric = summary.symmetric
     )

@@ -11,7 +11,7 @@ use crate::runtime::parallel::Threads;
 use crate::storage::{Sparse, Storage};
 use crate::support::{loading_supports, MAX_FACTORS};
 use crate::underapprox::{unit, unit_of};
-use crate::vector::{add_scaled, dot, Contiguous};
+use crate::vector::{add_scaled, dot};
 use faer::{Col, ColRef};
 
 /// Comparison of a low-rank part `W = Σ_k d_k u_k v_kᵀ` with its matrix over the observed entries.
