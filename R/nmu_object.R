@@ -117,6 +117,7 @@
 #'     that of all. Lower bounds: the iteration for them (Lanczos) ends when the sum of K values
 #'     changes by less than 1e-4 of it, or after `30 + 2 * K` steps. `NA` if entries are missing
 #'     or the diagonal is ignored, as there is no closed form then, or if all entries are zero.
+#'     A subset of factors has the first values of the whole fit.
 #'
 #'   The remainder \eqn{b} is not counted as explained. `summary()` prints both shares. A message of
 #'   class `nmu_message_explained` is given if `explained` is less than half of the last `best`.

@@ -94,7 +94,7 @@ pub(crate) fn leading_eigenvalues(
     let count = count.min(n);
     let [least, per_value] = MAX_SUM_PRODUCTS;
     let (max_products, kept) = (least + per_value * count, count + MIN_STEPS);
-    let mut krylov = KrylovBasis::new(max_basis(n).max(2 * kept));
+    let mut krylov = KrylovBasis::new(max_basis(n).max(2 * kept).min(n));
     let mut generator = ChaCha8Rng::seed_from_u64(1);
     let (scale, power) = match leading {
         Leading::Magnitude => (total.sqrt(), 2),

@@ -54,7 +54,7 @@ pub fn certificate(problem: &Problem, factors: &[Factor], threads: Threads) -> C
 }
 
 /// Returns the shares of the squared norm that the best approximations of rank 1, 2, … `count` explain: `Σ s_k²/‖A‖²` over the
-/// largest singular values `s_k`. They are lower bounds, see [`leading_eigenvalues`].
+/// largest singular values `s_k`. They are lower bounds, of Ritz values whose sum no longer changes.
 ///
 /// The scale of the problem must bring the entries near 1. NaN if entries may be missing, as there is no closed form then, or if A is
 /// zero.
