@@ -44,7 +44,7 @@
 #'   uncompressed files are fast. With `symmetric = NULL` a square matrix is first compared with its
 #'   transpose in square blocks, which reads chunks that are not square several times. With
 #'   `symmetric = TRUE` the symmetry is not checked. The shares `best` in the certificate of a fit
-#'   take at most `30 + 2 * K` passes, twice as many for a general matrix. `underapprox = TRUE` is
+#'   take some `30 + 2 * K` passes, twice as many for a general matrix. `underapprox = TRUE` is
 #'   an error. Methods that need the entries read them in blocks; those that return a number for
 #'   each entry do so for at most ten million entries, so that `rows` and `cols` must be given for
 #'   a larger matrix.
