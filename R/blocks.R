@@ -211,12 +211,33 @@ check_storage_support <- function(A, control, underapprox = FALSE, call = caller
 #'
 #' @param blocks Value of `local_blocks()`.
 #' @param options The options of the core.
-#' @return The certificate, or `NULL` if the matrix could not be read or the user interrupted.
+#' @return The certificate without `best`, or `NULL` if the matrix could not be read or the user
+#'   interrupted.
 #' @noRd
 open_certificate <- function(blocks, options, call = caller_env()) {
   if (!is.null(blocks$failure)) {
     return(NULL)
   }
   certificate <- core_value_or_null(core_certificate(blocks$core, options), call = call)
-  if (is.null(blocks$failure)) certificate
+  if (is.null(blocks$failure) && !is.null(certificate)) known_values(certificate, "explained")
+}
+
+#' Add to a certificate what the best approximations of the same ranks explain
+#'
+#' @param certificate Value of `open_certificate()`.
+#' @param blocks Value of `local_blocks()`.
+#' @param options The options of the core.
+#' @param rms Root mean square of the matrix.
+#' @param K The number of factors.
+#' @return The certificate, or `NULL` as above.
+#' @noRd
+add_best_shares <- function(certificate, blocks, options, rms, K, call = caller_env()) {
+  if (is.null(certificate)) {
+    return(NULL)
+  }
+  options[c("rms", "K")] <- list(rms, K)
+  best <- core_value_or_null(core_best_rank_shares(blocks$core, options), call = call)
+  if (is.null(blocks$failure) && !is.null(best)) {
+    known_values(c(certificate, list(best = best)), "best")
+  }
 }

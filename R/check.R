@@ -153,21 +153,7 @@ check_extras <- function(given, defaults, own = character(), slips = list(),
   labels <- names(given) %||% rep("", length(given))
   bad <- !(labels %in% known) | duplicated(labels)
   if (any(bad)) {
-    label <- labels[bad][1]
-    found <- if (label == "") {
-      "an argument without a name"
-    } else if (label %in% known) {
-      sprintf("%s twice", quote_text(label))
-    } else {
-      sprintf("an unknown name, %s", quote_text(label))
-    }
-    expected <- if (length(known) > 0) {
-      paste("named arguments among", paste(known, collapse = ", "))
-    } else {
-      "empty"
-    }
-    hint <- if (!label %in% known) argument_hint(label, c(own, known), slips)
-    abort_input("...", expected, found, hint = hint, call = call)
+    abort_dots(labels[bad][1], known, own, slips, call = call)
   }
   defaults[labels] <- given
   defaults

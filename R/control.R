@@ -26,8 +26,11 @@
 #'   (`symmetric = NULL`, and `A` is symmetric), `nmu_message_names` (it would be, but for its
 #'   names), `nmu_message_missing` (number of `NA` entries),
 #'   `nmu_message_negative` (number of negative entries), `nmu_message_K` (chosen number of
-#'   factors), `nmu_message_bound` (\eqn{\sigma} is at a lower bound that can be lowered). Warnings,
-#'   of class `nmu_warning`, do not depend on it.
+#'   factors), `nmu_message_bound` (\eqn{\sigma} is at a lower bound that can be lowered),
+#'   `nmu_message_explained` (the factors explain less than half of what the best approximation of
+#'   the same rank explains), `nmu_message_few_observed` (rows or columns with missing entries have
+#'   fewer observed ones than there are factors). Warnings, of class `nmu_warning`, do not depend on
+#'   it.
 #' @param interpolation One number from 1e-15 to 1e-3: the largest error of sums over the
 #'   zeros of a sparse matrix, relative to the sum (for row sums, to the largest of them). Below
 #'   about 1e-13, rounding errors are larger. See [nmu_large].

@@ -11,7 +11,8 @@
 #' * The remainder and the noise: `b_prior`, from `core_b_prior()`; `noise_scales`, from
 #'   `core_noise_scales()`.
 #' * The loadings: `factors`, `fixed`, `kept`, `init`, each `NULL` or a list of `d`, `u` and `v`;
-#'   `u` and `v`, the first loadings of `nmu_em()`, or `v` those of the columns for `predict()`;
+#'   `u` and `v`, the first loadings of `nmu_em()`, or `v` those of the columns for `predict()`,
+#'   with `largest`, the largest entry of the matrix that was fitted;
 #'   `prior` and `prior_v`, from `core_priors()`, with `unit`, the unit of what they are for.
 #' * The algorithm: `K`, `choose` (is `K` the largest number of factors?), `refine`, `starts`,
 #'   `maxiter`, `tol`, `trace`, `keep_b`; `progress`, from `local_progress()`.
@@ -37,7 +38,7 @@ core_option_names <- c(
   "symmetric", "ignore_diag", "missing", "threads", "interpolation", "rms",
   "rule", "floor", "cap", "ratio_floors", "rounds", "lambda", "sigma",
   "b_prior", "noise_scales",
-  "factors", "fixed", "kept", "init", "u", "v", "prior", "prior_v", "unit",
+  "factors", "fixed", "kept", "init", "u", "v", "largest", "prior", "prior_v", "unit",
   "K", "choose", "refine", "starts", "maxiter", "tol", "trace", "keep_b",
   "progress"
 )

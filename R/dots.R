@@ -17,20 +17,30 @@ refuse_dots <- function(..., known = formals_of(frame), slips = list(), permitte
   labels <- ...names() %||% rep("", ...length())
   bad <- !(labels %in% permitted) | labels == ""
   if (any(bad)) {
-    label <- labels[bad][1]
-    found <- if (label == "") {
-      "an argument without a name"
-    } else {
-      sprintf("an unknown argument, %s", quote_text(label))
-    }
-    expected <- if (length(permitted) > 0) {
-      paste("named arguments among", paste(permitted, collapse = ", "))
-    } else {
-      "empty"
-    }
-    hint <- argument_hint(label, c(known, permitted), slips)
-    abort_input("...", expected, found, hint = hint, call = call)
+    abort_dots(labels[bad][1], permitted, known, slips, call = call)
   }
+}
+
+#' Raise the error about an argument in the dots of a function
+#'
+#' @param label Its name, empty if it has none. A name that is permitted was given twice.
+#' @inheritParams refuse_dots
+#' @noRd
+abort_dots <- function(label, permitted, known, slips, call = caller_env()) {
+  found <- if (label == "") {
+    "an argument without a name"
+  } else if (label %in% permitted) {
+    sprintf("%s twice", quote_text(label))
+  } else {
+    sprintf("an unknown argument, %s", quote_text(label))
+  }
+  expected <- if (length(permitted) > 0) {
+    paste("named arguments among", paste(permitted, collapse = ", "))
+  } else {
+    "empty"
+  }
+  hint <- if (!label %in% permitted) argument_hint(label, c(known, permitted), slips)
+  abort_input("...", expected, found, hint = hint, call = call)
 }
 
 #' Names of the arguments of the function of a frame, without dots

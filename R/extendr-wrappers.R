@@ -29,6 +29,10 @@ core_underapproximate <- function(a, options) .Call(wrap__core_underapproximate,
 #' @noRd
 core_certificate <- function(a, options) .Call(wrap__core_certificate, a, options)
 
+#' Computes the shares of the squared norm of the matrix that its best approximations of rank 1, 2, ... K explain.
+#' @noRd
+core_best_rank_shares <- function(a, options) .Call(wrap__core_best_rank_shares, a, options)
+
 #' Computes the loadings of new rows, which are the columns of `a`, on the factors of a fit.
 #' @noRd
 core_predict <- function(a, options) .Call(wrap__core_predict, a, options)

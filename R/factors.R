@@ -96,7 +96,10 @@ subset_certificate <- function(fit, call = caller_env()) {
   if (is.null(fit$A)) {
     return(NULL)
   }
-  certificate_of(fit, fit$A, has_missing(fit$A), call = call)
+  certificate <- certificate_of(fit, fit$A, has_missing(fit$A), call = call)
+  # the best approximation of a lower rank is known from the whole fit
+  certificate$best <- fit$certificate$best[seq_along(fit$d)]
+  certificate
 }
 
 #' Features with the largest loadings of each factor

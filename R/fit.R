@@ -51,6 +51,7 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, matched_call) {
     symmetric = symmetric,
     estimated = estimated,
     nobs = length(A),
+    largest = core$largest,
     control = control,
     call = matched_call
   ))
@@ -101,6 +102,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise
     status = status,
     converged = status == "converged",
     nobs = model$nobs,
+    largest = model$largest,
     symmetric = symmetric,
     ignore_diag = ignore_diag,
     refine = refine,

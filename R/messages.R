@@ -59,6 +59,95 @@ signal_factor_count <- function(fit) {
   inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, {count} candidate{?s} tried.")
 }
 
+#' Report rows and columns with fewer observed entries than factors
+#'
+#' Only those with missing entries count: a matrix may have fewer columns than factors.
+#'
+#' @param fit A fit.
+#' @param A The data.
+#' @param missing The number of missing entries.
+#' @return `NULL`, invisibly.
+#' @noRd
+signal_few_observed <- function(fit, A, missing, call = caller_env()) {
+  rank <- sum(fit$d > 0)
+  if (!fit$control$verbose || missing == 0 || rank == 0) {
+    return(invisible())
+  }
+  absent <- count_missing(A, fit, call = call)
+  ignored <- if (fit$ignore_diag) !is.na(diagonal(A)) else 0
+  few <- function(absent, size) which(absent > 0 & size - absent - ignored < rank)
+  labels <- lapply(fit_factors(fit)[c("u", "v")], row_labels)
+  inform_few_observed(
+    list(
+      row = labels$u[few(absent$rows, ncol(A))],
+      column = if (!fit$symmetric) labels$v[few(absent$columns, nrow(A))]
+    ),
+    rank
+  )
+}
+
+#' Give the message about rows and columns with few observed entries
+#'
+#' @param lines A named list of their names or numbers, `row` and perhaps `column`.
+#' @param rank The number of factors that are not null.
+#' @return `NULL`, invisibly.
+#' @noRd
+inform_few_observed <- function(lines, rank) {
+  lines <- lines[lengths(lines) > 0]
+  if (length(lines) == 0) {
+    return(invisible())
+  }
+  parts <- vapply(names(lines), FUN.VALUE = "", FUN = function(kind) {
+    labels <- lines[[kind]]
+    count <- length(labels)
+    first <- utils::head(labels, 3)
+    shown <- if (is.character(first)) vapply(first, quote_text, "") else first
+    more <- if (count > 3) ", ..."
+    plural <- if (count > 1) "s"
+    paste0(count, " ", kind, plural, " (", paste(shown, collapse = ", "), more, ")")
+  })
+  inform_nmu(
+    "few_observed",
+    "Fewer entries are observed than there are factors, {rank}, in {parts}. The data do not
+     determine the loadings there: of those that fit alike, one is returned."
+  )
+}
+
+#' The least ratio of the explained share to that of the best approximation without a message
+#' @noRd
+low_explained <- 0.5
+
+#' Share of the squared norm that the best approximation of the same rank explains
+#'
+#' @param certificate The certificate of a fit, or `NULL`.
+#' @return One number, or `NA`.
+#' @noRd
+best_share <- function(certificate) {
+  best <- certificate$best
+  if (length(best) > 0) best[length(best)] else NA_real_
+}
+
+#' Report that the factors explain little, compared with the best approximation of the same rank
+#'
+#' @param fit A fit.
+#' @return `NULL`, invisibly.
+#' @noRd
+signal_explained <- function(fit) {
+  explained <- fit$certificate$explained
+  best <- best_share(fit$certificate)
+  if (!fit$control$verbose || is.na(best) || explained >= low_explained * best) {
+    return(invisible())
+  }
+  shares <- sprintf("%.0f", 100 * c(explained, best))
+  rank <- length(fit$d)
+  inform_nmu(
+    "explained",
+    "The factors explain {shares[1]} % of the squared norm of {.arg A}, the best approximation of
+     rank {rank} {shares[2]} %. If the entries are skewed, as counts are, fit {.code log1p(A)};
+     otherwise try another {.arg K}."
+  )
+}
+
 #' Report that sigma of the final model is at a bound which the user can lower
 #'
 #' A bound on lambda leaves nothing to do: the data show no remainder. Printing a fit shows both.

@@ -20,7 +20,9 @@
 #' Degenerate data: without a positive entry, every factor is null. A matrix that is a sum of fewer
 #' factors than it has rows and columns is recovered to about eight digits by [noise_mle()], both of
 #' whose bounds are then active. A single row, column or entry is fitted like any other matrix. A
-#' row of `NA` has the loading zero.
+#' row of `NA` has the loading zero. A row or column with fewer observed entries than there are
+#' factors has loadings that the data do not determine; a message of class
+#' `nmu_message_few_observed` says which.
 #'
 #' @param A The data: a numeric, integer or logical matrix, or a data frame of numbers, with at
 #'   least one row and one column. Entries are at most 1e150 in absolute value; the largest is at
@@ -76,7 +78,8 @@
 #'     factor, of unit norm or zero;
 #'   * `lambda`, `sigma`, `loglik`, and with priors `elbo` and `posterior`;
 #'   * `path`, `trace`, `refit`, `candidates`: how the fit was obtained;
-#'   * `certificate`: by how much the sum of the factors exceeds entries of `A`;
+#'   * `certificate`: by how much the sum of the factors exceeds entries of `A`, and the share of
+#'     the squared norm that they explain, beside that of the best approximation of the same rank;
 #'   * `status` and `converged`.
 #'
 #' @section Objective and status: With flat priors the objective is the log-likelihood of `A`; with
@@ -208,8 +211,11 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   # no certificate after an interrupt: it costs a full pass
   if (model_status(model) != "interrupted") {
     factors <- list(factors = model[c("d", "u", "v")])
-    model["certificate"] <- list(open_certificate(blocks, core_options(options, factors)))
+    certificate <- open_certificate(blocks, core_options(options, factors))
+    certificate <- add_best_shares(certificate, blocks, options, scan$rms, length(model$d))
+    model["certificate"] <- list(certificate)
   }
+  model$largest <- scan$largest
   model$prior <- prior
   model$prior_v <- if (symmetric) prior else prior_v
   fit <- new_nmu(
@@ -225,6 +231,8 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   }
   signal_search_limit(fit, length(A))
   signal_factor_count(fit)
+  signal_few_observed(fit, A, scan$missing)
+  signal_explained(fit)
   fit
 }
 

@@ -58,7 +58,7 @@
 #'
 #'   If a general matrix has missing entries, no entry of a factor may exceed 1.5 times the largest
 #'   observed entry; this bound is reduced until the fitted values at missing entries are at most
-#'   twice that entry.
+#'   twice that entry. [predict()][predict.nmu_fit] does the same for new rows.
 #'
 #' @section The number of factors: With `K = NULL` factors are added until one is null, three more
 #'   than the best number so far were tried, or `K_max` of [nmu_control()] is reached. The criterion

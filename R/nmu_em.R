@@ -69,7 +69,8 @@
 #'     and \eqn{\sigma} could be estimated, `"interrupted"` if the user interrupted the fit (which
 #'     is then in the condition); `converged`: `TRUE` or `FALSE`;
 #'   * `symmetric`; `estimated`: whether `lambda` and `sigma` were estimated; `nobs`, `control`,
-#'     `call`; and `A`, unless `keep_data = FALSE` in `control`.
+#'     `call`; `largest`, the largest entry of `A`; and `A`, unless `keep_data = FALSE` in
+#'     `control`.
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` if an argument is not
 #'   as described, `nmu_error_core` if the numerical core fails, `nmu_error_interrupted`
@@ -153,6 +154,7 @@ em_fit <- function(A, lambda, sigma, maxiter, rounds, extras, matched_call, call
   result <- core_em(blocks$core, options)
   signal_failure(blocks$failure, fitting = TRUE, call = call)
   core <- core_value(result, call = call)
+  core$largest <- scan$largest
   control$tol <- tol
   control$maxiter <- maxiter
   fit <- new_nmu_em(core, A, symmetric, rounds > 0, control, matched_call)

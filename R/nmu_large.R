@@ -43,9 +43,11 @@
 #'   A pass costs at least the time to read the file, and a factor takes some hundred passes;
 #'   uncompressed files are fast. With `symmetric = NULL` a square matrix is first compared with its
 #'   transpose in square blocks, which reads chunks that are not square several times. With
-#'   `symmetric = TRUE` the symmetry is not checked. `underapprox = TRUE` is an error. Methods that
-#'   need the entries read them in blocks; those that return a number for each entry do so for at
-#'   most ten million entries, so that `rows` and `cols` must be given for a larger matrix.
+#'   `symmetric = TRUE` the symmetry is not checked. The shares `best` in the certificate of a fit
+#'   take some `30 + 2 * K` passes, twice as many for a general matrix. `underapprox = TRUE` is
+#'   an error. Methods that need the entries read them in blocks; those that return a number for
+#'   each entry do so for at most ten million entries, so that `rows` and `cols` must be given for
+#'   a larger matrix.
 #'
 #' @section Workers: A matrix on disk is read by one process with one thread, or by the workers of a
 #'   BiocParallel backend (`BPPARAM` of [nmu_control()]), which share each pass. The result does not

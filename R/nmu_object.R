@@ -32,7 +32,9 @@
 #'     the sum over the matrix, since each pair occurs twice.
 #'   * `elbo`: the variational lower bound of the evidence of the whole model; `NULL` without priors
 #'     and if it is not known (factors of `init` that were not refitted).
-#'   * `nobs`: the number of observed entries, halved if `A` is symmetric.
+#'   * `nobs`: the number of observed entries, halved if `A` is symmetric;
+#'   * `largest`: the largest entry of `A`, by which [predict()][predict.nmu_fit] bounds fitted
+#'     values at missing entries.
 #'   * `status`: `"interrupted"` if the user interrupted the fit (which is then in the condition);
 #'     otherwise that of the joint refit. Without one it is `"converged"` if every factor of the
 #'     path is converged, null or fixed, and otherwise the status of the last factor that is not.
@@ -106,7 +108,19 @@
 #'   * `checked`: the number of nonnegative entries; `violated`: how many of them are exceeded;
 #'     `share`: `violated / checked`;
 #'   * `negative`: the number of negative entries;
-#'   * `error`: the relative error in the Frobenius norm.
+#'   * `error`: the relative error in the Frobenius norm;
+#'   * `explained`: the share of the squared norm that the factors explain, `1 - error^2`, over the
+#'     observed entries. At most 1; negative if the factors are far above the data; `NA` if all
+#'     entries are zero;
+#'   * `best`: a vector of length K, the shares that the best approximations of rank 1, 2, ... K
+#'     explain without any constraint: sums of the largest squared singular values, relative to
+#'     that of all. Lower bounds: the iteration for them (Lanczos) ends when the sum of K values
+#'     changes by less than 1e-4 of it, or after `30 + 2 * K` steps. `NA` if entries are missing
+#'     or the diagonal is ignored, as there is no closed form then, or if all entries are zero.
+#'     A subset of factors has the first values of the whole fit.
+#'
+#'   The remainder \eqn{b} is not counted as explained. `summary()` prints both shares. A message of
+#'   class `nmu_message_explained` is given if `explained` is less than half of the last `best`.
 #'
 #' @section Arguments: `prior` and `prior_v` (lists of priors, as given), `noise`, `prior_b`,
 #'   `symmetric`, `ignore_diag`, `refine`, `underapprox`, `control`, `call`; and `A`, unless

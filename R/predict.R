@@ -12,6 +12,11 @@
 #' quasi-Newton method of [nmu()], until the gain in log-likelihood per entry and the scaled
 #' projected gradient are at most 1e-8.
 #'
+#' The likelihood does not bound the fitted values at missing entries of a row. So no entry of a
+#' factor may exceed 1.5 times the largest entry, of `A` or of the row, in a row with missing
+#' entries; this bound is reduced until the fitted values at the missing entries are at most twice
+#' the largest entry, as in a fit by [nmu()].
+#'
 #' For rows that were in the data, the result differs from the loadings of the fit: factors are
 #' fitted one after another, while these loadings are found jointly, and are at least as likely. If
 #' `A` was symmetric, a new row contains the similarities of a new item to the rows of `A`.
@@ -36,7 +41,10 @@
 #'
 #' @section Errors and warnings: Errors have class `nmu_error_input` if an argument is not as
 #'   described, and `nmu_error_interrupted` if the user interrupts. A warning of class
-#'   `nmu_warning_predict` is given if the maximum of a row was not reached in 1000 steps.
+#'   `nmu_warning_predict` is given if the maximum of a row was not reached in 1000 steps. A message
+#'   of class `nmu_message_few_observed` is given, if `verbose` was `TRUE` for the fit, where rows
+#'   have missing entries and fewer observed ones than there are factors that are not null: the data
+#'   do not determine their loadings.
 #'
 #' @examples
 #' fit <- nmu(USArrests[1:40, ], K = 2)
@@ -139,7 +147,7 @@ new_loadings <- function(fit, newdata, maxiter = 1000L, call = caller_env()) {
   if (any(active)) {
     options <- core_options(
       v = factors$v[, active, drop = FALSE], lambda = fit$lambda, sigma = fit$sigma,
-      b_prior = known_b_prior(fit),
+      b_prior = known_b_prior(fit), largest = fit$largest,
       rms = fit$sigma, # the unit in which the core works: not one of the other rows
       tol = 1e-8, maxiter = maxiter, progress = NULL
     )
@@ -148,7 +156,12 @@ new_loadings <- function(fit, newdata, maxiter = 1000L, call = caller_env()) {
     # the core returns d u, not sqrt(d) u
     loadings[, active] <- t(core$loadings / sqrt(factors$d[active]))
   }
-  loadings[rowSums(!is.na(newdata)) == 0, ] <- NA
+  observed <- rowSums(!is.na(newdata))
+  loadings[observed == 0, ] <- NA
+  if (fit$control$verbose) {
+    few <- observed < pmin(sum(active), ncol(newdata))
+    inform_few_observed(list(row = row_labels(newdata)[few]), sum(active))
+  }
   loadings
 }
 

@@ -39,13 +39,13 @@ scan_columns <- function(A, call = caller_env()) {
   })
   of <- function(name) vapply(parts, `[[`, 0, name)
   counts <- c("missing", "nan", "infinite", "negative")
-  largest <- max(of("max_abs"))
+  size <- max(of("max_abs"))
   # in units of the largest entry, so that no square over- or underflows
-  unit <- if (largest > 0) largest else 1
+  unit <- if (size > 0) size else 1
   square <- sum(of("finite") * (of("rms") / unit)^2) / max(sum(of("finite")), 1)
   c(
     stats::setNames(lapply(counts, function(name) sum(of(name))), counts),
-    list(max_abs = largest, rms = unit * sqrt(square))
+    list(max_abs = size, largest = max(of("largest")), rms = unit * sqrt(square))
   )
 }
 
@@ -87,6 +87,37 @@ is_symmetric <- function(A, scan) {
     }
   }
   TRUE
+}
+
+#' Numbers of missing entries of rows and columns
+#'
+#' @param A Value of `as_storage()`.
+#' @param fit The fit of this matrix, for the error if it can no longer be read.
+#' @return A list of `rows` and `columns`, whole numbers.
+#' @noRd
+count_missing <- function(A, fit, call = caller_env()) {
+  if (is_sparse(A)) {
+    index <- which(is.na(A@x))
+    rows <- tabulate(A@i[index] + 1L, nrow(A))
+    return(list(rows = rows, columns = tabulate(findInterval(index - 1, A@p), ncol(A))))
+  }
+  if (!is_delayed(A)) {
+    absent <- is.na(A)
+    return(list(rows = unname(rowSums(absent)), columns = unname(colSums(absent))))
+  }
+  width <- max(default_block_length() %/% nrow(A), 1)
+  count <- function() {
+    counts <- list(rows = numeric(nrow(A)), columns = numeric(ncol(A)))
+    for (range in block_ranges(ncol(A), width, chunk_ncol(A))) {
+      absent <- is.na(read_block(A, c(1, nrow(A)), range))
+      counts$rows <- counts$rows + rowSums(absent)
+      counts$columns[seq(range[1], range[2])] <- colSums(absent)
+    }
+    counts
+  }
+  tryCatch(count(), error = function(condition) {
+    signal_failure(condition, fit, fitting = TRUE, call = call)
+  })
 }
 
 #' First entry of a matrix for which something holds, column by column

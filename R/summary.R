@@ -83,7 +83,7 @@ cat_wrapped <- function(lines) {
 
 #' Format a certificate
 #' @param certificate The certificate of a fit, or `NULL`.
-#' @return One string, or `NULL`.
+#' @return Two strings, one if the matrix is zero, or `NULL`.
 #' @noRd
 certificate_text <- function(certificate) {
   if (is.null(certificate)) {
@@ -97,7 +97,26 @@ certificate_text <- function(certificate) {
       signif_text(certificate$largest_violation)
     )
   }
-  sprintf("relative error = %s, %s", signif_text(certificate$error), above)
+  c(
+    sprintf("relative error = %s, %s", signif_text(certificate$error), above),
+    explained_text(certificate)
+  )
+}
+
+#' Format the explained share of the squared norm, beside that of the best approximation
+#' @param certificate The certificate of a fit.
+#' @return One string, or `NULL` if the share is not known.
+#' @noRd
+explained_text <- function(certificate) {
+  if (is.null(certificate$explained) || is.na(certificate$explained)) {
+    return(NULL)
+  }
+  percent <- function(share) sprintf("%.1f %%", 100 * share)
+  best <- best_share(certificate)
+  best <- if (!is.na(best)) {
+    sprintf(" (best rank %d: %s)", length(certificate$best), percent(best))
+  }
+  paste0("explained: ", percent(certificate$explained), " of the squared norm", best)
 }
 
 #' Format the outcome of a joint refit

@@ -25,8 +25,10 @@
 #'   factor; with `"u"` or `"v"` the loadings of that side, as in `as.data.frame()`: `factor`,
 #'   `feature`, `loading`.
 #' * `glance()`: one row: `K`, `lambda`, `sigma`, `logLik`, `df`, `AIC`, `BIC`, `nobs`,
-#'   `relative_error` and `violated`, the share of the entries that the factors exceed (both `NA`
-#'   if the fit has no certificate), `status`, `converged`.
+#'   `relative_error`; `violated`, the share of the entries that the factors exceed; `explained`,
+#'   the share of the squared norm that they explain, and `best_explained`, that of the best
+#'   approximation of the same rank (see the section Certificate of [nmu_object]; all four are `NA`
+#'   if the fit has no certificate); `status`, `converged`.
 #' * `augment()`: a row for each entry of `A` (or of `newdata`), column by column: `row`,
 #'   `column` (names, or numbers), `value`, `.fitted`, `.resid` (`value - .fitted`), and the
 #'   posterior mean and standard deviation of the remainder, `.b` and `.b_sd`, as in
@@ -124,6 +126,8 @@ glance.nmu_fit <- function(x, A = NULL, ...) { # nolint: object_name_linter.
     nobs = stats::nobs(x),
     relative_error = x$certificate$error %||% NA_real_,
     violated = x$certificate$share %||% NA_real_,
+    explained = x$certificate$explained %||% NA_real_,
+    best_explained = best_share(x$certificate),
     status = x$status,
     converged = x$converged
   )

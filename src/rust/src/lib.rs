@@ -135,6 +135,20 @@ fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
     })
 }
 
+/// Computes the shares of the squared norm of the matrix that its best approximations of rank 1, 2, ... K explain.
+/// @noRd
+#[extendr]
+fn core_best_rank_shares(a: Robj, options: List) -> Result<Robj, String> {
+    let a = Matrix::new(a)?;
+    let options = Options::new(options);
+    call_core(OnInterrupt::End, || {
+        let storage = a.storage(&options)?;
+        let (units, threads) = (options.units()?, a.threads(&options)?);
+        let problem = options.problem(storage.as_ref(), units)?;
+        Ok(underapprox::best_rank_shares(&problem, options.count()?, threads))
+    })
+}
+
 /// Computes the loadings of new rows, which are the columns of `a`, on the factors of a fit.
 /// @noRd
 #[extendr]
@@ -144,7 +158,7 @@ fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
     call_core(OnInterrupt::ReturnPartial, || {
         let units = options.units()?;
         let (scale, remainder_prior) = (units.scale(), options.remainder_prior()?);
-        let rows = NewRows { entries: a.entries()?, scale, remainder_prior };
+        let rows = NewRows { entries: a.entries()?, scale, largest_entry: options.largest_entry()?, remainder_prior };
         let (v, params) = (options.column_loadings(a.nrow)?, options.params(units)?);
         let monitor = FitMonitor::new(units, options.progress()?);
         let predictions = predict(rows, v.as_ref(), params, options.stop_rule()?, &mut monitor.callback());
@@ -270,6 +284,7 @@ extendr_module! {
     fn core_serve_request;
     fn core_underapproximate;
     fn core_certificate;
+    fn core_best_rank_shares;
     fn core_predict;
     fn core_standard_errors;
     fn core_log_likelihood;

@@ -4,11 +4,15 @@
 //! problems. Under an exponential remainder each is concave, and its maximum does not depend on the starting point, which is the
 //! projection of the row on each factor alone. That start attributes `b` and the other factors to every factor, and so lies above
 //! the row, where the likelihood curves; far below the row it is nearly linear.
+//!
+//! The likelihood does not bound the fitted values at missing entries, so no entry of a factor may exceed a multiple of the largest
+//! observed entry in a row with missing entries, as in a joint fit.
 
 use crate::error::Error;
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::StopRule;
-use crate::mle::maximize::maximize;
+use crate::mle::context::MAX_ENTRY;
+use crate::mle::maximize::{maximize, Optimum};
 use crate::mle::objective::Objective;
 use crate::noise::ResidualParams;
 use crate::remainder_prior::RemainderPrior;
@@ -19,6 +23,11 @@ use crate::storage::{Dense, Masked};
 use crate::trace::Status;
 use faer::{Col, ColRef, MatRef};
 
+/// Largest fitted value at a missing entry, in units of the largest observed entry, as in a joint fit.
+const MAX_MISSING: f64 = 2.0;
+/// Factor by which the largest entry of a factor is reduced while a fitted value at a missing entry is larger.
+const ENTRY_REDUCTION: f64 = 0.8;
+
 /// New rows; loadings, λ and σ are in the units of the scaled entries.
 #[derive(Clone, Copy)]
 pub struct NewRows<'a> {
@@ -26,6 +35,8 @@ pub struct NewRows<'a> {
     pub entries: MatRef<'a, f64>,
     /// Scale that entries are multiplied by as they are read.
     pub scale: f64,
+    /// Largest observed entry of the matrix that was fitted, not scaled.
+    pub largest_entry: f64,
     /// Prior of their remainder.
     pub remainder_prior: RemainderPrior,
 }
@@ -65,7 +76,7 @@ pub fn predict(
             FreeFactor::weight(Factor { d, u: v.to_owned(), v: Some(Col::ones(1)) })
         };
         let factors: Vec<FreeFactor> = v.col_iter().map(start).collect();
-        let objective = Objective {
+        let mut objective = Objective {
             view: &view,
             factors: &factors,
             params,
@@ -74,7 +85,18 @@ pub fn predict(
             low_rank_variance: 0.0,
             threads: Threads::new(1),
         };
-        let optimum = maximize(objective, stop, progress);
+        let has_missing = row.col(0).iter().any(|entry| entry.is_nan());
+        let largest = rows.scale * largest_entry(row.col(0), rows.largest_entry);
+        if has_missing {
+            objective.max_entry = MAX_ENTRY * largest;
+        }
+        let mut optimum = maximize(objective, stop, progress);
+        let is_in_range = |optimum: &Optimum| view.max_fitted_at_missing(&optimum.factors) <= MAX_MISSING * largest;
+        while has_missing && optimum.status != Status::Interrupted && !is_in_range(&optimum) {
+            let factors = optimum.free_factors(&factors);
+            objective.max_entry *= ENTRY_REDUCTION;
+            optimum = maximize(Objective { factors: &factors, ..objective }, stop, progress);
+        }
         let loadings = optimum.factors.iter().map(|factor| factor.d).collect();
         predictions.push(RowPrediction { loadings, status: optimum.status });
         if optimum.status == Status::Interrupted {
@@ -82,6 +104,12 @@ pub fn predict(
         }
     }
     Ok(predictions)
+}
+
+/// The largest of `largest` and the observed entries of a row; 0 if all are negative.
+fn largest_entry(row: ColRef<f64>, largest: f64) -> f64 {
+    // `max` ignores missing entries.
+    row.iter().fold(largest.max(0.0), |largest, entry| largest.max(*entry))
 }
 
 /// Nonnegative least-squares loading of a row on one factor alone; 0 if no entry is observed.

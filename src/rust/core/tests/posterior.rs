@@ -174,7 +174,7 @@ fn predicted(values: &[f64], columns: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> 
     let stop = StopRule { tolerance: 1e-8, max_iterations: 1000 };
     let v = columns_of(columns);
     let entries = MatRef::from_column_major_slice(values, v.nrows(), values.len() / v.nrows());
-    let rows = NewRows { entries, scale, remainder_prior: RemainderPrior::EXPONENTIAL };
+    let rows = NewRows { entries, scale, largest_entry: 0.0, remainder_prior: RemainderPrior::EXPONENTIAL };
     let rows = predict(rows, v.as_ref(), params, stop, &mut no_report).expect("lengths agree");
     assert!(rows.iter().all(|row| row.status == Status::Converged));
     rows.iter().map(|row| row.loadings.iter().map(|loading| loading / scale).collect()).collect()
@@ -218,10 +218,28 @@ fn predicted_loadings_maximize_the_likelihood() {
 }
 
 #[test]
+fn predictions_at_missing_entries_are_in_range() {
+    // The observed entry is where the factor is small: it alone would give 10 and 30 at the missing ones.
+    let columns = [vec![0.1, 0.3, 0.9], vec![0.05, 0.6, 0.5]];
+    for largest_entry in [0.0, 5.0] {
+        let v = columns_of(&columns);
+        let entries = MatRef::from_column_major_slice(&[4.0, f64::NAN, f64::NAN], 3, 1);
+        let rows = NewRows { entries, scale: 1.0, largest_entry, remainder_prior: RemainderPrior::EXPONENTIAL };
+        let stop = StopRule { tolerance: 1e-8, max_iterations: 1000 };
+        let rows = predict(rows, v.as_ref(), PARAMS, stop, &mut no_report).expect("lengths agree");
+        let fitted = |j: usize| -> f64 { rows[0].loadings.iter().zip(&columns).map(|(l, v)| l * v[j]).sum() };
+        let largest = fitted(1).max(fitted(2));
+        assert!(largest > 0.5 * largest_entry.max(4.0) && largest <= 2.0 * largest_entry.max(4.0), "{largest}");
+        assert_eq!(rows[0].status, Status::Converged);
+    }
+}
+
+#[test]
 fn prediction_stops_at_the_iteration_limit_or_when_interrupted() {
     let stop = StopRule { tolerance: 1e-8, max_iterations: 1 };
     let v = columns_of(&[vec![0.6, 0.8], vec![0.8, 0.6]]);
-    let new_rows = |entries| NewRows { entries, scale: 1.0, remainder_prior: RemainderPrior::EXPONENTIAL };
+    let new_rows =
+        |entries| NewRows { entries, scale: 1.0, largest_entry: 0.0, remainder_prior: RemainderPrior::EXPONENTIAL };
     let entries = MatRef::from_column_major_slice(&[1.0, 2.0, 3.0, 1.0], 2, 2);
     let run = |stop| predict(new_rows(entries), v.as_ref(), PARAMS, stop, &mut no_report).expect("lengths agree");
     let limited = run(stop);

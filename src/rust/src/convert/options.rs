@@ -80,6 +80,16 @@ impl Options {
         Ok(if rms > 0.0 { Units::new(1.0 / power_of_two_near(rms)) } else { Units::OF_R })
     }
 
+    /// The largest entry of the matrix that was fitted, in the units of R.
+    pub(crate) fn largest_entry(&self) -> Result<f64, String> {
+        self.get("largest")
+    }
+
+    /// The number of factors.
+    pub(crate) fn count(&self) -> Result<usize, String> {
+        self.count_of("K")
+    }
+
     /// The units of a normal-means problem.
     pub(crate) fn loading_units(&self) -> Result<LoadingUnits, String> {
         self.get("unit").map(LoadingUnits::new)

@@ -27,6 +27,7 @@ pub(crate) fn summary_list(summary: &Summary) -> List {
         infinite = summary.infinite as f64,
         negative = summary.negative as f64,
         max_abs = summary.max_abs,
+        largest = summary.largest,
         rms = summary.rms,
         symmetric = summary.symmetric
     )
@@ -219,7 +220,8 @@ pub(crate) fn certificate_list(certificate: &Certificate) -> List {
         checked = certificate.checked,
         share = certificate.share,
         negative = certificate.negative,
-        error = certificate.error
+        error = certificate.error,
+        explained = certificate.explained
     )
 }
 

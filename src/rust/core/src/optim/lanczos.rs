@@ -1,4 +1,5 @@
-//! Leading eigenvector of a symmetric operator by the thick-restart Lanczos method with full reorthogonalisation.
+//! Leading eigenvector, or several leading eigenvalues, of a symmetric operator by the thick-restart Lanczos method with full
+//! reorthogonalisation.
 //!
 //! K. Wu and H. Simon 2000, Thick-restart Lanczos method for large symmetric eigenvalue problems, *SIAM Journal on
 //! Matrix Analysis and Applications* 22, 602-616. About ten products with the operator are enough if the leading
@@ -31,6 +32,14 @@ const BLOCK: usize = 1 << 10;
 const MAX_PRODUCTS: usize = 1000;
 /// The residual `‖Ax − θx‖`, relative to the largest `|θ|`, at which the iteration ends.
 const TOLERANCE: f64 = 1e-15;
+/// The relative change of a sum of eigenvalues at which its iteration ends.
+const SUM_TOLERANCE: f64 = 1e-4;
+/// The least number of steps from a new start before a sum of eigenvalues counts as unchanged.
+const MIN_STEPS: usize = 4;
+/// The maximum number of products for a sum of eigenvalues, and the number that each eigenvalue adds.
+const MAX_SUM_PRODUCTS: [usize; 2] = [30, 2];
+/// What an image adds to the basis, relative to the operator, at or below which it is rounding error.
+const BREAKDOWN: f64 = 1e-12;
 
 /// Returns the unit eigenvector of the leading eigenvalue of a symmetric operator of order `n`.
 ///
@@ -42,28 +51,13 @@ pub(crate) fn leading_eigenvector(
     apply: impl Fn(&[f64]) -> Vec<f64>,
     mut on_product: impl FnMut(),
 ) -> Col<f64> {
-    let mut basis: Vec<Col<f64>> = Vec::new();
-    let [largest, smallest] = MAX_BASIS;
-    let max_basis = (MAX_BASIS_VALUES / n).clamp(smallest, largest);
-    let mut projected = Mat::<f64>::zeros(max_basis, max_basis);
+    let mut krylov = KrylovBasis::new(max_basis(n));
     let mut next = start_vector(n);
     for _ in 0..MAX_PRODUCTS {
-        let mut image = apply(next.as_slice());
-        basis.push(next);
-        let order = basis.len();
-        // Two Gram-Schmidt sweeps make the basis orthogonal to rounding error (Kahan).
-        for _ in 0..2 {
-            for (row, vector) in basis.iter().enumerate() {
-                let overlap = dot(vector.as_slice(), &image);
-                add_scaled(&mut image, -overlap, vector.as_slice());
-                projected[(row, order - 1)] += overlap;
-            }
-        }
-        for row in 0..order - 1 {
-            projected[(order - 1, row)] = projected[(row, order - 1)];
-        }
-        let Some(ritz) = RitzPairs::new(&projected, order, leading) else {
-            return combine(&basis, &vec![1.0; order]);
+        let mut image = krylov.extend(next, &apply);
+        let order = krylov.order();
+        let Some(ritz) = RitzPairs::new(&krylov.projected, order, leading) else {
+            return combine(&krylov.vectors, &vec![1.0; order]);
         };
         let residual_norm = norm(&image);
         let exhausted = residual_norm <= f64::MIN_POSITIVE || order == n;
@@ -72,20 +66,150 @@ pub(crate) fn leading_eigenvector(
             on_product();
         }
         if converged || cancel::is_stop_requested() {
-            return combine(&basis, &ritz.vectors[0]);
+            return combine(&krylov.vectors, &ritz.vectors[0]);
         }
-        if order == max_basis {
-            let kept = max_basis / RESTART_DIVISOR;
-            restart(&mut basis, &ritz.vectors[..kept]);
-            projected.fill(0.0);
-            for (index, &value) in ritz.values[..kept].iter().enumerate() {
-                projected[(index, index)] = value;
-            }
+        if krylov.is_full() {
+            krylov.restart(&ritz, krylov.max_order / RESTART_DIVISOR);
         }
         normalise(&mut image);
         next = column(&image);
     }
-    basis.swap_remove(0)
+    krylov.vectors.swap_remove(0)
+}
+
+/// Returns the `count` leading eigenvalues `θ` of a symmetric operator of order `n`, the largest first: squared by
+/// [`Leading::Magnitude`], and as they are by [`Leading::Value`], for which the operator must have no negative ones. `total` is the
+/// sum of all of them.
+///
+/// These are Ritz values, so that each partial sum is a lower bound. The iteration ends when their sum no longer changes. The
+/// Krylov space of one vector has one eigenvector of each eigenvalue, so the iteration then goes on from a random vector,
+/// orthogonal to the basis, until that changes nothing either.
+pub(crate) fn leading_eigenvalues(
+    n: usize,
+    count: usize,
+    leading: Leading,
+    total: f64,
+    apply: impl Fn(&[f64]) -> Vec<f64>,
+) -> Vec<f64> {
+    let count = count.min(n);
+    let [least, per_value] = MAX_SUM_PRODUCTS;
+    let (max_products, kept) = (least + per_value * count, count + MIN_STEPS);
+    let mut krylov = KrylovBasis::new(max_basis(n).max(2 * kept).min(n));
+    let mut generator = ChaCha8Rng::seed_from_u64(1);
+    let (scale, power) = match leading {
+        Leading::Magnitude => (total.sqrt(), 2),
+        Leading::Value => (total, 1),
+    };
+    let mut found = Vec::new();
+    // Sums at the last test, and at the last new start.
+    let (mut last_sum, mut first_sum) = (0.0, f64::NAN);
+    let (mut steps, mut next_test) = (0, count);
+    let mut next = start_vector(n);
+    for product in 1..=max_products {
+        let mut image = krylov.extend(next, &apply);
+        steps += 1;
+        let order = krylov.order();
+        let exhausted = norm(&image) <= BREAKDOWN * scale;
+        let mut new_start = exhausted;
+        if order >= next_test || exhausted || order == n || krylov.is_full() || product == max_products {
+            let Some(ritz) = RitzPairs::new(&krylov.projected, order, leading) else { break };
+            let all: Vec<f64> = ritz.values.iter().map(|value| value.powi(power).max(0.0)).collect();
+            found = all[..count.min(order)].to_vec();
+            let (sum, rest) = (found.iter().sum::<f64>(), total - all.iter().sum::<f64>());
+            let is_unchanged = |before: f64| sum - before <= SUM_TOLERANCE * sum;
+            // What the basis leaves cannot add more than its own sum.
+            if order == n || rest <= SUM_TOLERANCE * sum {
+                break;
+            }
+            if steps >= MIN_STEPS && is_unchanged(last_sum) {
+                if is_unchanged(first_sum) {
+                    break;
+                }
+                first_sum = sum;
+                new_start = true;
+            }
+            last_sum = sum;
+            // Eigenvalues of the projected operator take time if there are many.
+            next_test = order + 1 + order / 16;
+            if krylov.is_full() {
+                krylov.restart(&ritz, kept);
+                next_test = kept + 1 + kept / 16;
+            }
+        }
+        if new_start {
+            steps = 0;
+            image = (0..n).map(|_| generator.random::<f64>() - 0.5).collect();
+            krylov.orthogonalise(&mut image);
+        }
+        normalise(&mut image);
+        next = column(&image);
+    }
+    found.resize(count, 0.0);
+    found
+}
+
+/// The maximum size of a basis of vectors of length `n`.
+fn max_basis(n: usize) -> usize {
+    let [largest, smallest] = MAX_BASIS;
+    (MAX_BASIS_VALUES / n).clamp(smallest, largest)
+}
+
+/// An orthonormal basis and the projection of the operator on it.
+struct KrylovBasis {
+    vectors: Vec<Col<f64>>,
+    projected: Mat<f64>,
+    max_order: usize,
+}
+
+impl KrylovBasis {
+    fn new(max_order: usize) -> Self {
+        Self { vectors: Vec::new(), projected: Mat::zeros(max_order, max_order), max_order }
+    }
+
+    fn order(&self) -> usize {
+        self.vectors.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.order() == self.max_order
+    }
+
+    /// Adds a unit vector orthogonal to the basis, and returns the part of its image that is orthogonal to the basis.
+    fn extend(&mut self, next: Col<f64>, apply: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+        let mut image = apply(next.as_slice());
+        self.vectors.push(next);
+        let last = self.order() - 1;
+        for (row, overlap) in self.orthogonalise(&mut image).into_iter().enumerate() {
+            self.projected[(row, last)] += overlap;
+        }
+        for row in 0..last {
+            self.projected[(last, row)] = self.projected[(row, last)];
+        }
+        image
+    }
+
+    /// Makes a vector orthogonal to the basis; returns its products with the vectors of the basis.
+    fn orthogonalise(&self, image: &mut [f64]) -> Vec<f64> {
+        let mut overlaps = vec![0.0; self.order()];
+        // Two Gram-Schmidt sweeps make the basis orthogonal to rounding error (Kahan).
+        for _ in 0..2 {
+            for (vector, total) in self.vectors.iter().zip(&mut overlaps) {
+                let overlap = dot(vector.as_slice(), image);
+                add_scaled(image, -overlap, vector.as_slice());
+                *total += overlap;
+            }
+        }
+        overlaps
+    }
+
+    /// Replaces the basis by the first `kept` Ritz vectors.
+    fn restart(&mut self, ritz: &RitzPairs, kept: usize) {
+        restart(&mut self.vectors, &ritz.vectors[..kept]);
+        self.projected.fill(0.0);
+        for (index, &value) in ritz.values[..kept].iter().enumerate() {
+            self.projected[(index, index)] = value;
+        }
+    }
 }
 
 /// Returns a start vector close to constant. Relative perturbations of at most half a percent keep symmetries of the
@@ -158,7 +282,7 @@ impl RitzPairs {
 
 #[cfg(test)]
 mod tests {
-    use crate::optim::lanczos::{leading_eigenvector, Leading};
+    use crate::optim::lanczos::{leading_eigenvalues, leading_eigenvector, Leading};
     use crate::runtime::cancel::{install, Request};
     use crate::vector::{dot, norm, Contiguous};
 
@@ -195,5 +319,42 @@ mod tests {
         let found = leading_eigenvector(50, Leading::Value, |x| second_difference(x, 1.0), || products += 1);
         assert_eq!(products, 1);
         assert!((norm(found.as_slice()) - 1.0).abs() < 1e-12);
+    }
+
+    /// The leading eigenvalues of a diagonal operator.
+    fn of_diagonal(diagonal: &[f64], count: usize, leading: Leading) -> Vec<f64> {
+        let power = if matches!(leading, Leading::Magnitude) { 2 } else { 1 };
+        let total = diagonal.iter().map(|value| value.powi(power)).sum();
+        let apply = |x: &[f64]| x.iter().zip(diagonal).map(|(x, value)| x * value).collect();
+        leading_eigenvalues(diagonal.len(), count, leading, total, apply)
+    }
+
+    #[test]
+    fn sums_of_leading_eigenvalues_are_lower_bounds_within_the_tolerance() {
+        let decaying: Vec<f64> = (0..150).map(|k| 0.85_f64.powi(k) * if k % 3 == 1 { -1.0 } else { 1.0 }).collect();
+        let squares: Vec<f64> = decaying.iter().map(|value| value * value).collect();
+        for count in [1, 2, 5, 40] {
+            let exact: f64 = squares[..count].iter().sum();
+            for found in
+                [of_diagonal(&decaying, count, Leading::Magnitude), of_diagonal(&squares, count, Leading::Value)]
+            {
+                let sum: f64 = found.iter().sum();
+                assert_eq!(found.len(), count);
+                assert!(sum <= exact * (1.0 + 1e-12) && sum >= exact * (1.0 - 1e-3), "{sum} {exact} for {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn repeated_eigenvalues_are_found() {
+        let mut diagonal = vec![0.1; 80];
+        diagonal[10..13].fill(3.0);
+        diagonal[40] = -3.0;
+        let found = of_diagonal(&diagonal, 5, Leading::Magnitude);
+        assert!(found[..4].iter().all(|value| (value - 9.0).abs() < 1e-8), "{found:?}");
+        assert!((found[4] - 0.01).abs() < 1e-8, "{found:?}");
+        assert_eq!(of_diagonal(&[1.0; 30], 3, Leading::Value).len(), 3);
+        assert!(of_diagonal(&[1.0; 30], 3, Leading::Value).iter().all(|value| (value - 1.0).abs() < 1e-12));
+        assert_eq!(of_diagonal(&[2.0], 3, Leading::Magnitude), [4.0]);
     }
 }

@@ -7,7 +7,7 @@ use faer::{ColRef, MatRef};
 use std::ops::Range;
 
 /// Counts and properties of the entries of a matrix.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     /// The number of NaN entries that count as missing.
     pub missing: usize,
@@ -19,6 +19,8 @@ pub struct Summary {
     pub negative: usize,
     /// The largest finite `|entry|`.
     pub max_abs: f64,
+    /// The largest finite entry; `−∞` if there is none.
+    pub largest: f64,
     /// The root mean square of the finite entries; 0 if there are none.
     pub rms: f64,
     /// Whether the matrix is square with `max |A − Aᵀ| ≤ 100 ε max |A|`.
@@ -26,10 +28,23 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// The summary of no entries.
+    const EMPTY: Self = Self {
+        missing: 0,
+        nan: 0,
+        infinite: 0,
+        negative: 0,
+        max_abs: 0.0,
+        largest: f64::NEG_INFINITY,
+        rms: 0.0,
+        symmetric: false,
+    };
+
     fn count(&mut self, value: f64, is_missing: impl Fn(f64) -> bool) {
         if value.is_finite() {
             self.negative += usize::from(value < 0.0);
             self.max_abs = self.max_abs.max(value.abs());
+            self.largest = self.largest.max(value);
         } else if value.is_infinite() {
             self.infinite += 1;
             self.negative += usize::from(value < 0.0);
@@ -48,7 +63,7 @@ const SYMMETRY_SLACK: f64 = 100.0;
 
 /// Summarizes a dense matrix. `is_missing` tells which NaN entries are missing.
 pub fn summarize(matrix: MatRef<f64>, is_missing: impl Fn(f64) -> bool) -> Summary {
-    let mut summary = Summary::default();
+    let mut summary = Summary::EMPTY;
     for_each(matrix, |value| summary.count(value, &is_missing));
     summary.rms = root_mean_square(matrix, summary.max_abs);
     let slack = SYMMETRY_SLACK * f64::EPSILON * summary.max_abs;
@@ -66,7 +81,8 @@ pub fn summarize_sparse(matrix: &Sparse, is_missing: impl Fn(f64) -> bool) -> Su
     // The fraction of the finite entries that are stored.
     let fraction = if finite + zeros > 0.0 { finite / (finite + zeros) } else { 0.0 };
     let slack = SYMMETRY_SLACK * f64::EPSILON * summary.max_abs;
-    Summary { rms: summary.rms * fraction.sqrt(), symmetric: matrix.is_symmetric(slack), ..summary }
+    let largest = if zeros > 0.0 { summary.largest.max(0.0) } else { summary.largest };
+    Summary { largest, rms: summary.rms * fraction.sqrt(), symmetric: matrix.is_symmetric(slack), ..summary }
 }
 
 /// Visits all entries column by column, and polls for cancellation.

@@ -1,6 +1,9 @@
-//! Entrywise comparison of a low-rank part with its matrix: certificate, errors, and enforcement of the inequality.
+//! Comparison of a low-rank part with its matrix: certificate, errors, and enforcement of the inequality; and the best low-rank
+//! approximations without any constraint.
 
 use crate::factor::Factor;
+use crate::optim::lanczos::{leading_eigenvalues, Leading};
+use crate::pass::product;
 use crate::residual::{Buffer, Problem};
 use crate::runtime::cancel;
 use crate::runtime::cancel::checked;
@@ -9,6 +12,7 @@ use crate::storage::{Sparse, Storage};
 use crate::support::{loading_supports, MAX_FACTORS};
 use crate::underapprox::{unit, unit_of};
 use crate::vector::{add_scaled, dot};
+use faer::{Col, ColRef};
 
 /// Comparison of a low-rank part `W = Σ_k d_k u_k v_kᵀ` with its matrix over the observed entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,6 +29,8 @@ pub struct Certificate {
     pub share: f64,
     /// `‖A − W‖/‖A‖` in the Frobenius norm; 0 if A is zero.
     pub error: f64,
+    /// The explained share of the squared norm, `1 − ‖A − W‖²/‖A‖²`; NaN if A is zero.
+    pub explained: f64,
 }
 
 /// Compares the factors of any fit with the whole matrix, both triangles if it is symmetric.
@@ -45,6 +51,48 @@ pub fn certificate(problem: &Problem, factors: &[Factor], threads: Threads) -> C
     let mut total = CertificateBuilder::default();
     strips.iter().for_each(|strip| total.merge(strip));
     total.finish()
+}
+
+/// Returns the shares of the squared norm that the best approximations of rank 1, 2, … `count` explain: `Σ s_k²/‖A‖²` over the
+/// largest singular values `s_k`. They are lower bounds, of Ritz values whose sum no longer changes.
+///
+/// The scale of the problem must bring the entries near 1. NaN if entries may be missing, as there is no closed form then, or if A is
+/// zero.
+pub fn best_rank_shares(problem: &Problem, count: usize, threads: Threads) -> Vec<f64> {
+    let view = &problem.view(&[]);
+    let total = if view.has_missing() { 0.0 } else { squared_norm(problem, threads) };
+    if total <= 0.0 {
+        return vec![f64::NAN; count];
+    }
+    let (nrow, ncol) = (view.nrow(), view.ncol());
+    let (no_rows, no_columns) = (Col::zeros(nrow), Col::zeros(ncol));
+    let rows = |x: &[f64]| product(view, no_rows.as_ref(), ColRef::from_slice(x), threads).rows().to_vec();
+    let columns = |x: &[f64]| product(view, ColRef::from_slice(x), no_columns.as_ref(), threads).columns().to_vec();
+    let squares = if view.is_symmetric() {
+        let image = |x: &[f64]| product(view, ColRef::from_slice(x), ColRef::from_slice(x), threads).rows().to_vec();
+        leading_eigenvalues(nrow, count, Leading::Magnitude, total, image)
+    } else if nrow < ncol {
+        leading_eigenvalues(nrow, count, Leading::Value, total, |x| rows(&columns(x)))
+    } else {
+        leading_eigenvalues(ncol, count, Leading::Value, total, |x| columns(&rows(x)))
+    };
+    let mut sum = 0.0;
+    let mut share = |index: usize| {
+        sum += squares.get(index).copied().unwrap_or(0.0);
+        f64::min(sum / total, 1.0)
+    };
+    (0..count).map(&mut share).collect()
+}
+
+/// Returns `‖A‖²`.
+fn squared_norm(problem: &Problem, threads: Threads) -> f64 {
+    if let Some(stored) = problem.storage.sparse() {
+        let column = |column| stored.entries(column).map(|(_, value)| (problem.scale * value).powi(2)).sum::<f64>();
+        return checked(0..stored.ncol()).map(column).sum();
+    }
+    let strips =
+        map_strips(problem, &[], threads, |squares: &mut f64, _, entries, _| *squares += dot(entries, entries));
+    strips.into_iter().sum()
 }
 
 /// Returns `‖A − W‖/‖A‖` with the first factor, with the first two, and so on.
@@ -253,6 +301,7 @@ impl CertificateBuilder {
         Certificate {
             share: ratio(certificate.violated, certificate.checked),
             error: ratio(self.squared_error, self.squared_norm).sqrt(),
+            explained: 1.0 - self.squared_error / self.squared_norm,
             ..certificate
         }
     }

@@ -29,7 +29,7 @@ mod search;
 mod symmetric;
 mod working_copy;
 
-pub use certificate::{certificate, Certificate};
+pub use certificate::{best_rank_shares, certificate, Certificate};
 
 use crate::error::Error;
 use crate::factor::Factor;
