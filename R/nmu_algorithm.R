@@ -40,12 +40,21 @@
 #'   of [noise_notebook()] do depend on the scale.)
 #'
 #' @section The joint refit: With `refine = TRUE` the log-likelihood is maximised jointly over all
-#'   loadings, \eqn{\lambda} and \eqn{\sigma}. For 1, 2, ... factors, some starts are optimised for
-#'   10 steps, and the one with the largest log-likelihood is kept: the factors of the path, and the
-#'   last joint fit with one more factor. That factor is sought from `starts` of [nmu_control()]
-#'   candidates, each of which is fitted to what the last joint fit leaves, and the best two are
-#'   tried. The fit with `K` factors is then optimised until it converges. Since a new factor may be
-#'   null, the log-likelihood does not decrease with the number of factors.
+#'   loadings, \eqn{\lambda} and \eqn{\sigma}. Fits with 1, 2, ... factors build on each other:
+#'
+#'   1. *Add.* `starts` of [nmu_control()] candidates for a further factor are fitted to what the
+#'      last fit leaves. The best is added, by the likelihood with the weights of the candidates;
+#'      and the best of a second trial with \eqn{\lambda\sigma \ge 1}{lambda sigma >= 1}: where
+#'      \eqn{\sigma} is small beside \eqn{b}, the factors so far block a further one. If none
+#'      raises the likelihood, the new factor is null.
+#'   2. *Select.* After 20 steps from each of these starts and from the factors of the path, the one
+#'      with the largest log-likelihood is optimised up to a tolerance of 1000 `tol`.
+#'   3. *Exchange.* One more factor is added in the same way, and the factor whose removal costs the
+#'      least is removed. If that is not the new one, the rest is another start of step 2: a factor
+#'      that is missing takes the place of one that is not needed. This is repeated while it helps.
+#'
+#'   The fit with `K` factors is then optimised until it converges. Since a new factor may be null,
+#'   the log-likelihood does not decrease with the number of factors.
 #'
 #'   The optimizer (L-BFGS within bounds) is preconditioned by the diagonal curvatures and by the
 #'   cosines between the factors. If \eqn{\sigma} is at its lower and

@@ -42,6 +42,41 @@ test_that("fits from the truth are hardly ever better", {
   expect_lte(sum(gaps > 1), 2)
 })
 
+test_that("trees and small groups are fitted as well as from the truth", {
+  skip_on_cran()
+  for (seed in 1:3) {
+    for (weight in c(3, 8)) {
+      set.seed(seed)
+      A <- sim_tree(weights = c(1, 1, rep(weight, 4)))
+      truth <- attr(A, "loadings")
+      # some of these fits use up their iterations
+      from_truth <- suppressWarnings(quiet(A[, ], 6, init = truth))
+      # without exchanges the fits were 39 to 158 below
+      expect_gte(quiet(A[, ], 6)$loglik, from_truth$loglik - 5)
+    }
+  }
+  # groups of 3 rows and more, of which noise of 100 features hides the smallest
+  for (seed in 1:10) {
+    set.seed(seed)
+    groups <- matrix(rbinom(1000, 1, 0.1), 100)
+    features <- groups %*% matrix(rnorm(1000), 10) + matrix(rnorm(1e4), 100)
+    A <- tcrossprod(features) / 100
+    fit <- quiet(A, 10)
+    expect_gte(fit$loglik, quiet(A, 10, init = groups)$loglik - 1)
+    expect_gt(min(match_factors(fit, groups)$cosine), 0.75)
+  }
+})
+
+test_that("a fit with moments and priors stays in the range of the data", {
+  set.seed(1)
+  w <- rexp(10) * rbinom(10, 1, 0.6) + 0.1
+  A <- outer(w, w) + matrix(rexp(100, 2), 10)
+  for (A in list(A, (A + t(A)) / 2)) {
+    fit <- suppressWarnings(quiet(A, 2, noise = noise_moments(), prior = "exponential"))
+    expect_lt(max(fitted(fit)), 2 * max(A))
+  }
+})
+
 test_that("more factors never fit worse, between separate calls", {
   skip_on_cran()
   data <- list(

@@ -123,8 +123,9 @@ test_that("the number of planted factors is found", {
   expect_identical(cv$summary$K[which.min(cv$summary$error)], 3L)
   set.seed(1)
   cv <- nmu_cv(sim_tree(10), K = c(2, 4, 6, 7), prior = "binary")
-  expect_identical(cv$K, 6L)
+  # a seventh factor is within a small part of the standard error
   expect_identical(cv$one_se, 6L)
+  expect_identical(cv$summary$K[which.min(cv$summary$error)], 6L)
   # the noise of a pair is a sum of two exponentials: a constant explains its least values
   set.seed(1)
   cv <- suppressWarnings(nmu_cv(sim_blocks(), K = 1:3, prior = "exponential"))

@@ -110,7 +110,8 @@ test_that("enough factors are chosen if they are not groups", {
   smooth <- matrix(rexp(180), 60) %*% matrix(rexp(120), 3)
   noise <- matrix(rexp(2400, 5) + rnorm(2400, sd = 0.1), 60)
   expect_identical(suppressMessages(nmu(smooth + noise, K = NULL))$K, 3L)
-  expect_identical(suppressMessages(nmu(Harman74.cor$cov, K = NULL))$K, 3L)
+  # Harman's four: verbal, speed, deduction, memory
+  expect_identical(suppressMessages(nmu(Harman74.cor$cov, K = NULL))$K, 4L)
 })
 
 test_that("a fit is continued from its last state", {

@@ -12,6 +12,7 @@ use crate::mle::objective::Objective;
 use crate::mle::rank_one::with_ratio_floor;
 use crate::mle::refit::JointOptimum;
 use crate::noise::{Bounds, ResidualParams};
+use crate::pass::PassStats;
 use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
 use crate::runtime::progress::no_report;
 use crate::trace::Status;
@@ -33,34 +34,35 @@ impl<'a> MleFit<'a, '_, '_> {
     /// The fit is then extended by one more factor, and the weakest factor is removed. If that is not the new one, the rest is
     /// another start: a factor that is missing takes the place of one that is not needed.
     pub(crate) fn grow(&mut self, base: &JointStart, extension: Option<JointFit>, path: &JointStart) -> Growth {
+        let like = &path.factors;
         let mut joint = extension.unwrap_or_else(|| self.extend(base));
-        self.improve(&mut joint, path, 0.0);
+        self.improve(&mut joint, path);
+        self.settle(&mut joint, like);
         loop {
             if joint.model.status == Status::Interrupted {
                 return Growth { joint, extension: None };
             }
-            let start = start_at(&joint.model, &path.factors);
+            let start = start_at(&joint.model, like);
             let extension = catch_cancellation(|| self.extend(&start));
             let Some(extension) = extension.filter(|extension| extension.model.status != Status::Interrupted) else {
                 joint.model.status = Status::Interrupted;
                 return Growth { joint, extension: None };
             };
             let exchanged = catch_cancellation(|| self.exchanged(&start, &extension.model)).flatten();
-            let min_gain = SHORT_TOLERANCE * self.stop.tolerance * joint.model.count;
-            if !exchanged.is_some_and(|exchanged| self.improve(&mut joint, &exchanged, min_gain)) {
+            if !exchanged.is_some_and(|exchanged| self.improve(&mut joint, &exchanged)) {
                 return Growth { joint, extension: Some(extension) };
             }
         }
     }
 
-    /// A joint fit with one factor more than `base`, and never worse.
+    /// A joint fit with one factor more than `base`, and never worse: a few steps from the best start.
     fn extend(&mut self, base: &JointStart) -> JointFit {
         let mut starts = self.extensions(base).into_iter();
         let Some(first) = starts.next() else { unreachable!("there is at least a null factor") };
         let initial = self.nuisance.clone();
         let mut best = self.short_fit(&first);
         let mut outcomes = vec![best.outcome(first.origin)];
-        let mut kept = (0, first);
+        let mut kept = 0;
         for start in starts {
             self.nuisance = initial.clone();
             let Some(found) = catch_cancellation(|| self.short_fit(&start)) else {
@@ -68,35 +70,37 @@ impl<'a> MleFit<'a, '_, '_> {
                 break;
             };
             outcomes.push(found.outcome(start.origin));
-            if found.optimum.log_likelihood() > best.optimum.log_likelihood() {
-                (best, kept) = (found, (outcomes.len() - 1, start));
+            if found.optimum.log_likelihood() > best.optimum.log_likelihood() + self.min_gain(&best.optimum.stats) {
+                (best, kept) = (found, outcomes.len() - 1);
             }
         }
-        let (index, start) = kept;
-        self.continue_coarsely(&mut best, &start);
-        outcomes[index] = StartOutcome { kept: true, ..best.outcome(start.origin) };
+        outcomes[kept] = StartOutcome { kept: true, ..best.outcome(outcomes[kept].start) };
         self.take_joint_fit(best, outcomes, self.joint_bounds())
     }
 
-    /// Replaces `joint` by the fit from another start if that is better by more than `min_gain`, and returns whether it is.
-    fn improve(&mut self, joint: &mut JointFit, start: &JointStart, min_gain: f64) -> bool {
-        let Some(mut found) = catch_cancellation(|| self.short_fit(start)) else {
+    /// Replaces `joint` by a few steps from another start if these are better, and returns whether they are.
+    fn improve(&mut self, joint: &mut JointFit, start: &JointStart) -> bool {
+        let Some(found) = catch_cancellation(|| self.short_fit(start)) else {
             joint.model.status = Status::Interrupted;
             return false;
         };
-        if found.optimum.log_likelihood() <= joint.model.log_likelihood + min_gain {
+        if found.optimum.log_likelihood() <= joint.model.log_likelihood + self.min_gain(&found.optimum.stats) {
             joint.starts.push(found.outcome(start.origin));
             if found.optimum.status == Status::Interrupted {
                 joint.model.status = Status::Interrupted;
             }
             return false;
         }
-        self.continue_coarsely(&mut found, start);
         let mut starts = std::mem::take(&mut joint.starts);
         starts.iter_mut().for_each(|start| start.kept = false);
         starts.push(StartOutcome { kept: true, ..found.outcome(start.origin) });
         *joint = self.take_joint_fit(found, starts, self.joint_bounds());
         true
+    }
+
+    /// The gain up to which two fits count as equally good: the coarse tolerance.
+    fn min_gain(&self, stats: &PassStats) -> f64 {
+        SHORT_TOLERANCE * self.stop.tolerance * stats.count
     }
 
     /// The factors of an extension without the weakest, the new one in its place; `None` if the new one, the last, is the weakest.
@@ -127,23 +131,45 @@ impl<'a> MleFit<'a, '_, '_> {
         weakest.map(|(index, _)| index)
     }
 
-    /// A few steps from a start.
+    /// A few steps from a start. A fit with an added null factor stays where it is, as converged as before.
     fn short_fit(&mut self, start: &JointStart) -> JointOptimum<'a> {
-        let (bounds, full) = (self.joint_bounds(), self.stop);
-        self.stop.max_iterations = full.max_iterations.min(SHORT_STEPS);
-        let found = self.joint_optimum(&start.factors, self.start_params(start, bounds), bounds);
-        self.stop = full;
+        let is_null = start.origin == Origin::Null;
+        let max_iterations = if is_null { 0 } else { self.stop.max_iterations.min(SHORT_STEPS) };
+        let mut found = self.fit_until(start, StopRule { max_iterations, ..self.stop });
+        if is_null && found.optimum.status != Status::Interrupted {
+            found.optimum.status = Status::Converged;
+        }
         found
     }
 
-    /// Continues up to the coarse tolerance.
-    fn continue_coarsely(&mut self, best: &mut JointOptimum<'a>, start: &JointStart) {
-        if best.optimum.status != Status::Converged {
-            let full = self.stop;
-            self.stop = StopRule { tolerance: SHORT_TOLERANCE * full.tolerance, ..full };
-            self.continue_fit(best, &start.factors, self.joint_bounds());
-            self.stop = full;
+    /// Continues a joint fit up to the coarse tolerance.
+    fn settle(&mut self, joint: &mut JointFit, like: &[FreeFactor]) {
+        if joint.model.status == Status::Converged || joint.model.status == Status::Interrupted {
+            return;
         }
+        let start = start_at(&joint.model, like);
+        let stop = StopRule { tolerance: SHORT_TOLERANCE * self.stop.tolerance, ..self.stop };
+        let Some(found) = catch_cancellation(|| self.fit_until(&start, stop)) else {
+            joint.model.status = Status::Interrupted;
+            return;
+        };
+        joint.model.status = found.optimum.status;
+        if found.optimum.log_likelihood() >= joint.model.log_likelihood {
+            let mut starts = std::mem::take(&mut joint.starts);
+            for start in starts.iter_mut().filter(|start| start.kept) {
+                *start = StartOutcome { kept: true, ..found.outcome(start.start) };
+            }
+            *joint = self.take_joint_fit(found, starts, self.joint_bounds());
+        }
+    }
+
+    /// The optimum from a start under a stopping rule.
+    fn fit_until(&mut self, start: &JointStart, stop: StopRule) -> JointOptimum<'a> {
+        let (bounds, full) = (self.joint_bounds(), self.stop);
+        self.stop = stop;
+        let found = self.joint_optimum(&start.factors, self.start_params(start, bounds), bounds);
+        self.stop = full;
+        found
     }
 
     /// Starts with one factor more than `base`: candidates are fitted to what it leaves, and the best is added to its factors. If
@@ -170,14 +196,11 @@ impl<'a> MleFit<'a, '_, '_> {
         let relaxed = bounds
             .filter(|_| params.lambda * params.sigma < RELAXED_RATIO)
             .map(|bounds| (with_ratio_floor(params, &null.stats, RELAXED_RATIO), bounds.with_min_ratio(RELAXED_RATIO)));
-        let (mut trials, mut relaxed_trials) = (Vec::new(), Vec::new());
+        let (mut weighted, mut relaxed_trials) = (Vec::new(), Vec::new());
         for (origin, init) in candidates(&rest, threshold, self.options.starts, threads, &mut no_report) {
             // The log-likelihood is concave in the weight, so a few steps find the best one.
             let start = init.least_squares_factor(&rest, threads);
-            let weighted = optimize(FreeFactor::weight(start.clone()), params, None, TRIAL_STEPS).only_factor();
-            if weighted.d > 0.0 {
-                trials.push((origin, optimize(FreeFactor::loadings(weighted), params, bounds, TRIAL_STEPS)));
-            }
+            weighted.push((origin, optimize(FreeFactor::weight(start.clone()), params, None, TRIAL_STEPS)));
             if let Some((params, bounds)) = relaxed {
                 let trial = optimize(FreeFactor::loadings(start), params, Some(bounds), TRIAL_STEPS);
                 relaxed_trials.push((origin, trial));
@@ -186,9 +209,12 @@ impl<'a> MleFit<'a, '_, '_> {
                 break;
             }
         }
-        let null_value = null.log_likelihood();
-        let tight = best(trials).filter(|(_, trial)| trial.log_likelihood() > null_value);
-        let relaxed = best(relaxed_trials).filter(|(_, trial)| trial.only_factor().d > 0.0);
+        let is_factor = |(_, trial): &(Origin, Optimum)| trial.factors[0].d > 0.0;
+        let tight = best(weighted).filter(is_factor).map(|(origin, trial)| {
+            (origin, optimize(FreeFactor::loadings(trial.only_factor()), params, bounds, TRIAL_STEPS))
+        });
+        let tight = tight.filter(|(_, trial)| trial.log_likelihood() > null.log_likelihood());
+        let relaxed = best(relaxed_trials).filter(is_factor);
         let start = |(origin, optimum): (Origin, Optimum)| {
             let new = FreeFactor::loadings(optimum.only_factor());
             let factors = base.factors.iter().cloned().chain([new]).collect();

@@ -136,12 +136,7 @@ impl<'a> MleFit<'a, '_, '_> {
     }
 
     /// Continues from an optimum and keeps the better state; returns whether it was not interrupted.
-    pub(crate) fn continue_fit(
-        &mut self,
-        best: &mut JointOptimum<'a>,
-        start: &[FreeFactor],
-        bounds: Option<Bounds>,
-    ) -> bool {
+    fn continue_fit(&mut self, best: &mut JointOptimum<'a>, start: &[FreeFactor], bounds: Option<Bounds>) -> bool {
         if best.optimum.status == Status::Interrupted || is_stop_requested() {
             best.optimum.status = Status::Interrupted;
             return false;
