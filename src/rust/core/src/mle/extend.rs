@@ -23,6 +23,8 @@ const SHORT_STEPS: usize = 20;
 const SHORT_TOLERANCE: f64 = 1000.0;
 /// Steps of the optimization of a candidate for a further factor.
 const TRIAL_STEPS: usize = 5;
+/// Steps after which candidates with a larger ratio `λσ` are compared.
+const SCREENING_STEPS: usize = 2;
 /// Steps of the optimization of the weights after the removal of a factor.
 const REMOVAL_STEPS: usize = 2;
 /// Smallest ratio `λσ` with which candidates are fitted as well.
@@ -196,15 +198,12 @@ impl<'a> MleFit<'a, '_, '_> {
         let relaxed = bounds
             .filter(|_| params.lambda * params.sigma < RELAXED_RATIO)
             .map(|bounds| (with_ratio_floor(params, &null.stats, RELAXED_RATIO), bounds.with_min_ratio(RELAXED_RATIO)));
-        let (mut weighted, mut relaxed_trials) = (Vec::new(), Vec::new());
+        let (mut weighted, mut starts) = (Vec::new(), Vec::new());
         for (origin, init) in candidates(&rest, threshold, self.options.starts, threads, &mut no_report) {
             // The log-likelihood is concave in the weight, so a few steps find the best one.
             let start = init.least_squares_factor(&rest, threads);
             weighted.push((origin, optimize(FreeFactor::weight(start.clone()), params, None, TRIAL_STEPS)));
-            if let Some((params, bounds)) = relaxed {
-                let trial = optimize(FreeFactor::loadings(start), params, Some(bounds), TRIAL_STEPS);
-                relaxed_trials.push((origin, trial));
-            }
+            starts.push((origin, start));
             if is_stop_requested() {
                 break;
             }
@@ -214,7 +213,15 @@ impl<'a> MleFit<'a, '_, '_> {
             (origin, optimize(FreeFactor::loadings(trial.only_factor()), params, bounds, TRIAL_STEPS))
         });
         let tight = tight.filter(|(_, trial)| trial.log_likelihood() > null.log_likelihood());
-        let relaxed = best(relaxed_trials).filter(is_factor);
+        let relaxed = relaxed.and_then(|(params, bounds)| {
+            let mut trial = |factor: Factor, params: ResidualParams, steps: usize| {
+                optimize(FreeFactor::loadings(factor), params, Some(bounds), steps)
+            };
+            let trials = starts.into_iter().map(|(origin, start)| (origin, trial(start, params, SCREENING_STEPS)));
+            let (origin, screened) = best(trials.collect())?;
+            Some((origin, trial(screened.only_factor(), screened.params, TRIAL_STEPS)))
+        });
+        let relaxed = relaxed.filter(is_factor);
         let start = |(origin, optimum): (Origin, Optimum)| {
             let new = FreeFactor::loadings(optimum.only_factor());
             let factors = base.factors.iter().cloned().chain([new]).collect();

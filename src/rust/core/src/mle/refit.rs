@@ -88,6 +88,18 @@ impl<'a> MleFit<'a, '_, '_> {
     pub(crate) fn fit_jointly(&mut self, start: &JointStart) -> JointFit {
         let mut bounds = self.joint_bounds();
         let mut best = self.joint_optimum(&start.factors, self.start_params(start, bounds), bounds);
+        // On a flat ridge the optimizer ends early; it is started again as long as that gains something.
+        let min_gain = self.stop.tolerance * best.optimum.stats.count;
+        loop {
+            let before = best.optimum.log_likelihood();
+            let is_converged = best.optimum.status == Status::Converged;
+            if !is_converged || !self.continue_fit(&mut best, &start.factors, bounds) {
+                break;
+            }
+            if best.optimum.log_likelihood() <= before + min_gain {
+                break;
+            }
+        }
         let size = self.context.view.nrow().min(self.context.view.ncol());
         while let Some(lower) = bounds.and_then(|bounds| lower_floor(bounds, &best.optimum, size)) {
             bounds = Some(lower);
