@@ -88,18 +88,7 @@ impl<'a> MleFit<'a, '_, '_> {
     pub(crate) fn fit_jointly(&mut self, start: &JointStart) -> JointFit {
         let mut bounds = self.joint_bounds();
         let mut best = self.joint_optimum(&start.factors, self.start_params(start, bounds), bounds);
-        // On a flat ridge the optimizer ends early; it is started again as long as that gains something.
-        let min_gain = self.stop.tolerance * best.optimum.stats.count;
-        loop {
-            let before = best.optimum.log_likelihood();
-            let is_converged = best.optimum.status == Status::Converged;
-            if !is_converged || !self.continue_fit(&mut best, &start.factors, bounds) {
-                break;
-            }
-            if best.optimum.log_likelihood() <= before + min_gain {
-                break;
-            }
-        }
+        self.restart(&mut best, &start.factors, bounds);
         let size = self.context.view.nrow().min(self.context.view.ncol());
         while let Some(lower) = bounds.and_then(|bounds| lower_floor(bounds, &best.optimum, size)) {
             bounds = Some(lower);
@@ -170,6 +159,22 @@ impl<'a> MleFit<'a, '_, '_> {
             best.optimum.status = next.optimum.status;
         }
         best.optimum.status != Status::Interrupted
+    }
+
+    /// Starts the optimizer again as long as that gains something: on a flat ridge it ends early. Nuisance parameters restart it
+    /// by themselves.
+    fn restart(&mut self, best: &mut JointOptimum<'a>, start: &[FreeFactor], bounds: Option<Bounds>) {
+        if !self.nuisance.weights.is_empty() || self.options.noise_structure.is_free() {
+            return;
+        }
+        let min_gain = self.stop.tolerance * best.optimum.stats.count;
+        while best.optimum.status == Status::Converged {
+            let before = best.optimum.log_likelihood();
+            let continued = self.continue_fit(best, start, bounds);
+            if !continued || best.optimum.log_likelihood() <= before + min_gain {
+                return;
+            }
+        }
     }
 
     /// Reduces the largest entry of a factor until all fitted values at missing entries are in range: the likelihood alone does
