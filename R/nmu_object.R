@@ -97,7 +97,8 @@
 #' @section Number of factors: `candidates` is `NULL` unless `K = NULL`. Then it is a data frame of
 #'   the fits that were compared: `K`, fixed factors included; `start`, where the last step began
 #'   (`"path"`, `"leading pair"`, `"excess"`, `"row 3"`, `"exchange"` ...); `objective`, the
-#'   log-likelihood or the ELBO; `criterion` (larger is better; `NA` for a start that was not continued); `status`;
+#'   log-likelihood or the ELBO; `criterion` (larger is better; `NA` for a start that was not
+#'   continued); `status`;
 #'   `kept`, `TRUE` for the fit that is returned.
 #'
 #' @section Certificate: `certificate` compares the sum of the factors with `A`. It is `NULL` if the
