@@ -23,8 +23,9 @@ use nmu_core::noise::ResidualParams;
 use nmu_core::pass::{log_likelihood, serve_request};
 use nmu_core::predict::{predict, NewRows};
 use nmu_core::prior::Observations;
-use nmu_core::residual::ResidualView;
+use nmu_core::residual::{Problem, ResidualView};
 use nmu_core::runtime::cancel::{catch_cancellation, checked};
+use nmu_core::runtime::parallel::Threads;
 use nmu_core::standard_errors::standard_errors;
 use nmu_core::{em, posterior_mean, underapprox};
 use stop::{was_interrupted, OnInterrupt};
@@ -135,17 +136,27 @@ fn core_certificate(a: Robj, options: List) -> Result<Robj, String> {
     })
 }
 
-/// Computes the shares of the squared norm of the matrix that its best approximations of rank 1, 2, ... K explain.
-/// @noRd
-#[extendr]
-fn core_best_rank_shares(a: Robj, options: List) -> Result<Robj, String> {
+/// Calls the core with the matrix as a problem in the units of the core.
+fn call_with_problem<T: Into<Robj>>(
+    a: Robj,
+    options: List,
+    compute: impl FnOnce(&Problem, &Options, Units, Threads) -> Result<T, String>,
+) -> Result<Robj, String> {
     let a = Matrix::new(a)?;
     let options = Options::new(options);
     call_core(OnInterrupt::End, || {
         let storage = a.storage(&options)?;
         let (units, threads) = (options.units()?, a.threads(&options)?);
-        let problem = options.problem(storage.as_ref(), units)?;
-        Ok(underapprox::best_rank_shares(&problem, options.count()?, threads))
+        compute(&options.problem(storage.as_ref(), units)?, &options, units, threads)
+    })
+}
+
+/// Computes the shares of the squared norm of the matrix that its best approximations of rank 1, 2, ... K explain.
+/// @noRd
+#[extendr]
+fn core_best_rank_shares(a: Robj, options: List) -> Result<Robj, String> {
+    call_with_problem(a, options, |problem, options, _, threads| {
+        Ok(underapprox::best_rank_shares(problem, options.count()?, threads))
     })
 }
 
@@ -170,16 +181,11 @@ fn core_predict(a: Robj, options: List) -> Result<Robj, String> {
 /// @noRd
 #[extendr]
 fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
-    let a = Matrix::new(a)?;
-    let options = Options::new(options);
-    call_core(OnInterrupt::End, || {
-        let storage = a.storage(&options)?;
-        let (units, threads) = (options.units()?, a.threads(&options)?);
-        let problem = options.problem(storage.as_ref(), units)?;
+    call_with_problem(a, options, |problem, options, units, threads| {
         let factors = options.factors("factors", units)?;
         check_memory(&problem.view(&[]), factors.len()).map_err(message)?;
         let evaluate = |view: &ResidualView, params| standard_errors(view, &factors, params, threads);
-        let errors = options.with_residual(&problem, &[], units, evaluate)?;
+        let errors = options.with_residual(problem, &[], units, evaluate)?;
         Ok(standard_errors_list(&errors, units))
     })
 }
@@ -188,15 +194,10 @@ fn core_standard_errors(a: Robj, options: List) -> Result<Robj, String> {
 /// @noRd
 #[extendr]
 fn core_log_likelihood(a: Robj, options: List) -> Result<Robj, String> {
-    let a = Matrix::new(a)?;
-    let options = Options::new(options);
-    call_core(OnInterrupt::End, || {
-        let storage = a.storage(&options)?;
-        let (units, threads) = (options.units()?, a.threads(&options)?);
-        let problem = options.problem(storage.as_ref(), units)?;
+    call_with_problem(a, options, |problem, options, units, threads| {
         let factors = options.factors("factors", units)?;
         let evaluate = |view: &ResidualView, params| log_likelihood(view, params, threads);
-        let (value, count) = options.with_residual(&problem, &factors, units, evaluate)?;
+        let (value, count) = options.with_residual(problem, &factors, units, evaluate)?;
         Ok(units.log_likelihood(value, count))
     })
 }

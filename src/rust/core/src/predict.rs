@@ -11,7 +11,7 @@
 use crate::error::Error;
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::StopRule;
-use crate::mle::context::MAX_ENTRY;
+use crate::mle::context::{ENTRY_REDUCTION, MAX_ENTRY, MAX_MISSING};
 use crate::mle::maximize::{maximize, Optimum};
 use crate::mle::objective::Objective;
 use crate::noise::ResidualParams;
@@ -22,11 +22,6 @@ use crate::runtime::progress::ProgressCallback;
 use crate::storage::{Dense, Masked};
 use crate::trace::Status;
 use faer::{Col, ColRef, MatRef};
-
-/// Largest fitted value at a missing entry, in units of the largest observed entry, as in a joint fit.
-const MAX_MISSING: f64 = 2.0;
-/// Factor by which the largest entry of a factor is reduced while a fitted value at a missing entry is larger.
-const ENTRY_REDUCTION: f64 = 0.8;
 
 /// New rows; loadings, λ and σ are in the units of the scaled entries.
 #[derive(Clone, Copy)]

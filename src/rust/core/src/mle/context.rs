@@ -20,6 +20,10 @@ const MAX_SYMMETRIC_ENTRY: f64 = 4.0;
 /// Largest entry of a factor of a general matrix with missing entries, in the same units. Where all observed entries of a column
 /// are in rows without a loading, the likelihood does not bound the loading of the column.
 pub(crate) const MAX_ENTRY: f64 = 1.5;
+/// Largest fitted value at a missing entry, in units of the largest observed entry.
+pub(crate) const MAX_MISSING: f64 = 2.0;
+/// Factor by which the largest entry of a factor is reduced while a fitted value at a missing entry is larger.
+pub(crate) const ENTRY_REDUCTION: f64 = 0.8;
 
 /// A maximum-likelihood fit in progress.
 pub(crate) struct MleFit<'a, 'b, 'c> {

@@ -3,7 +3,7 @@
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::{FitOptions, JointFit, JointStart, ModelFit, StartOutcome};
 use crate::init::Origin;
-use crate::mle::context::{MleFit, Nuisance, MAX_ENTRY};
+use crate::mle::context::{MleFit, Nuisance, ENTRY_REDUCTION, MAX_ENTRY, MAX_MISSING};
 use crate::mle::maximize::Optimum;
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_estimators::MIN_SIGMA;
@@ -15,10 +15,6 @@ use crate::trace::{Status, Trace};
 
 /// Factor by which the smallest σ is reduced while the data look exact.
 const FLOOR_REDUCTION: f64 = 1e-2;
-/// Largest fitted value at a missing entry, in units of the largest observed entry.
-const MAX_MISSING: f64 = 2.0;
-/// Factor by which the largest entry of a factor is reduced while a fitted value at a missing entry is larger.
-const ENTRY_REDUCTION: f64 = 0.8;
 /// Maximum number of these reductions.
 const MAX_REDUCTIONS: usize = 8;
 
