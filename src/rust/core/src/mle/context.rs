@@ -21,6 +21,9 @@ const MAX_SYMMETRIC_ENTRY: f64 = 4.0;
 /// are in rows without a loading, the likelihood does not bound the loading of the column.
 pub(crate) const MAX_ENTRY: f64 = 1.5;
 
+/// Ratio `λσ` from which on the loss is nearly quadratic: optimizations start with it where a smaller one may lead astray.
+pub(crate) const RELAXED_RATIO: f64 = 1.0;
+
 /// A maximum-likelihood fit in progress.
 pub(crate) struct MleFit<'a, 'b, 'c> {
     pub(crate) context: FitContext<'a, 'b, 'c>,

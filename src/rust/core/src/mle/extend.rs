@@ -6,7 +6,7 @@
 use crate::factor::{Factor, Free, FreeFactor};
 use crate::fit::{Growth, JointFit, JointStart, ModelFit, StartOutcome, StopRule};
 use crate::init::{candidates, Origin};
-use crate::mle::context::MleFit;
+use crate::mle::context::{MleFit, RELAXED_RATIO};
 use crate::mle::maximize::{maximize, Optimum};
 use crate::mle::objective::Objective;
 use crate::mle::rank_one::with_ratio_floor;
@@ -25,10 +25,8 @@ const SHORT_TOLERANCE: f64 = 1000.0;
 const TRIAL_STEPS: usize = 5;
 /// Steps after which candidates with a larger ratio `λσ` are compared.
 const SCREENING_STEPS: usize = 2;
-/// Steps of the optimization of the weights after the removal of a factor.
-const REMOVAL_STEPS: usize = 2;
-/// Smallest ratio `λσ` with which candidates are fitted as well.
-const RELAXED_RATIO: f64 = 1.0;
+/// Steps of the other factors after the removal of one.
+const REMOVAL_STEPS: usize = 4;
 
 impl<'a> MleFit<'a, '_, '_> {
     /// The joint fit with one factor more than `base`, from `extension` if that is known and from the greedy path `path`.
@@ -114,20 +112,21 @@ impl<'a> MleFit<'a, '_, '_> {
         Some(JointStart { origin: Origin::Exchange, factors, params: Some(extension.params) })
     }
 
-    /// The factor of an extension, of those whose loadings may move, whose removal costs the least: after each removal, the
-    /// weights of the others, λ and σ are optimized for a few steps.
+    /// The factor of an extension, of those whose loadings may move, whose removal costs the least after a few steps of the others:
+    /// these may take over what it stood for.
     fn weakest_factor(&mut self, base: &JointStart, extension: &ModelFit) -> Option<usize> {
-        let is_free = |index: &usize| base.factors.get(*index).is_none_or(|free| free.free == Free::Loadings);
+        let free = |index: usize| base.factors.get(index).map_or(Free::Loadings, |free| free.free);
         let mut weakest: Option<(usize, f64)> = None;
-        for index in (0..extension.factors.len()).filter(is_free) {
-            let others = extension.factors.iter().enumerate().filter(|(other, _)| *other != index);
-            let others: Vec<FreeFactor> = others.map(|(_, factor)| FreeFactor::weight(factor.clone())).collect();
+        for removed in (0..extension.factors.len()).filter(|index| free(*index) == Free::Loadings) {
+            let others = extension.factors.iter().enumerate().filter(|(other, _)| *other != removed);
+            let others: Vec<FreeFactor> =
+                others.map(|(other, factor)| FreeFactor { factor: factor.clone(), free: free(other) }).collect();
             let objective = self.objective(self.context.view, &others, extension.params, self.joint_bounds());
             let stop = StopRule { max_iterations: REMOVAL_STEPS, ..self.stop };
             let value = maximize(objective, stop, self.context.progress).log_likelihood();
             // Of equal ones, the last: the new factor.
             if weakest.is_none_or(|(_, least)| value >= least) {
-                weakest = Some((index, value));
+                weakest = Some((removed, value));
             }
         }
         weakest.map(|(index, _)| index)
