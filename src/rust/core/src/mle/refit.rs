@@ -18,7 +18,7 @@ use faer::{Col, Mat};
 /// Factor by which the smallest σ is reduced while the data look exact.
 const FLOOR_REDUCTION: f64 = 1e-2;
 /// Largest σ of data that are exact, in units in which the matrix has a root mean square near 1.
-const EXACT: f64 = 1e-6;
+const EXACT: f64 = 1e-7;
 /// Largest fitted value at a missing entry, in units of the largest observed entry.
 const MAX_MISSING: f64 = 2.0;
 /// Factor by which the largest entry of a factor is reduced while a fitted value at a missing entry is larger.
