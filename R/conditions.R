@@ -115,6 +115,16 @@ signal_status <- function(fit, call = caller_env()) {
       "maxiter", call = call
     )
   }
+  if (fit$status == "stalled") {
+    warn_nmu(
+      c(
+        "The fit stalled: no step increased its objective, although the gradient is not zero.",
+        i = "It is the best state that was found. Fit from another {.arg init} to see if there is a
+             better one."
+      ),
+      "stalled", call = call
+    )
+  }
   if (fit$status == "interrupted") {
     signal_interrupt(fit, call = call)
   }

@@ -49,9 +49,11 @@
 #'      raises the likelihood, the new factor is null.
 #'   2. *Select.* After 20 steps from each of these starts and from the factors of the path, the one
 #'      with the largest log-likelihood is optimised up to a tolerance of 1000 `tol`.
-#'   3. *Exchange.* One more factor is added in the same way, and the factor whose removal costs the
-#'      least is removed. If that is not the new one, the rest is another start of step 2: a factor
-#'      that is missing takes the place of one that is not needed. This is repeated while it helps.
+#'   3. *Exchange.* One more factor is added in the same way. Then each factor in turn is removed:
+#'      what it stands for is divided between the others by a least-squares step, of the rows or of
+#'      the columns, and 3 steps follow. If the best of these is not the one without the new factor,
+#'      it is another start of step 2: a factor that is missing takes the place of one that is not
+#'      needed, and pieces of overlapping groups merge. This is repeated while it helps.
 #'
 #'   The fit with `K` factors is then optimised until it converges. Since a new factor may be null,
 #'   the log-likelihood does not decrease with the number of factors.
@@ -59,8 +61,9 @@
 #'   The optimizer (L-BFGS within bounds) is preconditioned by the diagonal curvatures and by the
 #'   cosines between the factors. If \eqn{\sigma} is at its lower and
 #'   \eqn{\lambda\sigma}{lambda sigma} at its upper bound, the data are a sum of the factors up to
-#'   the smallest \eqn{\sigma}. Then the lower bound is reduced, as far as rounding allows, unless
-#'   there are as many factors as rows or columns.
+#'   the smallest \eqn{\sigma}. Then the lower bound is reduced, as far as rounding allows; the
+#'   reduction counts only if the data turn out exact, to 1e-7 of their root mean square, and, with
+#'   as many factors as rows or columns, only if `A` has a smaller rank.
 #'
 #'   With `init` of `K` columns the joint fit starts right there: \eqn{d}, \eqn{\lambda} and
 #'   \eqn{\sigma} first maximise the log-likelihood with these loadings held, then everything moves.

@@ -67,6 +67,43 @@ test_that("trees and small groups are fitted as well as from the truth", {
   }
 })
 
+test_that("pieces of overlapping blocks are merged", {
+  skip_on_cran()
+  for (seed in c(1, 4, 7, 15, 21, 22, 26, 54, 101:104)) {
+    set.seed(seed)
+    block <- function(n) vapply(1:4, function(k) 1 * (seq_len(n) %in% sample(n, 3)), numeric(n))
+    U <- block(25)
+    V <- block(20)
+    A <- tcrossprod(U, V) + matrix(rexp(500, 100) + rnorm(500, 0, 0.02), 25)
+    truth <- quiet(A, 4, init = list(u = U, v = V))
+    expect_gte(quiet(A, 4)$loglik, truth$loglik - 1)
+  }
+})
+
+test_that("the bound on sigma does not depend on the number of factors", {
+  set.seed(1)
+  exact <- matrix(rexp(20), 10) %*% matrix(rexp(6), 2)
+  noisy <- matrix(rexp(30), 10) %*% matrix(rexp(15), 3) + matrix(rexp(50, 5), 10)
+  near <- matrix(rexp(30), 10) %*% matrix(rexp(24), 3) + 1e-5 * rnorm(80)
+  for (A in list(freeny.x, exact, noisy, near)) {
+    loglik <- vapply(seq_len(ncol(A)), FUN.VALUE = 0, FUN = function(K) quiet(A, K)$loglik)
+    expect_gte(min(diff(loglik) / abs(loglik[-1])), -1e-6)
+  }
+})
+
+test_that("loadings of a fit as init lead back to it", {
+  for (seed in 1:20) {
+    set.seed(seed)
+    U <- matrix(rexp(30) * (runif(30) < 0.6), 10)
+    A <- matrix(rpois(100, tcrossprod(U)), 10)
+    A[lower.tri(A)] <- t(A)[lower.tri(A)]
+    fit <- quiet(A, 3)
+    if (all(fit$d > 0)) {
+      expect_gte(quiet(A, 3, init = coef(fit))$loglik, fit$loglik - 1e-3, label = seed)
+    }
+  }
+})
+
 test_that("a fit with moments and priors stays in the range of the data", {
   set.seed(1)
   w <- rexp(10) * rbinom(10, 1, 0.6) + 0.1

@@ -224,7 +224,7 @@ impl<'a> Excess<'a> {
 }
 
 /// A unit vector.
-fn unit(length: usize, index: usize) -> Col<f64> {
+pub(crate) fn unit(length: usize, index: usize) -> Col<f64> {
     Col::from_fn(length, |i| if i == index { 1.0 } else { 0.0 })
 }
 

@@ -25,6 +25,9 @@ pub(crate) const MAX_MISSING: f64 = 2.0;
 /// Factor by which the largest entry of a factor is reduced while a fitted value at a missing entry is larger.
 pub(crate) const ENTRY_REDUCTION: f64 = 0.8;
 
+/// Ratio `λσ` from which on the loss is nearly quadratic: optimizations start with it where a smaller one may lead astray.
+pub(crate) const RELAXED_RATIO: f64 = 1.0;
+
 /// A maximum-likelihood fit in progress.
 pub(crate) struct MleFit<'a, 'b, 'c> {
     pub(crate) context: FitContext<'a, 'b, 'c>,

@@ -6,7 +6,7 @@
 use crate::factor::{Factor, Free, FreeFactor};
 use crate::fit::{Growth, JointFit, JointStart, ModelFit, StartOutcome, StopRule};
 use crate::init::{candidates, Origin};
-use crate::mle::context::MleFit;
+use crate::mle::context::{MleFit, RELAXED_RATIO};
 use crate::mle::maximize::{maximize, Optimum};
 use crate::mle::objective::Objective;
 use crate::mle::rank_one::with_ratio_floor;
@@ -16,6 +16,7 @@ use crate::pass::PassStats;
 use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
 use crate::runtime::progress::no_report;
 use crate::trace::Status;
+use crate::vector::{dot, norm, Contiguous};
 
 /// Steps after which starts are compared.
 const SHORT_STEPS: usize = 20;
@@ -25,10 +26,8 @@ const SHORT_TOLERANCE: f64 = 1000.0;
 const TRIAL_STEPS: usize = 5;
 /// Steps after which candidates with a larger ratio `λσ` are compared.
 const SCREENING_STEPS: usize = 2;
-/// Steps of the optimization of the weights after the removal of a factor.
-const REMOVAL_STEPS: usize = 2;
-/// Smallest ratio `λσ` with which candidates are fitted as well.
-const RELAXED_RATIO: f64 = 1.0;
+/// Steps of the other factors after the removal of one.
+const REMOVAL_STEPS: usize = 3;
 
 impl<'a> MleFit<'a, '_, '_> {
     /// The joint fit with one factor more than `base`, from `extension` if that is known and from the greedy path `path`.
@@ -54,6 +53,7 @@ impl<'a> MleFit<'a, '_, '_> {
             if !exchanged.is_some_and(|exchanged| self.improve(&mut joint, &exchanged)) {
                 return Growth { joint, extension: Some(extension) };
             }
+            self.settle(&mut joint, like);
         }
     }
 
@@ -105,32 +105,36 @@ impl<'a> MleFit<'a, '_, '_> {
         SHORT_TOLERANCE * self.stop.tolerance * stats.count
     }
 
-    /// The factors of an extension without the weakest, the new one in its place; `None` if the new one, the last, is the weakest.
+    /// The best of the starts with one factor of an extension removed, the last factor in its place; `None` if that is the last
+    /// factor itself, the new one. What the removed factor stands for is divided between the others, by rows or by columns.
     fn exchanged(&mut self, base: &JointStart, extension: &ModelFit) -> Option<JointStart> {
-        let (new, others) = extension.factors.split_last()?;
-        let weakest = self.weakest_factor(base, extension)?;
-        let mut factors: Vec<FreeFactor> = free_like(others, &base.factors);
-        *factors.get_mut(weakest)? = FreeFactor::loadings(new.clone());
-        Some(JointStart { origin: Origin::Exchange, factors, params: Some(extension.params) })
-    }
-
-    /// The factor of an extension, of those whose loadings may move, whose removal costs the least: after each removal, the
-    /// weights of the others, λ and σ are optimized for a few steps.
-    fn weakest_factor(&mut self, base: &JointStart, extension: &ModelFit) -> Option<usize> {
-        let is_free = |index: &usize| base.factors.get(*index).is_none_or(|free| free.free == Free::Loadings);
-        let mut weakest: Option<(usize, f64)> = None;
-        for index in (0..extension.factors.len()).filter(is_free) {
-            let others = extension.factors.iter().enumerate().filter(|(other, _)| *other != index);
-            let others: Vec<FreeFactor> = others.map(|(_, factor)| FreeFactor::weight(factor.clone())).collect();
-            let objective = self.objective(self.context.view, &others, extension.params, self.joint_bounds());
-            let stop = StopRule { max_iterations: REMOVAL_STEPS, ..self.stop };
-            let value = maximize(objective, stop, self.context.progress).log_likelihood();
-            // Of equal ones, the last: the new factor.
-            if weakest.is_none_or(|(_, least)| value >= least) {
-                weakest = Some((index, value));
+        let last = extension.factors.len().checked_sub(1)?;
+        let free = |index: usize| base.factors.get(index).map_or(Free::Loadings, |free| free.free);
+        let mut best: Option<(usize, Optimum)> = None;
+        let view = self.context.view;
+        let sides: &[Side] = if view.is_symmetric() { &[Side::Rows] } else { &[Side::Rows, Side::Columns] };
+        for removed in (0..=last).filter(|index| free(*index) == Free::Loadings).rev() {
+            for side in sides {
+                let mut others: Vec<FreeFactor> = (0..=last)
+                    .map(|other| FreeFactor { factor: extension.factors[other].clone(), free: free(other) })
+                    .collect();
+                let gone = others.swap_remove(removed).factor;
+                others.iter_mut().filter(|other| other.free == Free::Loadings).for_each(|other| {
+                    other.factor = with_share(&other.factor, &gone, *side);
+                });
+                let objective = self.objective(view, &others, extension.params, self.joint_bounds());
+                let stop = StopRule { max_iterations: REMOVAL_STEPS, ..self.stop };
+                let found = maximize(objective, stop, self.context.progress);
+                // Of equal ones, the first: without the new factor.
+                if best.as_ref().is_none_or(|(_, best)| found.log_likelihood() > best.log_likelihood()) {
+                    best = Some((removed, found));
+                }
             }
         }
-        weakest.map(|(index, _)| index)
+        let (removed, optimum) = best.filter(|(removed, _)| *removed != last)?;
+        debug_assert!(removed < last);
+        let factors = free_like(&optimum.factors, &base.factors);
+        Some(JointStart { origin: Origin::Exchange, factors, params: Some(optimum.params) })
     }
 
     /// A few steps from a start. A fit with an added null factor stays where it is, as converged as before.
@@ -234,6 +238,34 @@ impl<'a> MleFit<'a, '_, '_> {
 /// The trial with the highest log-likelihood; of equal ones, the first.
 fn best(trials: Vec<(Origin, Optimum)>) -> Option<(Origin, Optimum)> {
     trials.into_iter().min_by(|(_, one), (_, other)| other.log_likelihood().total_cmp(&one.log_likelihood()))
+}
+
+/// A side of a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Rows,
+    Columns,
+}
+
+/// The factor after a least-squares step of one side to itself plus another factor: `d u + d' u' (v'ᵀ v)` by rows.
+fn with_share(factor: &Factor, other: &Factor, side: Side) -> Factor {
+    let (held, other_held) = if side == Side::Rows { (factor.v(), other.v()) } else { (factor.u(), other.u()) };
+    let share = other.d * dot(held, other_held);
+    let sum = |own: &[f64], added: &[f64]| -> Vec<f64> {
+        own.iter().zip(added).map(|(own, added)| factor.d * own + share * added).collect()
+    };
+    let moved = if side == Side::Rows { sum(factor.u(), other.u()) } else { sum(factor.v(), other.v()) };
+    let v = factor.v.as_ref().map(|v| v.as_slice());
+    match (side, v) {
+        (Side::Rows, Some(v)) => Factor::new(1.0, &moved, Some(v)),
+        (Side::Columns, _) => Factor::new(1.0, factor.u(), Some(&moved)),
+        // Of a symmetric matrix both sides move, so the weight is that of the sum along them.
+        (Side::Rows, None) => {
+            let weight = norm(&moved);
+            Factor::new(if weight > 0.0 { 1.0 / weight } else { 0.0 }, &moved, None)
+        }
+    }
+    .normalised()
 }
 
 /// A start at a fit whose factors may move as those given.

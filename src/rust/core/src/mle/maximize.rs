@@ -15,6 +15,7 @@ use crate::trace::{Status, Trace};
 use std::ops::ControlFlow;
 
 /// Where an optimization ended.
+#[derive(Clone)]
 pub struct Optimum {
     /// The factors; a factor that does not improve the likelihood is zero.
     pub factors: Vec<Factor>,

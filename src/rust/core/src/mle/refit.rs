@@ -2,19 +2,23 @@
 
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::{FitOptions, JointFit, JointStart, ModelFit, StartOutcome};
-use crate::init::Origin;
-use crate::mle::context::{MleFit, Nuisance, ENTRY_REDUCTION, MAX_ENTRY, MAX_MISSING};
+use crate::init::{unit, Origin};
+use crate::mle::context::{MleFit, Nuisance, ENTRY_REDUCTION, MAX_ENTRY, MAX_MISSING, RELAXED_RATIO};
 use crate::mle::maximize::Optimum;
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_estimators::MIN_SIGMA;
+use crate::pass::product;
 use crate::residual::ResidualView;
 use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback, Stage};
 use crate::trace::{Status, Trace};
+use faer::{Col, Mat};
 
 /// Factor by which the smallest σ is reduced while the data look exact.
 const FLOOR_REDUCTION: f64 = 1e-2;
+/// Largest σ of data that are exact, in units in which the matrix has a root mean square near 1.
+const EXACT: f64 = 1e-7;
 /// Maximum number of these reductions.
 const MAX_REDUCTIONS: usize = 8;
 
@@ -31,7 +35,26 @@ pub(crate) fn estimate_weights(
     let without_weight = |factor: Factor| FreeFactor::weight(Factor { d: 0.0, ..factor });
     let factors: Vec<FreeFactor> = factors.into_iter().map(without_weight).collect();
     let params = fit.initial_params;
-    let optimum = fit.optimize_with_estimator(&factors, params);
+    let nuisance = fit.nuisance.clone();
+    let mut best = fit.recorded(|fit| fit.optimize_with_estimator(&factors, params));
+    // The log-likelihood is concave in the weights, but not in these, λ and σ together. With a large ratio λσ it nearly is.
+    if let Some(bounds) = fit.joint_bounds().filter(|_| best.optimum.status != Status::Interrupted) {
+        fit.nuisance = nuisance;
+        let relaxed = catch_cancellation(|| {
+            fit.recorded(|fit| {
+                let objective = fit.objective(view, &factors, params, Some(bounds.with_min_ratio(RELAXED_RATIO)));
+                let relaxed = fit.optimize(objective);
+                fit.optimize_with_estimator(&relaxed.free_factors(&factors), relaxed.params)
+            })
+        });
+        match relaxed {
+            Some(relaxed) if relaxed.optimum.log_likelihood() > best.optimum.log_likelihood() => best = relaxed,
+            Some(_) => {}
+            None => best.optimum.status = Status::Interrupted,
+        }
+    }
+    let JointOptimum { optimum, nuisance, trace } = best;
+    (fit.nuisance, fit.context.trace) = (nuisance, trace);
     let bounds = fit.bounds;
     fit.take_fit(optimum.factors.clone(), &optimum, bounds)
 }
@@ -54,7 +77,31 @@ pub fn estimate_noise(
     fit.take_fit(factors.clone(), &optimum, bounds)
 }
 
+/// Whether the smallest singular value is at most [`EXACT`], relative to the Frobenius norm.
+fn is_rank_deficient(view: &ResidualView, threads: Threads) -> bool {
+    let (nrow, ncol) = (view.nrow(), view.ncol());
+    let (zero_rows, zero_columns) = (Col::<f64>::zeros(nrow), Col::<f64>::zeros(ncol));
+    let mut lines = Mat::<f64>::zeros(nrow.max(ncol), nrow.min(ncol));
+    for line in 0..nrow.min(ncol) {
+        let products = if view.is_symmetric() {
+            let line = unit(ncol, line);
+            product(view, line.as_ref(), line.as_ref(), threads).rows
+        } else if ncol <= nrow {
+            product(view, zero_rows.as_ref(), unit(ncol, line).as_ref(), threads).rows
+        } else {
+            product(view, unit(nrow, line).as_ref(), zero_columns.as_ref(), threads).columns
+        };
+        lines.col_mut(line).copy_from(products);
+    }
+    let size = lines.norm_l2();
+    lines.singular_values().is_ok_and(|values| {
+        values.iter().all(|value| value.is_finite())
+            && values.iter().copied().fold(f64::INFINITY, f64::min) <= EXACT * size
+    })
+}
+
 /// An optimum of the joint objective, with all that belongs to it.
+#[derive(Clone)]
 pub(crate) struct JointOptimum<'a> {
     pub(crate) optimum: Optimum,
     nuisance: Nuisance<'a>,
@@ -85,12 +132,8 @@ impl<'a> MleFit<'a, '_, '_> {
         let mut bounds = self.joint_bounds();
         let mut best = self.joint_optimum(&start.factors, self.start_params(start, bounds), bounds);
         self.restart(&mut best, &start.factors, bounds);
-        let size = self.context.view.nrow().min(self.context.view.ncol());
-        while let Some(lower) = bounds.and_then(|bounds| lower_floor(bounds, &best.optimum, size)) {
-            bounds = Some(lower);
-            if !self.continue_fit(&mut best, &start.factors, bounds) {
-                break;
-            }
+        if let Some((exact, lower)) = bounds.and_then(|bounds| self.exact_optimum(&best, &start.factors, bounds)) {
+            (best, bounds) = (exact, Some(lower));
         }
         self.bound_missing(&mut best, &start.factors, bounds);
         let outcome = best.outcome(start.origin);
@@ -126,9 +169,16 @@ impl<'a> MleFit<'a, '_, '_> {
         params: ResidualParams,
         bounds: Option<Bounds>,
     ) -> JointOptimum<'a> {
+        self.recorded(|fit| {
+            let objective = fit.objective(fit.context.view, factors, params, bounds);
+            fit.optimize(objective)
+        })
+    }
+
+    /// An optimum with the nuisance parameters and the trace that belong to it.
+    fn recorded(&mut self, optimize: impl FnOnce(&mut Self) -> Optimum) -> JointOptimum<'a> {
         self.context.trace.clear();
-        let objective = self.objective(self.context.view, factors, params, bounds);
-        let optimum = self.optimize(objective);
+        let optimum = optimize(self);
         JointOptimum { optimum, nuisance: self.nuisance.clone(), trace: std::mem::take(&mut self.context.trace) }
     }
 
@@ -173,6 +223,36 @@ impl<'a> MleFit<'a, '_, '_> {
         }
     }
 
+    /// The optimum under a reduced lower bound on σ if the factors explain the data to within [`EXACT`]; `None` if they do not.
+    ///
+    /// Data that are only nearly exact keep the bound, so that it is the same for every number of factors. As many factors as the
+    /// matrix has rows or columns explain any data; these count only if the matrix has a smaller rank.
+    fn exact_optimum(
+        &mut self,
+        found: &JointOptimum<'a>,
+        start: &[FreeFactor],
+        mut bounds: Bounds,
+    ) -> Option<(JointOptimum<'a>, Bounds)> {
+        let is_active = |bounds: &Bounds, optimum: &Optimum| {
+            bounds.sigma_active(optimum.params) && bounds.lambda_active(optimum.params)
+        };
+        let view = self.context.view;
+        let rank = found.optimum.factors.iter().filter(|factor| factor.d > 0.0).count();
+        if !is_active(&bounds, &found.optimum)
+            || (rank >= view.nrow().min(view.ncol()) && !is_rank_deficient(view, self.context.threads))
+        {
+            return None;
+        }
+        let mut best = found.clone();
+        while is_active(&bounds, &best.optimum) && bounds.min_sigma > MIN_SIGMA {
+            bounds.min_sigma = (FLOOR_REDUCTION * bounds.min_sigma).max(MIN_SIGMA);
+            if !self.continue_fit(&mut best, start, Some(bounds)) {
+                return None;
+            }
+        }
+        (best.optimum.params.sigma <= EXACT).then_some((best, bounds))
+    }
+
     /// Reduces the largest entry of a factor until all fitted values at missing entries are in range: the likelihood alone does
     /// not bound them.
     fn bound_missing(&mut self, best: &mut JointOptimum<'a>, start: &[FreeFactor], bounds: Option<Bounds>) {
@@ -197,15 +277,4 @@ impl<'a> MleFit<'a, '_, '_> {
             }
         }
     }
-}
-
-/// Bounds with a smaller σ, if both are active: then the factors and a constant explain the data to within the smallest σ.
-///
-/// As many factors as the matrix has rows or columns explain any data, so these do not count.
-fn lower_floor(bounds: Bounds, optimum: &Optimum, size: usize) -> Option<Bounds> {
-    let params = optimum.params;
-    let rank = optimum.factors.iter().filter(|factor| factor.d > 0.0).count();
-    let is_exact =
-        rank < size && bounds.sigma_active(params) && bounds.lambda_active(params) && bounds.min_sigma > MIN_SIGMA;
-    is_exact.then(|| Bounds { min_sigma: (FLOOR_REDUCTION * bounds.min_sigma).max(MIN_SIGMA), ..bounds })
 }
