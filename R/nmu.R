@@ -110,7 +110,8 @@
 #'   includes the unfinished factor if that is usable. A warning of class `nmu_warning_lambda` is
 #'   given, and the factors so far are returned, if a residual gives no positive \eqn{\lambda} and
 #'   \eqn{\sigma}. Other warnings are `nmu_warning_maxiter` (the iterations were used up before
-#'   convergence), `nmu_warning_K_max` (the search for `K` ended at its limit) and
+#'   convergence), `nmu_warning_stalled` (no step increased the objective, although its gradient is
+#'   not zero), `nmu_warning_K_max` (the search for `K` ended at its limit) and
 #'   `nmu_warning_negative` (no factor, since most entries are negative). For messages and the
 #'   progress bar see `verbose` in [nmu_control()].
 #'

@@ -43,7 +43,8 @@
 #'   loadings, \eqn{\lambda} and \eqn{\sigma}. Fits with 1, 2, ... factors build on each other:
 #'
 #'   1. *Add.* `starts` of [nmu_control()] candidates for a further factor are fitted to what the
-#'      last fit leaves. The best is added, by the likelihood with the weights of the candidates;
+#'      last fit leaves, four times as many if none of these raises the likelihood. The best is
+#'      added, by the likelihood with the weights of the candidates;
 #'      and the best of a second trial with \eqn{\lambda\sigma \ge 1}{lambda sigma >= 1}: where
 #'      \eqn{\sigma} is small beside \eqn{b}, the factors so far block a further one. If none
 #'      raises the likelihood, the new factor is null.
@@ -69,8 +70,9 @@
 #'   \eqn{\sigma} first maximise the log-likelihood with these loadings held, then everything moves.
 #'
 #'   If a general matrix has missing entries, no entry of a factor may exceed 1.5 times the largest
-#'   observed entry; this bound is reduced until the fitted values at missing entries are at most
-#'   twice that entry. [predict()][predict.nmu_fit] does the same for new rows.
+#'   observed entry. For general and symmetric matrices the bound on the entries of factors is
+#'   reduced until the fitted values at missing entries are at most twice the largest observed one;
+#'   the diagonal of a symmetric matrix is exempt. [predict()][predict.nmu_fit] does the same for new rows.
 #'
 #' @section The number of factors: With `K = NULL` factors are added until one is null, three more
 #'   than the best number so far were tried, or `K_max` of [nmu_control()] is reached. The criterion

@@ -38,6 +38,8 @@ if [ "$group" = bench ]; then
       sklearn=$python
     fi
   done
+  # leukaemia samples
+  packages="$packages multtest"
   [ -n "$sklearn" ] || programs="$programs python3-sklearn"
 fi
 
@@ -79,7 +81,7 @@ done
 for package in $missing_packages; do
   repository=cran
   case $package in
-    Biobase | HDF5Array | DelayedArray | BiocParallel) repository=bioc ;;
+    Biobase | multtest | HDF5Array | DelayedArray | BiocParallel) repository=bioc ;;
   esac
   debs="$debs r-$repository-$(echo "$package" | tr '[:upper:]' '[:lower:]')"
 done

@@ -40,7 +40,7 @@ pub fn fit_with_prior(
         schedule: &[PriorStage { rows: &prior, columns: &prior }],
         estimator: &Fixed(params),
         bounds: None,
-        stop: StopRule { tolerance: 1e-8, max_iterations: 100 },
+        stop: StopRule::new(1e-8, 100),
     };
     let init = VariationalInit { factors: std::slice::from_ref(factor), fixed: &[], params };
     maximize_elbo(&view, init, options, threads, &mut no_report);

@@ -44,17 +44,16 @@ test_that("fits from the truth are hardly ever better", {
 
 test_that("trees and small groups are fitted as well as from the truth", {
   skip_on_cran()
-  for (seed in 1:3) {
-    for (weight in c(3, 8)) {
-      set.seed(seed)
-      A <- sim_tree(weights = c(1, 1, rep(weight, 4)))
-      truth <- attr(A, "loadings")
-      # some of these fits use up their iterations
-      from_truth <- suppressWarnings(quiet(A[, ], 6, init = truth))
-      # without exchanges the fits were 39 to 158 below
-      expect_gte(quiet(A[, ], 6)$loglik, from_truth$loglik - 5)
-    }
-  }
+  gaps <- vapply(1:12, FUN.VALUE = 0, FUN = function(seed) {
+    set.seed(seed)
+    A <- sim_tree(weights = c(1, 1, rep(if (seed > 6) 8 else 3, 4)))
+    # some of these fits use up their iterations
+    from_truth <- suppressWarnings(quiet(A[, ], 6, init = attr(A, "loadings")))
+    from_truth$loglik - quiet(A[, ], 6)$loglik
+  })
+  # without exchanges the fits were 39 to 158 below
+  expect_lte(sum(gaps > 1), 1)
+  expect_lt(max(gaps), 10)
   # groups of 3 rows and more, of which noise of 100 features hides the smallest
   for (seed in 1:10) {
     set.seed(seed)
@@ -169,6 +168,17 @@ test_that("fitted values at missing entries stay in range", {
     A[sample(length(A), stats::runif(1, 0.1, 0.6) * length(A))] <- NA
     fit <- quiet(A, sample(1:6, 1))
     expect_lte(max(0, fitted(fit)[is.na(A)]), 2.001 * max(A, na.rm = TRUE))
+  }
+  # pairs of a symmetric matrix
+  for (seed in 1:30) {
+    set.seed(seed)
+    U <- matrix(rexp(20 * 4) * rbinom(80, 1, 0.6), 20)
+    A <- tcrossprod(U) + rexp(400, 5)
+    A[sample(400, stats::runif(1, 20, 120))] <- NA
+    A <- (A + t(A)) / 2
+    fit <- quiet(A, sample(1:6, 1), ignore_diag = seed %% 2 == 0)
+    missing <- is.na(A) & row(A) != col(A)
+    expect_lte(max(0, fitted(fit)[missing]), 2.001 * max(A, na.rm = TRUE))
   }
 })
 

@@ -19,6 +19,13 @@ test_that("iterations that are used up are a warning", {
   expect_no_warning(nmu(A, K = 2))
 })
 
+test_that("a fit that stalled is a warning", {
+  fit <- nmu(A, K = 1)
+  fit$status <- "stalled"
+  text <- text_of(signal_status(fit), "nmu_warning_stalled")
+  expect_match(text, "no step increased its objective.*init")
+})
+
 test_that("the limit of the search for K is a warning only if it ended the search", {
   set.seed(2)
   tree <- sim_tree(n = 10)

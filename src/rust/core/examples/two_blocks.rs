@@ -52,7 +52,7 @@ pub(crate) fn main() {
         schedule: Vec::new(),
         remainder: RemainderPriorFamily::default(),
         noise_structure: NoiseStructure::Homoscedastic,
-        stop: StopRule { tolerance: 1e-8, max_iterations: 1000 },
+        stop: StopRule::new(1e-8, 1000),
         starts: 4,
     };
     let plan = Plan { refine: true, ..Plan::new(2) };

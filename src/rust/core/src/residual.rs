@@ -171,8 +171,8 @@ impl<'a> ResidualView<'a> {
         self.scales.is_none()
     }
 
-    /// The largest `Σ d u_i v_j` over the missing entries of a general matrix; 0 if there is none, or another process holds the
-    /// matrix.
+    /// The largest `Σ d u_i v_j` over the missing entries, without the diagonal of a symmetric matrix; 0 if there is none, or another
+    /// process holds the matrix.
     pub(crate) fn max_fitted_at_missing(&self, factors: &[Factor]) -> f64 {
         if self.remote().is_some() {
             return 0.0;
@@ -187,8 +187,9 @@ impl<'a> ResidualView<'a> {
             }
             fitted.fill(0.0);
             factors.iter().for_each(|factor| add_scaled(&mut fitted, factor.d * factor.v()[column], factor.u()));
-            let missing = entries.iter().zip(&fitted).filter(|(entry, _)| entry.is_nan());
-            largest = missing.fold(largest, |largest, (_, value)| largest.max(*value));
+            let is_counted = |row: usize| entries[row].is_nan() && !(self.is_symmetric() && row == column);
+            let missing = (0..self.nrow()).filter(|row| is_counted(*row));
+            largest = missing.fold(largest, |largest, row| largest.max(fitted[row]));
         }
         largest
     }

@@ -76,7 +76,7 @@ fn maximize_from(
         low_rank_variance: 0.0,
         threads: Threads::new(1),
     };
-    maximize(objective, StopRule { tolerance, max_iterations: 1000 }, &mut no_report)
+    maximize(objective, StopRule::new(tolerance, 1000), &mut no_report)
 }
 
 /// The largest decrease between consecutive iterations of one stage.

@@ -171,7 +171,7 @@ fn columns_of(columns: &[Vec<f64>]) -> Mat<f64> {
 
 fn predicted(values: &[f64], columns: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> {
     let params = ResidualParams { lambda: PARAMS.lambda / scale, sigma: PARAMS.sigma * scale };
-    let stop = StopRule { tolerance: 1e-8, max_iterations: 1000 };
+    let stop = StopRule::new(1e-8, 1000);
     let v = columns_of(columns);
     let entries = MatRef::from_column_major_slice(values, v.nrows(), values.len() / v.nrows());
     let rows = NewRows { entries, scale, largest_entry: 0.0, remainder_prior: RemainderPrior::EXPONENTIAL };
@@ -225,7 +225,7 @@ fn predictions_at_missing_entries_are_in_range() {
         let v = columns_of(&columns);
         let entries = MatRef::from_column_major_slice(&[4.0, f64::NAN, f64::NAN], 3, 1);
         let rows = NewRows { entries, scale: 1.0, largest_entry, remainder_prior: RemainderPrior::EXPONENTIAL };
-        let stop = StopRule { tolerance: 1e-8, max_iterations: 1000 };
+        let stop = StopRule::new(1e-8, 1000);
         let rows = predict(rows, v.as_ref(), PARAMS, stop, &mut no_report).expect("lengths agree");
         let fitted = |j: usize| -> f64 { rows[0].loadings.iter().zip(&columns).map(|(l, v)| l * v[j]).sum() };
         let largest = fitted(1).max(fitted(2));
@@ -236,7 +236,7 @@ fn predictions_at_missing_entries_are_in_range() {
 
 #[test]
 fn prediction_stops_at_the_iteration_limit_or_when_interrupted() {
-    let stop = StopRule { tolerance: 1e-8, max_iterations: 1 };
+    let stop = StopRule::new(1e-8, 1);
     let v = columns_of(&[vec![0.6, 0.8], vec![0.8, 0.6]]);
     let new_rows =
         |entries| NewRows { entries, scale: 1.0, largest_entry: 0.0, remainder_prior: RemainderPrior::EXPONENTIAL };

@@ -18,7 +18,7 @@ use nmu_core::storage::Dense;
 use nmu_core::trace::Status;
 use nmu_core::variational::{maximize_elbo, VariationalFit, VariationalInit, VariationalOptions};
 
-const STOP: StopRule = StopRule { tolerance: 1e-8, max_iterations: 200 };
+const STOP: StopRule = StopRule::new(1e-8, 200);
 
 /// λ and σ of a fit: the estimator and the bounds.
 type Noise<'a> = (&'a dyn NoiseEstimator, Option<Bounds>);

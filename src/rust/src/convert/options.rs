@@ -158,7 +158,7 @@ impl Options {
 
     /// When to stop the optimizer.
     pub(crate) fn stop_rule(&self) -> Result<StopRule, String> {
-        Ok(StopRule { tolerance: self.get("tol")?, max_iterations: self.count_of("maxiter")? })
+        Ok(StopRule::new(self.get("tol")?, self.count_of("maxiter")?))
     }
 
     /// The priors of a schedule.

@@ -16,11 +16,11 @@ use std::borrow::Cow;
 
 /// Largest entry of a factor of a symmetric matrix, in units of the largest observed entry. Without the diagonal, the fit of a
 /// single row would improve without end as its loading grows (a Heywood case).
-const MAX_SYMMETRIC_ENTRY: f64 = 4.0;
+pub(crate) const MAX_SYMMETRIC_ENTRY: f64 = 4.0;
 /// Largest entry of a factor of a general matrix with missing entries, in the same units. Where all observed entries of a column
 /// are in rows without a loading, the likelihood does not bound the loading of the column.
 pub(crate) const MAX_ENTRY: f64 = 1.5;
-/// Largest fitted value at a missing entry, in units of the largest observed entry.
+/// Largest fitted value at a missing entry, in units of the largest observed entry; the diagonal of a symmetric matrix apart.
 pub(crate) const MAX_MISSING: f64 = 2.0;
 /// Factor by which the largest entry of a factor is reduced while a fitted value at a missing entry is larger.
 pub(crate) const ENTRY_REDUCTION: f64 = 0.8;

@@ -12,7 +12,6 @@ use crate::mle::objective::Objective;
 use crate::mle::rank_one::with_ratio_floor;
 use crate::mle::refit::JointOptimum;
 use crate::noise::{Bounds, ResidualParams};
-use crate::pass::PassStats;
 use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
 use crate::runtime::progress::no_report;
 use crate::trace::Status;
@@ -22,6 +21,8 @@ use crate::vector::{dot, norm, Contiguous};
 const SHORT_STEPS: usize = 20;
 /// Tolerance of these joint fits, in units of that of a full one.
 const SHORT_TOLERANCE: f64 = 1000.0;
+/// How many times as many candidates are tried if none of the first is better than no factor.
+const MORE_STARTS: usize = 4;
 /// Steps of the optimization of a candidate for a further factor.
 const TRIAL_STEPS: usize = 5;
 /// Steps after which candidates with a larger ratio `λσ` are compared.
@@ -62,17 +63,18 @@ impl<'a> MleFit<'a, '_, '_> {
         let mut starts = self.extensions(base).into_iter();
         let Some(first) = starts.next() else { unreachable!("there is at least a null factor") };
         let initial = self.nuisance.clone();
-        let mut best = self.short_fit(&first);
+        let mut best = self.short_fit(&first, f64::NEG_INFINITY);
         let mut outcomes = vec![best.outcome(first.origin)];
         let mut kept = 0;
         for start in starts {
             self.nuisance = initial.clone();
-            let Some(found) = catch_cancellation(|| self.short_fit(&start)) else {
+            let target = best.optimum.log_likelihood() + self.min_gain(best.optimum.stats.count);
+            let Some(found) = catch_cancellation(|| self.short_fit(&start, f64::NEG_INFINITY)) else {
                 best.optimum.status = Status::Interrupted;
                 break;
             };
             outcomes.push(found.outcome(start.origin));
-            if found.optimum.log_likelihood() > best.optimum.log_likelihood() + self.min_gain(&best.optimum.stats) {
+            if found.optimum.log_likelihood() > target {
                 (best, kept) = (found, outcomes.len() - 1);
             }
         }
@@ -82,11 +84,12 @@ impl<'a> MleFit<'a, '_, '_> {
 
     /// Replaces `joint` by a few steps from another start if these are better, and returns whether they are.
     fn improve(&mut self, joint: &mut JointFit, start: &JointStart) -> bool {
-        let Some(found) = catch_cancellation(|| self.short_fit(start)) else {
+        let target = joint.model.log_likelihood + self.min_gain(joint.model.count);
+        let Some(found) = catch_cancellation(|| self.short_fit(start, target)) else {
             joint.model.status = Status::Interrupted;
             return false;
         };
-        if found.optimum.log_likelihood() <= joint.model.log_likelihood + self.min_gain(&found.optimum.stats) {
+        if found.optimum.log_likelihood() <= target {
             joint.starts.push(found.outcome(start.origin));
             if found.optimum.status == Status::Interrupted {
                 joint.model.status = Status::Interrupted;
@@ -101,8 +104,8 @@ impl<'a> MleFit<'a, '_, '_> {
     }
 
     /// The gain up to which two fits count as equally good: the coarse tolerance.
-    fn min_gain(&self, stats: &PassStats) -> f64 {
-        SHORT_TOLERANCE * self.stop.tolerance * stats.count
+    fn min_gain(&self, count: f64) -> f64 {
+        SHORT_TOLERANCE * self.stop.tolerance * count
     }
 
     /// The best of the starts with one factor of an extension removed, the last factor in its place; `None` if that is the last
@@ -137,11 +140,12 @@ impl<'a> MleFit<'a, '_, '_> {
         Some(JointStart { origin: Origin::Exchange, factors, params: Some(optimum.params) })
     }
 
-    /// A few steps from a start. A fit with an added null factor stays where it is, as converged as before.
-    fn short_fit(&mut self, start: &JointStart) -> JointOptimum<'a> {
+    /// A few steps from a start, fewer if these do not lead to the target. A fit with an added null factor stays where it is, as
+    /// converged as before.
+    fn short_fit(&mut self, start: &JointStart, target: f64) -> JointOptimum<'a> {
         let is_null = start.origin == Origin::Null;
         let max_iterations = if is_null { 0 } else { self.stop.max_iterations.min(SHORT_STEPS) };
-        let mut found = self.fit_until(start, StopRule { max_iterations, ..self.stop });
+        let mut found = self.fit_until(start, StopRule { max_iterations, target, ..self.stop });
         if is_null && found.optimum.status != Status::Interrupted {
             found.optimum.status = Status::Converged;
         }
@@ -203,16 +207,22 @@ impl<'a> MleFit<'a, '_, '_> {
             .filter(|_| params.lambda * params.sigma < RELAXED_RATIO)
             .map(|bounds| (with_ratio_floor(params, &null.stats, RELAXED_RATIO), bounds.with_min_ratio(RELAXED_RATIO)));
         let (mut weighted, mut starts) = (Vec::new(), Vec::new());
-        for (origin, init) in candidates(&rest, threshold, self.options.starts, threads, &mut no_report) {
-            // The log-likelihood is concave in the weight, so a few steps find the best one.
-            let start = init.least_squares_factor(&rest, threads);
-            weighted.push((origin, optimize(FreeFactor::weight(start.clone()), params, None, TRIAL_STEPS)));
-            starts.push((origin, start));
-            if is_stop_requested() {
+        let is_factor = |(_, trial): &(Origin, Optimum)| trial.factors[0].d > 0.0;
+        for count in [self.options.starts, MORE_STARTS * self.options.starts] {
+            let more = candidates(&rest, threshold, count, threads, &mut no_report).into_iter().skip(starts.len());
+            for (origin, init) in more {
+                // The log-likelihood is concave in the weight, so a few steps find the best one.
+                let start = init.least_squares_factor(&rest, threads);
+                weighted.push((origin, optimize(FreeFactor::weight(start.clone()), params, None, TRIAL_STEPS)));
+                starts.push((origin, start));
+                if is_stop_requested() {
+                    break;
+                }
+            }
+            if is_stop_requested() || weighted.iter().any(is_factor) {
                 break;
             }
         }
-        let is_factor = |(_, trial): &(Origin, Optimum)| trial.factors[0].d > 0.0;
         let tight = best(weighted).filter(is_factor).map(|(origin, trial)| {
             (origin, optimize(FreeFactor::loadings(trial.only_factor()), params, bounds, TRIAL_STEPS))
         });

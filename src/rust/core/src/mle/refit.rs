@@ -3,7 +3,9 @@
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::{FitOptions, JointFit, JointStart, ModelFit, StartOutcome};
 use crate::init::{unit, Origin};
-use crate::mle::context::{MleFit, Nuisance, ENTRY_REDUCTION, MAX_ENTRY, MAX_MISSING, RELAXED_RATIO};
+use crate::mle::context::{
+    MleFit, Nuisance, ENTRY_REDUCTION, MAX_ENTRY, MAX_MISSING, MAX_SYMMETRIC_ENTRY, RELAXED_RATIO,
+};
 use crate::mle::maximize::Optimum;
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_estimators::MIN_SIGMA;
@@ -19,8 +21,6 @@ use faer::{Col, Mat};
 const FLOOR_REDUCTION: f64 = 1e-2;
 /// Largest σ of data that are exact, in units in which the matrix has a root mean square near 1.
 const EXACT: f64 = 1e-7;
-/// Maximum number of these reductions.
-const MAX_REDUCTIONS: usize = 8;
 
 /// Estimates the weights of factors whose loadings are given, with λ and σ by their estimator; their present weights do not
 /// matter.
@@ -257,23 +257,19 @@ impl<'a> MleFit<'a, '_, '_> {
     /// not bound them.
     fn bound_missing(&mut self, best: &mut JointOptimum<'a>, start: &[FreeFactor], bounds: Option<Bounds>) {
         let view = self.context.view;
-        if view.is_symmetric() || !view.has_missing() || best.optimum.status == Status::Interrupted {
+        if !view.has_missing() {
             return;
         }
-        let largest = MAX_MISSING * self.max_entry / MAX_ENTRY;
-        for _ in 0..MAX_REDUCTIONS {
-            if view.max_fitted_at_missing(&best.optimum.factors) <= largest {
-                return;
-            }
+        let unit = if view.is_symmetric() { MAX_SYMMETRIC_ENTRY } else { MAX_ENTRY };
+        let largest = MAX_MISSING * self.max_entry / unit;
+        while best.optimum.status != Status::Interrupted && view.max_fitted_at_missing(&best.optimum.factors) > largest
+        {
             self.max_entry *= ENTRY_REDUCTION;
             self.nuisance = best.nuisance.clone();
             let (factors, params) = (best.optimum.free_factors(start), best.optimum.params);
             match catch_cancellation(|| self.joint_optimum(&factors, params, bounds)) {
                 Some(next) => *best = next,
                 None => best.optimum.status = Status::Interrupted,
-            }
-            if best.optimum.status == Status::Interrupted {
-                return;
             }
         }
     }

@@ -45,6 +45,22 @@ pub struct StopRule {
     pub tolerance: f64,
     /// Maximum number of iterations.
     pub max_iterations: usize,
+    /// A value to reach: it is given up if the iterations left, with as much gain as the last three, would not reach it.
+    pub target: f64,
+}
+
+impl StopRule {
+    /// Returns a rule without a value to reach.
+    pub const fn new(tolerance: f64, max_iterations: usize) -> Self {
+        Self { tolerance, max_iterations, target: f64::NEG_INFINITY }
+    }
+
+    /// Returns whether the target would be missed, given the latest values.
+    fn is_out_of_reach(&self, iteration: usize, values: &VecDeque<f64>) -> bool {
+        let (Some(last), Some(earlier)) = (values.back(), values.iter().rev().nth(OUTLOOK)) else { return false };
+        let steps_left = (self.max_iterations - iteration) as f64;
+        last + (last - earlier) / OUTLOOK as f64 * steps_left < self.target
+    }
 }
 
 /// The reason for termination.
@@ -54,7 +70,7 @@ pub(crate) enum Termination<B> {
     Converged,
     /// No step increases the value, and the projected gradient is not small.
     Stalled,
-    /// The maximum number of iterations was reached.
+    /// The maximum number of iterations was reached, or would not suffice for the target.
     MaxIterations,
     /// An evaluation was cancelled (see [`crate::runtime::cancel`]).
     Cancelled,
@@ -87,6 +103,8 @@ const MAX_BACKTRACKS: usize = 40;
 /// The number of steps whose gain decides convergence without regard to the gradient: along a flat ridge the gradient
 /// vanishes slowly.
 const WINDOW: usize = 10;
+/// The number of steps whose gain tells what later ones will gain at most.
+const OUTLOOK: usize = 3;
 /// The relative rounding error of a value.
 const ROUNDING: f64 = 1e-14;
 
@@ -144,6 +162,9 @@ pub(crate) fn maximize<P, B>(
             gain <= stop.tolerance * evaluation.scale && small_gradient(&x, &evaluation, stop.tolerance);
         if is_flat || is_stationary {
             return Maximum { x, evaluation, termination: Termination::Converged };
+        }
+        if stop.is_out_of_reach(iteration, &values) {
+            break;
         }
     }
     Maximum { x, evaluation, termination: Termination::MaxIterations }
@@ -316,7 +337,7 @@ mod tests {
     use crate::runtime::cancel::{install, Request};
     use std::ops::ControlFlow;
 
-    const STOP: StopRule = StopRule { tolerance: 1e-12, max_iterations: 500 };
+    const STOP: StopRule = StopRule::new(1e-12, 500);
 
     fn constraints(lower: &[f64], upper: &[f64]) -> BoxConstraints {
         BoxConstraints { lower: lower.to_vec(), upper: upper.to_vec(), max_step: vec![f64::INFINITY; lower.len()] }
@@ -369,6 +390,32 @@ mod tests {
             scale: 1.0,
             payload: (),
         }
+    }
+
+    #[test]
+    fn a_coupled_step_that_leaves_the_box_does_not_stall() {
+        // The Newton step of the pair is (−10, −13) and leaves the box in the last coordinate, the gradient of the first one is
+        // positive: projected, the step leads downhill.
+        let minus_hessian = [[1.0, -0.95], [-0.95, 1.0]];
+        let evaluate = |x: &[f64]| {
+            let offset = [x[0] + 10.0, x[1] + 13.0];
+            let slope = |row: [f64; 2]| -(row[0] * offset[0] + row[1] * offset[1]);
+            let gradient: Vec<f64> = minus_hessian.map(slope).to_vec();
+            Evaluation {
+                value: 0.5 * (gradient[0] * offset[0] + gradient[1] * offset[1]),
+                gradient,
+                preconditioner: Preconditioner {
+                    couplings: Vec::new(),
+                    diagonal: vec![1.0; 2],
+                    pair: Some([-1.0, 0.95, -1.0]),
+                },
+                scale: 1.0,
+                payload: (),
+            }
+        };
+        let maximum = run(&[0.0, 0.0], &constraints(&[-100.0, -0.7], &[100.0, 100.0]), evaluate);
+        assert_eq!(maximum.termination, Termination::Converged);
+        assert_close(&maximum.x, &[1.685, -0.7]);
     }
 
     /// Minus the Rosenbrock function, with its maximum 0 at (1, 1).

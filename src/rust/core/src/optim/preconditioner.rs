@@ -37,10 +37,13 @@ impl Preconditioner {
         step.iter().zip(&self.diagonal).map(|(x, inverse)| x * x / inverse).sum::<f64>().sqrt()
     }
 
-    /// The preconditioner times a vector that is zero outside the free coordinates; without the couplings unless `coupled`.
+    /// The preconditioner times a vector that is zero outside the free coordinates; its diagonal alone unless `coupled`.
     pub(crate) fn apply(&self, vector: &[f64], free: &[bool], coupled: bool) -> Vec<f64> {
         let mut image: Vec<f64> = vector.iter().zip(&self.diagonal).map(|(x, inverse)| x * inverse).collect();
-        for coupling in self.couplings.iter().filter(|_| coupled) {
+        if !coupled {
+            return image;
+        }
+        for coupling in &self.couplings {
             coupling.apply(vector, &self.diagonal, free, &mut image);
         }
         let n = vector.len();

@@ -26,7 +26,7 @@ pub(crate) fn options<'a>(
         schedule,
         remainder: RemainderPriorFamily::default(),
         noise_structure: NoiseStructure::Homoscedastic,
-        stop: StopRule { tolerance, max_iterations },
+        stop: StopRule::new(tolerance, max_iterations),
         starts: 4,
     }
 }
