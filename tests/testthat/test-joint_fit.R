@@ -52,8 +52,7 @@ test_that("trees and small groups are fitted as well as from the truth", {
     from_truth$loglik - quiet(A[, ], 6)$loglik
   })
   # without exchanges the fits were 39 to 158 below
-  expect_lte(sum(gaps > 1), 1)
-  expect_lt(max(gaps), 10)
+  expect_lt(max(gaps), 5)
   # groups of 3 rows and more, of which noise of 100 features hides the smallest
   for (seed in 1:10) {
     set.seed(seed)
@@ -126,6 +125,15 @@ test_that("more factors never fit worse, between separate calls", {
     loglik <- vapply(seq_len(min(5, dim(A))), FUN.VALUE = 0, FUN = function(K) quiet(A, K)$loglik)
     # up to the tolerance of the optimizer
     expect_gte(min(diff(loglik) / abs(loglik[-1])), -1e-6, label = name)
+  }
+})
+
+test_that("a matrix and its transpose have the same fit", {
+  cars <- apply(mtcars, 2, function(x) x / max(x))
+  for (A in list(cars, scale(as.matrix(mtcars), center = FALSE), as.matrix(attitude))) {
+    for (K in 2:3) {
+      expect_close(quiet(A, K)$loglik, quiet(t(A), K)$loglik, 1e-4)
+    }
   }
 })
 

@@ -109,7 +109,8 @@ fn truncated_pairs(
 }
 
 /// Returns at most `count` initial loadings of one more factor, with their origins: the leading pair with the better sign, that of
-/// the excess over `threshold`, the former with the other sign, then rows and columns with a large excess.
+/// the excess over `threshold`, the row and the column with the largest excess, the first with the other sign, then more rows and
+/// columns.
 ///
 /// Negative entries may dominate the leading pair, which is then useless once it is truncated, and noise may hide a small group in
 /// it. The excess has neither.
@@ -125,8 +126,9 @@ pub(crate) fn candidates(
     if count > 1 {
         let excess = Excess::new(view, threshold, threads);
         found.push((Origin::Excess, excess.leading_pair()));
-        found.push((Origin::OppositeSign, other));
-        found.extend(excess.largest_lines(count.saturating_sub(found.len())));
+        found.extend(excess.largest_lines(count - found.len()));
+        // A row and a column come first, so that a matrix and its transpose have the same candidates.
+        found.insert(found.len().min(4), (Origin::OppositeSign, other));
     }
     found.truncate(count);
     found.retain(|(_, init)| init.u().iter().any(|x| *x > 0.0) && init.v().iter().any(|x| *x > 0.0));
