@@ -58,7 +58,13 @@ solve_normal_means <- function(x, s, prior, call = caller_env()) {
   record <- new.env(parent = emptyenv())
   options <- core_options(prior = core_priors(list(prior), record), unit = 1)
   result <- core_normal_means(as.double(x), as.double(s), options)
-  new_normal_means(prior_value(result, record, call = call), prior, record$g, x, s)
+  result <- prior_value(result, record, call = call)
+  if (isTRUE(record$total_only) && length(x) > 1) {
+    known <- replace(prior, "g", list(record$g))
+    each <- function(x, s) solve_normal_means(x, s, known, call = call)$loglik
+    result$log_marginal <- mapply(each, as.double(x), s)
+  }
+  new_normal_means(result, prior, record$g, x, s)
 }
 
 #' Check the observations of a normal-means problem

@@ -13,14 +13,17 @@
 #' @param estimate Function of `x` and `s`, two numeric vectors of the same length, that returns the
 #'   hyperparameters that maximise the marginal likelihood: any R object except `NULL`, called `g`
 #'   below. Named numbers in it (a list such as `list(rate = 2)`, or a named vector) are
-#'   reported as hyperparameters.
+#'   reported as hyperparameters. If the function has an argument `g_init`, it is also given the
+#'   `g` of its last call for the same side of the same factor in a fit, or `NULL` at the first: a
+#'   start of its search.
 #' @param posterior Function of `x`, `s` and `g` that returns a data frame or a list with these
 #'   numeric vectors, of the length of `x`:
 #'   * `mean`: the posterior mean of each \eqn{w_i}, zero or larger;
 #'   * one of `var`, `sd` and `second_moment`: the posterior variance, the standard deviation, or
 #'     the mean of \eqn{w_i^2}. If the standard deviation is small compared with the mean,
 #'     `second_moment` loses the digits of the variance;
-#'   * `log_marginal`: the log of the density of each \eqn{x_i} with \eqn{w_i} integrated out;
+#'   * `log_marginal`: the log of the density of each \eqn{x_i} with \eqn{w_i} integrated out; or
+#'     instead `log_likelihood`, one number, if only their sum is known;
 #'   * `lfsr` (optional, default zeros): the posterior probability that \eqn{w_i = 0}.
 #' @param density `NULL`, or a function of `w`, a vector, and `g`, that returns the density of the
 #'   prior at each `w` above zero, and the probability of zero if `w` is zero. Only
@@ -41,7 +44,7 @@
 #'   Bayes normal means problem using a variety of prior families, arXiv:2110.00152, for the idea
 #'   that a fit accepts any function that solves this problem.
 #'
-#' @seealso [prior] for the built-in families.
+#' @seealso [prior] for the built-in families, [prior_ebnm()] for those of the ebnm package.
 #'
 #' @examples
 #' # the exponential prior: a truncated normal posterior, and the density of demg()
@@ -64,12 +67,21 @@ prior_custom <- function(estimate, posterior, density = NULL, g = NULL, name = "
   check_function(estimate)
   check_function(posterior)
   check_function(density, allow_null = TRUE)
-  if (!is.character(name) || length(name) != 1 || is.na(name)) {
-    abort_input("name", "one string", describe(name))
-  }
   new_prior("custom", list(
-    name = name, estimate = estimate, posterior = posterior, density = density, g = g
+    name = check_prior_name(name), estimate = estimate, posterior = posterior, density = density, g = g
   ))
+}
+
+#' Check the name of a prior
+#' @inheritParams checks
+#' @param name The value given.
+#' @return `name`.
+#' @noRd
+check_prior_name <- function(name, call = caller_env()) {
+  if (!is.character(name) || length(name) != 1 || is.na(name)) {
+    abort_input("name", "one string", describe(name), call = call)
+  }
+  name
 }
 
 #' Check that an argument is a function
@@ -100,19 +112,37 @@ core_priors <- function(priors, record) {
     }
     list(
       family = "custom",
-      estimate = guard(record, prior$name, function(x, s) {
-        record$g <- prior$g %||% prior$estimate(x, s)
+      estimate = guard(record, prior$name, function(x, s, previous) {
+        record$g <- prior$g %||% estimate_custom(prior, x, s, previous)
         if (is.null(record$g)) {
           stop("estimate() returned NULL.", call. = FALSE)
         }
-        list(g = record$g, numbers = hyperparameters_of(record$g))
+        list(g = record$g, numbers = hyperparameters_of(record$g), estimate = prior$estimate)
       }),
       # the core names its arguments, of which `found` is the value of `estimate`
       posterior = guard(record, prior$name, function(x, s, found) {
-        posterior_columns(prior$posterior(x, s, found$g), length(x))
+        answer <- prior$posterior(x, s, found$g)
+        record$total_only <- is.list(answer) && has_total_only(answer)
+        posterior_columns(answer, length(x))
       })
     )
   })
+}
+
+#' Call the function `estimate` of a prior
+#'
+#' @param prior A prior made by `prior_custom()`.
+#' @param x,s The observations.
+#' @param previous `NULL`, or the value for the core of an earlier estimate, perhaps under another
+#'   prior of a schedule.
+#' @return Hyperparameters.
+#' @noRd
+estimate_custom <- function(prior, x, s, previous) {
+  if (!("g_init" %in% names(formals(args(prior$estimate))))) {
+    return(prior$estimate(x, s))
+  }
+  known <- identical(previous$estimate, prior$estimate)
+  prior$estimate(x, s, g_init = if (known) previous$g)
 }
 
 #' Wrap a function so that it never throws
@@ -192,7 +222,8 @@ hyperparameters_of <- function(g) {
 #'
 #' @param answer The value.
 #' @param count Number of observations.
-#' @return A list of `mean`, `var`, `lfsr` and `log_marginal`, finite double vectors.
+#' @return A list of `mean`, `var`, `lfsr` and `log_marginal`, finite double vectors. If only the sum
+#'   of `log_marginal` is known, each has its share of it: a fit uses nothing but the sum.
 #' @noRd
 posterior_columns <- function(answer, count) {
   fail <- function(...) stop(sprintf(...), call. = FALSE)
@@ -230,8 +261,32 @@ posterior_columns <- function(answer, count) {
   list(
     mean = mean, var = var,
     lfsr = if (is.null(answer[["lfsr"]])) double(count) else column("lfsr", least = 0, most = 1),
-    log_marginal = column("log_marginal")
+    log_marginal = if (has_total_only(answer)) {
+      rep(total_of(answer$log_likelihood, fail) / count, count)
+    } else {
+      column("log_marginal")
+    }
   )
+}
+
+#' Does a value of `posterior` have the sum of `log_marginal` only?
+#' @param answer The value.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+has_total_only <- function(answer) {
+  is.null(answer[["log_marginal"]]) && !is.null(answer[["log_likelihood"]])
+}
+
+#' Check a log-likelihood
+#' @param total The value.
+#' @param fail Function that raises an error.
+#' @return One finite number.
+#' @noRd
+total_of <- function(total, fail) {
+  if (!is.numeric(total) || length(total) != 1 || !is.finite(total)) {
+    fail("posterior() must return one finite number in \"log_likelihood\", not %s.", describe(total))
+  }
+  as.double(total)
 }
 
 #' Compute the variance from the second moment

@@ -12,6 +12,9 @@ case "${LC_ALL:-${LC_CTYPE:-${LANG:-}}}" in
   *) export LC_ALL=C.UTF-8 ;;
 esac
 
+# ebnm is suggested but not part of Debian; its example is skipped without it.
+export _R_CHECK_FORCE_SUGGESTS_=false
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -127,6 +127,10 @@ calls_that_work <- function() {
       estimate = "a_function", posterior = "a_function", density = "null a_function",
       g = names(bad_values()), name = "text no_text text_matrix"
     ),
+    prior_ebnm = row_of(
+      list(ebnm_fn = ebnm_in_r()),
+      ebnm_fn = "nothing", g = names(bad_values()), name = "null text no_text text_matrix"
+    ),
     prior_exponential = row_of(list(), rate = "null positive"),
     prior_flat = row_of(list()),
     prior_mixture = row_of(

@@ -108,6 +108,17 @@ exponential_in_r <- function(...) {
   )
 }
 
+# A function in the form of those of the ebnm package, with the point-exponential prior of this one.
+ebnm_in_r <- function(prior = "point_exponential") {
+  function(x, s = 1, mode = 0, g_init = NULL, fix_g = FALSE, output = NULL) {
+    found <- normal_means(x, s, if (fix_g) g_init else prior)
+    structure(class = c("ebnm", "list"), list(
+      posterior = found$posterior[c("mean", "sd", "second_moment", "lfsr")],
+      fitted_g = found$prior, log_likelihood = found$loglik
+    ))
+  }
+}
+
 # Loadings of which two fifths are not zero, observed with noise.
 seen_loadings <- function(count = 60) {
   w <- rbinom(count, 1, 0.4) * rexp(count, 1 / 4)

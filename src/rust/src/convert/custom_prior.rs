@@ -5,6 +5,7 @@ use super::{message, Options};
 use crate::stop::fail;
 use extendr_api::prelude::*;
 use nmu_core::prior::{Family, Hyperparameter, Observations, Posterior, Prior};
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -40,9 +41,10 @@ impl CustomFamily {
         observations.iter().map(|(x, s)| (self.units.observation(x), self.units.observation(s))).unzip()
     }
 
-    fn try_estimate(&self, observations: &Observations) -> Result<CustomPrior, String> {
+    /// The estimate, from the value of an earlier one or `NULL`.
+    fn try_estimate(&self, previous: Robj, observations: &Observations) -> Result<CustomPrior, String> {
         let (x, s) = self.in_units_of_r(observations);
-        let estimated = call(&self.estimate, pairlist!(x = x, s = s))?;
+        let estimated = call(&self.estimate, pairlist!(x = x, s = s, previous = previous))?;
         let hyperparameters = hyperparameters(&estimated)?;
         Ok(CustomPrior { family: self.clone(), estimated, hyperparameters })
     }
@@ -50,7 +52,14 @@ impl CustomFamily {
 
 impl Family for CustomFamily {
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
-        Box::new(self.try_estimate(observations).unwrap_or_else(|reason| fail(reason)))
+        Box::new(self.try_estimate(NULL.into(), observations).unwrap_or_else(|reason| fail(reason)))
+    }
+
+    /// R recognises whether the earlier estimate is one of the same prior.
+    fn estimate_from(&self, previous: &dyn Prior, observations: &Observations) -> Box<dyn Prior> {
+        let previous = previous.as_any().and_then(|prior| prior.downcast_ref::<CustomPrior>());
+        let previous = previous.map_or_else(|| NULL.into(), |prior| prior.estimated.clone());
+        Box::new(self.try_estimate(previous, observations).unwrap_or_else(|reason| fail(reason)))
     }
 }
 
@@ -68,7 +77,7 @@ fn hyperparameters(estimated: &Robj) -> Result<Vec<Hyperparameter>, String> {
 /// A prior that R's `estimate` returned.
 struct CustomPrior {
     family: CustomFamily,
-    /// A list of `g`, which may be any object of R, and of its numbers.
+    /// A list of `g`, which may be any object of R, of its numbers and of the prior that it belongs to.
     estimated: Robj,
     hyperparameters: Vec<Hyperparameter>,
 }
@@ -126,5 +135,9 @@ impl Prior for CustomPrior {
 
     fn hyperparameters(&self) -> Vec<Hyperparameter> {
         self.hyperparameters.clone()
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }

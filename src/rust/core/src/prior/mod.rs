@@ -40,6 +40,7 @@ pub use observations::Observations;
 
 use crate::distributions::mills::HALF_LOG_TAU;
 use crate::error::Error;
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::Debug;
 
@@ -100,6 +101,11 @@ pub trait Prior: Debug {
     /// Returns the hyperparameters, given or estimated.
     fn hyperparameters(&self) -> Vec<Hyperparameter>;
 
+    /// Returns the prior for a family that recognises its own priors, in [`Family::estimate_from`].
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
+
     /// Returns `Σ ℓ(x_i, s_i)`, the objective that the hyperparameters maximise.
     fn log_likelihood(&self, observations: &Observations) -> f64 {
         observations.iter().map(|(x, s)| self.posterior(x, s).log_marginal).sum()
@@ -112,6 +118,11 @@ pub trait Family: Debug {
     ///
     /// Estimates must be equivariant: if all `x` and `s` are multiplied by a constant, so is the scale of the prior.
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior>;
+
+    /// Like [`estimate`](Self::estimate), for a family whose search may start at the prior of similar observations.
+    fn estimate_from(&self, _previous: &dyn Prior, observations: &Observations) -> Box<dyn Prior> {
+        self.estimate(observations)
+    }
 }
 
 /// Checks that a hyperparameter, if given, is positive and finite.

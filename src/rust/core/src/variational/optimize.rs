@@ -203,7 +203,8 @@ impl ElboOptimizer<'_, '_, '_> {
         let update = |posterior: &LoadingPosterior, target: &NormalMeans, family: &dyn Family| {
             let problem = damped(&posterior.problem, target, step_size);
             let observations = problem.observations(self.context.threads);
-            let prior = observations.map(|observations| Rc::from(family.estimate(&observations)));
+            let prior =
+                observations.map(|observations| Rc::from(family.estimate_from(posterior.prior(), &observations)));
             self.posterior(prior, problem)
         };
         let posteriors = state.posteriors.iter().zip(&state.problems).map(|(posterior, (rows, columns))| {
