@@ -15,7 +15,8 @@
 #'   joint fit with flat priors is sought, beside the greedy path. In turn: the leading singular
 #'   pair of what the factors so far leave, that of the excess of these residuals over one standard
 #'   deviation above their mean, the row and the column with the largest excess, the first with the
-#'   other sign, and more rows and columns. If none raises the likelihood, four times as many are tried. See [nmu_algorithm].
+#'   other sign, and more rows and columns. If none raises the likelihood, four times as many are
+#'   tried. See [nmu_algorithm].
 #' @param K_max One positive whole number: the largest number of factors with `K = NULL`.
 #' @param threads One positive whole number: the number of threads of the numerical core. The
 #'   default is the option `nmu.threads`, or 1. The result does not depend on it.

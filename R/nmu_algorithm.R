@@ -49,7 +49,8 @@
 #'      \eqn{\sigma} is small beside \eqn{b}, the factors so far block a further one. If none
 #'      raises the likelihood, the new factor is null.
 #'   2. *Select.* After 20 steps from each of these starts and from the factors of the path, the one
-#'      with the largest log-likelihood is optimised up to a tolerance of 1000 `tol`.
+#'      with the largest log-likelihood is optimised up to a tolerance of 1000 `tol`. If the new
+#'      factor would be null otherwise, the second start has all the steps that it needs.
 #'   3. *Exchange.* One more factor is added in the same way. Then each factor in turn is removed:
 #'      what it stands for is divided between the others by a least-squares step, of the rows or of
 #'      the columns, and 3 steps follow. If the best of these is not the one without the new factor,
@@ -64,7 +65,7 @@
 #'   \eqn{\lambda\sigma}{lambda sigma} at its upper bound, the data are a sum of the factors up to
 #'   the smallest \eqn{\sigma}. Then the lower bound is reduced, as far as rounding allows; the
 #'   reduction counts only if the data turn out exact, to 1e-7 of their root mean square, and, with
-#'   as many factors as rows or columns, only if `A` has a smaller rank.
+#'   as many factors as rows or columns and no missing entries, only if `A` has a smaller rank.
 #'
 #'   With `init` of `K` columns the joint fit starts right there: \eqn{d}, \eqn{\lambda} and
 #'   \eqn{\sigma} first maximise the log-likelihood with these loadings held, then everything moves.
@@ -72,7 +73,8 @@
 #'   If a general matrix has missing entries, no entry of a factor may exceed 1.5 times the largest
 #'   observed entry. For general and symmetric matrices the bound on the entries of factors is
 #'   reduced until the fitted values at missing entries are at most twice the largest observed one;
-#'   the diagonal of a symmetric matrix is exempt. [predict()][predict.nmu_fit] does the same for new rows.
+#'   the diagonal of a symmetric matrix is exempt. [predict()][predict.nmu_fit] does the same for
+#'   new rows.
 #'
 #' @section The number of factors: With `K = NULL` factors are added until one is null, three more
 #'   than the best number so far were tried, or `K_max` of [nmu_control()] is reached. The criterion

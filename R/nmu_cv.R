@@ -6,9 +6,11 @@
 #'
 #' Two measures are computed of the held-out entries of each fold, both per entry:
 #'
-#' * the *log-likelihood*: the mean log density of the residuals under the fitted `prior_b`,
-#'   \eqn{\lambda} and \eqn{\sigma} (or standard deviations of rows and columns), the logarithm of
-#'   [demg()] if `prior_b` is exponential. It decides, since it rates the whole model;
+#' * the *log-likelihood*: the mean log density of the residuals under the fitted `prior_b` and
+#'   \eqn{\lambda}, the logarithm of [demg()] if `prior_b` is exponential. A fit with many factors
+#'   underestimates the noise, so \eqn{\sigma} (the standard deviations of rows or columns by a
+#'   common factor) is the one that maximises this, at or above the fitted one. It decides, since it
+#'   rates the whole model;
 #' * the *error*: the mean square of the differences between entries and their predictions, the sum
 #'   of the factors plus the mean of the fitted prior of \eqn{b}.
 #'

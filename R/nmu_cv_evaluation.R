@@ -98,6 +98,9 @@ run_cv_job <- function(job, common) {
 
 #' Rate a fit by entries that were held out
 #'
+#' The noise of entries that were fitted is underestimated if factors are many, so sigma is
+#' estimated again, at or above that of the fit, from the held-out entries.
+#'
 #' @param fit A fit of class `nmu`.
 #' @param A The data with the held-out entries.
 #' @param held_out Numbers of these entries.
@@ -108,7 +111,16 @@ rate_held_out <- function(fit, A, held_out, call = caller_env()) {
   residual <- A[held_out] - low_rank(fit_factors(fit))[held_out]
   test <- matrix(NA_real_, nrow(A), ncol(A))
   test[held_out] <- A[held_out]
-  loglik <- evaluate_fit(core_log_likelihood, fit, test, call = call)
+  loglik_at <- function(log_ratio) {
+    fit$sigma <- fit$sigma * exp(log_ratio)
+    if (!is.null(fit$noise_sd)) {
+      fit$noise_sd <- fit$noise_sd * exp(log_ratio)
+    }
+    evaluate_fit(core_log_likelihood, fit, test, call = call)
+  }
+  largest <- max(0, log(10 * sqrt(mean(residual^2)) / fit$sigma))
+  above <- if (largest > 0) stats::optimize(loglik_at, c(0, largest), maximum = TRUE)$objective
+  loglik <- max(loglik_at(0), above)
   # pairs of a symmetric matrix count once, the diagonal half
   count <- length(held_out) / if (fit$symmetric) 2 else 1
   list(

@@ -68,7 +68,8 @@ prior_custom <- function(estimate, posterior, density = NULL, g = NULL, name = "
   check_function(posterior)
   check_function(density, allow_null = TRUE)
   new_prior("custom", list(
-    name = check_prior_name(name), estimate = estimate, posterior = posterior, density = density, g = g
+    name = check_prior_name(name), estimate = estimate, posterior = posterior, density = density,
+    g = g
   ))
 }
 
@@ -222,8 +223,8 @@ hyperparameters_of <- function(g) {
 #'
 #' @param answer The value.
 #' @param count Number of observations.
-#' @return A list of `mean`, `var`, `lfsr` and `log_marginal`, finite double vectors. If only the sum
-#'   of `log_marginal` is known, each has its share of it: a fit uses nothing but the sum.
+#' @return A list of `mean`, `var`, `lfsr` and `log_marginal`, finite double vectors. If only the
+#'   sum of `log_marginal` is known, each has its share of it: a fit uses nothing but the sum.
 #' @noRd
 posterior_columns <- function(answer, count) {
   fail <- function(...) stop(sprintf(...), call. = FALSE)
@@ -284,7 +285,9 @@ has_total_only <- function(answer) {
 #' @noRd
 total_of <- function(total, fail) {
   if (!is.numeric(total) || length(total) != 1 || !is.finite(total)) {
-    fail("posterior() must return one finite number in \"log_likelihood\", not %s.", describe(total))
+    fail(
+      "posterior() must return one finite number in \"log_likelihood\", not %s.", describe(total)
+    )
   }
   as.double(total)
 }

@@ -58,18 +58,20 @@ impl<'a> MleFit<'a, '_, '_> {
         }
     }
 
-    /// A joint fit with one factor more than `base`, and never worse: a few steps from the best start.
+    /// A joint fit with one factor more than `base`, and never worse: a few steps from the best start. Before it settles for a
+    /// null factor, the other starts have all the steps that they need.
     fn extend(&mut self, base: &JointStart) -> JointFit {
         let mut starts = self.extensions(base).into_iter();
         let Some(first) = starts.next() else { unreachable!("there is at least a null factor") };
         let initial = self.nuisance.clone();
-        let mut best = self.short_fit(&first, f64::NEG_INFINITY);
+        let stop = if first.origin == Origin::Null { self.coarse_stop() } else { self.short_stop() };
+        let mut best = self.short_fit(&first, self.short_stop());
         let mut outcomes = vec![best.outcome(first.origin)];
         let mut kept = 0;
         for start in starts {
             self.nuisance = initial.clone();
             let target = best.optimum.log_likelihood() + self.min_gain(best.optimum.stats.count);
-            let Some(found) = catch_cancellation(|| self.short_fit(&start, f64::NEG_INFINITY)) else {
+            let Some(found) = catch_cancellation(|| self.short_fit(&start, stop)) else {
                 best.optimum.status = Status::Interrupted;
                 break;
             };
@@ -85,7 +87,7 @@ impl<'a> MleFit<'a, '_, '_> {
     /// Replaces `joint` by a few steps from another start if these are better, and returns whether they are.
     fn improve(&mut self, joint: &mut JointFit, start: &JointStart) -> bool {
         let target = joint.model.log_likelihood + self.min_gain(joint.model.count);
-        let Some(found) = catch_cancellation(|| self.short_fit(start, target)) else {
+        let Some(found) = catch_cancellation(|| self.short_fit(start, StopRule { target, ..self.short_stop() })) else {
             joint.model.status = Status::Interrupted;
             return false;
         };
@@ -140,12 +142,21 @@ impl<'a> MleFit<'a, '_, '_> {
         Some(JointStart { origin: Origin::Exchange, factors, params: Some(optimum.params) })
     }
 
-    /// A few steps from a start, fewer if these do not lead to the target. A fit with an added null factor stays where it is, as
-    /// converged as before.
-    fn short_fit(&mut self, start: &JointStart, target: f64) -> JointOptimum<'a> {
+    /// The stopping rule of a few steps.
+    fn short_stop(&self) -> StopRule {
+        StopRule { max_iterations: self.stop.max_iterations.min(SHORT_STEPS), ..self.stop }
+    }
+
+    /// The stopping rule of a fit up to the coarse tolerance.
+    fn coarse_stop(&self) -> StopRule {
+        StopRule { tolerance: SHORT_TOLERANCE * self.stop.tolerance, ..self.stop }
+    }
+
+    /// The steps from a start that a rule permits. A fit with an added null factor stays where it is, as converged as before.
+    fn short_fit(&mut self, start: &JointStart, stop: StopRule) -> JointOptimum<'a> {
         let is_null = start.origin == Origin::Null;
-        let max_iterations = if is_null { 0 } else { self.stop.max_iterations.min(SHORT_STEPS) };
-        let mut found = self.fit_until(start, StopRule { max_iterations, target, ..self.stop });
+        let stop = if is_null { StopRule { max_iterations: 0, ..stop } } else { stop };
+        let mut found = self.fit_until(start, stop);
         if is_null && found.optimum.status != Status::Interrupted {
             found.optimum.status = Status::Converged;
         }
@@ -158,7 +169,7 @@ impl<'a> MleFit<'a, '_, '_> {
             return;
         }
         let start = start_at(&joint.model, like);
-        let stop = StopRule { tolerance: SHORT_TOLERANCE * self.stop.tolerance, ..self.stop };
+        let stop = self.coarse_stop();
         let Some(found) = catch_cancellation(|| self.fit_until(&start, stop)) else {
             joint.model.status = Status::Interrupted;
             return;

@@ -226,7 +226,8 @@ impl<'a> MleFit<'a, '_, '_> {
     /// The optimum under a reduced lower bound on σ if the factors explain the data to within [`EXACT`]; `None` if they do not.
     ///
     /// Data that are only nearly exact keep the bound, so that it is the same for every number of factors. As many factors as the
-    /// matrix has rows or columns explain any data; these count only if the matrix has a smaller rank.
+    /// matrix has rows or columns explain any data; these count only if the matrix has a smaller rank. With missing entries a
+    /// smaller number may explain any data, so then exact data count whatever their number: more factors never fit worse.
     fn exact_optimum(
         &mut self,
         found: &JointOptimum<'a>,
@@ -239,7 +240,9 @@ impl<'a> MleFit<'a, '_, '_> {
         let view = self.context.view;
         let rank = found.optimum.factors.iter().filter(|factor| factor.d > 0.0).count();
         if !is_active(&bounds, &found.optimum)
-            || (rank >= view.nrow().min(view.ncol()) && !is_rank_deficient(view, self.context.threads))
+            || (rank >= view.nrow().min(view.ncol())
+                && !view.has_missing()
+                && !is_rank_deficient(view, self.context.threads))
         {
             return None;
         }
@@ -249,6 +252,10 @@ impl<'a> MleFit<'a, '_, '_> {
             if !self.continue_fit(&mut best, start, Some(bounds)) {
                 return None;
             }
+        }
+        // What is left is rounding error, so the gradient is, too.
+        if best.optimum.status == Status::Stalled {
+            best.optimum.status = Status::Converged;
         }
         (best.optimum.params.sigma <= EXACT).then_some((best, bounds))
     }
