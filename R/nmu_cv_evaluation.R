@@ -119,7 +119,9 @@ rate_held_out <- function(fit, A, held_out, call = caller_env()) {
     evaluate_fit(core_log_likelihood, fit, test, call = call)
   }
   largest <- max(0, log(10 * sqrt(mean(residual^2)) / fit$sigma))
-  above <- if (largest > 0) stats::optimize(loglik_at, c(0, largest), maximum = TRUE)$objective
+  above <- if (largest > 0) {
+    stats::optimize(loglik_at, c(0, largest), maximum = TRUE, tol = 1e-6)$objective
+  }
   loglik <- max(loglik_at(0), above)
   # pairs of a symmetric matrix count once, the diagonal half
   count <- length(held_out) / if (fit$symmetric) 2 else 1

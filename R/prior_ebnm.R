@@ -64,9 +64,7 @@ prior_ebnm <- function(ebnm_fn, ..., g = NULL, name = NULL) {
     found <- solve(x, s, g, TRUE)
     c(as.list(found$posterior), list(log_likelihood = as.double(found$log_likelihood)))
   }
-  new_prior("custom", list(
-    name = name, estimate = estimate, posterior = posterior, density = NULL, g = g
-  ))
+  prior_custom(estimate, posterior, g = g, name = name)
 }
 
 #' What a function of the ebnm package is asked to return

@@ -91,7 +91,7 @@ test_that("measures of the held-out entries are those of plain R", {
     for (fold in 1:3) {
       expected <- do.call(plain_measures, c(list(cv = cv, fold = fold), case))
       row <- cv$folds[cv$folds$fold == fold, ]
-      expect_equal(row$loglik, expected[["loglik"]], tolerance = 1e-6)
+      expect_equal(row$loglik, expected[["loglik"]], tolerance = 1e-8)
       expect_equal(row$error, expected[["error"]], tolerance = 1e-8)
     }
   }

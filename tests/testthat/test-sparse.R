@@ -54,10 +54,12 @@ test_that("every class of sparse matrix is converted", {
   sparse <- methods::as(A, "CsparseMatrix")
   d <- suppressMessages(nmu(sparse)$d)
   expect_equal(d, suppressMessages(nmu(A)$d), tolerance = 1e-7)
+  path_d <- suppressMessages(nmu(A, refine = FALSE)$d)
   classes <- c("generalMatrix", "TsparseMatrix", "RsparseMatrix", "nMatrix", "lMatrix", "dsCMatrix")
   for (class in classes) {
     other <- if (class == "dsCMatrix") sparse else methods::as(sparse, class)
     expect_identical(suppressMessages(nmu(other)$d), d)
+    expect_equal(suppressMessages(nmu(other, refine = FALSE)$d), path_d, tolerance = 1e-9)
   }
   # duplicate triplets are summed, and stored zeros are zeros
   triplets <- Matrix::sparseMatrix(
