@@ -12,7 +12,7 @@
 #'   1000 with other estimators. [nmu_em()] and [nmu_em_estlambda()] use their own argument
 #'   `maxiter` instead.
 #' @param starts One positive whole number: from how many starting points a further factor of a
-#'   joint fit with flat priors is sought, beside the greedy path. In turn: the leading singular
+#'   joint fit with flat priors is sought. In turn: the leading singular
 #'   pair of what the factors so far leave, that of the excess of these residuals over one standard
 #'   deviation above their mean, the row and the column with the largest excess, the first with the
 #'   other sign, and more rows and columns. If none raises the likelihood, four times as many are

@@ -2,9 +2,9 @@
 
 #' How nmu() fits its model
 #'
-#' The stages of a fit by [nmu()]: the path of greedily found factors, the continuation over lower
-#' bounds on \eqn{\lambda\sigma}{lambda sigma}, the joint refit, the choice of `K`, and the
-#' variational fit under priors. A certified underapproximation has its own algorithm, see
+#' The methods of [nmu()]: the path of greedily found factors, with a continuation over lower bounds
+#' on \eqn{\lambda\sigma}{lambda sigma}; the joint fit; the choice of `K`; and the variational fit
+#' under priors. A certified underapproximation has its own algorithm, see
 #' [nmu_underapprox].
 #'
 #' @section Flatness: The path compares solutions by *flatness*. The flatness of a loading vector is
@@ -39,8 +39,9 @@
 #'   not depend on the scale of `A`, and `nmu(2^k * A)` gives the same `u` to the bit. (The results
 #'   of [noise_notebook()] do depend on the scale.)
 #'
-#' @section The joint refit: With `refine = TRUE` the log-likelihood is maximised jointly over all
-#'   loadings, \eqn{\lambda} and \eqn{\sigma}. Fits with 1, 2, ... factors build on each other:
+#' @section The joint fit: With `refine = TRUE` the log-likelihood is maximised jointly over all
+#'   loadings, \eqn{\lambda} and \eqn{\sigma}. There is no greedy path, except for priors and
+#'   [noise_moments()]. Fits with 1, 2, ... factors build on each other:
 #'
 #'   1. *Add.* `starts` of [nmu_control()] candidates for a further factor are fitted to what the
 #'      last fit leaves, four times as many if none of these raises the likelihood. The best is
@@ -48,14 +49,16 @@
 #'      and the best of a second trial with \eqn{\lambda\sigma \ge 1}{lambda sigma >= 1}: where
 #'      \eqn{\sigma} is small beside \eqn{b}, the factors so far block a further one. If none
 #'      raises the likelihood, the new factor is null.
-#'   2. *Select.* After 20 steps from each of these starts and from the factors of the path, the one
-#'      with the largest log-likelihood is optimised up to a tolerance of 1000 `tol`. If the new
-#'      factor would be null otherwise, the second start has all the steps that it needs.
+#'   2. *Select.* After 20 steps from each of these starts, and from that with the loadings of `init`
+#'      for this factor, the one with the largest log-likelihood is optimised up to a tolerance of
+#'      3000 `tol`. If the new factor would be null otherwise, the second start has all the steps
+#'      that it needs.
 #'   3. *Exchange.* One more factor is added in the same way. Then each factor in turn is removed:
 #'      what it stands for is divided between the others by a least-squares step, of the rows or of
 #'      the columns, and 3 steps follow. If the best of these is not the one without the new factor,
 #'      it is another start of step 2: a factor that is missing takes the place of one that is not
-#'      needed, and pieces of overlapping groups merge. This is repeated while it helps.
+#'      needed, and pieces of overlapping groups merge. This is repeated while it gains more than
+#'      the further factor does.
 #'
 #'   The fit with `K` factors is then optimised until it converges. Since a new factor may be null,
 #'   the log-likelihood does not decrease with the number of factors.
@@ -118,9 +121,9 @@
 #'
 #' @section Resuming a fit: With `init = fit` the factors of an earlier fit of `A` are kept, and
 #'   factors up to `K` are added. This resumes a fit that was interrupted or failed, and adds
-#'   factors to a complete one. A factor that was interrupted starts from its last state. The path
-#'   is that of one fit with `K` factors, unless the earlier fit was refitted (`refine = TRUE`):
-#'   then factors are added to the refitted ones. A joint fit starts from the factors that are kept.
+#'   factors to a complete one. A factor that was interrupted starts from its last state. Without
+#'   a refit, the result is that of one fit with `K` factors. A joint fit starts from the factors
+#'   that are kept.
 #'   With priors, the ELBO along a resumed path is not known, and `K = NULL` tries numbers of
 #'   factors from there on.
 #'

@@ -56,9 +56,11 @@
 #'   known: `sd` is 0, `lfsr` is 1 for loadings of zero and 0 for others, and there are no
 #'   hyperparameters.
 #'
-#' @section Path: `path` is a data frame with a row for each factor as deflation found it:
+#' @section Path: `path` is a data frame with a row for each factor. With `refine = FALSE` it is the
+#'   factor as deflation found it; with priors or [noise_moments()] also with `refine = TRUE`.
+#'   Otherwise row k is of the joint fit with k factors, optimised up to a coarse tolerance:
 #'
-#'   * `factor`: its number; `d`: its weight;
+#'   * `factor`: its number; `d`: its weight, of a joint fit that of the last factor;
 #'   * `lambda`, `sigma`, `loglik`, `elbo`: their values with the factors up to this one (`elbo` is
 #'     `NA` if not known);
 #'   * `iterations`: the number of iterations;

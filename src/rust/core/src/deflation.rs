@@ -1,4 +1,5 @@
-//! Greedy deflation: each factor is fitted to the matrix minus the earlier ones, then all are refitted jointly.
+//! Several factors: joint fits with 1, 2, … of them, or greedy deflation, in which each factor is fitted to the matrix minus the
+//! earlier ones; these can be refitted jointly.
 
 use crate::error::Error;
 use crate::factor::{Factor, FreeFactor};
@@ -8,7 +9,7 @@ use crate::init::{InitialLoadings, Origin};
 use crate::noise::ResidualParams;
 use crate::posterior::FactorPosterior;
 use crate::residual::{Problem, ResidualView};
-use crate::runtime::cancel::{catch_end, End};
+use crate::runtime::cancel::{catch_end, is_stop_requested, End};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback, Stage};
 use crate::selection::{best_count, criterion, should_continue, Candidate};
@@ -67,9 +68,9 @@ impl Plan {
 pub struct Deflation {
     /// The fixed factors with their weights.
     pub fixed: Vec<Factor>,
-    /// The new factors, in the order in which they were fitted.
+    /// The fits with 1, 2, … new factors: of the greedy path, or the last factor of each joint fit.
     pub fits: Vec<FactorFit>,
-    /// The joint fit of the fixed, the kept and the new factors.
+    /// The joint fit of the fixed, the kept and the new factors. If a cancellation left it incomplete, it has fewer of them.
     pub refit: Option<JointFit>,
     /// The fits that were compared, if the number of factors was chosen.
     pub candidates: Vec<Candidate>,
@@ -113,11 +114,14 @@ pub fn deflate(
 ) -> Deflation {
     let Plan { fixed, kept, kept_params, init, count, refine } = plan;
     let (fits, candidates) = (Vec::new(), Vec::new());
-    let mut greedy = Greedy { problem, fitter, refine, threads, fixed, kept, kept_params, fits, candidates };
-    let refit = catch_end(|| greedy.run(init, count, progress));
-    let Greedy { fixed, fits, candidates, .. } = greedy;
-    let interrupted = refit.as_ref().err() == Some(&End::Cancelled);
-    Deflation { fixed, fits, refit: refit.ok().flatten(), candidates, interrupted }
+    let grows = refine && fitter.extends_joint_fits();
+    let mut deflation =
+        Deflating { problem, fitter, refine, grows, threads, fixed, kept, kept_params, fits, grown: None, candidates };
+    let result = catch_end(|| deflation.run(init, count, progress));
+    let Deflating { fixed, fits, grown, candidates, .. } = deflation;
+    let interrupted = result.as_ref().err() == Some(&End::Cancelled);
+    let refit = result.unwrap_or_else(|_| grown.map(|grown| as_interrupted(grown.joint)));
+    Deflation { fixed, fits, refit, candidates, interrupted }
 }
 
 /// Outcome of fitting one more factor.
@@ -129,19 +133,23 @@ enum Next {
 }
 
 /// A deflation in progress. A cancellation leaves the factors completed so far.
-struct Greedy<'a> {
+struct Deflating<'a> {
     problem: &'a Problem<'a>,
     fitter: &'a dyn FactorFitter,
     refine: bool,
+    /// Whether joint fits with 1, 2, … factors take the place of the greedy path.
+    grows: bool,
     threads: Threads,
     fixed: Vec<Factor>,
     kept: Vec<Factor>,
     kept_params: Option<ResidualParams>,
     fits: Vec<FactorFit>,
+    /// The last of the joint fits.
+    grown: Option<Growth>,
     candidates: Vec<Candidate>,
 }
 
-impl Greedy<'_> {
+impl Deflating<'_> {
     fn run(&mut self, init: Vec<InitialLoadings>, count: Count, progress: &mut ProgressCallback) -> Option<JointFit> {
         if self.kept.is_empty() && !self.fixed.is_empty() {
             let view = self.problem.view(&[]);
@@ -187,19 +195,13 @@ impl Greedy<'_> {
         init: Vec<InitialLoadings>,
         progress: &mut ProgressCallback,
     ) -> Option<JointFit> {
-        let (mut init, mut grown) = (init.into_iter(), None);
+        let mut init = init.into_iter();
         while self.fits.len() < count {
             if self.next_factor(init.next(), progress) == Next::Ended {
-                return None;
-            }
-            if self.refine && self.fitter.extends_joint_fits() {
-                grown = self.grow(grown, progress);
-                if grown.as_ref().is_some_and(|grown| is_interrupted(&grown.joint)) {
-                    return grown.map(|grown| grown.joint);
-                }
+                return self.grown.take().map(|grown| grown.joint);
             }
         }
-        self.full_joint_fit(grown.map(|grown| grown.joint), progress)
+        self.full_joint_fit(progress)
     }
 
     /// Fits the number of factors that the criterion chooses. What it rates is what is returned.
@@ -209,22 +211,17 @@ impl Greedy<'_> {
         init: Vec<InitialLoadings>,
         progress: &mut ProgressCallback,
     ) -> Option<JointFit> {
-        let (mut init, mut grown) = (init.into_iter(), None);
+        let mut init = init.into_iter();
         let (mut joints, mut criteria): (Vec<JointFit>, Vec<f64>) = (Vec::new(), Vec::new());
         while self.fits.len() < limit && should_continue(&criteria) {
-            let extends = self.refine && self.fitter.extends_joint_fits();
             match self.next_factor(init.next(), progress) {
-                Next::Ended => return None,
-                Next::Null if !extends => break,
+                Next::Ended if !self.grows => return None,
+                Next::Null => break,
                 _ => {}
             }
-            if extends {
-                grown = self.grow(grown, progress);
-            }
-            let joint = self.full_joint_fit(grown.as_ref().map(|grown| grown.joint.clone()), progress);
+            let joint = self.full_joint_fit(progress);
             let interrupted = joint.as_ref().is_some_and(is_interrupted);
-            let is_null = |joint: &JointFit| joint.model.factors.last().is_none_or(|last| last.d == 0.0);
-            if extends && !interrupted && joint.as_ref().is_some_and(is_null) {
+            if self.grows && !interrupted && joint.as_ref().is_some_and(|joint| is_null(&joint.model)) {
                 break;
             }
             criteria.push(self.record(joint.as_ref()));
@@ -243,11 +240,21 @@ impl Greedy<'_> {
         if (1..=joints.len()).contains(&count) {
             return Some(joints.swap_remove(count - 1));
         }
-        self.full_joint_fit(None, progress)
+        self.grown = None;
+        self.full_joint_fit(progress)
+    }
+
+    /// Fits one more factor: jointly with those so far, or greedily.
+    fn next_factor(&mut self, init: Option<InitialLoadings>, progress: &mut ProgressCallback) -> Next {
+        if self.grows {
+            self.grow(init, progress)
+        } else {
+            self.next_greedy_factor(init, progress)
+        }
     }
 
     /// Fits one more factor to the matrix minus the factors so far.
-    fn next_factor(&mut self, init: Option<InitialLoadings>, progress: &mut ProgressCallback) -> Next {
+    fn next_greedy_factor(&mut self, init: Option<InitialLoadings>, progress: &mut ProgressCallback) -> Next {
         let index = self.fits.len();
         let subtracted: Vec<Factor> = self.factors().cloned().collect();
         let mut report = |event: Progress| progress(event.in_stage(Stage::Factor, index));
@@ -285,17 +292,35 @@ impl Greedy<'_> {
         JointStart { origin: Origin::Path, factors: self.free(self.factors()), params }
     }
 
-    /// A short joint fit of all factors so far, from that with one factor less and from the greedy path.
-    fn grow(&self, last: Option<Growth>, progress: &mut ProgressCallback) -> Option<Growth> {
-        let (base, extension) = match last {
-            Some(Growth { joint, extension }) => (self.start_from(&joint.model.factors, joint.model.params), extension),
-            None => {
-                let factors = self.free(self.fixed.iter().chain(&self.kept));
-                (JointStart { origin: Origin::Path, factors, params: self.kept_params }, None)
-            }
+    /// Fits one factor more than the last joint fit has, or than there are fixed and kept ones, jointly with these.
+    fn grow(&mut self, init: Option<InitialLoadings>, progress: &mut ProgressCallback) -> Next {
+        let extension = self.grown.as_mut().and_then(|grown| grown.extension.take());
+        let base = match &self.grown {
+            Some(Growth { joint, .. }) => self.start_from(&joint.model.factors, joint.model.params),
+            None => self.path_start(),
         };
-        let (view, path) = (self.problem.view(&[]), self.path_start());
-        self.fitter.grow(&view, &base, extension, &path, self.threads, &mut self.joint_report(progress))
+        let index = self.fits.len();
+        let mut report = |event: Progress| progress(event.in_stage(Stage::Refit, index));
+        let view = self.problem.view(&[]);
+        let grown = self.fitter.grow(&view, &base, extension, init, self.threads, &mut report);
+        let Some(mut grown) = grown else { return Next::Ended };
+        // A step that was cancelled may have been left out.
+        if is_stop_requested() {
+            grown.joint = as_interrupted(grown.joint);
+        }
+        let mut model = grown.joint.model.clone();
+        model.factors.drain(..model.factors.len() - 1);
+        let next = match &grown.joint {
+            joint if is_interrupted(joint) => Next::Ended,
+            joint if is_null(&joint.model) => Next::Null,
+            _ => Next::Added,
+        };
+        if next == Next::Null && model.status == Status::Converged {
+            model.status = Status::Null;
+        }
+        self.fits.push(FactorFit { model, ratio_floor: None, path: Vec::new() });
+        self.grown = Some(grown);
+        next
     }
 
     /// A start at the factors of a fit.
@@ -306,18 +331,20 @@ impl Greedy<'_> {
     /// The joint fit of all factors so far, if there is one: from a short one, or from the greedy path.
     ///
     /// Short fits with 1, 2, … factors are the same whatever number of factors is asked for, and none is worse than the one before.
-    fn full_joint_fit(&self, short: Option<JointFit>, progress: &mut ProgressCallback) -> Option<JointFit> {
+    fn full_joint_fit(&self, progress: &mut ProgressCallback) -> Option<JointFit> {
         if !self.refine {
             return None;
         }
-        let Some(short) = short else { return self.fit_jointly(&self.path_start(), progress) };
-        if is_interrupted(&short) {
-            return Some(short);
+        let Some(Growth { joint: short, .. }) = &self.grown else {
+            return self.fit_jointly(&self.path_start(), progress);
+        };
+        if is_interrupted(short) {
+            return Some(short.clone());
         }
         let origin = short.starts.iter().find(|start| start.kept).map_or(Origin::Path, |start| start.start);
         let start = JointStart { origin, ..self.start_from(&short.model.factors, short.model.params) };
         let mut full = self.fit_jointly(&start, progress)?;
-        full.starts.extend(short.starts.into_iter().filter(|start| !start.kept));
+        full.starts.extend(short.starts.iter().filter(|start| !start.kept));
         Some(full)
     }
 
@@ -368,6 +395,17 @@ impl Greedy<'_> {
 
 fn is_interrupted(joint: &JointFit) -> bool {
     joint.model.status == Status::Interrupted
+}
+
+/// The fit with the status of an interrupted one.
+fn as_interrupted(mut joint: JointFit) -> JointFit {
+    joint.model.status = Status::Interrupted;
+    joint
+}
+
+/// Whether the last factor is null.
+fn is_null(model: &ModelFit) -> bool {
+    model.factors.last().is_none_or(|last| last.d == 0.0)
 }
 
 /// The peak number of values that a fit holds per row, and per column of a general matrix: a base and an increment per

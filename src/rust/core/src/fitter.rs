@@ -45,19 +45,19 @@ pub trait FactorFitter {
         None
     }
 
-    /// Whether joint fits of 1, 2, … factors build on each other; otherwise there is one joint fit, of all factors.
+    /// Whether joint fits of 1, 2, … factors build on each other; otherwise there is one joint fit, of the greedy path.
     fn extends_joint_fits(&self) -> bool {
         false
     }
 
     /// The joint fit, up to a coarse tolerance, with one factor more than `base`: from `extension`, if an earlier call has returned it,
-    /// and from the greedy path. It is never worse than `base`. `None` if the method cannot.
+    /// and from initial loadings of the new factor, if they are given. It is never worse than `base`. `None` if the method cannot.
     fn grow(
         &self,
         _: &ResidualView,
         _base: &JointStart,
         _extension: Option<JointFit>,
-        _path: &JointStart,
+        _init: Option<InitialLoadings>,
         _: Threads,
         _: &mut ProgressCallback,
     ) -> Option<Growth> {
@@ -132,11 +132,11 @@ impl FactorFitter for ModelFitter<'_> {
         view: &ResidualView,
         base: &JointStart,
         extension: Option<JointFit>,
-        path: &JointStart,
+        init: Option<InitialLoadings>,
         threads: Threads,
         progress: &mut ProgressCallback,
     ) -> Option<Growth> {
-        Some(MleFit::new(view, &self.options, threads, progress).grow(base, extension, path))
+        Some(MleFit::new(view, &self.options, threads, progress).grow(base, extension, init))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::optim::lanczos::{leading_eigenvector, Leading};
 use crate::pass::{product, sweep, Model, PassLevel, PassSpec, RowColSums};
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
-use crate::runtime::progress::{Progress, ProgressCallback};
+use crate::runtime::progress::{no_report, Progress, ProgressCallback};
 use crate::vector::{add_scaled, dot, normalise, truncate, Contiguous};
 use faer::{Col, ColRef};
 
@@ -55,6 +55,11 @@ impl InitialLoadings {
     pub(crate) fn least_squares_factor(&self, view: &ResidualView, threads: Threads) -> Factor {
         let d = quadratic_form(view, self, threads).max(0.0);
         Factor { d, u: self.u.clone(), v: (!view.is_symmetric()).then(|| self.v.clone()) }
+    }
+
+    /// Whether the loadings of a side are all zero.
+    pub(crate) fn is_zero(&self) -> bool {
+        !(self.u().iter().any(|x| *x > 0.0) && self.v().iter().any(|x| *x > 0.0))
     }
 
     /// Returns the loadings of the rows as a slice.
@@ -108,31 +113,68 @@ fn truncated_pairs(
     }
 }
 
-/// Returns at most `count` initial loadings of one more factor, with their origins: the leading pair with the better sign, that of
-/// the excess over `threshold`, the row and the column with the largest excess, the first with the other sign, then more rows and
-/// columns.
+/// Initial loadings of one more factor, with their origins: the leading pair with the better sign, that of the excess over a
+/// threshold, the row and the column with the largest excess, the first with the other sign, then more rows and columns.
 ///
 /// Negative entries may dominate the leading pair, which is then useless once it is truncated, and noise may hide a small group in
-/// it. The excess has neither.
-pub(crate) fn candidates(
-    view: &ResidualView,
-    threshold: f64,
-    count: usize,
-    threads: Threads,
-    on_progress: &mut ProgressCallback,
-) -> Vec<(Origin, InitialLoadings)> {
-    let [better, other] = truncated_pairs(view, Leading::Value, threads, on_progress);
-    let mut found = vec![(Origin::LeadingPair, better)];
-    if count > 1 {
-        let excess = Excess::new(view, threshold, threads);
-        found.push((Origin::Excess, excess.leading_pair()));
-        found.extend(excess.largest_lines(count - found.len()));
-        // A row and a column come first, so that a matrix and its transpose have the same candidates.
-        found.insert(found.len().min(4), (Origin::OppositeSign, other));
+/// it. The excess has neither. Each candidate is computed when it is asked for; loadings may be zero.
+pub(crate) struct Candidates<'a> {
+    excess: Excess<'a>,
+    /// Number of candidates so far.
+    index: usize,
+    /// The leading pair with the other sign, once the pair is known.
+    other: Option<InitialLoadings>,
+    /// Sums of the excess in the rows, and in the columns of a general matrix, that no candidate explains so far.
+    sums: Option<[Vec<f64>; 2]>,
+}
+
+impl<'a> Candidates<'a> {
+    /// The candidates for a view; the threshold is in its units.
+    pub(crate) fn new(view: &'a ResidualView<'a>, threshold: f64, threads: Threads) -> Self {
+        Self { excess: Excess::new(view, threshold, threads), index: 0, other: None, sums: None }
     }
-    found.truncate(count);
-    found.retain(|(_, init)| init.u().iter().any(|x| *x > 0.0) && init.v().iter().any(|x| *x > 0.0));
-    found
+
+    /// The row, or the column, with the largest excess. Rows on which an earlier one has a large loading are passed over.
+    fn next_line(&mut self, is_row: bool) -> Option<(Origin, InitialLoadings)> {
+        let excess = &self.excess;
+        let sums = self.sums.get_or_insert_with(|| excess.line_sums());
+        let side = &mut sums[usize::from(!is_row)];
+        let line = index_of_largest(side).filter(|line| side[*line] > 0.0)?;
+        let init = if is_row { excess.row_start(line) } else { excess.column_start(line) };
+        let loadings = if is_row { init.u() } else { init.v() };
+        let largest = loadings.iter().copied().fold(0.0, f64::max);
+        for (sum, loading) in side.iter_mut().zip(loadings) {
+            if *loading >= 0.5 * largest {
+                *sum = 0.0;
+            }
+        }
+        side[line] = 0.0;
+        Some((if is_row { Origin::Row(line) } else { Origin::Column(line) }, init))
+    }
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = (Origin, InitialLoadings);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let index = self.index;
+        self.index += 1;
+        // A row and a column come before the other sign, so that a matrix and its transpose have the same candidates.
+        match index {
+            0 => {
+                let Excess { view, threads, .. } = self.excess;
+                let [better, other] = truncated_pairs(view, Leading::Value, threads, &mut no_report);
+                self.other = Some(other);
+                Some((Origin::LeadingPair, better))
+            }
+            1 => Some((Origin::Excess, self.excess.leading_pair())),
+            4 => self.other.take().map(|other| (Origin::OppositeSign, other)),
+            _ => {
+                let is_row = self.excess.view.is_symmetric() || index % 2 == usize::from(index > 4);
+                self.next_line(is_row).or_else(|| self.other.take().map(|other| (Origin::OppositeSign, other)))
+            }
+        }
+    }
 }
 
 /// The excess `E = (X − τ)₊` of a view over a threshold. Its products follow from those of the fused pass: `b̄ → (x − λσ²)₊` as
@@ -180,29 +222,11 @@ impl<'a> Excess<'a> {
         (0..POWER_STEPS).fold(constant, |pair, _| self.power_step(&pair))
     }
 
-    /// The rows, and columns in turn, with the largest sums. Rows on which an earlier one has a large loading are passed over.
-    fn largest_lines(&self, count: usize) -> Vec<(Origin, InitialLoadings)> {
+    /// The sums of the rows, and of the columns of a general matrix.
+    fn line_sums(&self) -> [Vec<f64>; 2] {
         let (rows, columns) = (Col::<f64>::ones(self.view.nrow()), Col::<f64>::ones(self.view.ncol()));
         let sums = self.product(&rows, &columns);
-        let symmetric = self.view.is_symmetric();
-        let mut sides = [sums.rows().to_vec(), if symmetric { Vec::new() } else { sums.columns().to_vec() }];
-        let mut found = Vec::new();
-        for index in 0..count {
-            let is_row = symmetric || index % 2 == 0;
-            let side = &mut sides[usize::from(!is_row)];
-            let Some(line) = index_of_largest(side).filter(|line| side[*line] > 0.0) else { break };
-            let init = if is_row { self.row_start(line) } else { self.column_start(line) };
-            let loadings = if is_row { init.u() } else { init.v() };
-            let largest = loadings.iter().copied().fold(0.0, f64::max);
-            for (sum, loading) in side.iter_mut().zip(loadings) {
-                if *loading >= 0.5 * largest {
-                    *sum = 0.0;
-                }
-            }
-            side[line] = 0.0;
-            found.push((if is_row { Origin::Row(line) } else { Origin::Column(line) }, init));
-        }
-        found
+        [sums.rows().to_vec(), if self.view.is_symmetric() { Vec::new() } else { sums.columns().to_vec() }]
     }
 
     /// Loadings after two power steps from a row: it gives loadings of the columns, and these give loadings of the rows.

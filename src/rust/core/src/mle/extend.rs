@@ -5,22 +5,23 @@
 
 use crate::factor::{Factor, Free, FreeFactor};
 use crate::fit::{Growth, JointFit, JointStart, ModelFit, StartOutcome, StopRule};
-use crate::init::{candidates, Origin};
+use crate::init::{Candidates, InitialLoadings, Origin};
 use crate::mle::context::{MleFit, RELAXED_RATIO};
 use crate::mle::maximize::{maximize, Optimum};
-use crate::mle::objective::Objective;
 use crate::mle::rank_one::with_ratio_floor;
 use crate::mle::refit::JointOptimum;
 use crate::noise::{Bounds, ResidualParams};
+use crate::pass::PassStats;
+use crate::residual::ResidualView;
 use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
-use crate::runtime::progress::no_report;
 use crate::trace::Status;
 use crate::vector::{dot, norm, Contiguous};
+use std::iter::repeat;
 
 /// Steps after which starts are compared.
 const SHORT_STEPS: usize = 20;
 /// Tolerance of these joint fits, in units of that of a full one.
-const SHORT_TOLERANCE: f64 = 1000.0;
+const SHORT_TOLERANCE: f64 = 3000.0;
 /// How many times as many candidates are tried if none of the first is better than no factor.
 const MORE_STARTS: usize = 4;
 /// Steps of the optimization of a candidate for a further factor.
@@ -30,20 +31,32 @@ const SCREENING_STEPS: usize = 2;
 /// Steps of the other factors after the removal of one.
 const REMOVAL_STEPS: usize = 3;
 
+/// A candidate for a further factor, and where it comes from.
+type Candidate = (Origin, Factor);
+
 impl<'a> MleFit<'a, '_, '_> {
-    /// The joint fit with one factor more than `base`, from `extension` if that is known and from the greedy path `path`.
+    /// The joint fit with one factor more than `base`, from `extension` if that is known and from initial loadings `init` of the
+    /// new factor if they are given.
     ///
     /// The fit is then extended by one more factor, and the weakest factor is removed. If that is not the new one, the rest is
     /// another start: a factor that is missing takes the place of one that is not needed.
-    pub(crate) fn grow(&mut self, base: &JointStart, extension: Option<JointFit>, path: &JointStart) -> Growth {
-        let like = &path.factors;
+    pub(crate) fn grow(
+        &mut self,
+        base: &JointStart,
+        extension: Option<JointFit>,
+        init: Option<InitialLoadings>,
+    ) -> Growth {
+        let like = &base.factors;
         let mut joint = extension.unwrap_or_else(|| self.extend(base));
-        self.improve(&mut joint, path);
+        if let Some(init) = init {
+            self.improve(&mut joint, &self.given_start(base, &init));
+        }
         self.settle(&mut joint, like);
         loop {
             if joint.model.status == Status::Interrupted {
                 return Growth { joint, extension: None };
             }
+            let before = joint.model.log_likelihood;
             let start = start_at(&joint.model, like);
             let extension = catch_cancellation(|| self.extend(&start));
             let Some(extension) = extension.filter(|extension| extension.model.status != Status::Interrupted) else {
@@ -55,6 +68,12 @@ impl<'a> MleFit<'a, '_, '_> {
                 return Growth { joint, extension: Some(extension) };
             }
             self.settle(&mut joint, like);
+            // Where the extension gains more than the exchange did, it still is a good start.
+            let (gain, lead) =
+                (joint.model.log_likelihood - before, extension.model.log_likelihood - joint.model.log_likelihood);
+            if lead > gain {
+                return Growth { joint, extension: Some(extension) };
+            }
         }
     }
 
@@ -82,6 +101,14 @@ impl<'a> MleFit<'a, '_, '_> {
         }
         outcomes[kept] = StartOutcome { kept: true, ..best.outcome(outcomes[kept].start) };
         self.take_joint_fit(best, outcomes, self.joint_bounds())
+    }
+
+    /// The start with given loadings of the new factor, its weight by least squares.
+    fn given_start(&self, base: &JointStart, init: &InitialLoadings) -> JointStart {
+        let held = factors_of(base);
+        let new = init.least_squares_factor(&self.context.view.minus(&held), self.context.threads);
+        let factors = base.factors.iter().cloned().chain([FreeFactor::loadings(new)]).collect();
+        JointStart { origin: Origin::Given, factors, params: base.params }
     }
 
     /// Replaces `joint` by a few steps from another start if these are better, and returns whether they are.
@@ -114,15 +141,13 @@ impl<'a> MleFit<'a, '_, '_> {
     /// factor itself, the new one. What the removed factor stands for is divided between the others, by rows or by columns.
     fn exchanged(&mut self, base: &JointStart, extension: &ModelFit) -> Option<JointStart> {
         let last = extension.factors.len().checked_sub(1)?;
-        let free = |index: usize| base.factors.get(index).map_or(Free::Loadings, |free| free.free);
+        let all = free_like(&extension.factors, &base.factors);
         let mut best: Option<(usize, Optimum)> = None;
         let view = self.context.view;
         let sides: &[Side] = if view.is_symmetric() { &[Side::Rows] } else { &[Side::Rows, Side::Columns] };
-        for removed in (0..=last).filter(|index| free(*index) == Free::Loadings).rev() {
+        for removed in (0..=last).filter(|index| all[*index].free == Free::Loadings).rev() {
             for side in sides {
-                let mut others: Vec<FreeFactor> = (0..=last)
-                    .map(|other| FreeFactor { factor: extension.factors[other].clone(), free: free(other) })
-                    .collect();
+                let mut others = all.clone();
                 let gone = others.swap_remove(removed).factor;
                 others.iter_mut().filter(|other| other.free == Free::Loadings).for_each(|other| {
                     other.factor = with_share(&other.factor, &gone, *side);
@@ -200,59 +225,89 @@ impl<'a> MleFit<'a, '_, '_> {
     /// further one. Candidates are therefore also fitted with a larger ratio `λσ`, for which the loss is nearly quadratic; the
     /// best of these is the second start.
     fn extensions(&mut self, base: &JointStart) -> Vec<JointStart> {
-        let (view, threads, max_entry) = (self.context.view, self.context.threads, self.max_entry);
-        let held: Vec<Factor> = base.factors.iter().map(|free| free.factor.clone()).collect();
-        let rest = view.minus(&held);
+        let held = factors_of(base);
+        let rest = self.context.view.minus(&held);
         let (bounds, params) = (self.joint_bounds(), base.params.unwrap_or(self.initial_params));
-        let stop = self.stop;
-        let progress = &mut *self.context.progress;
-        let mut optimize =
-            |factor: FreeFactor, params: ResidualParams, bounds: Option<Bounds>, max_iterations: usize| {
-                let (view, factors, low_rank_variance) = (&rest, &[factor], 0.0);
-                let objective = Objective { view, factors, params, bounds, max_entry, low_rank_variance, threads };
-                maximize(objective, StopRule { max_iterations, ..stop }, progress)
-            };
-        let null = optimize(FreeFactor::weight(rest.zero_factor()), params, bounds, 0);
-        let threshold = null.stats.residual_mean() + null.stats.residual_variance().sqrt();
-        let relaxed = bounds
-            .filter(|_| params.lambda * params.sigma < RELAXED_RATIO)
-            .map(|bounds| (with_ratio_floor(params, &null.stats, RELAXED_RATIO), bounds.with_min_ratio(RELAXED_RATIO)));
-        let (mut weighted, mut starts) = (Vec::new(), Vec::new());
-        let is_factor = |(_, trial): &(Origin, Optimum)| trial.factors[0].d > 0.0;
-        for count in [self.options.starts, MORE_STARTS * self.options.starts] {
-            let more = candidates(&rest, threshold, count, threads, &mut no_report).into_iter().skip(starts.len());
-            for (origin, init) in more {
+        let null = self.trial(&rest, FreeFactor::weight(rest.zero_factor()), params, bounds, 0);
+        let (starts, best_weighted) = self.estimate_candidate_weights(&rest, params, &null.stats);
+        let tight = best_weighted.and_then(|(origin, factor)| {
+            let trial = self.trial(&rest, FreeFactor::loadings(factor), params, bounds, TRIAL_STEPS);
+            (trial.log_likelihood() > null.log_likelihood()).then_some((origin, trial))
+        });
+        let is_tight = params.lambda * params.sigma < RELAXED_RATIO;
+        let relaxed = is_tight.then(|| with_ratio_floor(params, &null.stats, RELAXED_RATIO)).and_then(|params| {
+            let bounds = bounds.map(|bounds| bounds.with_min_ratio(RELAXED_RATIO));
+            self.relaxed_candidate(&rest, starts, params, bounds)
+        });
+        let start = |(origin, optimum): (Origin, Optimum)| {
+            let new = FreeFactor::loadings(optimum.only_factor());
+            let factors = base.factors.iter().cloned().chain([new]).collect();
+            // λ and σ that are held are the same in the joint fit.
+            JointStart { origin, factors, params: Some(if bounds.is_some() { optimum.params } else { params }) }
+        };
+        [tight.unwrap_or((Origin::Null, null))].into_iter().chain(relaxed).map(start).collect()
+    }
+
+    /// A few steps of a single factor.
+    fn trial(
+        &mut self,
+        rest: &ResidualView,
+        factor: FreeFactor,
+        params: ResidualParams,
+        bounds: Option<Bounds>,
+        max_iterations: usize,
+    ) -> Optimum {
+        let factors = [factor];
+        let objective = self.objective(rest, &factors, params, bounds);
+        maximize(objective, StopRule { max_iterations, ..self.stop }, self.context.progress)
+    }
+
+    /// The candidates for a further factor, and the one with the highest log-likelihood at its best weight; `None` if that is 0 for
+    /// all of them. Then further candidates are tried before.
+    fn estimate_candidate_weights(
+        &mut self,
+        rest: &ResidualView,
+        params: ResidualParams,
+        null: &PassStats,
+    ) -> (Vec<Candidate>, Option<Candidate>) {
+        let threads = self.context.threads;
+        let threshold = null.residual_mean() + null.residual_variance().sqrt();
+        let mut candidates = Candidates::new(rest, threshold, threads);
+        let count = self.options.starts;
+        let (mut starts, mut weighted) = (Vec::new(), Vec::new());
+        for count in [count, (MORE_STARTS - 1) * count] {
+            for (origin, init) in candidates.by_ref().take(count).filter(|(_, init)| !init.is_zero()) {
                 // The log-likelihood is concave in the weight, so a few steps find the best one.
-                let start = init.least_squares_factor(&rest, threads);
-                weighted.push((origin, optimize(FreeFactor::weight(start.clone()), params, None, TRIAL_STEPS)));
+                let start = init.least_squares_factor(rest, threads);
+                weighted.push((origin, self.trial(rest, FreeFactor::weight(start.clone()), params, None, TRIAL_STEPS)));
                 starts.push((origin, start));
                 if is_stop_requested() {
                     break;
                 }
             }
-            if is_stop_requested() || weighted.iter().any(is_factor) {
+            if is_stop_requested() || weighted.iter().any(|(_, trial)| trial.factors[0].d > 0.0) {
                 break;
             }
         }
-        let tight = best(weighted).filter(is_factor).map(|(origin, trial)| {
-            (origin, optimize(FreeFactor::loadings(trial.only_factor()), params, bounds, TRIAL_STEPS))
-        });
-        let tight = tight.filter(|(_, trial)| trial.log_likelihood() > null.log_likelihood());
-        let relaxed = relaxed.and_then(|(params, bounds)| {
-            let mut trial = |factor: Factor, params: ResidualParams, steps: usize| {
-                optimize(FreeFactor::loadings(factor), params, Some(bounds), steps)
-            };
-            let trials = starts.into_iter().map(|(origin, start)| (origin, trial(start, params, SCREENING_STEPS)));
-            let (origin, screened) = best(trials.collect())?;
-            Some((origin, trial(screened.only_factor(), screened.params, TRIAL_STEPS)))
-        });
-        let relaxed = relaxed.filter(is_factor);
-        let start = |(origin, optimum): (Origin, Optimum)| {
-            let new = FreeFactor::loadings(optimum.only_factor());
-            let factors = base.factors.iter().cloned().chain([new]).collect();
-            JointStart { origin, factors, params: Some(optimum.params) }
+        let best = best(weighted).map(|(origin, trial)| (origin, trial.only_factor()));
+        (starts, best.filter(|(_, factor)| factor.d > 0.0))
+    }
+
+    /// The best of the candidates after a few steps under bounds with a larger ratio `λσ`; `None` if it is zero.
+    fn relaxed_candidate(
+        &mut self,
+        rest: &ResidualView,
+        candidates: Vec<Candidate>,
+        params: ResidualParams,
+        bounds: Option<Bounds>,
+    ) -> Option<(Origin, Optimum)> {
+        let mut trial = |factor: Factor, params: ResidualParams, steps: usize| {
+            self.trial(rest, FreeFactor::loadings(factor), params, bounds, steps)
         };
-        [tight.unwrap_or((Origin::Null, null))].into_iter().chain(relaxed).map(start).collect()
+        let screened = candidates.into_iter().map(|(origin, start)| (origin, trial(start, params, SCREENING_STEPS)));
+        let (origin, screened) = best(screened.collect())?;
+        let found = trial(screened.only_factor(), screened.params, TRIAL_STEPS);
+        (found.factors[0].d > 0.0).then_some((origin, found))
     }
 }
 
@@ -294,8 +349,13 @@ fn start_at(model: &ModelFit, like: &[FreeFactor]) -> JointStart {
     JointStart { origin: Origin::Path, factors: free_like(&model.factors, like), params: Some(model.params) }
 }
 
-/// Factors that may move as those given.
+/// The factors of a start.
+fn factors_of(start: &JointStart) -> Vec<Factor> {
+    start.factors.iter().map(|free| free.factor.clone()).collect()
+}
+
+/// Factors of which the first may move as those given, and the others without constraint.
 fn free_like(factors: &[Factor], like: &[FreeFactor]) -> Vec<FreeFactor> {
-    let pairs = factors.iter().zip(like);
-    pairs.map(|(factor, like)| FreeFactor { factor: factor.clone(), free: like.free }).collect()
+    let free = like.iter().map(|like| like.free).chain(repeat(Free::Loadings));
+    factors.iter().cloned().zip(free).map(|(factor, free)| FreeFactor { factor, free }).collect()
 }

@@ -177,7 +177,7 @@ impl<'a> MleFit<'a, '_, '_> {
 
     /// An optimum with the nuisance parameters and the trace that belong to it.
     fn recorded(&mut self, optimize: impl FnOnce(&mut Self) -> Optimum) -> JointOptimum<'a> {
-        self.context.trace.clear();
+        (self.context.trace, self.context.stage) = (Vec::new(), 0);
         let optimum = optimize(self);
         JointOptimum { optimum, nuisance: self.nuisance.clone(), trace: std::mem::take(&mut self.context.trace) }
     }
