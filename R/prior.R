@@ -18,7 +18,8 @@
 #'   Suitable for sparse factors: many loadings are zero and the others vary.
 #' * `prior_binary()`: zero with probability `1 - weight`, otherwise normal with mean `location` and
 #'   standard deviation `ratio * location`, truncated to \eqn{w \ge 0}{w >= 0}. Suitable if loadings
-#'   only indicate membership of a group, as in trees.
+#'   only indicate membership of a group, as in trees. With `ratio = NULL` also for groups whose
+#'   loadings vary: the positive \eqn{w} are then anything between equal and half-normal.
 #' * `prior_mixture()`: a mixture of half-normals, or of exponentials, of different scales. Fits any
 #'   density that decreases from zero, with a form estimated from the data.
 #'
@@ -38,7 +39,8 @@
 #' @param location `NULL` (estimated), or one positive number: the mean of the normal before
 #'   truncation, in units of `w`.
 #' @param ratio One positive number, the standard deviation of the normal before truncation,
-#'   in units of `location`; or `NULL` (estimated, between 0.001 and 1).
+#'   in units of `location`; or `NULL` (estimated, between 0.001, where all positive \eqn{w} are
+#'   equal in effect, and 1000, where they have a half-normal distribution in effect).
 #' @param shape `"half_normal"` (\eqn{N(0, scale^2)} truncated to \eqn{w \ge 0}{w >= 0}) or
 #'   `"exponential"` (with mean `scale`). Case-sensitive; may be abbreviated.
 #' @param scales `NULL`, or distinct numbers, zero or larger, in units of `w`; the scale 0 is a

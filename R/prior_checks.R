@@ -162,10 +162,10 @@ perturbed_priors <- function(prior, known) {
   }
   free <- setdiff(names(Filter(is.null, unclass(prior))), "scales")
   settings <- unclass(known)[free]
-  # weights are estimated up to 1, ratios from 0.001 to 1
+  # weights are estimated up to 1, ratios from 0.001 to 1000
   in_range <- function(settings) {
     weight <- settings[["weight"]]
-    all(weight <= 1, settings$ratio <= 1, settings$ratio >= 0.001)
+    all(weight <= 1, settings$ratio <= 1000, settings$ratio >= 0.001)
   }
   lapply(Filter(in_range, perturbed_lists(settings)), function(settings) {
     if (!is.null(settings$weights)) {

@@ -1,6 +1,7 @@
 given <- list(
   prior_flat(), prior_exponential(0.3), prior_point_exponential(0.2, 0.7),
   prior_binary(0.3, 5), prior_binary(0.6, 2, 0.5), prior_binary(0.4, 3, 0.001),
+  prior_binary(0.5, 0.004, 1000),
   prior_mixture("half_normal", c(0, 0.5, 8), c(2, 1, 1)),
   prior_mixture("exponential", c(0.1, 3), c(0.5, 0.5))
 )
@@ -43,8 +44,8 @@ test_that("estimated hyperparameters maximise the likelihood", {
   scales <- list(
     rate = c(log, exp), location = c(log, exp), weight = c(qlogis, plogis),
     ratio = c(
-      function(ratio) qlogis(pmin(pmax((log(ratio) - log(1e-3)) / -log(1e-3), 1e-9), 1 - 1e-9)),
-      function(free) exp(log(1e-3) - log(1e-3) * plogis(free))
+      function(ratio) qlogis(pmin(pmax((log(ratio) - log(1e-3)) / log(1e6), 1e-9), 1 - 1e-9)),
+      function(free) exp(log(1e-3) + log(1e6) * plogis(free))
     )
   )
   for (seed in 62:64) {
@@ -58,7 +59,10 @@ test_that("estimated hyperparameters maximise the likelihood", {
       }
       loss <- function(free) -reference_marginal(data$x, data$s, at(free))
       starts <- expand.grid(lapply(names, function(name) {
-        values <- switch(name, rate = c(0.1, 0.5, 2), location = c(0.5, 2, 4, 8, 12), c(0.1, 0.5))
+        values <- switch(name,
+          rate = c(0.1, 0.5, 2), location = c(0.01, 0.5, 2, 4, 8, 12), ratio = c(0.1, 0.5, 100),
+          c(0.1, 0.5)
+        )
         vapply(values, scales[[name]][[1]], 0)
       }))
       best <- -min(apply(starts, 1, function(start) nlminb(start, loss)$objective))
@@ -107,6 +111,26 @@ test_that("planted hyperparameters are found, and shrinkage reduces the error", 
   expect_lt(abs(found$weight - 0.3), 0.02)
   expect_lt(abs(found$location - 5), 0.1)
   expect_lt(abs(found$ratio - 0.1), 0.05)
+})
+
+test_that("an estimated ratio is that of the loadings, between equal and half-normal", {
+  set.seed(68)
+  member <- rbinom(2000, 1, 0.4)
+  estimate <- function(w, prior) normal_means(rnorm(2000, member * w, 0.1), 0.1, prior)
+  w <- abs(rnorm(2000))
+  half_normal <- estimate(w, prior_binary(ratio = NULL))
+  expect_gt(half_normal$prior$ratio, 2)
+  expect_close(half_normal$prior$weight, 0.4, 0.04)
+  # the mixture of a point mass and the half-normal that was simulated
+  given <- prior_mixture("half_normal", c(0, 1), c(0.6, 0.4))
+  expect_gt(half_normal$loglik, normal_means(half_normal$x, 0.1, given)$loglik)
+  equal <- estimate(2, prior_binary(ratio = NULL))
+  expect_lt(equal$prior$ratio, 0.02)
+  expect_close(equal$prior$location, 2, 0.01)
+  # the largest ratio is half-normal in effect
+  given <- prior_mixture("half_normal", c(0, 1))
+  limit <- normal_means(half_normal$x, 0.1, prior_binary(location = 1e-3, ratio = 1000))
+  expect_close(limit$loglik, normal_means(half_normal$x, 0.1, given)$loglik, 1e-3)
 })
 
 test_that("the result has the documented form, and its prior reproduces it", {

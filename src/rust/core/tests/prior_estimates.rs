@@ -51,7 +51,7 @@ fn exponential_estimates_maximize_the_likelihood() {
 #[test]
 fn generalized_binary_estimates_maximize_the_likelihood() {
     let (weight, location) = (Axis::linear(0.0, 1.0, 6), Axis::log(1e-3, 10.0, 120));
-    let ratio = Axis::log(1e-3, 1.0, 15);
+    let ratio = Axis::log(1e-3, 1e3, 30);
     let mut worst = f64::NEG_INFINITY;
     for (x, s) in data_sets() {
         let data = Observations::new(&x, &s).expect("lengths agree");
@@ -83,18 +83,102 @@ fn estimates_from_many_observations_maximize_the_likelihood() {
     }
 }
 
+/// Loadings of several kinds, whose ratios are small, intermediate and large.
+fn kinds() -> Vec<(Vec<f64>, Vec<f64>)> {
+    let mut kinds: Vec<_> = data_sets().into_iter().take(4).collect();
+    for seed in 0..2 {
+        kinds.push(simulate(300 + seed, 100, 0.2, 0.4, |_, normal| 1.5 * normal.abs()));
+        kinds.push(simulate(400 + seed, 100, 0.1, 0.5, |exponential, _| 0.3 + 1.7 * (-exponential).exp()));
+        kinds.push(simulate(500 + seed, 100, 0.5, 1.0, |_, normal| (2.0 + normal).abs()));
+    }
+    kinds
+}
+
+fn free_ratio() -> GeneralizedBinary {
+    GeneralizedBinary::new(None, None, None).expect("a family")
+}
+
 #[test]
 fn joint_estimates_of_three_hyperparameters_maximize_the_likelihood() {
     let mut worst = f64::NEG_INFINITY;
-    for (x, s) in data_sets().into_iter().take(4) {
+    for (x, s) in kinds() {
         let data = Observations::new(&x, &s).expect("lengths agree");
-        let axes = [Axis::linear(0.0, 1.0, 6), Axis::log(1e-2, 10.0, 50), Axis::log(1e-3, 1.0, 9)];
+        let axes = [Axis::log(1e-3, 10.0, 60), Axis::log(1e-3, 1e3, 30)];
+        // The weight is maximized at each location and ratio.
         worst = worst.max(check(&data, &axes, |at| {
             let at = |index: usize| at.map(|at| at[index]);
-            Box::new(GeneralizedBinary::new(at(0), at(1), at(2)).expect("in range"))
+            Box::new(GeneralizedBinary::new(None, at(0), at(1)).expect("in range"))
         }));
     }
     println!("at most {worst:e} per observation below the brute-force search");
+}
+
+#[test]
+fn an_estimated_ratio_is_that_of_the_kind_of_loadings() {
+    for seed in 0..3 {
+        let ratio_of = |draw: fn(f64, f64) -> f64| {
+            let (x, s) = simulate(600 + seed, 2000, 0.1, 0.5, draw);
+            value(&*estimate(free_ratio(), &Observations::new(&x, &s).expect("lengths agree")), "ratio")
+        };
+        let (half_normal, binary) = (ratio_of(|_, normal| normal.abs()), ratio_of(|_, _| 1.0));
+        assert!(half_normal > 2.0, "{half_normal}");
+        assert!(binary < 0.05, "{binary}");
+    }
+}
+
+/// Families that start at an earlier estimate, with and without given hyperparameters.
+fn warm_families() -> Vec<Box<dyn Family>> {
+    let binary = |weight, location, ratio| -> Box<dyn Family> {
+        Box::new(GeneralizedBinary::new(weight, location, ratio).expect("in range"))
+    };
+    vec![
+        Box::new(free_ratio()),
+        binary(Some(0.5), None, None),
+        binary(None, Some(1.7), None),
+        binary(None, None, Some(0.1)),
+        Box::new(Exponential::new(None).expect("a family")),
+        Box::new(PointExponential::new(None, None).expect("a family")),
+        Box::new(PointExponential::new(Some(0.4), None).expect("a family")),
+    ]
+}
+
+/// The data with each observation moved by a fifth of its standard deviation, up or down.
+fn moved(x: &[f64], s: &[f64]) -> Vec<f64> {
+    x.iter().zip(s).enumerate().map(|(index, (x, s))| x + [0.2, -0.2][index % 2] * s).collect()
+}
+
+#[test]
+fn estimates_from_an_earlier_one_do_not_lower_the_likelihood_and_reach_the_maximum() {
+    for (x, s) in kinds() {
+        let earlier = moved(&x, &s);
+        let (data, earlier) =
+            (Observations::new(&x, &s).expect("valid"), Observations::new(&earlier, &s).expect("valid"));
+        for family in warm_families() {
+            let previous = family.estimate(&earlier);
+            let before = previous.log_likelihood(&data);
+            let first = family.estimate_from(&*previous, &data);
+            let after = first.log_likelihood(&data);
+            assert!(after >= before - 1e-12 * before.abs(), "{after} after {before}: {family:?}");
+            let last = (0..4).fold(first, |prior, _| family.estimate_from(&*prior, &data));
+            let (last, best) = (last.log_likelihood(&data), family.estimate(&data).log_likelihood(&data));
+            let shortfall = (best - last) / data.iter().count() as f64;
+            assert!(shortfall < 1e-8, "{shortfall:e} per observation: {family:?}");
+        }
+    }
+}
+
+#[test]
+fn estimates_start_at_priors_of_their_own_family_only() {
+    let (x, s) = simulate(700, 100, 0.2, 0.5, |exponential, _| exponential);
+    let data = Observations::new(&x, &s).expect("lengths agree");
+    let foreign = estimate(Mixture::new(Shape::HalfNormal, Some(vec![0.0, 1.0]), None).expect("scales"), &data);
+    let without_slab = estimate(PointExponential::new(Some(0.0), None).expect("a family"), &data);
+    for family in warm_families() {
+        for previous in [&foreign, &without_slab] {
+            let found = family.estimate_from(&**previous, &data);
+            assert_eq!(found.hyperparameters(), family.estimate(&data).hyperparameters(), "{family:?}");
+        }
+    }
 }
 
 /// Returns `max_k mean exp(ℓ_k − ℓ) − 1`, a bound on the distance of the mean log-likelihood from its maximum.

@@ -20,12 +20,22 @@ fn families() -> Vec<Box<dyn Family>> {
 fn estimates_are_scale_equivariant() {
     for (x, s) in data_sets().into_iter().take(9) {
         let data = Observations::new(&x, &s).expect("lengths agree");
-        for family in families() {
-            let plain = family.estimate(&data);
+        // Estimates from none, and from that of other observations.
+        for (family, is_warm) in families().into_iter().zip([false; 7]).chain(families().into_iter().zip([true; 7])) {
+            let estimate = |x: &[f64], s: &[f64]| {
+                let data = Observations::new(x, s).expect("lengths agree");
+                if !is_warm {
+                    return family.estimate(&data);
+                }
+                let others: Vec<f64> = x.iter().zip(s).map(|(x, s)| x + 0.2 * s).collect();
+                let previous = family.estimate(&Observations::new(&others, s).expect("lengths agree"));
+                family.estimate_from(&*previous, &data)
+            };
+            let plain = estimate(&x, &s);
             for unit in [1e-100, 1e-7, 1e100] {
                 let scaled = |values: &[f64]| -> Vec<f64> { values.iter().map(|value| unit * value).collect() };
                 let (x, s) = (scaled(&x), scaled(&s));
-                let moved = family.estimate(&Observations::new(&x, &s).expect("lengths agree"));
+                let moved = estimate(&x, &s);
                 let values = plain.hyperparameters().into_iter().zip(moved.hyperparameters());
                 for (expected, found) in values {
                     let (name, in_unit) = (&expected.name, unit.powi(expected.power));

@@ -26,6 +26,7 @@ use crate::distributions::emg;
 use crate::distributions::mills::{truncated_moments, TruncatedMoments, HALF_LOG_TAU};
 use crate::noise::ResidualParams;
 use crate::prior::{Hyperparameter, Observations, Posterior, Prior};
+use std::any::Any;
 
 /// One component of a prior.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +73,14 @@ impl Component {
     /// Returns `N(mean, sd²)` truncated to `[0, ∞)`, with `mean ≥ 0` and `sd > 0`.
     pub fn normal(mean: f64, sd: f64) -> Self {
         Self::Normal(TruncatedNormal { mean, sd, prior_moments: truncated_moments(mean / sd) })
+    }
+
+    /// Returns mean and standard deviation of a normal before truncation; `None` for other components.
+    pub(crate) fn normal_parameters(&self) -> Option<(f64, f64)> {
+        match self {
+            Self::Normal(TruncatedNormal { mean, sd, .. }) => Some((*mean, *sd)),
+            _ => None,
+        }
     }
 
     /// Returns the distribution of `factor · w`.
@@ -171,6 +180,8 @@ impl TruncatedNormal {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ComponentMixture {
     components: Vec<(f64, Component)>,
+    /// The slab of a spike-and-slab mixture, unless its weight is 0.
+    slab: Option<Component>,
     hyperparameters: Vec<Hyperparameter>,
 }
 
@@ -181,12 +192,19 @@ impl ComponentMixture {
         components: impl IntoIterator<Item = (f64, Component)>,
         hyperparameters: Vec<Hyperparameter>,
     ) -> Self {
-        Self { components: components.into_iter().filter(|(weight, _)| *weight > 0.0).collect(), hyperparameters }
+        let components = components.into_iter().filter(|(weight, _)| *weight > 0.0).collect();
+        Self { components, slab: None, hyperparameters }
     }
 
     /// Returns the spike-and-slab mixture `(1 − weight) δ₀ + weight slab`.
     pub(crate) fn spike_slab(weight: f64, slab: Component, hyperparameters: Vec<Hyperparameter>) -> Self {
-        Self::new([(1.0 - weight, Component::Zero), (weight, slab)], hyperparameters)
+        let mixture = Self::new([(1.0 - weight, Component::Zero), (weight, slab)], hyperparameters);
+        Self { slab: (weight > 0.0).then_some(slab), ..mixture }
+    }
+
+    /// Returns the slab of a prior that is a spike-and-slab mixture with a positive weight of the slab, for a family whose search may start there.
+    pub(crate) fn slab_of(prior: &dyn Prior) -> Option<Component> {
+        prior.as_any()?.downcast_ref::<Self>()?.slab
     }
 
     /// Returns the posterior under the mixture.
@@ -230,6 +248,10 @@ impl Prior for ComponentMixture {
 
     fn hyperparameters(&self) -> Vec<Hyperparameter> {
         self.hyperparameters.clone()
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::distributions::mills::{truncated_moments, HALF_LOG_TAU};
 use crate::error::Error;
 use crate::noise::ResidualParams;
 use crate::prior::component::{Component, ComponentMixture};
-use crate::prior::profile_likelihood::{scale_grid, Point, ProfiledWeight, SpikeSlab};
+use crate::prior::profile_likelihood::{scale_grid, Ascent, Point, ProfiledWeight, SpikeSlab, MAX_UPDATES, NULL_SCALE};
 use crate::prior::{check_positive, check_probability, Family, Hyperparameter, Observations, Posterior, Prior};
 use crate::remainder_prior::RemainderPrior;
 use std::f64::consts::LN_2;
@@ -90,18 +90,25 @@ impl Exponential {
         check_positive("the rate", rate)?;
         Ok(Self { rate })
     }
+
+    fn prior(rate: f64) -> Box<dyn Prior> {
+        let hyperparameters = vec![Hyperparameter::new("rate", vec![rate], -1)];
+        Box::new(ComponentMixture::spike_slab(1.0, Component::Exponential { rate }, hyperparameters))
+    }
 }
 
 impl Family for Exponential {
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior> {
-        let rate = self.rate.unwrap_or_else(|| {
-            let model = SpikeSlab { observations, weight: Some(1.0) };
-            (-maximize_log_mean(model).x).exp()
-        });
-        Box::new(ComponentMixture::new(
-            [(1.0, Component::Exponential { rate })],
-            vec![Hyperparameter::new("rate", vec![rate], -1)],
-        ))
+        let model = SpikeSlab { observations, weight: Some(1.0) };
+        Self::prior(self.rate.unwrap_or_else(|| (-maximize_log_mean(model).x).exp()))
+    }
+
+    fn estimate_from(&self, previous: &dyn Prior, observations: &Observations) -> Box<dyn Prior> {
+        let model = SpikeSlab { observations, weight: Some(1.0) };
+        match ascend_log_mean(model, self.rate, previous) {
+            Some(ascent) => Self::prior(self.rate.unwrap_or_else(|| (-ascent.parameters[0]).exp())),
+            None => self.estimate(observations),
+        }
     }
 }
 
@@ -119,6 +126,13 @@ impl PointExponential {
         check_positive("the rate", rate)?;
         Ok(Self { weight, rate })
     }
+
+    fn prior(&self, weight: f64, log_mean: f64) -> Box<dyn Prior> {
+        let rate = self.rate.unwrap_or_else(|| (-log_mean).exp());
+        let hyperparameters =
+            vec![Hyperparameter::new("weight", vec![weight], 0), Hyperparameter::new("rate", vec![rate], -1)];
+        Box::new(ComponentMixture::spike_slab(weight, Component::Exponential { rate }, hyperparameters))
+    }
 }
 
 impl Family for PointExponential {
@@ -128,11 +142,15 @@ impl Family for PointExponential {
             Some(rate) => model.maximize_scale(Component::Exponential { rate }, &[0.0]),
             None => maximize_log_mean(model),
         };
-        let weight = maximum.extra.weight;
-        let rate = self.rate.unwrap_or_else(|| (-maximum.x).exp());
-        let hyperparameters =
-            vec![Hyperparameter::new("weight", vec![weight], 0), Hyperparameter::new("rate", vec![rate], -1)];
-        Box::new(ComponentMixture::spike_slab(weight, Component::Exponential { rate }, hyperparameters))
+        self.prior(maximum.extra.weight, maximum.x)
+    }
+
+    fn estimate_from(&self, previous: &dyn Prior, observations: &Observations) -> Box<dyn Prior> {
+        let model = SpikeSlab { observations, weight: self.weight };
+        match ascend_log_mean(model, self.rate, previous) {
+            Some(ascent) => self.prior(ascent.weight, ascent.parameters[0]),
+            None => self.estimate(observations),
+        }
     }
 }
 
@@ -142,9 +160,26 @@ impl Family for PointExponential {
 /// posterior mean under the flat prior, so neither does the maximiser. The likelihood changes slowly with the log mean,
 /// so a grid with a factor of 2 between neighbours separates its local maxima.
 fn maximize_log_mean(model: SpikeSlab) -> Point<ProfiledWeight> {
-    let flat_means = model.observations.iter().map(|(x, s)| s * truncated_moments(x / s).mean);
-    let grid = scale_grid(model.observations, flat_means.fold(0.0, f64::max), |_| LN_2);
+    let grid = scale_grid(model.observations, max_flat_mean(model.observations), |_| LN_2);
     model.maximize_scale(Component::Exponential { rate: 1.0 }, &grid)
+}
+
+/// Maximises the likelihood from the slab of an earlier estimate; `None` if that has no exponential slab, or if the maximum is
+/// a prior without a slab.
+fn ascend_log_mean(model: SpikeSlab, rate: Option<f64>, previous: &dyn Prior) -> Option<Ascent> {
+    let Some(Component::Exponential { rate: start }) = ComponentMixture::slab_of(previous) else { return None };
+    let lowest = NULL_SCALE.ln() + model.observations.min_scale().ln();
+    let highest = max_flat_mean(model.observations).ln();
+    let bounds = rate.map_or((lowest.min(highest), highest), |rate| (-rate.ln(), -rate.ln()));
+    let ascent = model.ascend([-start.ln(), 0.0], [bounds, (0.0, 0.0)], MAX_UPDATES, |[log_mean, _]| {
+        Component::Exponential { rate: (-log_mean).exp() }
+    });
+    (ascent.weight > 0.0).then_some(ascent)
+}
+
+/// Returns the largest posterior mean under the flat prior.
+fn max_flat_mean(observations: &Observations) -> f64 {
+    observations.iter().map(|(x, s)| s * truncated_moments(x / s).mean).fold(0.0, f64::max)
 }
 
 /// Returns the prior of `b` with `E[b] = 1/λ` as a [`Prior`]; its posterior at `x` and `σ` is that of `b` in an entry

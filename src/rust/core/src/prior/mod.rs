@@ -119,7 +119,10 @@ pub trait Family: Debug {
     /// Estimates must be equivariant: if all `x` and `s` are multiplied by a constant, so is the scale of the prior.
     fn estimate(&self, observations: &Observations) -> Box<dyn Prior>;
 
-    /// Like [`estimate`](Self::estimate), for a family whose search may start at the prior of similar observations.
+    /// Like [`estimate`](Self::estimate), for a family whose search may start at the prior of similar observations. The
+    /// marginal likelihood is then at least that of the previous prior, at a maximum that may be a local one.
+    ///
+    /// Fits call it in all rounds of a stage but the first.
     fn estimate_from(&self, _previous: &dyn Prior, observations: &Observations) -> Box<dyn Prior> {
         self.estimate(observations)
     }

@@ -92,6 +92,11 @@ impl<'a> Observations<'a> {
         self.x.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
+    /// Returns the largest `s`.
+    pub(crate) fn max_sd(&self) -> f64 {
+        self.s.iter().copied().fold(0.0, f64::max)
+    }
+
     /// Returns the smallest `s`.
     pub(crate) fn min_sd(&self) -> f64 {
         self.s.iter().copied().fold(f64::INFINITY, f64::min)

@@ -6,9 +6,22 @@
 //! parameters are found by a one-dimensional search.
 //!
 //! The search uses slopes: values locate a maximum to half of their digits only, a root of the slope to almost all.
+//!
+//! A slab has one parameter, its scale, or two, its location and its ratio of width to location. Where a good start is
+//! known, such as the estimate of the round before, [`SpikeSlab::ascend`] maximizes over the logs of both, from the start,
+//! by L-BFGS. Its initial Hessian is that of the method of scoring, with the outer products of the slopes `g_i` of the
+//! observations for the information, after the weight is eliminated (`g_iw = γ_i − π`, up to a factor):
+//!
+//! ```text
+//! −H ≈ Σ g_i g_iᵀ − (Σ g_i g_iw)(Σ g_i g_iw)ᵀ / Σ g_iw²,   g_i = γ_i (∂ℓ_i/∂ log scale, ∂ℓ_i/∂ log width)
+//! ```
 
+use crate::optim::lbfgs::{self, BoxConstraints, Evaluation, StopRule, Termination};
+use crate::optim::preconditioner::Preconditioner;
 use crate::prior::component::{Component, ComponentPosterior};
 use crate::prior::Observations;
+use crate::runtime::cancel::cancel;
+use std::ops::ControlFlow;
 
 /// A spike-and-slab model of observations, with a given weight of the slab, or with `None` to maximise it.
 #[derive(Clone, Copy)]
@@ -24,6 +37,19 @@ pub(crate) struct ProfiledWeight {
     pub(crate) weight: f64,
     /// The slope of the log-likelihood in the log of the slab's width.
     pub(crate) width_slope: f64,
+    /// The estimate of minus the Hessian in the logs of scale and width: two diagonal elements and the one beside.
+    information: [f64; 3],
+}
+
+/// The parameters of a slab in an ascent: the log of its scale, and that of its ratio of width to scale.
+pub(crate) type SlabParameters = [f64; 2];
+
+/// The end of an ascent.
+#[derive(Clone, Copy)]
+pub(crate) struct Ascent {
+    pub(crate) parameters: SlabParameters,
+    pub(crate) weight: f64,
+    pub(crate) value: f64,
 }
 
 impl SpikeSlab<'_, '_> {
@@ -47,14 +73,33 @@ impl SpikeSlab<'_, '_> {
         maximum
     }
 
+    /// Returns the local maxima over the log scale on a rising grid and, from cubic interpolation, their values.
+    ///
+    /// Of many observations a subsample is evaluated.
+    pub(crate) fn scan(&self, unit_slab: Component, grid: &[f64]) -> Vec<(f64, f64)> {
+        let subsample = self.observations.subsample(MAX_SCANNED);
+        match &subsample {
+            Some((x, s)) => {
+                let observations = &subsampled(x, s).with_threads(self.observations.threads());
+                local_maxima(&SpikeSlab { observations, weight: self.weight }.evaluate_grid(unit_slab, grid))
+            }
+            None => local_maxima(&self.evaluate_grid(unit_slab, grid)),
+        }
+    }
+
+    /// Evaluates a unit slab at the log scales of a grid.
+    fn evaluate_grid(&self, unit_slab: Component, grid: &[f64]) -> Vec<Point<ProfiledWeight>> {
+        let weight = self.weight;
+        self.observations.map_jobs(grid.len(), |index, observations| {
+            let model = SpikeSlab { observations: &observations, weight };
+            model.evaluate(grid[index], unit_slab.scaled(grid[index].exp()))
+        })
+    }
+
     /// Maximises over the log scale with all observations of the model.
     fn maximize_scale_on_grid(&self, unit_slab: Component, grid: &[f64]) -> Point<ProfiledWeight> {
-        let evaluate = |model: &SpikeSlab, log_scale: f64| model.evaluate(log_scale, unit_slab.scaled(log_scale.exp()));
-        let weight = self.weight;
-        let evaluate_at =
-            |index: usize, observations| evaluate(&SpikeSlab { observations: &observations, weight }, grid[index]);
-        let points = self.observations.map_jobs(grid.len(), evaluate_at);
-        maximize_on_grid(&points, |log_scale| evaluate(self, log_scale))
+        let points = self.evaluate_grid(unit_slab, grid);
+        maximize_on_grid(&points, |log_scale| self.evaluate(log_scale, unit_slab.scaled(log_scale.exp())))
     }
 
     /// Returns the log-likelihood with this slab and its slopes in the slab's parameters, as a point at `x`.
@@ -62,27 +107,110 @@ impl SpikeSlab<'_, '_> {
         let posteriors = self.observations.map(|x, s| slab.posterior(x, s));
         let weight = self.weight.unwrap_or_else(|| maximize_weight(&posteriors));
         let (log_weight, log_null_weight) = (weight.ln(), (-weight).ln_1p());
-        let add = |mut sums: [f64; 3], ((x, s), slab): ((f64, f64), &ComponentPosterior)| {
+        let add = |mut sums: [f64; SUMS], ((x, s), slab): ((f64, f64), &ComponentPosterior)| {
             let null = Component::Zero.posterior(x, s).log_marginal + log_null_weight;
             let log_odds = log_weight - log_null_weight + slab.log_ratio;
             // The log of the sum of both terms, from the larger one for full precision.
             let smaller = (-log_odds.abs()).max(MIN_LOG).exp();
             let larger = if log_odds > 0.0 { log_weight + slab.log_marginal } else { null };
-            sums[0] += larger + smaller.ln_1p();
             let slab_probability = if log_odds > 0.0 { 1.0 } else { smaller } / (1.0 + smaller);
-            sums[1] += slab_probability * slab.scale_slope;
-            sums[2] += slab_probability * slab.width_slope;
+            let (scale, width) = (slab_probability * slab.scale_slope, slab_probability * slab.width_slope);
+            let shift = slab_probability - weight;
+            let terms = [
+                larger + smaller.ln_1p(),
+                scale,
+                width,
+                scale * scale,
+                scale * width,
+                width * width,
+                scale * shift,
+                width * shift,
+                shift * shift,
+            ];
+            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
             sums
         };
         let chunks = self.observations.map_chunks(|range| {
             let pairs = self.observations.iter().skip(range.start).zip(&posteriors[range]);
-            pairs.fold([0.0; 3], add)
+            pairs.fold([0.0; SUMS], add)
         });
-        let total = |index: usize| chunks.iter().map(|sums| sums[index]).sum();
+        let total = |index: usize| chunks.iter().map(|sums| sums[index]).sum::<f64>();
         let (value, slope, width_slope) = (total(0), total(1), total(2));
-        Point { x, value, slope, extra: ProfiledWeight { weight, width_slope } }
+        let [scale_shift, width_shift, shifts] = [total(6), total(7), total(8)];
+        // A weight that is given or at a bound does not move.
+        let inverse = if self.weight.is_none() && shifts > 0.0 && weight < 1.0 { 1.0 / shifts } else { 0.0 };
+        let information = [
+            total(3) - inverse * scale_shift * scale_shift,
+            total(4) - inverse * scale_shift * width_shift,
+            total(5) - inverse * width_shift * width_shift,
+        ];
+        Point { x, value, slope, extra: ProfiledWeight { weight, width_slope, information } }
+    }
+
+    /// Maximizes the likelihood over the parameters of a slab within bounds, from a start, in at most so many
+    /// iterations. The value is at least that at the start, at the weight that is best there.
+    ///
+    /// A parameter with equal bounds is held. The maximum is a local one.
+    pub(crate) fn ascend(
+        &self,
+        start: SlabParameters,
+        bounds: [(f64, f64); 2],
+        max_iterations: usize,
+        slab: impl Fn(SlabParameters) -> Component,
+    ) -> Ascent {
+        let count = self.observations.iter().count() as f64;
+        let evaluate = |at: &[f64]| {
+            let Point { value, slope, extra, .. } = self.evaluate(at[0], slab([at[0], at[1]]));
+            let gradient = [slope, extra.width_slope];
+            // A direction in which the likelihood is nearly flat must not shorten the step in the other one.
+            let bounded = |information: f64, parameter: usize| {
+                information.max(gradient[parameter].abs() / MAX_LOG_STEP[parameter]).max(MIN_INFORMATION * count)
+            };
+            let [scale, mixed, width] = extra.information;
+            let (scale, width) = (bounded(scale, 0), bounded(width, 1));
+            Evaluation {
+                value,
+                gradient: gradient.to_vec(),
+                preconditioner: Preconditioner {
+                    diagonal: vec![1.0 / scale, 1.0 / width],
+                    pair: Some([-scale, -mixed, -width]),
+                    couplings: Vec::new(),
+                },
+                scale: count,
+                payload: extra.weight,
+            }
+        };
+        let constraints = BoxConstraints {
+            lower: bounds.map(|(lower, _)| lower).to_vec(),
+            upper: bounds.map(|(_, upper)| upper).to_vec(),
+            max_step: MAX_LOG_STEP.to_vec(),
+        };
+        let stop = StopRule::new(TOLERANCE, max_iterations);
+        let no_callback = |_: usize, _: &[f64], _: &Evaluation<f64>| ControlFlow::<()>::Continue(());
+        let maximum =
+            lbfgs::maximize(start.to_vec(), &constraints, &stop, evaluate, |x| vec![1.0; x.len()], no_callback);
+        if maximum.termination == Termination::Cancelled {
+            cancel();
+        }
+        let parameters = [maximum.x[0], maximum.x[1]];
+        Ascent { parameters, weight: maximum.evaluation.payload, value: maximum.evaluation.value }
     }
 }
+
+/// The maximum number of iterations of an ascent from an earlier estimate: the next round continues it.
+pub(crate) const MAX_UPDATES: usize = 5;
+
+/// The number of sums over the observations in an evaluation.
+const SUMS: usize = 9;
+
+/// The least information of an observation in the initial Hessian of an ascent, beside which it is 0.
+const MIN_INFORMATION: f64 = 1e-12;
+
+/// The largest steps of an ascent.
+const MAX_LOG_STEP: [f64; 2] = [1.0, 2.0];
+
+/// An ascent ends where a step gains no more than this for each observation, and moves no further in the logs.
+const TOLERANCE: f64 = 1e-11;
 
 /// Returns a subsample of valid observations, which is valid, too.
 #[allow(clippy::expect_used)]
@@ -116,7 +244,7 @@ const MIN_LOG: f64 = -700.0;
 const GRID_END: f64 = 1e-3;
 
 /// The first scale of a grid, relative to [`Observations::min_scale`]: equivalent to 0.
-const NULL_SCALE: f64 = 1e-12;
+pub(crate) const NULL_SCALE: f64 = 1e-12;
 
 /// The number of observations beyond which the grid is evaluated on a subsample of this size.
 const MAX_SCANNED: usize = 4096;
@@ -176,6 +304,29 @@ pub(crate) fn maximize_on_grid<T: Copy>(grid: &[Point<T>], mut evaluate: impl Fn
     } else {
         best
     }
+}
+
+/// Returns positions and values of the local maxima on a rising grid: at its ends, and between two neighbours whose
+/// slopes change from positive to not positive, where a cubic has the values and slopes of both.
+fn local_maxima<T>(grid: &[Point<T>]) -> Vec<(f64, f64)> {
+    let (Some(first), Some(last)) = (grid.first(), grid.last()) else { return Vec::new() };
+    let at_first = (first.slope <= 0.0).then_some((first.x, first.value));
+    let at_last = (last.slope > 0.0).then_some((last.x, last.value));
+    let between = grid.windows(2).filter(|pair| pair[0].slope > 0.0 && pair[1].slope <= 0.0);
+    let inside = between.map(|pair| cubic_maximum(&pair[0], &pair[1]));
+    at_first.into_iter().chain(inside).chain(at_last).collect()
+}
+
+/// Returns position and value of the maximum, between two points, of the cubic with their values and slopes. Its slope is
+/// positive at `left` and not positive at `right`.
+fn cubic_maximum<T>(left: &Point<T>, right: &Point<T>) -> (f64, f64) {
+    let width = right.x - left.x;
+    let (rise, start, end) = (right.value - left.value, width * left.slope, width * right.slope);
+    // The slope along the fraction t is start + 2 b t + 3 c t², and its root is taken in the form without cancellation.
+    let (b, c) = (3.0 * rise - 2.0 * start - end, start + end - 2.0 * rise);
+    let root = (b * b - 3.0 * c * start).max(0.0).sqrt();
+    let t = (start / (root - b)).clamp(0.0, 1.0);
+    (left.x + t * width, left.value + t * (start + t * (b + t * c)))
 }
 
 /// Half the width of the final bracket of a root, relative to its position or, near 0, absolute.

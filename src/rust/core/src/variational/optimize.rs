@@ -8,7 +8,7 @@ use crate::noise::{Bounds, ResidualParams};
 use crate::noise_estimators::NoiseEstimator;
 use crate::pass::PassStats;
 use crate::posterior::{FactorPosterior, LoadingPosterior, NormalMeans};
-use crate::prior::{Family, Prior};
+use crate::prior::{Family, Observations, Prior};
 use crate::residual::ResidualView;
 use crate::runtime::cancel::{catch_cancellation, is_stop_requested};
 use crate::runtime::parallel::Threads;
@@ -143,7 +143,8 @@ impl ElboOptimizer<'_, '_, '_> {
     /// The state under the first priors of a stage, with all loadings at once at their targets; or where they are, if that has the
     /// higher ELBO: the joint step may overshoot.
     fn first_priors(&self, start: &ElboState, stage: &PriorStage) -> ElboState {
-        let [moved, held] = [1.0, 0.0].map(|step_size| self.update_priors(start, stage, step_size));
+        let estimate = |family: &dyn Family, _: &dyn Prior, observations: &Observations| family.estimate(observations);
+        let [moved, held] = [1.0, 0.0].map(|step_size| self.update_priors(start, stage, step_size, estimate));
         if held.elbo > moved.elbo {
             held
         } else {
@@ -162,7 +163,11 @@ impl ElboOptimizer<'_, '_, '_> {
         let tolerance = self.options.stop.tolerance * state.stats.count;
         let before = state.elbo;
         if updates_priors {
-            let trials = [*step_size, 0.0].into_iter().map(|step_size| self.update_priors(state, stage, step_size));
+            let estimate = |family: &dyn Family, previous: &dyn Prior, observations: &Observations| {
+                family.estimate_from(previous, observations)
+            };
+            let trials =
+                [*step_size, 0.0].into_iter().map(|step_size| self.update_priors(state, stage, step_size, estimate));
             if let Some(better) = trials.into_iter().find(|trial| trial.elbo > before) {
                 *state = better;
             }
@@ -199,12 +204,17 @@ impl ElboOptimizer<'_, '_, '_> {
     }
 
     /// The posteriors after a step towards their normal-means problems, under priors that are estimated there.
-    fn update_priors(&self, state: &ElboState, stage: &PriorStage, step_size: f64) -> ElboState {
+    fn update_priors(
+        &self,
+        state: &ElboState,
+        stage: &PriorStage,
+        step_size: f64,
+        estimate: impl Fn(&dyn Family, &dyn Prior, &Observations) -> Box<dyn Prior>,
+    ) -> ElboState {
         let update = |posterior: &LoadingPosterior, target: &NormalMeans, family: &dyn Family| {
             let problem = damped(&posterior.problem, target, step_size);
             let observations = problem.observations(self.context.threads);
-            let prior =
-                observations.map(|observations| Rc::from(family.estimate_from(posterior.prior(), &observations)));
+            let prior = observations.map(|observations| Rc::from(estimate(family, posterior.prior(), &observations)));
             self.posterior(prior, problem)
         };
         let posteriors = state.posteriors.iter().zip(&state.problems).map(|(posterior, (rows, columns))| {
