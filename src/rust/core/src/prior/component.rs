@@ -202,7 +202,8 @@ impl ComponentMixture {
         Self { slab: (weight > 0.0).then_some(slab), ..mixture }
     }
 
-    /// Returns the slab of a prior that is a spike-and-slab mixture with a positive weight of the slab, for a family whose search may start there.
+    /// Returns the slab of a prior that is a spike-and-slab mixture with a positive weight of the slab, for a family whose search
+    /// may start there.
     pub(crate) fn slab_of(prior: &dyn Prior) -> Option<Component> {
         prior.as_any()?.downcast_ref::<Self>()?.slab
     }
