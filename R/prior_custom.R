@@ -116,7 +116,7 @@ core_priors <- function(priors, record) {
       estimate = guard(record, prior$name, function(x, s, previous) {
         record$g <- prior$g %||% estimate_custom(prior, x, s, previous)
         if (is.null(record$g)) {
-          stop("estimate() returned NULL.", call. = FALSE)
+          abort_prior("estimate() returned NULL.")
         }
         list(g = record$g, numbers = hyperparameters_of(record$g), estimate = prior$estimate)
       }),
@@ -227,14 +227,13 @@ hyperparameters_of <- function(g) {
 #'   sum of `log_marginal` is known, each has its share of it: a fit uses nothing but the sum.
 #' @noRd
 posterior_columns <- function(answer, count) {
-  fail <- function(...) stop(sprintf(...), call. = FALSE)
   if (!is.list(answer)) {
-    fail("posterior() must return a data frame or a list, not %s.", describe(answer))
+    abort_prior("posterior() must return a data frame or a list, not %s.", describe(answer))
   }
   column <- function(name, least = -Inf, most = Inf) {
     values <- answer[[name]]
     if (!is.numeric(values) || is.object(values) || length(values) != count) {
-      fail(
+      abort_prior(
         "posterior() must return %d numbers in \"%s\", not %s.", count, name, describe(values)
       )
     }
@@ -244,7 +243,7 @@ posterior_columns <- function(answer, count) {
         "finite", if (least > -Inf) sprintf("at least %g", least),
         if (most < Inf) sprintf("at most %g", most)
       )
-      fail(
+      abort_prior(
         "posterior() must return numbers in \"%s\" that are %s; number %d is %s.", name,
         paste(range, collapse = ", "), which(bad)[1], format(values[bad][1], digits = 15)
       )
@@ -256,14 +255,14 @@ posterior_columns <- function(answer, count) {
   var <- switch(c(measure, "none")[1],
     var = column("var", least = 0),
     sd = column("sd", least = 0)^2,
-    second_moment = second_to_var(column("second_moment", least = 0), mean, fail),
-    none = fail("posterior() must return one of \"var\", \"sd\" and \"second_moment\".")
+    second_moment = second_to_var(column("second_moment", least = 0), mean),
+    none = abort_prior("posterior() must return one of \"var\", \"sd\" and \"second_moment\".")
   )
   list(
     mean = mean, var = var,
     lfsr = if (is.null(answer[["lfsr"]])) double(count) else column("lfsr", least = 0, most = 1),
     log_marginal = if (has_total_only(answer)) {
-      rep(total_of(answer$log_likelihood, fail) / count, count)
+      rep(total_of(answer$log_likelihood) / count, count)
     } else {
       column("log_marginal")
     }
@@ -280,12 +279,11 @@ has_total_only <- function(answer) {
 
 #' Check a log-likelihood
 #' @param total The value.
-#' @param fail Function that raises an error.
 #' @return One finite number.
 #' @noRd
-total_of <- function(total, fail) {
+total_of <- function(total) {
   if (!is.numeric(total) || length(total) != 1 || !is.finite(total)) {
-    fail(
+    abort_prior(
       "posterior() must return one finite number in \"log_likelihood\", not %s.", describe(total)
     )
   }
@@ -295,13 +293,12 @@ total_of <- function(total, fail) {
 #' Compute the variance from the second moment
 #'
 #' @param second,mean Moments.
-#' @param fail Function that raises an error.
 #' @return The variance; zero if rounding would make it negative.
 #' @noRd
-second_to_var <- function(second, mean, fail) {
+second_to_var <- function(second, mean) {
   bad <- second < mean^2 * (1 - 1e-12)
   if (any(bad)) {
-    fail(
+    abort_prior(
       paste(
         "posterior() must return numbers in \"second_moment\" that are at least mean^2;",
         "number %d is not."
@@ -310,4 +307,14 @@ second_to_var <- function(second, mean, fail) {
     )
   }
   pmax(second - mean^2, 0)
+}
+
+#' Raise an error from a function of a prior
+#'
+#' Fits and [normal_means()] report it with the class `nmu_error_prior` and their own call.
+#'
+#' @param ... Arguments of [sprintf()].
+#' @noRd
+abort_prior <- function(...) {
+  stop(sprintf(...), call. = FALSE)
 }

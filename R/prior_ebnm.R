@@ -113,17 +113,15 @@ ebnm_value <- function(value, count) {
   elements <- c("posterior", "fitted_g", "log_likelihood")
   lacking <- if (is.list(value)) setdiff(elements, names(value)) else elements
   if (length(lacking) > 0) {
-    stop(
-      sprintf("ebnm_fn() must return a list with %s, not without %s.", toString(elements),
-        toString(lacking)),
-      call. = FALSE
+    abort_prior(
+      "ebnm_fn() must return a list with %s, not without %s.", toString(elements),
+      toString(lacking)
     )
   }
   if (!is.data.frame(value$posterior) || nrow(value$posterior) != count) {
-    stop(
-      sprintf("ebnm_fn() must return a data frame of %d rows in \"posterior\", not %s.", count,
-        describe(value$posterior)),
-      call. = FALSE
+    abort_prior(
+      "ebnm_fn() must return a data frame of %d rows in \"posterior\", not %s.", count,
+      describe(value$posterior)
     )
   }
   value
@@ -140,11 +138,10 @@ refuse_negative <- function(solve, x, s, g) {
   far <- -max(abs(x)) - 10 * max(s)
   mean <- solve(far, max(s), g, TRUE)$posterior$mean
   if (is.numeric(mean) && isTRUE(mean < 0)) {
-    stop(
-      "Under this prior loadings may be negative. Choose a family on the nonnegative numbers, ",
-      "such as ebnm_point_exponential.",
-      call. = FALSE
-    )
+    abort_prior(paste(
+      "Under this prior loadings may be negative. Choose a family on the nonnegative numbers,",
+      "such as ebnm_point_exponential."
+    ))
   }
   invisible()
 }

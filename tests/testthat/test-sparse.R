@@ -34,11 +34,9 @@ test_that("a sparse fit is that of the dense matrix", {
     }
     fit <- function(A, ...) silently(nmu(A, 2, control = control, ...))
     expect_same_fit(fit(sparse, prior = "binary"), fit(A, prior = "binary"))
-    expect_same_fit(
-      fit(sparse, prior_b = prior_point_exponential(0.5)),
-      fit(A, prior_b = prior_point_exponential(0.5)),
-      tolerance = 1e-7 # the likelihood is flat: rounding errors grow
-    )
+    # the likelihood has many maxima, between which rounding may decide in a joint fit
+    path <- function(A) fit(A, prior_b = prior_point_exponential(0.5), refine = FALSE)
+    expect_same_fit(path(sparse), path(A), tolerance = 1e-7)
     expect_equal(nmu_em(sparse, 1, 0.5)$u, nmu_em(A, 1, 0.5)$u, tolerance = 1e-9)
     found <- nmu_em_estlambda(sparse)
     expected <- nmu_em_estlambda(A)
@@ -161,7 +159,8 @@ test_that("planted communities are found with sigma fixed at the root mean squar
   share <- length(A@x) / n^2
   noise <- noise_fixed(1 / share, sqrt(share))
   truth <- outer(group, 1:5, "==") * 1
-  control <- nmu_control(verbose = FALSE)
+  # converged well enough for loadings that agree to 1e-9
+  control <- nmu_control(verbose = FALSE, tol = 1e-10)
   fit <- nmu(A, K = 5, "binary", noise, refine = FALSE, control = control)
   expect_gt(min(match_factors(fit, truth)$cosine), 0.95)
   dense <- nmu(as.matrix(A), K = 1, "binary", noise, refine = FALSE, control = control)

@@ -36,6 +36,8 @@ pub(crate) struct MleFit<'a, 'b, 'c> {
     pub(crate) bounds: Option<Bounds>,
     /// Starting values of λ and σ.
     pub(crate) initial_params: ResidualParams,
+    /// Largest observed entry of the matrix; 0 if none is positive.
+    pub(crate) largest: f64,
     /// Largest entry `d u_i v_j` of a factor.
     pub(crate) max_entry: f64,
     /// When each optimization stops.
@@ -77,6 +79,7 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
             options,
             bounds: options.estimator.bounds(&initial),
             initial_params: options.estimator.initial(&initial),
+            largest,
             max_entry,
             stop: options.stop,
             nuisance,

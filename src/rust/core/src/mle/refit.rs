@@ -3,9 +3,7 @@
 use crate::factor::{Factor, FreeFactor};
 use crate::fit::{FitOptions, JointFit, JointStart, ModelFit, StartOutcome};
 use crate::init::{unit, Origin};
-use crate::mle::context::{
-    MleFit, Nuisance, ENTRY_REDUCTION, MAX_ENTRY, MAX_MISSING, MAX_SYMMETRIC_ENTRY, RELAXED_RATIO,
-};
+use crate::mle::context::{MleFit, Nuisance, ENTRY_REDUCTION, MAX_MISSING, RELAXED_RATIO};
 use crate::mle::maximize::Optimum;
 use crate::noise::{Bounds, ResidualParams};
 use crate::noise_estimators::MIN_SIGMA;
@@ -267,10 +265,8 @@ impl<'a> MleFit<'a, '_, '_> {
         if !view.has_missing() {
             return;
         }
-        let unit = if view.is_symmetric() { MAX_SYMMETRIC_ENTRY } else { MAX_ENTRY };
-        let largest = MAX_MISSING * self.max_entry / unit;
-        while best.optimum.status != Status::Interrupted && view.max_fitted_at_missing(&best.optimum.factors) > largest
-        {
+        let limit = MAX_MISSING * self.largest;
+        while best.optimum.status != Status::Interrupted && view.max_fitted_at_missing(&best.optimum.factors) > limit {
             self.max_entry *= ENTRY_REDUCTION;
             self.nuisance = best.nuisance.clone();
             let (factors, params) = (best.optimum.free_factors(start), best.optimum.params);
