@@ -49,10 +49,9 @@
 #'      and the best of a second trial with \eqn{\lambda\sigma \ge 1}{lambda sigma >= 1}: where
 #'      \eqn{\sigma} is small beside \eqn{b}, the factors so far block a further one. If none
 #'      raises the likelihood, the new factor is null.
-#'   2. *Select.* After 20 steps from each of these starts, and from that with the loadings of `init`
-#'      for this factor, the one with the largest log-likelihood is optimised up to a tolerance of
-#'      3000 `tol`. If the new factor would be null otherwise, the second start has all the steps
-#'      that it needs.
+#'   2. *Select.* After 20 steps from each of these starts, and from loadings of `init` for this
+#'      factor, the one with the largest log-likelihood is optimised up to 3000 `tol`.
+#'      If the new factor would be null otherwise, the second start has all the steps that it needs.
 #'   3. *Exchange.* One more factor is added in the same way. Then each factor in turn is removed:
 #'      what it stands for is divided between the others by a least-squares step, of the rows or of
 #'      the columns, and 3 steps follow. If the best of these is not the one without the new factor,
