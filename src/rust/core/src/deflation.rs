@@ -114,9 +114,8 @@ pub fn deflate(
 ) -> Deflation {
     let Plan { fixed, kept, kept_params, init, count, refine } = plan;
     let (fits, candidates) = (Vec::new(), Vec::new());
-    let grows = refine && fitter.extends_joint_fits();
     let mut deflation =
-        Deflating { problem, fitter, refine, grows, threads, fixed, kept, kept_params, fits, grown: None, candidates };
+        Deflating { problem, fitter, refine, threads, fixed, kept, kept_params, fits, grown: None, candidates };
     let result = catch_end(|| deflation.run(init, count, progress));
     let Deflating { fixed, fits, grown, candidates, .. } = deflation;
     let interrupted = result.as_ref().err() == Some(&End::Cancelled);
@@ -137,8 +136,6 @@ struct Deflating<'a> {
     problem: &'a Problem<'a>,
     fitter: &'a dyn FactorFitter,
     refine: bool,
-    /// Whether joint fits with 1, 2, … factors take the place of the greedy path.
-    grows: bool,
     threads: Threads,
     fixed: Vec<Factor>,
     kept: Vec<Factor>,
@@ -150,6 +147,11 @@ struct Deflating<'a> {
 }
 
 impl Deflating<'_> {
+    /// Whether joint fits with 1, 2, … factors take the place of the greedy path.
+    fn grows(&self) -> bool {
+        self.refine && self.fitter.extends_joint_fits()
+    }
+
     fn run(&mut self, init: Vec<InitialLoadings>, count: Count, progress: &mut ProgressCallback) -> Option<JointFit> {
         if self.kept.is_empty() && !self.fixed.is_empty() {
             let view = self.problem.view(&[]);
@@ -215,13 +217,13 @@ impl Deflating<'_> {
         let (mut joints, mut criteria): (Vec<JointFit>, Vec<f64>) = (Vec::new(), Vec::new());
         while self.fits.len() < limit && should_continue(&criteria) {
             match self.next_factor(init.next(), progress) {
-                Next::Ended if !self.grows => return None,
+                Next::Ended if !self.grows() => return None,
                 Next::Null => break,
                 _ => {}
             }
             let joint = self.full_joint_fit(progress);
             let interrupted = joint.as_ref().is_some_and(is_interrupted);
-            if self.grows && !interrupted && joint.as_ref().is_some_and(|joint| is_null(&joint.model)) {
+            if self.grows() && !interrupted && joint.as_ref().is_some_and(|joint| is_null(&joint.model)) {
                 break;
             }
             criteria.push(self.record(joint.as_ref()));
@@ -246,7 +248,7 @@ impl Deflating<'_> {
 
     /// Fits one more factor: jointly with those so far, or greedily.
     fn next_factor(&mut self, init: Option<InitialLoadings>, progress: &mut ProgressCallback) -> Next {
-        if self.grows {
+        if self.grows() {
             self.grow(init, progress)
         } else {
             self.next_greedy_factor(init, progress)
@@ -299,9 +301,8 @@ impl Deflating<'_> {
             Some(Growth { joint, .. }) => self.start_from(&joint.model.factors, joint.model.params),
             None => self.path_start(),
         };
-        let index = self.fits.len();
-        let mut report = |event: Progress| progress(event.in_stage(Stage::Refit, index));
         let view = self.problem.view(&[]);
+        let mut report = joint_report(self.fits.len(), progress);
         let grown = self.fitter.grow(&view, &base, extension, init, self.threads, &mut report);
         let Some(mut grown) = grown else { return Next::Ended };
         // A step that was cancelled may have been left out.
@@ -349,13 +350,8 @@ impl Deflating<'_> {
     }
 
     fn fit_jointly(&self, start: &JointStart, progress: &mut ProgressCallback) -> Option<JointFit> {
-        self.fitter.fit_jointly(&self.problem.view(&[]), start, self.threads, &mut self.joint_report(progress))
-    }
-
-    /// Reports progress of a joint fit of all factors so far.
-    fn joint_report<'p, 'q>(&self, progress: &'p mut ProgressCallback<'q>) -> impl FnMut(Progress) + use<'p, 'q> {
-        let last = self.fits.len().saturating_sub(1);
-        move |event: Progress| progress(event.in_stage(Stage::Refit, last))
+        let mut report = joint_report(self.fits.len().saturating_sub(1), progress);
+        self.fitter.fit_jointly(&self.problem.view(&[]), start, self.threads, &mut report)
     }
 
     /// Records the candidates with the present number of factors and returns the criterion of the one that is kept.
@@ -391,6 +387,11 @@ impl Deflating<'_> {
         }));
         criterion
     }
+}
+
+/// Reports progress of a joint fit; `last` is the index of its last new factor.
+fn joint_report<'p, 'q>(last: usize, progress: &'p mut ProgressCallback<'q>) -> impl FnMut(Progress) + use<'p, 'q> {
+    move |event: Progress| progress(event.in_stage(Stage::Refit, last))
 }
 
 fn is_interrupted(joint: &JointFit) -> bool {

@@ -262,8 +262,8 @@ impl<'a> MleFit<'a, '_, '_> {
         maximize(objective, StopRule { max_iterations, ..self.stop }, self.context.progress)
     }
 
-    /// The candidates for a further factor, and the one with the highest log-likelihood at its best weight; `None` if that is 0 for
-    /// all of them. Then further candidates are tried before.
+    /// The candidates for a further factor, and the one with the highest log-likelihood at its best weight. If that is 0 for all of
+    /// the first candidates, more are tried; `None` if it is 0 for these, too.
     fn estimate_candidate_weights(
         &mut self,
         rest: &ResidualView,
