@@ -102,26 +102,26 @@ setting_slips <- function(skip = character()) {
     setting("K_max", "maxk", "kmaximum", "rankmax", "maxrank"),
     setting("threads", "nthreads", "numthreads", "ncores", "cores", "ncpus", "cpus", "nproc"),
     setting("verbose", "progress", "quiet", "silent", "messages"),
-    setting("keep_data"),
-    setting("interpolation"),
     setting("BPPARAM", "workers"),
+    setting(
+      "starts", "nstart", "nstarts", "nrun", "nruns", "restarts", "ninit", "ninits", "numstarts"
+    ),
+    # the other arguments, which have no synonyms
+    unlist(lapply(setdiff(names(formals(nmu_control)), "..."), setting), recursive = FALSE),
     hints(
       c("seed", "rng", "setseed", "randomseed", "randomstate"),
       "No random number is drawn: the same call gives the same fit, so there is nothing to seed."
     ),
-    hints(
-      c("nstart", "nstarts", "nrun", "nruns", "restarts"),
-      "No random number is drawn: the same call gives the same fit. Other starts: init."
-    ),
     hints(c("data", "x", "y", "m", "mat", "matrix"), "The matrix is the argument A."),
-    hints(c("start", "starts", "inits", "initial", "u0", "w0"), "Use init.")
+    hints(c("start", "inits", "initial", "u0", "w0"), "Use init.")
   )
 }
 
 #' Hints for arguments that nmu() does not have
+#' @inheritParams setting_slips
 #' @return A named list of sentences.
 #' @noRd
-nmu_slips <- function() {
+nmu_slips <- function(skip = character()) {
   estimator <- c("floor", "cap", "ratio_floors", "by", "se")
   c(
     hints(
@@ -142,7 +142,22 @@ nmu_slips <- function() {
       c("keepb", "trace"),
       "nmu() always records its trace, and posterior_b() computes the remainder b of a fit."
     ),
-    setting_slips()
+    setting_slips(skip = skip)
+  )
+}
+
+#' Hints for arguments that nmu_cv() does not have
+#' @return A named list of sentences.
+#' @noRd
+cv_slips <- function() {
+  c(
+    hints(
+      c("seed", "rng", "setseed", "randomseed", "randomstate"),
+      "The folds are drawn at random: call set.seed() before nmu_cv()."
+    ),
+    hints(c("nfold", "nfolds", "kfold", "kfolds", "cv"), "Use folds."),
+    hints(c("kmax", "maxk", "ks"), "The numbers of factors to compare are the argument K."),
+    nmu_slips(skip = "BPPARAM")
   )
 }
 
@@ -158,6 +173,10 @@ em_slips <- function() {
     hints(
       c("prior", "priorv", "priorb", "noise", "ignorediag", "refine", "underapprox", "fixed"),
       "Only nmu() has it."
+    ),
+    hints(
+      c("starts", "nstart", "nstarts", "nrun", "nruns", "restarts"),
+      "No random number is drawn: the same call gives the same fit. Other starts: init."
     ),
     setting_slips(skip = c("tol", "maxiter"))
   )

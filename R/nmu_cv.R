@@ -209,7 +209,8 @@ check_cv_settings <- function(given, A, call = caller_env()) {
     noise = noise_mle(), prior_v = NULL, symmetric = NULL, ignore_diag = FALSE, refine = TRUE,
     underapprox = FALSE, fixed = NULL
   )
-  settings <- check_extras(given, defaults, call = call)
+  own <- setdiff(names(formals(nmu_cv)), "...")
+  settings <- check_extras(given, defaults, own = own, slips = cv_slips(), call = call)
   noise <- settings$noise <- check_noise(settings$noise, call = call)
   if (noise$rule == "notebook") {
     expected <- "an estimator that accepts missing entries, such as noise_mle()"

@@ -67,8 +67,34 @@ test_that("slips in the call of a fit are answered", {
   }
   expect_match(hint_of(nmu_control(n_threads = 2)), "threads", fixed = TRUE)
   expect_match(hint_of(nmu_control(max_K = 2)), "K_max", fixed = TRUE)
+  expect_match(hint_of(nmu_control(n_starts = 2)), "starts", fixed = TRUE)
   # the value is not evaluated, and a name without a likely meaning has no hint
   expect_match(hint_of(nmu(table, zzz = stop("evaluated"))), "zzz", fixed = TRUE)
+})
+
+test_that("every setting is answered with nmu_control()", {
+  for (name in setdiff(names(formals(nmu_control)), "...")) {
+    slip <- c(list(table), stats::setNames(list(3), name))
+    expected <- sprintf("Use control = nmu_control(%s = ).", name)
+    expect_match(hint_of(do.call(nmu, slip)), expected, fixed = TRUE)
+    if (!name %in% c("BPPARAM", "K_max")) {
+      expect_match(hint_of(do.call(nmu_cv, slip)), expected, fixed = TRUE)
+    }
+  }
+  expect_match(hint_of(nmu(table, nstart = 8)), "nmu_control(starts = )", fixed = TRUE)
+  expect_match(hint_of(nmu_em(table, nstart = 8)), "Other starts: init", fixed = TRUE)
+})
+
+test_that("slips in the call of a cross-validation are answered", {
+  expected <- c(
+    k = "mean K", rank = "argument K", K_max = "argument K", seed = "set.seed()",
+    nfolds = "Use folds", workers = "Use BPPARAM", sigma = "noise_fixed(",
+    symetric = "mean symmetric", Folds = "mean folds"
+  )
+  for (name in names(expected)) {
+    slip <- c(list(table), stats::setNames(list(3), name))
+    expect_match(hint_of(do.call(nmu_cv, slip)), expected[[name]], fixed = TRUE)
+  }
 })
 
 test_that("augment takes new rows", {
