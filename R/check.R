@@ -292,10 +292,17 @@ differing_name <- function(A) {
 #' @noRd
 by_name <- function(x, known, expected, arg = caller_arg(x), call = caller_env()) {
   if (!is.character(x) || length(x) != 1 || !(x %in% names(known))) {
-    names <- paste0("\"", names(known), "\"", collapse = ", ")
-    abort_input(arg, sprintf(expected, names), describe(x), call = call)
+    abort_input(arg, sprintf(expected, quoted_names(known)), describe(x), call = call)
   }
   known[[x]]()
+}
+
+#' Names of a list, in quotes
+#' @param known A named list.
+#' @return One string.
+#' @noRd
+quoted_names <- function(known) {
+  paste0("\"", names(known), "\"", collapse = ", ")
 }
 
 #' Match a string against choices; case-sensitive, with partial matching

@@ -251,7 +251,7 @@ cv_models <- function(K, prior, prior_b, settings, call = caller_env()) {
       call = call
     )
   }
-  priors_b <- lapply(cv_alternatives(prior_b), check_single_prior, arg = "prior_b", call = call)
+  priors_b <- lapply(cv_alternatives(prior_b), as_prior_b, call = call)
   check_given(priors_b, prior_b, "prior_b", call = call)
   for (prior_b in priors_b) {
     check_prior_b(prior_b, settings$noise, call = call)

@@ -69,7 +69,8 @@
 #'   [nmu_cv()] compares priors by held-out entries.
 #'
 #' @section The prior of the remainder: The argument `prior_b` of [nmu()] is `prior_exponential()`,
-#'   `prior_point_exponential()` or `prior_mixture("exponential")`, without a rate.
+#'   `prior_point_exponential()` or `prior_mixture("exponential")`, without a rate, or the name
+#'   `"exponential"`, `"point_exponential"` or `"mixture"`.
 #'   \eqn{b = c/\lambda}{b = c/lambda}, where \eqn{c} has mean 1: \eqn{1/\lambda}{1/lambda} is
 #'   the mean of \eqn{b} under any prior, with the same bounds on \eqn{\lambda}.
 #'

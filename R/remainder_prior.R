@@ -1,19 +1,46 @@
-#' Check the prior of the remainder
+#' Priors of the remainder that can be given by name
+#'
+#' @return A named list of constructors that need no arguments.
+#' @noRd
+prior_b_constructors <- function() {
+  list(
+    exponential = prior_exponential, point_exponential = prior_point_exponential,
+    mixture = function() prior_mixture("exponential")
+  )
+}
+
+#' Convert a prior of the remainder to an object
 #'
 #' @param prior_b An object of class `nmu_prior`, or the name of a family.
+#' @return An object of class `nmu_prior`, of a family that the remainder may have.
+#' @noRd
+as_prior_b <- function(prior_b, arg = "prior_b", call = caller_env()) {
+  expected <- paste(
+    "prior_exponential(), prior_point_exponential(), prior_mixture(\"exponential\"),",
+    "or one of the names %s"
+  )
+  if (!inherits(prior_b, "nmu_prior")) {
+    return(by_name(prior_b, prior_b_constructors(), expected, arg = arg, call = call))
+  }
+  family <- prior_b$family
+  valid <- family %in% c("exponential", "point_exponential") ||
+    (family == "mixture" && prior_b$shape == "exponential")
+  if (!valid) {
+    expected <- sprintf(expected, quoted_names(prior_b_constructors()))
+    abort_input(arg, expected, format(prior_b)[1], call = call)
+  }
+  prior_b
+}
+
+#' Check the prior of the remainder
+#'
+#' @inheritParams as_prior_b
 #' @param noise The estimator of lambda and sigma.
 #' @return An object of class `nmu_prior`, a mixture with the `scales` that the fit uses.
 #' @noRd
 check_prior_b <- function(prior_b, noise, call = caller_env()) {
-  prior <- check_single_prior(prior_b, call = call)
+  prior <- as_prior_b(prior_b, call = call)
   family <- prior$family
-  valid <- family %in% c("exponential", "point_exponential") ||
-    (family == "mixture" && prior$shape == "exponential")
-  if (!valid) {
-    expected <-
-      "prior_exponential(), prior_point_exponential() or prior_mixture(\"exponential\")"
-    abort_input("prior_b", expected, format(prior)[1], call = call)
-  }
   if (!is.null(prior$rate)) {
     expected <- "a prior without a rate, which follows from lambda (to give it, see noise_fixed())"
     abort_input("prior_b", expected, sprintf("a rate of %s", signif_text(prior$rate)), call = call)

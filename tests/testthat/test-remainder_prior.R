@@ -192,6 +192,31 @@ test_that("the prior of b is checked", {
   expect_refused(nmu(A, noise = "notebook", prior_b = "point_exponential"), "prior_b")
 })
 
+test_that("what the error of prior_b lists is accepted, and nothing else", {
+  A <- as.matrix(USArrests)
+  error <- expect_refused(nmu(A, prior_b = "none"), "prior_b")
+  text <- gsub("\\s+", " ", cli::ansi_strip(conditionMessage(error)))
+  names <- c("exponential", "point_exponential", "mixture")
+  expect_match(text, paste0("one of the names ", paste0("\"", names, "\"", collapse = ", ")))
+  expect_no_match(text, "flat|binary|list")
+  objects <- list(
+    prior_exponential(), prior_point_exponential(), prior_mixture("exponential")
+  )
+  expect_match(
+    text, "prior_exponential(), prior_point_exponential(), prior_mixture(\"exponential\")",
+    fixed = TRUE
+  )
+  for (index in seq_along(names)) {
+    by_name <- check_prior_b(names[index], noise_mle())
+    expect_identical(by_name, check_prior_b(objects[[index]], noise_mle()))
+  }
+  error <- expect_refused(nmu(A, prior_b = prior_mixture()), "prior_b")
+  text <- gsub("\\s+", " ", conditionMessage(error))
+  expect_match(text, "prior_mixture(\"exponential\")", fixed = TRUE)
+  cv <- silently(nmu_cv(A[1:8, ], K = 1, prior_b = c("exponential", "mixture"), folds = 2))
+  expect_identical(cv$summary$prior_b, c("exponential", "mixture"))
+})
+
 test_that("lambda and sigma of an underapproximation are those of its residual", {
   set.seed(7)
   A <- random_matrix(20, 15)
