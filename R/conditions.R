@@ -130,7 +130,7 @@ signal_status <- function(fit, call = caller_env()) {
   }
 }
 
-#' Warn that the search for the number of factors ended at its limit
+#' Warn that the best number of factors is the limit of the search
 #'
 #' @param fit A fit.
 #' @param entries Number of entries of the matrix, which is a limit as well.
@@ -140,15 +140,15 @@ signal_status <- function(fit, call = caller_env()) {
 signal_search_limit <- function(fit, entries, call = caller_env()) {
   limit <- fit$control$K_max
   fixed <- sum(fit$path$status == "fixed")
-  tried <- max(fit$candidates$K, 0) - fixed
-  chosen <- fit$K - fixed
-  # otherwise the search ended by its own rule, three numbers after the best one
-  if (is.null(fit$candidates) || tried < limit || chosen <= limit - 3 || limit >= entries) {
+  # the best number is the last one: a smaller one was better than the next
+  rises <- fit$K == max(fit$candidates$K, 0)
+  if (is.null(fit$candidates) || !rises || fit$K - fixed < limit || limit >= entries) {
     return(invisible())
   }
   warn_nmu(
     c(
-      "The search for {.arg K} ended at its limit, {limit} factor{?s}: more may be better.",
+      "The best number of factors is the limit of the search for {.arg K}, {limit}: more may be
+       better.",
       i = "Raise the limit by {.code nmu_control(K_max = )}, or give {.arg K}."
     ),
     "K_max", call = call

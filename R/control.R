@@ -27,7 +27,8 @@
 #'   (`symmetric = NULL`, and `A` is symmetric), `nmu_message_names` (it would be, but for its
 #'   names), `nmu_message_missing` (number of `NA` entries),
 #'   `nmu_message_negative` (number of negative entries), `nmu_message_K` (chosen number of
-#'   factors), `nmu_message_bound` (\eqn{\sigma} is at a lower bound that can be lowered),
+#'   factors), `nmu_message_bound` (\eqn{\sigma} is at its lower bound and larger than the
+#'   remainder, see the section Bounds of [noise]),
 #'   `nmu_message_explained` (the factors explain less than half of what the best approximation of
 #'   the same rank explains), `nmu_message_few_observed` (rows or columns with missing entries have
 #'   fewer observed ones than there are factors). Warnings, of class `nmu_warning`, do not depend on

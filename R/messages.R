@@ -56,7 +56,11 @@ signal_factor_count <- function(fit) {
     return(invisible())
   }
   count <- length(unique(fit$candidates$K))
-  inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, {count} candidate{?s} tried.")
+  if (count == 0) {
+    inform_nmu("K", "{.arg K}: no factor improves the fit.")
+  } else {
+    inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, {count} candidate{?s} tried.")
+  }
 }
 
 #' Report rows and columns with fewer observed entries than factors
@@ -130,9 +134,10 @@ best_share <- function(certificate) {
 #' Report that the factors explain little, compared with the best approximation of the same rank
 #'
 #' @param fit A fit.
+#' @param negative The number of negative entries.
 #' @return `NULL`, invisibly.
 #' @noRd
-signal_explained <- function(fit) {
+signal_explained <- function(fit, negative) {
   explained <- fit$certificate$explained
   best <- best_share(fit$certificate)
   if (!fit$control$verbose || is.na(best) || explained >= low_explained * best) {
@@ -140,32 +145,69 @@ signal_explained <- function(fit) {
   }
   shares <- sprintf("%.0f", 100 * c(explained, best))
   rank <- length(fit$d)
+  remedy <- if (negative > 0) {
+    "Factors are nonnegative and do not explain negative entries; for the others, try another
+     {.arg K}."
+  } else {
+    "If the entries are skewed, as counts are, fit {.code log1p(A)}; otherwise try another
+     {.arg K}."
+  }
   inform_nmu(
     "explained",
-    "The factors explain {shares[1]} % of the squared norm of {.arg A}, the best approximation of
-     rank {rank} {shares[2]} %. If the entries are skewed, as counts are, fit {.code log1p(A)};
-     otherwise try another {.arg K}."
+    paste(
+      "The factors explain {shares[1]} % of the squared norm of {.arg A}, the best approximation of
+       rank {rank} {shares[2]} %.", remedy
+    )
   )
 }
 
-#' Report that sigma of the final model is at a bound which the user can lower
+#' Largest sigma of exact data, as a share of the root mean square of A
 #'
-#' A bound on lambda leaves nothing to do: the data show no remainder. Printing a fit shows both.
+#' The core reduces the lower bound on sigma where the data are a sum of the factors.
+#' @noRd
+exact_sigma <- 1e-7
+
+#' Report that the lower bound on sigma, not the data, determines lambda and sigma
+#'
+#' This is so if sigma is at its bound and larger than the remainder: what the factors leave is then
+#' smaller than the bound. With as many factors as rows or columns, or exact data, residuals say
+#' nothing about the noise. Sigma at its bound and below the remainder means that the data show no
+#' noise beside b, and lambda at its bound that they show no b: neither leaves anything to do.
 #'
 #' @param fit A fit.
+#' @param rms The root mean square of A.
 #' @return `NULL`, invisibly.
 #' @noRd
-signal_bounds <- function(fit) {
+signal_bounds <- function(fit, rms) {
   floor <- fit$noise$floor %||% 0
-  if (!fit$control$verbose || floor == 0 || !active_bound(fit) %in% c("sigma", "both")) {
+  factors <- fit_factors(fit)
+  exact <- rms == 0 || fit$sigma <= exact_sigma * rms ||
+    sum(fit$d > 0) >= min(nrow(factors$u), nrow(factors$v))
+  if (!fit$control$verbose || floor == 0 || exact || !is_floor_large(fit)) {
     return(invisible())
   }
   lower <- sprintf("noise_%s(floor = %g)", fit$noise$rule, floor / 100)
+  of <- if (is.null(fit$refit)) "what the last factor is fitted to" else "{.arg A}"
   inform_nmu(
     "bound",
-    "{.field sigma} is at its lower bound, {floor} times the standard deviation of what a factor
-     is fitted to. If the data are that exact, fit them with {.code {lower}}."
+    paste0(
+      "{.field sigma} is at its lower bound, {floor} times the standard deviation of ", of, ", and
+       larger than the remainder: this bound, not the data, determines {.field lambda} and
+       {.field sigma}, and may hide weak factors. Fit with {.code {lower}}."
+    )
   )
+}
+
+#' Is sigma at its lower bound, and larger than the remainder?
+#'
+#' 1 / lambda is both the mean and the standard deviation of an exponential remainder.
+#'
+#' @param fit A fit.
+#' @param bound Its active bounds.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+is_floor_large <- function(fit, bound = active_bound(fit)) {
+  bound == "both" || (bound == "sigma" && fit$lambda * fit$sigma >= 1)
 }
 
 #' The bounds on lambda and sigma that are active in the final model

@@ -3,16 +3,16 @@
 #' Fits \eqn{A = \sum_k d_k u_k v_k^T + b + e}{A = sum_k d_k u_k v_k^T + b + e} with
 #' \eqn{u, v \ge 0} of unit norm and \eqn{d \ge 0}, where
 #' \eqn{b_{ij} \sim \mathrm{Exp}(\lambda)}{b_ij ~ Exp(lambda)} is a nonnegative remainder and
-#' \eqn{e_{ij} \sim N(0, \sigma^2)}{e_ij ~ N(0, sigma^2)} is noise. Factors are fitted greedily:
-#' each one to the residual of the earlier ones (deflation), and all factors jointly.
-#' If `A` is symmetric, \eqn{v = u}.
+#' \eqn{e_{ij} \sim N(0, \sigma^2)}{e_ij ~ N(0, sigma^2)} is noise. If `A` is symmetric,
+#' \eqn{v = u}. All factors are fitted jointly; `refine = FALSE` fits each one to the residual of
+#' the earlier ones (deflation).
 #'
 #' With a small \eqn{\sigma} the factors stay below the data, as an underapproximation; with a large
 #' \eqn{\lambda\sigma}{lambda sigma} the model is close to nonnegative matrix factorisation with
 #' Gaussian noise.
 #'
-#' `A` is not modified, and residuals are not stored: the earlier factors are subtracted while the
-#' entries are read. Factors are ordered as they were found. A factor is null (`d = 0`, zero
+#' `A` is not modified, and residuals are not stored: factors are subtracted while the
+#' entries are read. Factors are ordered as they were added. A factor is null (`d = 0`, zero
 #' columns) if no factor improves the fit. With `K = NULL` null factors are dropped, unless no
 #' factor is found at all. With [noise_notebook()] the fit stops early, with fewer than `K` factors,
 #' if a residual gives no positive \eqn{\lambda} and \eqn{\sigma}. Negative entries are allowed.
@@ -49,9 +49,9 @@
 #' @param ignore_diag `TRUE` or `FALSE`: whether to leave the diagonal out of the likelihood, as is
 #'   usual for covariance and kinship matrices. Requires a square matrix with at least two rows;
 #'   not available with [noise_notebook()].
-#' @param refine `TRUE` or `FALSE`: whether to refit all factors jointly at the end. With
-#'   [noise_fixed()] and [noise_moments()] the refit holds \eqn{\lambda} and \eqn{\sigma} fixed.
-#'   Ignored with [noise_notebook()].
+#' @param refine `TRUE` or `FALSE`: whether to fit all factors jointly. With priors and
+#'   [noise_moments()] this follows the fits of single factors, and with [noise_moments()] it holds
+#'   \eqn{\lambda} and \eqn{\sigma} fixed. Ignored with [noise_notebook()].
 #' @param underapprox `TRUE` or `FALSE`: whether to compute a certified underapproximation, see
 #'   [nmu_underapprox].
 #' @param init `NULL`; starting loadings of the first factors; or an earlier fit. Starting loadings
@@ -64,9 +64,9 @@
 #'   for an intercept; their weights `d` are estimated. They come first, are not counted in `K`, and
 #'   are labelled by the column names of `u`, or `"f1"`, `"f2"` ... Not available with
 #'   [noise_notebook()], nor with an `init` that is an `nmu` fit, which keeps its own fixed factors.
-#' @param prior_b The prior of the remainder up to its mean, or its name in full:
-#'   [prior_exponential()], [prior_point_exponential()] or [prior_mixture()] of exponentials. See
-#'   the section on the remainder in [prior].
+#' @param prior_b The prior of the remainder up to its mean: [prior_exponential()],
+#'   [prior_point_exponential()] or `prior_mixture("exponential")`, or the name `"exponential"`,
+#'   `"point_exponential"` or `"mixture"`. See the section on the remainder in [prior].
 #' @param control Settings made by [nmu_control()].
 #' @param ... Must be empty: an unknown argument, such as `k = 3`, is an error that names the right
 #'   one.
@@ -85,8 +85,9 @@
 #' @section Objective and status: With flat priors the objective is the log-likelihood of `A`; with
 #'   other priors it is a variational lower bound of the evidence (ELBO). With `refine = TRUE` it is
 #'   that of all factors together, and the fit returned is its best state that was found. With flat
-#'   priors and [noise_mle()] it does not decrease with `K`, also between separate calls with the
-#'   same other arguments. Maxima are local: see `starts` of [nmu_control()].
+#'   priors and [noise_mle()] it then does not decrease with `K`, also between separate calls with
+#'   the same other arguments, unless the variances of rows or columns are estimated (`by`). Maxima
+#'   are local: see `starts` of [nmu_control()].
 #'
 #'   The likelihood does not determine factors of which there are more than the matrix has
 #'   dimensions, such as the branches of a tree: mixtures of them fit as well or better.
@@ -111,7 +112,7 @@
 #'   given, and the factors so far are returned, if a residual gives no positive \eqn{\lambda} and
 #'   \eqn{\sigma}. Other warnings are `nmu_warning_maxiter` (the iterations were used up before
 #'   convergence), `nmu_warning_stalled` (no step increased the objective, although its gradient is
-#'   not zero), `nmu_warning_K_max` (the search for `K` ended at its limit) and
+#'   not zero), `nmu_warning_K_max` (the best `K` is the limit of the search) and
 #'   `nmu_warning_negative` (no factor, since most entries are negative). For messages and the
 #'   progress bar see `verbose` in [nmu_control()].
 #'
@@ -228,12 +229,12 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     signal_interrupt(fit)
   }
   if (!signal_negative(fit, scan, length(A))) {
-    signal_bounds(fit)
+    signal_bounds(fit, scan$rms)
   }
   signal_search_limit(fit, length(A))
   signal_factor_count(fit)
   signal_few_observed(fit, A, scan$missing)
-  signal_explained(fit)
+  signal_explained(fit, scan$negative)
   fit
 }
 

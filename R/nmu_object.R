@@ -70,7 +70,7 @@
 #'     was not zero; or `"fixed"`;
 #'   * `bound`: `"sigma"` if \eqn{\sigma} is at its lower bound, `"lambda"` if
 #'     \eqn{\lambda\sigma}{lambda sigma} is at its upper bound, where \eqn{b} is negligible,
-#'     `"both"` if both are, otherwise `"none"`; see [noise_mle()];
+#'     `"both"` if both are, otherwise `"none"`; see the section Bounds of [noise];
 #'   * `ratio_floor`: the lower bound on \eqn{\lambda\sigma}{lambda sigma} of the continuation step
 #'     whose solution was kept, see [nmu_algorithm]; `NA` without continuation;
 #'   * `se_log_lambda`, `se_log_sigma`: standard errors of \eqn{\log\lambda}{log lambda} and
@@ -101,7 +101,8 @@
 #'   (`"path"`, `"leading pair"`, `"excess"`, `"row 3"`, `"exchange"` ...); `objective`, the
 #'   log-likelihood or the ELBO; `criterion` (larger is better; `NA` for a start that was not
 #'   continued); `status`;
-#'   `kept`, `TRUE` for the fit that is returned.
+#'   `kept`, `TRUE` for the fit that is returned. A null factor is not a candidate: there is no row
+#'   if no factor was found.
 #'
 #' @section Certificate: `certificate` compares the sum of the factors with `A`. It is `NULL` if the
 #'   fit was interrupted, and otherwise a list of

@@ -66,7 +66,7 @@ print.summary.nmu_fit <- function(x, ...) {
   shown[c("size_u", "size_v")] <- lapply(shown[c("size_u", "size_v")], size_text)
   print(shown, row.names = FALSE)
   cat_wrapped(c(
-    paste0(noise_text(x), bound_text(x$bound)), b_prior_text(x),
+    paste0(noise_text(x), bound_text(x, x$bound)), b_prior_text(x),
     sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)),
     x$priors, certificate_text(x$certificate), refit_text(x$refit, x$underapprox),
     status_text(x$status)
@@ -162,7 +162,7 @@ format.nmu_fit <- function(x, ...) {
     cli::style_bold(fit_title(x)),
     paste("d =", list_text(signif_text(factors$d))),
     unname(sizes),
-    paste0(noise_text(x), bound_text(active_bound(x))),
+    paste0(noise_text(x), bound_text(x)),
     b_prior_text(x),
     if (inherits(x, "nmu")) log_lik_text(x),
     status_text(x$status)
@@ -195,14 +195,16 @@ noise_text <- function(fit) {
 }
 
 #' Format the active bounds
+#' @param fit A fit, or its summary.
 #' @param bound Value of `active_bound()`.
 #' @return One string, empty if there is none.
 #' @noRd
-bound_text <- function(bound) {
+bound_text <- function(fit, bound = active_bound(fit)) {
+  sigma <- if (is_floor_large(fit, bound)) "larger than b" else "no noise beside b"
   switch(bound,
     none = "",
     lambda = " (lambda at its bound: no b)",
-    sigma = " (sigma at its bound)",
+    sigma = sprintf(" (sigma at its bound: %s)", sigma),
     both = " (both at their bounds)"
   )
 }

@@ -123,4 +123,15 @@ test_that("a message names the remedies where little is explained", {
   expect_match(text, "`log1p(A)`; otherwise try another `K`", fixed = TRUE)
   expect_no_message(nmu(log1p(counts), control = loud), class = "nmu_message_explained")
   expect_no_message(nmu(counts, control = nmu_control(verbose = FALSE)))
+  # no logarithm of negative entries
+  message <- expect_message(
+    suppressMessages(
+      nmu(stats::cor(swiss), control = loud),
+      classes = paste0("nmu_message_", c("symmetric", "negative"))
+    ),
+    class = "nmu_message_explained"
+  )
+  text <- gsub("\\s+", " ", cli::ansi_strip(conditionMessage(message)))
+  expect_no_match(text, "log1p")
+  expect_match(text, "do not explain negative entries; for the others, try another `K`")
 })

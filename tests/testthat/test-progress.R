@@ -31,14 +31,51 @@ test_that("choices from the data are reported once, with a class for each, only 
     messages_of(nmu_em(A, 1, 0.1, control = loud)),
     paste0("nmu_message_", c("symmetric", "negative"))
   )
-  # a bound on sigma that can be lowered
-  exact <- tcrossprod(1:4)
-  expect_identical(messages_of(nmu(exact, control = quiet)), character(0))
-  expect_true("nmu_message_bound" %in% messages_of(nmu(exact, control = loud)))
-  zero <- noise_mle(floor = 0)
-  expect_identical(messages_of(nmu(exact, noise = zero, control = loud)), "nmu_message_symmetric")
   expect_silent(suppressMessages(nmu(rough, control = loud), classes = "nmu_message"))
   expect_snapshot(nmu(rough, K = NULL, control = loud)$K, cnd_class = TRUE)
+})
+
+test_that("a bound is reported where it hides factors, and lowering it then finds these", {
+  text_of <- function(code) {
+    others <- paste0("nmu_message_", c("K", "negative"))
+    message <- expect_message(suppressMessages(code, classes = others), class = "nmu_message_bound")
+    gsub("\\s+", " ", cli::ansi_strip(conditionMessage(message)))
+  }
+  lower <- noise_mle(floor = 1e-4)
+  for (seed in c(3, 4)) {
+    set.seed(seed)
+    U <- cbind(100 * rexp(30), (runif(30) < 0.5) * rexp(30), (runif(30) < 0.5) * rexp(30))
+    V <- cbind(rexp(20), (runif(20) < 0.5) * rexp(20), (runif(20) < 0.5) * rexp(20))
+    A <- tcrossprod(U, V) + matrix(rexp(600, if (seed == 3) 10 else 3) + rnorm(600, sd = 0.05), 30)
+    text <- text_of(fit <- nmu(A, K = NULL, control = loud))
+    expect_match(text, "0.01 times the standard deviation of `A`.*`noise_mle\\(floor = 0.0001\\)`")
+    expect_identical(fit$K, 1L)
+    expect_identical(fit$refit$bound, if (seed == 3) "both" else "sigma")
+    if (seed == 4) expect_output(print(fit), "sigma at its bound: larger than b", fixed = TRUE)
+    fit <- nmu(A, K = NULL, noise = lower)
+    expect_identical(fit$K, 3L)
+    expect_no_message(
+      nmu(A, K = NULL, noise = lower, control = loud), class = "nmu_message_bound"
+    )
+  }
+  # the bound of the greedy path follows the residuals
+  text <- text_of(nmu(A, K = 1, refine = FALSE, control = loud))
+  expect_match(text, "of what the last factor is fitted to", fixed = TRUE)
+  expect_no_message(nmu(A, K = 2, refine = FALSE, control = loud), class = "nmu_message_bound")
+})
+
+test_that("bounds are not reported where there is nothing to do", {
+  # no noise beside b, or no b
+  expect_identical(nmu(iris[, 1:4], K = 3)$refit$bound, "sigma")
+  expect_identical(messages_of(nmu(iris[, 1:4], K = 3, control = loud)), character(0))
+  expect_identical(nmu(faithful)$refit$bound, "lambda")
+  expect_identical(messages_of(nmu(faithful, control = loud)), character(0))
+  # exact data, zeros, and as many factors as columns
+  exact <- outer(1:5, 1:7)
+  for (case in list(list(exact), list(exact, K = 3), list(0 * exact), list(trees, K = 3))) {
+    expect_identical(do.call(nmu, case)$refit$bound, "both")
+    expect_identical(messages_of(do.call(nmu, c(case, list(control = loud)))), character(0))
+  }
 })
 
 test_that("verbose follows the session and the option", {

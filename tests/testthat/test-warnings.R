@@ -32,8 +32,28 @@ test_that("the limit of the search for K is a warning only if it ended the searc
   text <- text_of(
     nmu(tree, K = NULL, control = nmu_control(K_max = 2)), "nmu_warning_K_max"
   )
-  expect_match(text, "2 factors.*nmu_control\\(K_max = \\)")
+  expect_match(text, "limit of the search for `K`, 2: .*nmu_control\\(K_max = \\)")
   expect_no_warning(nmu(tree, K = NULL))
+  # the criterion is largest before the limit
+  set.seed(1)
+  A <- tcrossprod(matrix(rexp(60), 30), matrix(rexp(24), 12)) + rexp(360, 5)
+  chosen <- nmu(A, K = NULL)$K
+  expect_warning(
+    nmu(A, K = NULL, control = nmu_control(K_max = chosen)), class = "nmu_warning_K_max"
+  )
+  limited <- nmu_control(K_max = chosen + 1)
+  expect_no_warning(fit <- nmu(A, K = NULL, control = limited))
+  expect_identical(c(fit$K, max(fit$candidates$K)), chosen + 0:1)
+})
+
+test_that("a search that finds no factor has no candidates, and no warning", {
+  none <- matrix(0, 4, 5)
+  expect_no_warning(fit <- nmu(none, K = NULL, control = nmu_control(K_max = 1)))
+  expect_identical(c(fit$d, nrow(fit$candidates)), c(0, 0))
+  message <- expect_message(
+    nmu(none, K = NULL, control = nmu_control(verbose = TRUE)), class = "nmu_message_K"
+  )
+  expect_match(conditionMessage(message), "no factor improves the fit")
 })
 
 test_that("a mostly negative matrix is explained", {
@@ -46,6 +66,7 @@ test_that("a mostly negative matrix is explained", {
 test_that("a bound is shown by print and summary, without a message", {
   expect_no_message(nmu(tcrossprod(1:4)))
   expect_output(print(nmu(outer(1:5, 1:7))), "both at their bounds", fixed = TRUE)
+  expect_output(print(nmu(iris[, 1:4])), "sigma at its bound: no noise beside b", fixed = TRUE)
   fit <- nmu(outer(1:5, 1:7))
   expect_identical(c(fit$path$bound, fit$refit$bound, summary(fit)$bound), rep("both", 3))
   expect_equal(fitted(nmu(outer(1:5, 1:7), noise = noise_mle(floor = 0))), outer(1:5, 1:7))
