@@ -3,13 +3,12 @@
 #' `fit[i]` keeps some factors of a fit made by [nmu()]: their `d`, `u` and `v`, and their rows of
 #' the path and of the trace. Factors keep their names, and their numbers in the path.
 #'
-#' Factors are found one after another, so that the path contains \eqn{\lambda}, \eqn{\sigma} and
-#' the log-likelihood of the model with the first k factors, for each k. A fit of the first factors,
-#' such as `fit[1:3]`, has these values, unless all factors were refitted jointly (`refine = TRUE`,
-#' the default) or the last of them is a `fixed` one. Null factors may be left out,
-#' `fit[fit$d > 0]`, and the order may change. Any other choice of factors is a model that was not
-#' fitted. It keeps \eqn{\lambda} and \eqn{\sigma} of the original fit, and
-#' its `loglik`, `logLik()`, [stats::AIC()] and [stats::BIC()] are `NA`.
+#' Without a joint fit (`refine = FALSE`) the path contains \eqn{\lambda}, \eqn{\sigma} and the
+#' log-likelihood of the model with the first k factors, for each k. A fit of the first factors,
+#' such as `fit[1:3]`, has these values, unless the last of them is a `fixed` one. Null factors may
+#' be left out, `fit[fit$d > 0]`, and the order may change. Any other choice of factors is a model
+#' that was not fitted. It keeps \eqn{\lambda} and \eqn{\sigma} of the original fit, and its
+#' `loglik`, `logLik()`, [stats::AIC()] and [stats::BIC()] are `NA`.
 #'
 #' A fit of [nmu_em()] or [nmu_em_estlambda()] has one factor, which is the only choice.
 #'

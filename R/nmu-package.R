@@ -9,7 +9,7 @@
 #' nearly an underapproximation, with a large \eqn{\lambda \sigma} it is close to ordinary
 #' nonnegative matrix factorisation.
 #'
-#' * [nmu()] fits `K` factors, one after another and then jointly. [noise_mle()] and its
+#' * [nmu()] fits `K` factors jointly, or one after another. [noise_mle()] and its
 #'   alternatives (see [noise]) estimate \eqn{\lambda} and \eqn{\sigma}; [nmu_control()] has
 #'   technical settings.
 #' * [nmu_object] describes the elements of a fit, [nmu_algorithm] the algorithm, [nmu_large] sparse

@@ -60,7 +60,9 @@
 #'      the further factor does.
 #'
 #'   The fit with `K` factors is then optimised until it converges. Since a new factor may be null,
-#'   the log-likelihood does not decrease with the number of factors.
+#'   the log-likelihood does not decrease with the number of factors. It may where the variances of
+#'   rows or columns are estimated (`by` of [noise_mle()]): their estimates start anew with each
+#'   factor.
 #'
 #'   The optimizer (L-BFGS within bounds) is preconditioned by the diagonal curvatures and by the
 #'   cosines between the factors. If \eqn{\sigma} is at its lower and

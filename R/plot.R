@@ -13,10 +13,10 @@
 #'   \eqn{\lambda} and \eqn{\sigma}, or the mixture of such densities under `prior_b`. A
 #'   spike of the density is truncated.
 #' * `"trace"`: the log-likelihood of each iteration, factor by factor. A line is a stage of the
-#'   trace, within which it never decreases. The continuation steps of [noise_mle()] are stages; as
+#'   trace, within which it never decreases. The continuation steps of a greedy path are stages; as
 #'   they have different bounds on \eqn{\lambda\sigma}{lambda sigma}, one may end below another.
-#' * `"scree"`: the weights, the log-likelihood of the first K factors as deflation found them, and,
-#'   if `K = NULL`, the criterion that chose K.
+#' * `"scree"`: the weights, the log-likelihoods of the `path`, see [nmu_object], and, if
+#'   `K = NULL`, the criterion that chose K.
 #' * `"tree"`: the nested factors, [factor_tree()].
 #'
 #' @param x,object A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].

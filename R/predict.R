@@ -17,9 +17,11 @@
 #' entries; this bound is reduced until the fitted values at the missing entries are at most twice
 #' the largest entry, as in a fit by [nmu()].
 #'
-#' For rows that were in the data, the result differs from the loadings of the fit: factors are
-#' fitted one after another, while these loadings are found jointly, and are at least as likely. If
-#' `A` was symmetric, a new row contains the similarities of a new item to the rows of `A`.
+#' For rows that were in the data, the result is the loadings of a joint fit with flat priors, up to
+#' the accuracy of both. It differs from those of other fits: with `refine = FALSE` factors are
+#' fitted one after another, with priors loadings are posterior means. If `A` was symmetric, a new
+#' row contains the similarities of a new item to the rows of `A`, and \eqn{y} is held fixed, while
+#' in the fit both sides move.
 #'
 #' @param object A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
 #' @param newdata The new rows: a numeric, integer or logical matrix, a data frame of numbers, or a

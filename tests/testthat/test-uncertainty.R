@@ -255,6 +255,15 @@ test_that("loadings of new rows maximise the likelihood", {
   }
 })
 
+test_that("predicted loadings of the rows that were fitted are those of a joint fit", {
+  set.seed(8)
+  A <- tcrossprod(matrix(rexp(60), 30), matrix(rexp(24), 12)) + rexp(360, 5) + rnorm(360, sd = 0.1)
+  joint <- nmu(A, K = 2)
+  expect_close(predict(joint, A), coef(joint), 1e-4)
+  greedy <- nmu(A, K = 2, refine = FALSE)
+  expect_gt(max(abs(predict(greedy, A) - coef(greedy))), 0.01)
+})
+
 test_that("predict without new rows returns the fit", {
   for (fit in fits) {
     expect_identical(predict(fit), coef(fit))
