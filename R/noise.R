@@ -25,7 +25,8 @@
 #'   1e-8 times its root mean square; and \eqn{\lambda\sigma}{lambda sigma}, the ratio of the
 #'   standard deviations of noise and remainder, at or below `cap`. For factors that are fitted one
 #'   after another (`refine = FALSE`, and the path of a fit with priors or `noise_moments()`), the
-#'   residual of the earlier factors takes the place of `A`.
+#'   residual of the earlier factors takes the place of `A`, and with `underapprox = TRUE` that of
+#'   all factors.
 #'
 #'   `print()`, `summary()` and the path of a fit name active bounds:
 #'
