@@ -83,33 +83,39 @@ hints <- function(names, hint) {
   stats::setNames(rep(list(hint), length(names)), names)
 }
 
+#' Hints for arguments that would seed random numbers
+#' @param hint A sentence.
+#' @return A named list.
+#' @noRd
+seed_slips <- function(hint) {
+  hints(c("seed", "rng", "setseed", "randomseed", "randomstate"), hint)
+}
+
 #' Hints for settings that are arguments of nmu_control() or of an estimator of the noise
 #'
 #' @param skip Names of arguments that the function has itself.
 #' @return A named list of sentences.
 #' @noRd
 setting_slips <- function(skip = character()) {
-  setting <- function(name, ...) {
+  synonyms <- list(
+    tol = c("tolerance", "eps", "epsilon", "reltol", "abstol", "thresh", "threshold"),
+    maxiter = c(
+      "maxit", "maxiters", "maxiterations", "iter", "iters", "niter", "itermax", "iterations",
+      "nepochs"
+    ),
+    K_max = c("maxk", "kmaximum", "rankmax", "maxrank"),
+    threads = c("nthreads", "numthreads", "ncores", "cores", "ncpus", "cpus", "nproc"),
+    verbose = c("progress", "quiet", "silent", "messages"),
+    BPPARAM = "workers",
+    starts = c("nstart", "nstarts", "nrun", "nruns", "restarts", "ninit", "ninits", "numstarts")
+  )
+  setting <- function(name) {
     given <- if (name %in% skip) name else sprintf("control = nmu_control(%s = )", name)
-    hints(c(gsub("_", "", tolower(name)), ...), sprintf("Use %s.", given))
+    hints(c(gsub("_", "", tolower(name)), synonyms[[name]]), sprintf("Use %s.", given))
   }
   c(
-    setting("tol", "tolerance", "eps", "epsilon", "reltol", "abstol", "thresh", "threshold"),
-    setting(
-      "maxiter", "maxit", "maxiters", "maxiterations", "iter", "iters", "niter", "itermax",
-      "iterations", "nepochs"
-    ),
-    setting("K_max", "maxk", "kmaximum", "rankmax", "maxrank"),
-    setting("threads", "nthreads", "numthreads", "ncores", "cores", "ncpus", "cpus", "nproc"),
-    setting("verbose", "progress", "quiet", "silent", "messages"),
-    setting("BPPARAM", "workers"),
-    setting(
-      "starts", "nstart", "nstarts", "nrun", "nruns", "restarts", "ninit", "ninits", "numstarts"
-    ),
-    # the other arguments, which have no synonyms
     unlist(lapply(setdiff(names(formals(nmu_control)), "..."), setting), recursive = FALSE),
-    hints(
-      c("seed", "rng", "setseed", "randomseed", "randomstate"),
+    seed_slips(
       "No random number is drawn: the same call gives the same fit, so there is nothing to seed."
     ),
     hints(c("data", "x", "y", "m", "mat", "matrix"), "The matrix is the argument A."),
@@ -151,10 +157,7 @@ nmu_slips <- function(skip = character()) {
 #' @noRd
 cv_slips <- function() {
   c(
-    hints(
-      c("seed", "rng", "setseed", "randomseed", "randomstate"),
-      "The folds are drawn at random: call set.seed() before nmu_cv()."
-    ),
+    seed_slips("The folds are drawn at random: call set.seed() before nmu_cv()."),
     hints(c("nfold", "nfolds", "kfold", "kfolds", "cv"), "Use folds."),
     hints(c("kmax", "maxk", "ks"), "The numbers of factors to compare are the argument K."),
     nmu_slips(skip = "BPPARAM")

@@ -70,6 +70,12 @@ test_that("bounds are not reported where there is nothing to do", {
   expect_identical(messages_of(nmu(iris[, 1:4], K = 3, control = loud)), character(0))
   expect_identical(nmu(faithful)$refit$bound, "lambda")
   expect_identical(messages_of(nmu(faithful, control = loud)), character(0))
+  symmetric <- tcrossprod(1:4)
+  expect_identical(messages_of(nmu(symmetric, control = quiet)), character(0))
+  zero <- noise_mle(floor = 0)
+  expect_identical(
+    messages_of(nmu(symmetric, noise = zero, control = loud)), "nmu_message_symmetric"
+  )
   # exact data, zeros, and as many factors as columns
   exact <- outer(1:5, 1:7)
   for (case in list(list(exact), list(exact, K = 3), list(0 * exact), list(trees, K = 3))) {
