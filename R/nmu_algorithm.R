@@ -81,12 +81,21 @@
 #'   new rows.
 #'
 #' @section The number of factors: With `K = NULL` factors are added until one is null, three more
-#'   than the best number so far were tried, or `K_max` of [nmu_control()] is reached. The criterion
-#'   is a Bayesian information criterion: the log-likelihood minus \eqn{\frac12 \log N}{log(N)/2}
-#'   for each loading above a thousandth of the largest, where \eqn{N} is the number of
-#'   observations. It is that of the fit that is returned: of the joint fit, or with `refine =
-#'   FALSE` of the path. If no factor is found, one null factor is returned. `candidates` of the fit
-#'   has all values.
+#'   than the best number so far were tried, or `K_max` of [nmu_control()] is reached. Let \eqn{N}
+#'   be the number of observations, \eqn{m} that of loadings above a thousandth of the largest of
+#'   their factor, \eqn{\ell} the log-likelihood and \eqn{\ell_0} that without factors. The
+#'   criterion is
+#'   \deqn{\frac{N - m - 1}{2} \log(1 + N) - \frac{N - 1}{2} \log(1 + N e^{-2(\ell - \ell_0)/N}),}{
+#'     (N - m - 1)/2 log(1 + N) - (N - 1)/2 log(1 + N exp(-2 (l - l0)/N)),}
+#'   the log Bayes factor of a regression under the unit-information g-prior, with the coefficient
+#'   of determination of a likelihood. It is 0 without factors. If \eqn{m} is much smaller than
+#'   \eqn{N}, it ranks fits as the Bayesian information criterion does. That one has no meaning
+#'   where \eqn{m} is close to \eqn{N}, as in a matrix of few columns: there it prefers as many
+#'   factors as columns, which fit any data.
+#'
+#'   The criterion is that of the fit that is returned: of the joint fit, or with `refine = FALSE`
+#'   of the path. If none is positive, one null factor is returned. `candidates` of the fit has all
+#'   values.
 #'
 #' @section Fits with priors: With a `prior` other than [prior_flat()], each factor is first found
 #'   without one, as described above. Then a variational lower bound of the evidence (ELBO) is
@@ -108,9 +117,9 @@
 #'   without priors. Later in a schedule, or on one side only, a flat prior means maximum likelihood
 #'   loadings without a posterior. A factor that does not increase the ELBO is null.
 #'
-#'   With `K = NULL` the ELBO takes the place of the criterion above. It often keeps factors to
-#'   which no true factor corresponds, in simulated covariance matrices and, more so with an
-#'   exponential prior, in independent noise. Choose `K` without a prior.
+#'   With `K = NULL` the criterion is the ELBO minus the log-likelihood without factors. It often
+#'   keeps factors to which no true factor corresponds, in simulated covariance matrices and, more
+#'   so with an exponential prior, in independent noise. Choose `K` without a prior.
 #'
 #'   With `refine = TRUE` all factors are refitted jointly under the last priors of the schedule,
 #'   from the factors of the path. A factor may become null. In simulations in which a binary prior
@@ -128,7 +137,12 @@
 #'   With priors, the ELBO along a resumed path is not known, and `K = NULL` tries numbers of
 #'   factors from there on.
 #'
-#' @source D. C. Liu and J. Nocedal (1989), On the limited memory BFGS method for large scale
+#' @source F. Liang, R. Paulo, G. Molina, M. A. Clyde and J. O. Berger (2008), Mixtures of g priors
+#'   for Bayesian variable selection, *Journal of the American Statistical Association* 103,
+#'   410-423, and L. Magee (1990), R2 measures based on Wald and likelihood ratio joint significance
+#'   tests, *The American Statistician* 44, 250-253, for the number of factors.
+#'
+#'   D. C. Liu and J. Nocedal (1989), On the limited memory BFGS method for large scale
 #'   optimization, *Mathematical Programming* 45, 503-528, for the optimizer. R. Varadhan and
 #'   C. Roland (2008), Simple and globally convergent methods for accelerating the convergence of
 #'   any EM algorithm, *Scandinavian Journal of Statistics* 35, 335-353, for the weights of

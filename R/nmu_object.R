@@ -99,10 +99,9 @@
 #' @section Number of factors: `candidates` is `NULL` unless `K = NULL`. Then it is a data frame of
 #'   the fits that were compared: `K`, fixed factors included; `start`, where the last step began
 #'   (`"path"`, `"leading pair"`, `"excess"`, `"row 3"`, `"exchange"` ...); `objective`, the
-#'   log-likelihood or the ELBO; `criterion` (larger is better; `NA` for a start that was not
-#'   continued); `status`;
-#'   `kept`, `TRUE` for the fit that is returned. A null factor is not a candidate: there is no row
-#'   if no factor was found.
+#'   log-likelihood or the ELBO; `criterion` (larger is better, 0 without factors; `NA` for a start
+#'   that was not continued); `status`; `kept`, `TRUE` for the fit that is returned. The first row
+#'   is the model without factors, with `start = "null factor"`.
 #'
 #' @section Certificate: `certificate` compares the sum of the factors with `A`. It is `NULL` if the
 #'   fit was interrupted, and otherwise a list of

@@ -77,6 +77,21 @@ test_that("a refit does not depend on scale, order or threads", {
   expect_gt(found(general, truth)[1], 0.97)
 })
 
+test_that("as many loadings as entries explain nothing", {
+  for (seed in 1:3) {
+    set.seed(seed)
+    noise <- suppressMessages(nmu(matrix(rexp(200), 50), K = NULL))
+    expect_identical(c(noise$K, sum(noise$d > 0)), c(1L, 0L))
+    set.seed(12000 + seed)
+    A <- tcrossprod(matrix(rexp(100), 50), matrix(rexp(12), 6)) + rexp(300, 5) + rnorm(300, 0, 0.1)
+    expect_identical(suppressMessages(nmu(A, K = NULL))$K, 2L)
+  }
+  # with a missing entry, six factors fit the other ones exactly
+  A <- as.matrix(swiss)
+  A[1, 1] <- NA
+  expect_lt(suppressMessages(nmu(A, K = NULL))$K, 6)
+})
+
 test_that("candidates explain the number of factors", {
   set.seed(13)
   A <- covariance(indicator(rep(1:3, each = 15)), 2)
@@ -87,16 +102,25 @@ test_that("candidates explain the number of factors", {
   )
   # what is rated is what is returned
   rated <- fit$candidates[!is.na(fit$candidates$criterion), ]
-  expect_identical(rated$K, seq_len(nrow(rated)))
+  expect_identical(rated$K, seq_len(nrow(rated)) - 1L)
   expect_identical(rated$kept, rated$K == 3)
   expect_identical(rated$K[which.max(rated$criterion)], 3L)
-  expect_identical(rated$objective[3], fit$loglik)
+  expect_identical(rated$objective[4], fit$loglik)
+  # the model without factors, by a maximisation of its own
+  a <- A[upper.tri(A, diag = TRUE)]
+  negative <- function(x) -sum(demg(a, exp(x[1]), exp(x[2]), log = TRUE))
+  null <- -optim(c(0, 0), negative, control = list(reltol = 1e-14, maxit = 1e4))$value
+  expect_close(rated$objective[1], null, 1e-8)
   sizes <- sum(fit$u > 1e-3 * rep(apply(fit$u, 2, max), each = nrow(A)))
-  expect_close(rated$criterion[3], fit$loglik - sizes * log(fit$nobs) / 2, 1e-12)
+  n <- fit$nobs
+  unexplained <- exp(-2 * (fit$loglik - null) / n)
+  bayes_factor <- (n - sizes - 1) / 2 * log(1 + n) - (n - 1) / 2 * log(1 + n * unexplained)
+  expect_identical(rated$criterion[1], 0)
+  expect_close(rated$criterion[4], bayes_factor, 1e-7)
   expect_identical(nrow(fit$path), 3L)
   plain <- nmu(A, K = NULL, refine = FALSE)
-  expect_identical(unique(plain$candidates$start), "path")
-  expect_identical(plain$K, which.max(plain$candidates$criterion))
+  expect_identical(unique(plain$candidates$start), c("null factor", "path"))
+  expect_identical(plain$K, which.max(plain$candidates$criterion) - 1L)
   expect_warning(
     limited <- nmu(A, K = NULL, control = nmu_control(K_max = 2)),
     class = "nmu_warning_K_max"

@@ -213,6 +213,7 @@ impl Deflating<'_> {
         init: Vec<InitialLoadings>,
         progress: &mut ProgressCallback,
     ) -> Option<JointFit> {
+        let null = self.fit_null(progress)?;
         let mut init = init.into_iter();
         let (mut joints, mut criteria): (Vec<JointFit>, Vec<f64>) = (Vec::new(), Vec::new());
         while self.fits.len() < limit && should_continue(&criteria) {
@@ -226,15 +227,13 @@ impl Deflating<'_> {
             if self.grows() && !interrupted && joint.as_ref().is_some_and(|joint| is_null(&joint.model)) {
                 break;
             }
-            criteria.push(self.record(joint.as_ref()));
+            criteria.push(self.record(joint.as_ref(), null.log_likelihood));
             if interrupted {
                 return joint;
             }
             joints.extend(joint);
         }
-        // If no factor is worthwhile, one null factor reports that, unless there are kept ones.
-        let min_count = usize::from(self.kept.is_empty());
-        let count = best_count(&criteria).max(min_count).min(self.fits.len());
+        let count = best_count(&criteria);
         self.fits.truncate(count);
         for candidate in &mut self.candidates {
             candidate.kept &= candidate.factors == count;
@@ -243,7 +242,27 @@ impl Deflating<'_> {
             return Some(joints.swap_remove(count - 1));
         }
         self.grown = None;
+        if count == 0 && self.kept.is_empty() {
+            // One null factor reports that no factor is worthwhile.
+            self.fits = vec![FactorFit { model: null, ratio_floor: None, path: Vec::new() }];
+        }
         self.full_joint_fit(progress)
+    }
+
+    /// The fit without new or kept factors, as one null factor, which is the first candidate unless there are kept factors;
+    /// `None` if it was interrupted.
+    fn fit_null(&mut self, progress: &mut ProgressCallback) -> Option<ModelFit> {
+        let view = self.problem.view(&[]);
+        let model = self.fitter.estimate_weights(&view, self.fixed.clone(), self.threads, progress)?;
+        if model.status == Status::Interrupted {
+            return None;
+        }
+        let (log_likelihood, status) = (model.log_likelihood, Status::Null);
+        if self.kept.is_empty() {
+            let (start, objective, criterion) = (Origin::Null, log_likelihood, 0.0);
+            self.candidates.push(Candidate { factors: 0, start, objective, criterion, status, kept: true });
+        }
+        Some(ModelFit { factors: vec![view.zero_factor()], status, trace: Vec::new(), ..model })
     }
 
     /// Fits one more factor: jointly with those so far, or greedily.
@@ -355,28 +374,27 @@ impl Deflating<'_> {
     }
 
     /// Records the candidates with the present number of factors and returns the criterion of the one that is kept.
-    fn record(&mut self, joint: Option<&JointFit>) -> f64 {
+    fn record(&mut self, joint: Option<&JointFit>, null_log_likelihood: f64) -> f64 {
         let count = self.fits.len();
         let last = &self.fits[count - 1].model;
-        // The ELBO penalizes factors by itself.
-        let elbo = elbos(&self.fits)[count - 1];
-        let Some(joint) = joint else {
-            let factors: Vec<Factor> = self.factors().cloned().collect();
-            let (objective, criterion) = if elbo.is_nan() {
-                (last.log_likelihood, criterion(last.log_likelihood, last.count, &factors))
-            } else {
-                (elbo, elbo)
+        let (model, elbo) = match joint {
+            Some(JointFit { model, .. }) if model.posteriors.is_empty() => (model, f64::NAN),
+            Some(JointFit { model, .. }) => (model, model.elbo()),
+            None => (last, elbos(&self.fits)[count - 1]),
+        };
+        // The ELBO penalizes factors by itself. Fixed factors have no free loadings.
+        let (objective, criterion) = if elbo.is_nan() {
+            let all: Vec<&Factor> = match joint {
+                Some(joint) => joint.model.factors.iter().collect(),
+                None => self.factors().collect(),
             };
-            let (start, status) = (Origin::Path, last.status);
-            self.candidates.push(Candidate { factors: count, start, objective, criterion, status, kept: true });
-            return criterion;
-        };
-        let JointFit { model, starts } = joint;
-        let criterion = if model.posteriors.is_empty() {
-            criterion(model.log_likelihood, model.count, &model.factors)
+            let gain = model.log_likelihood - null_log_likelihood;
+            (model.log_likelihood, criterion(gain, model.count, &all[self.fixed.len()..]))
         } else {
-            model.elbo()
+            (elbo, elbo - null_log_likelihood)
         };
+        let path = [StartOutcome { start: Origin::Path, objective, status: last.status, kept: true }];
+        let starts = joint.map_or(&path[..], |joint| &joint.starts);
         self.candidates.extend(starts.iter().map(|&StartOutcome { start, objective, status, kept }| Candidate {
             factors: count,
             start,

@@ -141,7 +141,7 @@ fn candidates_list(candidates: &[Candidate], count: f64, units: Units) -> List {
         K = candidates.iter().map(|row| row.factors as i32).collect::<Vec<_>>(),
         start = candidates.iter().map(|row| origin_name(row.start)).collect::<Vec<_>>(),
         objective = numbers(&|row| units.log_likelihood(row.objective, count)),
-        criterion = numbers(&|row| units.log_likelihood(row.criterion, count)),
+        criterion = numbers(&|row| row.criterion),
         status = candidates.iter().map(|row| status_name(row.status)).collect::<Vec<_>>(),
         kept = candidates.iter().map(|row| row.kept).collect::<Vec<_>>()
     )
