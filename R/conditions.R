@@ -141,8 +141,9 @@ signal_search_limit <- function(fit, entries, call = caller_env()) {
   limit <- fit$control$K_max
   fixed <- sum(fit$path$status == "fixed")
   # the best number is the last one: a smaller one was better than the next
-  rises <- fit$K == max(fit$candidates$K, 0)
-  if (is.null(fit$candidates) || !rises || fit$K - fixed < limit || limit >= entries) {
+  best <- max(fit$candidates$K[fit$candidates$kept], 0)
+  rises <- best == max(fit$candidates$K, 0)
+  if (is.null(fit$candidates) || !rises || best - fixed < limit || limit >= entries) {
     return(invisible())
   }
   warn_nmu(

@@ -55,8 +55,10 @@ signal_factor_count <- function(fit) {
   if (!fit$control$verbose || is.null(fit$candidates)) {
     return(invisible())
   }
-  count <- length(unique(fit$candidates$K))
-  if (count == 0) {
+  # without the model without factors, which has only the fixed ones
+  count <- length(unique(fit$candidates$K)) - 1
+  new <- fit$path$status != "fixed"
+  if (all(fit$d[new] == 0)) {
     inform_nmu("K", "{.arg K}: no factor improves the fit.")
   } else {
     inform_nmu("K", "{.arg K}: {fit$K} factor{?s} chosen, {count} candidate{?s} tried.")

@@ -85,13 +85,15 @@
 #'   be the number of observations, \eqn{m} that of loadings above a thousandth of the largest of
 #'   their factor, \eqn{\ell} the log-likelihood and \eqn{\ell_0} that without factors. The
 #'   criterion is
-#'   \deqn{\frac{N - m - 1}{2} \log(1 + N) - \frac{N - 1}{2} \log(1 + N e^{-2(\ell - \ell_0)/N}),}{
-#'     (N - m - 1)/2 log(1 + N) - (N - 1)/2 log(1 + N exp(-2 (l - l0)/N)),}
-#'   the log Bayes factor of a regression under the unit-information g-prior, with the coefficient
-#'   of determination of a likelihood. It is 0 without factors. If \eqn{m} is much smaller than
-#'   \eqn{N}, it ranks fits as the Bayesian information criterion does. That one has no meaning
-#'   where \eqn{m} is close to \eqn{N}, as in a matrix of few columns: there it prefers as many
-#'   factors as columns, which fit any data.
+#'   \deqn{\max_{g \ge N} \frac{N - m - 1}{2} \log(1 + g) -
+#'     \frac{N - 1}{2} \log(1 + g e^{-2(\ell - \ell_0)/N}),}{
+#'     max over g >= N of
+#'     (N - m - 1)/2 log(1 + g) - (N - 1)/2 log(1 + g exp(-2 (l - l0)/N)),}
+#'   the log Bayes factor of a regression under a g-prior, with the coefficient of determination of
+#'   a likelihood. It is 0 without factors. If \eqn{m} is much smaller than \eqn{N}, it ranks fits
+#'   as the Bayesian information criterion does. That one has no meaning where \eqn{m} is close to
+#'   \eqn{N}, as in a matrix of few columns: there it prefers as many factors as columns, which fit
+#'   any data.
 #'
 #'   The criterion is that of the fit that is returned: of the joint fit, or with `refine = FALSE`
 #'   of the path. If none is positive, one null factor is returned. `candidates` of the fit has all

@@ -46,10 +46,11 @@ test_that("the limit of the search for K is a warning only if it ended the searc
   expect_identical(c(fit$K, max(fit$candidates$K)), chosen + 0:1)
 })
 
-test_that("a search that finds no factor has no candidates, and no warning", {
+test_that("a search that finds no factor has the model without factors, and no warning", {
   none <- matrix(0, 4, 5)
   expect_no_warning(fit <- nmu(none, K = NULL, control = nmu_control(K_max = 1)))
-  expect_identical(c(fit$d, nrow(fit$candidates)), c(0, 0))
+  expect_identical(fit$d, 0)
+  expect_identical(fit$candidates$K[fit$candidates$kept], 0L)
   message <- expect_message(
     nmu(none, K = NULL, control = nmu_control(verbose = TRUE)), class = "nmu_message_K"
   )

@@ -2,17 +2,19 @@
 //!
 //! Schwarz's criterion supposes far fewer parameters than entries. Here they may be as many, and then the log-likelihood exceeds
 //! that of the truth by far more than its penalty. The criterion is therefore the log Bayes factor of a Gaussian regression under
-//! the unit-information g-prior, `g = N`, against the model without regressors (F. Liang, R. Paulo, G. Molina, M. A. Clyde and
-//! J. O. Berger 2008, Mixtures of g priors for Bayesian variable selection, *Journal of the American Statistical Association* 103,
-//! 410-423, equation 6), with the coefficient of determination of a likelihood in place of R² (L. Magee 1990, R² measures based on
-//! Wald and likelihood ratio joint significance tests, *The American Statistician* 44, 250-253):
+//! a g-prior against the model without regressors (F. Liang, R. Paulo, G. Molina, M. A. Clyde and J. O. Berger 2008, Mixtures of g
+//! priors for Bayesian variable selection, *Journal of the American Statistical Association* 103, 410-423, equations 6 and 9),
+//! with the coefficient of determination of a likelihood (L. Magee 1990, R² measures based on Wald and likelihood ratio joint
+//! significance tests, *The American Statistician* 44, 250-253):
 //!
 //! ```text
-//! ½ (N − m − 1) log(1 + N) − ½ (N − 1) log(1 + N (1 − R²)),   1 − R² = exp(−2 (ℓ − ℓ_0)/N),
+//! ½ (N − m − 1) log(1 + g) − ½ (N − 1) log(1 + g (1 − R²)),   1 − R² = exp(−2 (ℓ − ℓ_0)/N),
 //! ```
 //!
-//! with `N` entries, `m` nonzero loadings, log-likelihood `ℓ`, and `ℓ_0` that without factors. For `m ≪ N` and moderate `ℓ − ℓ_0` it
-//! is Schwarz's `ℓ − ℓ_0 − ½ m log N`, up to terms that do not grow with `N`. It is bounded in `ℓ`, and negative for `m ≥ N − 1`.
+//! with `N` entries, `m` nonzero loadings, log-likelihood `ℓ`, and `ℓ_0` that without factors. `g` maximizes it over `g ≥ N`: the
+//! prior has at most the information of one entry. With `g = N` alone, one strong factor would hide all others, because the
+//! criterion would be bounded in `ℓ` (the information paradox). For `m ≪ N` and moderate `ℓ − ℓ_0` it is Schwarz's
+//! `ℓ − ℓ_0 − ½ m log N`, up to terms that do not grow with `N`. Without residual degrees of freedom, `m ≥ N − 1`, it is negative.
 
 use crate::factor::Factor;
 use crate::init::Origin;
@@ -61,8 +63,18 @@ pub(crate) fn best_count(criteria: &[f64]) -> usize {
 pub(crate) fn criterion(gain: f64, count: f64, factors: &[&Factor]) -> f64 {
     let of = |factor: &Factor| nonzero(factor.u()) + factor.v.as_ref().map_or(0.0, |v| nonzero(v.as_slice()));
     let loadings: f64 = factors.iter().copied().map(of).sum();
-    let unexplained = softplus(count.ln() - 2.0 * gain / count);
-    0.5 * (count - loadings - 1.0) * count.ln_1p() - 0.5 * (count - 1.0) * unexplained
+    let residual = count - loadings - 1.0;
+    let log_g = log_g(2.0 * gain / count, residual, loadings).max(count.ln());
+    0.5 * residual * softplus(log_g) - 0.5 * (count - 1.0) * softplus(log_g - 2.0 * gain / count)
+}
+
+/// `log g` at the maximum over all `g`, `g = F − 1` with `F = R²/(1 − R²) · residual/loadings`; NaN if that is negative.
+/// `log_ratio` is `−log(1 − R²)`.
+fn log_g(log_ratio: f64, residual: f64, loadings: f64) -> f64 {
+    let shape = residual.max(0.0) / loadings;
+    // g = shape (exp(log_ratio) − 1) − 1, without overflow.
+    let g = shape - (1.0 + shape) * (-log_ratio).exp();
+    log_ratio + g.ln()
 }
 
 /// `log(1 + exp(x))`
