@@ -9,7 +9,7 @@ use crate::init::{InitialLoadings, Origin};
 use crate::noise::ResidualParams;
 use crate::posterior::FactorPosterior;
 use crate::residual::{Problem, ResidualView};
-use crate::runtime::cancel::{catch_end, is_stop_requested, End};
+use crate::runtime::cancel::{cancel, catch_end, is_stop_requested, End};
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{Progress, ProgressCallback, Stage};
 use crate::selection::{best_count, criterion, should_continue, Candidate};
@@ -213,6 +213,9 @@ impl Deflating<'_> {
         init: Vec<InitialLoadings>,
         progress: &mut ProgressCallback,
     ) -> Option<JointFit> {
+        if limit == 0 {
+            return self.full_joint_fit(progress);
+        }
         let null = self.fit_null(progress)?;
         let mut init = init.into_iter();
         let (mut joints, mut criteria): (Vec<JointFit>, Vec<f64>) = (Vec::new(), Vec::new());
@@ -249,13 +252,13 @@ impl Deflating<'_> {
         self.full_joint_fit(progress)
     }
 
-    /// The fit without new or kept factors, as one null factor, which is the first candidate unless there are kept factors;
-    /// `None` if it was interrupted.
+    /// The fit without new or kept factors, as one null factor, which is the first candidate unless there are kept factors. It is
+    /// fast, so a stop within cancels it.
     fn fit_null(&mut self, progress: &mut ProgressCallback) -> Option<ModelFit> {
         let view = self.problem.view(&[]);
         let model = self.fitter.estimate_weights(&view, self.fixed.clone(), self.threads, progress)?;
         if model.status == Status::Interrupted {
-            return None;
+            cancel();
         }
         let (log_likelihood, status) = (model.log_likelihood, Status::Null);
         if self.kept.is_empty() {
