@@ -58,7 +58,7 @@ impl Objective<'_> {
             }
         }
         if self.bounds.is_some() {
-            theta.extend([(self.params.lambda * self.params.sigma).ln(), self.params.sigma.ln()]);
+            theta.extend([log_ratio(self.params.lambda * self.params.sigma), self.params.sigma.ln()]);
         }
         theta
     }
@@ -96,6 +96,9 @@ impl Objective<'_> {
     /// λ and σ at a point.
     pub(crate) fn params_at(&self, theta: &[f64]) -> ResidualParams {
         match (self.bounds, theta) {
+            (Some(bounds), [.., _, sigma]) if bounds.has_no_remainder() => {
+                ResidualParams { lambda: f64::INFINITY, sigma: sigma.exp() }
+            }
             (Some(_), [.., ratio, sigma]) => ResidualParams { lambda: (ratio - sigma).exp(), sigma: sigma.exp() },
             _ => self.params,
         }
@@ -117,8 +120,8 @@ impl Objective<'_> {
         }
         max_step.resize(lower.len(), f64::INFINITY);
         if let Some(bounds) = self.bounds {
-            lower.extend([bounds.min_ratio.ln(), bounds.min_sigma.ln()]);
-            upper.extend([bounds.max_ratio.ln(), f64::INFINITY]);
+            lower.extend([log_ratio(bounds.min_ratio), bounds.min_sigma.ln()]);
+            upper.extend([log_ratio(bounds.max_ratio), f64::INFINITY]);
             max_step.extend([MAX_LOG_STEP; 2]);
         }
         BoxConstraints { lower, upper, max_step }
@@ -188,7 +191,8 @@ impl Objective<'_> {
         let precision = 1.0 / (params.sigma * params.sigma);
         // By Cramér and Rao the mean curvature is no less than 1/Var[x], in units of 1/σ².
         let ratio = params.lambda * params.sigma;
-        let min_curvature = ratio * ratio / (self.view.remainder_prior().variance() + ratio * ratio);
+        let variance = self.view.remainder_prior().variance();
+        let min_curvature = if variance > 0.0 { ratio * ratio / (variance + ratio * ratio) } else { 1.0 };
         let square = |loadings: &[f64]| dot(loadings, loadings);
         let (mut gradient, mut diagonal) = (Vec::with_capacity(theta.len()), Vec::with_capacity(theta.len()));
         for ((start, factor), (products, curvatures)) in self.factors.iter().zip(&factors).zip(&slopes) {
@@ -232,6 +236,15 @@ impl Objective<'_> {
             scale: stats.count,
             payload: stats,
         }
+    }
+}
+
+/// The coordinate of `λσ`. Without a remainder `λσ` is infinite, and the coordinate is held at 0.
+fn log_ratio(ratio: f64) -> f64 {
+    if ratio.is_infinite() {
+        0.0
+    } else {
+        ratio.ln()
     }
 }
 
