@@ -284,13 +284,15 @@ fn inverse_curvatures(curvatures: &[f64], min_curvature: f64, scale: f64) -> Vec
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::Objective;
     use crate::factor::{Factor, Free, FreeFactor};
     use crate::noise::{Bounds, ResidualParams};
+    use crate::remainder_prior::RemainderPrior;
     use crate::residual::ResidualView;
     use crate::runtime::parallel::Threads;
-    use crate::storage::{Dense, Masked, Storage};
+    use crate::storage::{Dense, Masked, Sparse, Storage};
     use faer::MatRef;
 
     const BOUNDS: Bounds = Bounds { min_sigma: 0.01, min_ratio: 1e-3, max_ratio: 10.0 };
@@ -321,9 +323,20 @@ mod tests {
 
     fn gradient_matches_differences(storage: &dyn Storage, symmetric: bool, free: &[Free]) {
         let view = ResidualView::new(storage, &[], symmetric);
-        let factors = free_factors(free, storage.nrow(), (!symmetric).then(|| storage.ncol()));
-        let params = ResidualParams { lambda: 1.3, sigma: 0.4 };
-        let objective = objective(&view, &factors, params, Some(BOUNDS));
+        gradient_of_view_matches_differences(&view, free, ResidualParams { lambda: 1.3, sigma: 0.4 }, BOUNDS);
+        let (view, bounds) = (view.with_remainder_prior(RemainderPrior::NONE), BOUNDS.without_remainder());
+        let params = ResidualParams { lambda: f64::INFINITY, sigma: 0.4 };
+        gradient_of_view_matches_differences(&view, free, params, bounds);
+    }
+
+    fn gradient_of_view_matches_differences(
+        view: &ResidualView,
+        free: &[Free],
+        params: ResidualParams,
+        bounds: Bounds,
+    ) {
+        let factors = free_factors(free, view.nrow(), (!view.is_symmetric()).then(|| view.ncol()));
+        let objective = objective(view, &factors, params, Some(bounds));
         let theta = objective.start();
         let evaluation = objective.evaluate(&theta);
         for index in 0..theta.len() {
@@ -365,6 +378,19 @@ mod tests {
                     gradient_matches_differences(&Masked::without_diagonal(dense), symmetric, free);
                 }
             }
+        }
+    }
+
+    /// A diagonal matrix with a missing entry, in sparse storage.
+    #[test]
+    fn gradient_of_a_sparse_matrix_matches_finite_differences() {
+        let (starts, rows) = ((0..=12).collect::<Vec<i32>>(), (0..12).collect::<Vec<i32>>());
+        let mut values = numbers(12, 0.2);
+        values[3] = f64::NAN;
+        let sparse = Sparse::new(12, &starts, &rows, &values).unwrap();
+        for symmetric in [true, false] {
+            gradient_matches_differences(&sparse, symmetric, &[Free::Loadings; 3]);
+            gradient_matches_differences(&sparse.without_diagonal(), symmetric, &[Free::Weight, Free::Loadings]);
         }
     }
 
