@@ -214,18 +214,19 @@ signal_bounds <- function(fit, rms) {
     return(invisible())
   }
   lower <- sprintf("noise_%s(floor = %g)", fit$noise$rule, floor / 100)
-  beside <- if (has_no_remainder(fit)) "" else ", and\n       larger than the remainder"
+  beside <- if (has_no_remainder(fit)) "" else ", and larger than the remainder"
   both <- if (has_no_remainder(fit)) {
     "{.field sigma}"
   } else {
-    "{.field lambda} and\n       {.field sigma}"
+    "{.field lambda} and {.field sigma}"
   }
   of <- if (is.null(fit$refit)) "what the last factor is fitted to" else "{.arg A}"
   inform_nmu(
     "bound",
     paste0(
       "{.field sigma} is at its lower bound, {floor} times the standard deviation of ", of, beside,
-      ": this bound, not the data, determines ", both, ", and may hide weak factors. Fit with {.code {lower}}."
+      ": this bound, not the data, determines ", both,
+      ", and may hide weak factors. Fit with {.code {lower}}."
     )
   )
 }

@@ -39,8 +39,8 @@
 #'   or a vector or list of these. Each is one alternative; a schedule of [nmu()] is given as an
 #'   element of a list that is itself a list, as in `list("flat", list("exponential", "binary"))`.
 #'   Names of the list label the alternatives.
-#' @param prior_b The priors of the remainder to compare: likewise. `NULL` is the default of [nmu()],
-#'   decided from all of `A`.
+#' @param prior_b The priors of the remainder to compare: likewise. `NULL` is the default of
+#'   [nmu()], decided from all of `A`.
 #' @param folds One whole number, two or larger: the number of folds, at most the number of
 #'   observed entries (of pairs, if `A` is symmetric). Or a matrix of the size of `A` with the fold
 #'   of each entry, a positive whole number, or `NA` if it is never held out; symmetric if `A` is.

@@ -87,8 +87,8 @@
 #'   factors may then have less influence on them than one nearby, and the likelihood may have
 #'   several local maxima.
 #'
-#'   With `prior_none()` there is no remainder: \eqn{b = 0}, \eqn{\lambda = \infty}, and the model is
-#'   \eqn{W + e} with Gaussian noise. Without priors of the loadings its fit is nonnegative least
+#'   With `prior_none()` there is no remainder: \eqn{b = 0}, \eqn{\lambda = \infty}, and the model
+#'   is \eqn{W + e} with Gaussian noise. Without priors of the loadings its fit is nonnegative least
 #'   squares, that is, nonnegative matrix factorisation or, for a symmetric `A`, symmetric
 #'   nonnegative matrix factorisation; with them it is a nonnegative empirical Bayes factorisation.
 #'   It is the default where more than half of the observed entries are exactly zero, as in graphs

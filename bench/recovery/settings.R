@@ -1,6 +1,7 @@
-# Data sets. A setting has a label, its seeds, whether fits ignore the diagonal (NULL: the default of
-# nmu()), the names of the methods that it compares (NULL: all), and `make(seed)`, which returns `A`,
-# `K` and, if they are known, the true loadings `truth` and the `side` of a fit that they belong to.
+# Data sets. A setting has a label, its seeds, whether fits ignore the diagonal (NULL: the default
+# of nmu()), the names of the methods that it compares (NULL: all), and `make(seed)`, which returns
+# `A`, `K` and, if they are known, the true loadings `truth` and the `side` of a fit that they
+# belong to.
 
 # Covariance of n samples over `features`: S = YY'/p with Y = LF' + E, where column k of F has
 # standard deviation sd and `noise` draws E. `centred` subtracts the mean of each feature from Y.
