@@ -12,7 +12,8 @@
 #'   of stored entries.
 #'
 #'   With an exponential remainder the sums over the zeros are interpolated: the contribution of a
-#'   zero entry is a smooth function of the fitted value there. The error of each sum is at most `interpolation` of [nmu_control()].
+#'   zero entry is a smooth function of the fitted value there. The error of each sum is
+#'   at most `interpolation` of [nmu_control()].
 #'
 #'   * If fitted values are small compared with \eqn{\sigma}{sigma}, the function is replaced by a
 #'     polynomial of low degree, whose sums follow from power sums of the loadings.
