@@ -38,7 +38,8 @@
 #'   symmetric, for the scale that `u` and `v` share), of a `fixed` factor only the weight, two for
 #'   \eqn{\lambda} and \eqn{\sigma} if they were estimated (one without a remainder), and the
 #'   estimated weights of `prior_b` and standard deviations of `noise_mle(by = )`. The
-#'   log-likelihood is `NA` for a subset of factors that was not fitted on its own, see [nmu_subset].
+#'   log-likelihood is `NA` for a subset of factors that was not fitted on its own, see
+#'   [nmu_subset].
 #' * `nobs()`: the number of entries in the log-likelihood: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
 #'

@@ -48,7 +48,8 @@
 #'   to the largest entry, and no row name from its column name, if there are both.
 #' @param ignore_diag `NULL`, `TRUE` or `FALSE`: whether to leave the diagonal out of the
 #'   likelihood, as is usual for covariance and kinship matrices. Requires a square matrix with at
-#'   least two rows; not available with [noise_notebook()]. `NULL` means: if `A` is treated as symmetric, more
+#'   least two rows; not available with [noise_notebook()]. `NULL` means: if `A` is treated as
+#'   symmetric, more
 #'   than half of its entries are zero, and so is its diagonal, as in a graph without loops.
 #' @param refine `TRUE` or `FALSE`: whether to fit all factors jointly. With priors and
 #'   [noise_moments()] this follows the fits of single factors, and with [noise_moments()] it holds
