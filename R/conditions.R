@@ -182,6 +182,37 @@ signal_negative <- function(fit, scan, entries, call = caller_env()) {
   TRUE
 }
 
+#' Warn that none of the factors that were asked for was found
+#'
+#' @param fit A fit.
+#' @param scan Result of `core_scan()`.
+#' @inheritParams abort_nmu
+#' @return `NULL`, invisibly.
+#' @noRd
+signal_null <- function(fit, scan, call = caller_env()) {
+  none <- all(fit$d[fit$path$status != "fixed"] == 0)
+  chosen <- !is.null(fit$candidates)
+  if (!none || chosen || fit$status != "converged" || scan$largest <= 0 || fit$underapprox) {
+    return(invisible())
+  }
+  remedy <- if (fit$noise$rule == "fixed") {
+    "The {.arg lambda} and {.arg sigma} that were given make every factor worse than none: estimate
+     them by {.code noise_mle()}."
+  } else if (any(vapply(c(fit$prior, fit$prior_v), `[[`, "", "family") != "flat")) {
+    "Under its prior, no factor raises the lower bound of the evidence: fit with
+     {.code prior = \"flat\"} to see what there is."
+  } else if (!has_no_remainder(fit)) {
+    "The remainder {.field b} explains all entries, as it does if many of them are zero or nearly
+     so: fit without it by {.code prior_b = \"none\"}."
+  } else {
+    "No nonnegative factor is closer to {.arg A} than zero."
+  }
+  warn_nmu(
+    c("No factor was found: {.field d} and all loadings are zero.", i = remedy), "null",
+    call = call
+  )
+}
+
 #' Raise the error of an interrupt
 #'
 #' @param fit The fit so far, or `NULL`.

@@ -180,7 +180,8 @@ validate_fit <- function(fit) {
     "u and v must have a column for each d" =
       ncol(factors$u) == length(factors$d) && ncol(factors$v) == length(factors$d),
     "lambda and sigma must be finite" =
-      fit$status == "interrupted" || all(is.finite(c(fit$lambda, fit$sigma))),
+      fit$status == "interrupted" || is.finite(fit$sigma) &&
+        (is.finite(fit$lambda) || has_no_remainder(fit)),
     "b must be finite and nonnegative" =
       is.null(fit$b) || isTRUE(min(fit$b) >= 0 && max(fit$b) < Inf)
   )

@@ -46,6 +46,33 @@ signal_data <- function(scan, symmetric, control) {
   }
 }
 
+#' Report that there is no remainder, or that the diagonal is ignored, where that was not asked for
+#'
+#' @param prior_b,ignore_diag The values given.
+#' @param chosen A list of `prior_b` and `ignore_diag`, the values chosen.
+#' @param control The settings.
+#' @return `NULL`, invisibly.
+#' @noRd
+signal_zeros <- function(prior_b, ignore_diag, chosen, control) {
+  if (!control$verbose) {
+    return(invisible())
+  }
+  if (is.null(prior_b) && chosen$prior_b$family == "none") {
+    inform_nmu(
+      "prior_b",
+      "More than half of the entries are zero, so there is no remainder
+       ({.code prior_b = \"none\"}); {.code prior_b = \"exponential\"} fits one."
+    )
+  }
+  if (is.null(ignore_diag) && chosen$ignore_diag) {
+    inform_nmu(
+      "ignore_diag",
+      "All diagonal entries are zero, as in a graph without loops, and are left out
+       ({.code ignore_diag = TRUE}); {.code ignore_diag = FALSE} fits them."
+    )
+  }
+}
+
 #' Report the chosen number of factors
 #'
 #' @param fit A fit.
@@ -189,13 +216,19 @@ signal_bounds <- function(fit, rms) {
     return(invisible())
   }
   lower <- sprintf("noise_%s(floor = %g)", fit$noise$rule, floor / 100)
+  beside <- if (has_no_remainder(fit)) "" else ", and larger than the remainder"
+  both <- if (has_no_remainder(fit)) {
+    "{.field sigma}"
+  } else {
+    "{.field lambda} and {.field sigma}"
+  }
   of <- if (is.null(fit$refit)) "what the last factor is fitted to" else "{.arg A}"
   inform_nmu(
     "bound",
     paste0(
-      "{.field sigma} is at its lower bound, {floor} times the standard deviation of ", of, ", and
-       larger than the remainder: this bound, not the data, determines {.field lambda} and
-       {.field sigma}, and may hide weak factors. Fit with {.code {lower}}."
+      "{.field sigma} is at its lower bound, {floor} times the standard deviation of ", of, beside,
+      ": this bound, not the data, determines ", both,
+      ", and may hide weak factors. Fit with {.code {lower}}."
     )
   )
 }

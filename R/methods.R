@@ -36,9 +36,10 @@
 #' * `logLik()`: an object of class `logLik`, for [stats::AIC()] and [stats::BIC()].
 #'   Its `df` counts the nonzero loadings (minus one per factor if `A` is not
 #'   symmetric, for the scale that `u` and `v` share), of a `fixed` factor only the weight, two for
-#'   \eqn{\lambda} and \eqn{\sigma} if they were estimated, and the estimated weights of `prior_b`
-#'   and standard deviations of `noise_mle(by = )`. The log-likelihood is `NA` for a subset of
-#'   factors that was not fitted on its own, see [nmu_subset].
+#'   \eqn{\lambda} and \eqn{\sigma} if they were estimated (one without a remainder), and the
+#'   estimated weights of `prior_b` and standard deviations of `noise_mle(by = )`. The
+#'   log-likelihood is `NA` for a subset of factors that was not fitted on its own, see
+#'   [nmu_subset].
 #' * `nobs()`: the number of entries in the log-likelihood: all of `A` for `nmu_em`
 #'   fits, as in the notebook; half of it for `nmu` fits of a symmetric `A`.
 #'
@@ -138,7 +139,7 @@ nobs.nmu_fit <- function(object, ...) {
 #' @export
 logLik.nmu <- function(object, ...) {
   refuse_dots(..., slips = list(a = "The fit has its log-likelihood, so that A is not needed."))
-  noise <- if (object$noise$rule == "fixed") 0 else 2
+  noise <- if (object$noise$rule == "fixed") 0 else if (has_no_remainder(object)) 1 else 2
   # the mean square of the standard deviations is that of sigma, so one of them is not free
   differing <- max(length(object$noise_sd) - 1, 0)
   new_log_lik(object$loglik, object, estimated = noise + b_prior_parameters(object) + differing)

@@ -46,9 +46,11 @@
 #' @param symmetric `NULL`, `TRUE` or `FALSE`: whether to treat `A` as symmetric. `NULL` means: if
 #'   no entry differs from its mirror image by more than 100 times the machine precision, relative
 #'   to the largest entry, and no row name from its column name, if there are both.
-#' @param ignore_diag `TRUE` or `FALSE`: whether to leave the diagonal out of the likelihood, as is
-#'   usual for covariance and kinship matrices. Requires a square matrix with at least two rows;
-#'   not available with [noise_notebook()].
+#' @param ignore_diag `NULL`, `TRUE` or `FALSE`: whether to leave the diagonal out of the
+#'   likelihood, as is usual for covariance and kinship matrices. Requires a square matrix with at
+#'   least two rows; not available with [noise_notebook()]. `NULL` means: if `A` is treated as
+#'   symmetric, more
+#'   than half of its entries are zero, and so is its diagonal, as in a graph without loops.
 #' @param refine `TRUE` or `FALSE`: whether to fit all factors jointly. With priors and
 #'   [noise_moments()] this follows the fits of single factors, and with [noise_moments()] it holds
 #'   \eqn{\lambda} and \eqn{\sigma} fixed. Ignored with [noise_notebook()].
@@ -65,8 +67,11 @@
 #'   are labelled by the column names of `u`, or `"f1"`, `"f2"` ... Not available with
 #'   [noise_notebook()], nor with an `init` that is an `nmu` fit, which keeps its own fixed factors.
 #' @param prior_b The prior of the remainder up to its mean: [prior_exponential()],
-#'   [prior_point_exponential()] or `prior_mixture("exponential")`, or the name `"exponential"`,
-#'   `"point_exponential"` or `"mixture"`. See the section on the remainder in [prior].
+#'   [prior_point_exponential()], `prior_mixture("exponential")` or, for no remainder,
+#'   [prior_none()]; or the name `"exponential"`, `"point_exponential"`, `"mixture"` or `"none"`.
+#'   `NULL` means none if more than half of the observed entries are exactly zero, as in graphs and
+#'   counts (not with `underapprox = TRUE` or an estimator other than [noise_mle()]), and otherwise
+#'   exponential. See the section on the remainder in [prior].
 #' @param control Settings made by [nmu_control()].
 #' @param ... Must be empty: an unknown argument, such as `k = 3`, is an error that names the right
 #'   one.
@@ -112,8 +117,9 @@
 #'   given, and the factors so far are returned, if a residual gives no positive \eqn{\lambda} and
 #'   \eqn{\sigma}. Other warnings are `nmu_warning_maxiter` (the iterations were used up before
 #'   convergence), `nmu_warning_stalled` (no step increased the objective, although its gradient is
-#'   not zero), `nmu_warning_K_max` (the best `K` is the limit of the search) and
-#'   `nmu_warning_negative` (no factor, since most entries are negative). For messages and the
+#'   not zero), `nmu_warning_K_max` (the best `K` is the limit of the search),
+#'   `nmu_warning_negative` (no factor, since most entries are negative) and `nmu_warning_null` (no
+#'   factor for another reason, which it gives). For messages and the
 #'   progress bar see `verbose` in [nmu_control()].
 #'
 #' @source M. Stephens (2025), *nmu_em*, a notebook of 27 February 2025, for the model and
@@ -154,7 +160,7 @@
 #' nmu(tree, K = 6, underapprox = TRUE)$certificate
 #' @export
 nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = prior,
-                prior_b = prior_exponential(), symmetric = NULL, ignore_diag = FALSE,
+                prior_b = NULL, symmetric = NULL, ignore_diag = NULL,
                 refine = TRUE, underapprox = FALSE, init = NULL, fixed = NULL,
                 control = nmu_control(), ...) {
   matched_call <- match.call()
@@ -163,19 +169,26 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   prior <- check_priors(prior)
   prior_v <- check_priors(prior_v)
   noise <- check_noise(noise)
-  prior_b <- check_prior_b(prior_b, noise)
+  if (!is.null(prior_b)) prior_b <- check_prior_b(prior_b, noise)
   control <- check_control(control)
   K <- check_number_of_factors(K, A, noise, control)
-  ignore_diag <- check_flag(ignore_diag)
+  if (!is.null(ignore_diag)) ignore_diag <- check_flag(ignore_diag)
   refine <- check_flag(refine) && noise$rule != "notebook"
   underapprox <- check_flag(underapprox)
   check_storage_support(A, control, underapprox)
   scan <- scan_matrix(A, symmetric)
   check_entries(scan, A, missing = noise$rule != "notebook")
-  check_observed(A, scan, ignore_diag, noise)
   decide <- is.null(symmetric)
   symmetric <- check_symmetric(symmetric, scan, A)
+  chosen <- list(
+    prior_b = choose_prior_b(prior_b, noise, scan, length(A), underapprox),
+    ignore_diag = choose_ignore_diag(ignore_diag, noise, scan, A, symmetric, underapprox)
+  )
+  check_observed(A, scan, chosen$ignore_diag, noise)
   signal_data(scan, if (decide) symmetric, control)
+  signal_zeros(prior_b, ignore_diag, chosen, control)
+  prior_b <- check_prior_b(chosen$prior_b, noise)
+  ignore_diag <- chosen$ignore_diag
   schedule <- check_schedule(prior, if (symmetric) prior else prior_v, noise, underapprox)
   initial <- check_initial_factors(init, fixed, A, symmetric, noise)
   control$tol <- control$tol %||% if (noise$rule == "notebook") 0 else 1e-8
@@ -193,7 +206,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
   )
   blocks <- local_blocks(A, control, options)
   model <- if (underapprox) {
-    check_underapprox(initial, K, noise)
+    check_underapprox(initial, K, noise, prior_b)
     certified_model(core_value(core_underapproximate(blocks$core, options)))
   } else {
     options$K <- count_new_factors(K, initial, refine)
@@ -229,6 +242,7 @@ nmu <- function(A, K = 1, prior = prior_flat(), noise = noise_mle(), prior_v = p
     signal_interrupt(fit)
   }
   if (!signal_negative(fit, scan, length(A))) {
+    signal_null(fit, scan)
     signal_bounds(fit, scan$rms)
   }
   signal_search_limit(fit, length(A))
@@ -278,15 +292,33 @@ count_new_factors <- function(K, initial, refine, call = caller_env()) {
   K$K - known
 }
 
+#' Decide whether to ignore the diagonal
+#'
+#' @inheritParams nmu
+#' @param scan Value of `scan_matrix()`.
+#' @return `ignore_diag`, or `TRUE` if it is `NULL` and the diagonal of a symmetric matrix of mostly
+#'   zeros is all zero, as in the adjacency matrix of a graph without loops.
+#' @noRd
+choose_ignore_diag <- function(ignore_diag, noise, scan, A, symmetric, underapprox) {
+  if (!is.null(ignore_diag)) {
+    return(ignore_diag)
+  }
+  symmetric && nrow(A) > 1 && noise$rule != "notebook" && !underapprox &&
+    is_mostly_zero(scan, length(A)) && all(diagonal(A) %in% 0)
+}
+
 #' Check the arguments that a certified underapproximation does not support
 #'
 #' @inheritParams count_new_factors
 #' @param noise The estimator of lambda and sigma.
+#' @param prior_b The prior of the remainder.
 #' @return `NULL`, invisibly.
 #' @noRd
-check_underapprox <- function(initial, K, noise, call = caller_env()) {
+check_underapprox <- function(initial, K, noise, prior_b, call = caller_env()) {
   reason <- if (noise$rule == "notebook") {
     "with noise_notebook()"
+  } else if (prior_b$family == "none") {
+    "with prior_b = \"none\", since what it leaves is the remainder"
   } else if (K$choose) {
     "with K = NULL"
   } else if (any(lengths(initial) > 0)) {

@@ -39,7 +39,8 @@
 #'   or a vector or list of these. Each is one alternative; a schedule of [nmu()] is given as an
 #'   element of a list that is itself a list, as in `list("flat", list("exponential", "binary"))`.
 #'   Names of the list label the alternatives.
-#' @param prior_b The priors of the remainder to compare: likewise.
+#' @param prior_b The priors of the remainder to compare: likewise. `NULL` is the default of
+#'   [nmu()], decided from all of `A`.
 #' @param folds One whole number, two or larger: the number of folds, at most the number of
 #'   observed entries (of pairs, if `A` is symmetric). Or a matrix of the size of `A` with the fold
 #'   of each entry, a positive whole number, or `NA` if it is never held out; symmetric if `A` is.
@@ -109,7 +110,7 @@
 #' # is the remainder exponential?
 #' nmu_cv(A, K = 2, prior_b = c("exponential", "point_exponential"), folds = 3)
 #' @export
-nmu_cv <- function(A, K = 1:10, prior = prior_flat(), prior_b = prior_exponential(), folds = 5, ...,
+nmu_cv <- function(A, K = 1:10, prior = prior_flat(), prior_b = NULL, folds = 5, ...,
                    BPPARAM = NULL, control = nmu_control()) { # nolint: object_name_linter.
   matched_call <- match.call()
   A <- as_dense_storage(A)
@@ -117,6 +118,8 @@ nmu_cv <- function(A, K = 1:10, prior = prior_flat(), prior_b = prior_exponentia
   control <- check_cv_control(control)
   workers <- check_backend(BPPARAM)
   settings <- check_cv_settings(list(...), A)
+  scan <- scan_matrix(A, symmetric = settings$symmetric)
+  prior_b <- choose_prior_b(prior_b, settings$noise, scan, length(A), settings$underapprox)
   models <- cv_models(K, prior, prior_b, settings)
   observed <- !is.na(A)
   if (settings$ignore_diag) {
@@ -206,7 +209,7 @@ check_cv_settings <- function(given, A, call = caller_env()) {
     abort_input("init", expected, describe(given$init), call = call)
   }
   defaults <- list(
-    noise = noise_mle(), prior_v = NULL, symmetric = NULL, ignore_diag = FALSE, refine = TRUE,
+    noise = noise_mle(), prior_v = NULL, symmetric = NULL, ignore_diag = NULL, refine = TRUE,
     underapprox = FALSE, fixed = NULL
   )
   own <- setdiff(names(formals(nmu_cv)), "...")
@@ -216,17 +219,20 @@ check_cv_settings <- function(given, A, call = caller_env()) {
     expected <- "an estimator that accepts missing entries, such as noise_mle()"
     abort_input("noise", expected, "noise_notebook()", call = call)
   }
-  for (name in c("ignore_diag", "refine", "underapprox")) {
+  for (name in c("refine", "underapprox", if (!is.null(settings$ignore_diag)) "ignore_diag")) {
     settings[[name]] <- check_flag(settings[[name]], arg = name, call = call)
   }
   scan <- scan_matrix(A, settings$symmetric, call = call)
   check_entries(scan, A, missing = TRUE, call = call)
-  check_observed(A, scan, settings$ignore_diag, noise, call = call)
   settings$symmetric <- check_symmetric(settings$symmetric, scan, A, call = call)
+  settings$ignore_diag <- choose_ignore_diag(
+    settings$ignore_diag, noise, scan, A, settings$symmetric, settings$underapprox
+  )
+  check_observed(A, scan, settings$ignore_diag, noise, call = call)
   core_noise_scales(noise, A, settings$symmetric, call = call)
   initial <- check_initial_factors(NULL, settings$fixed, A, settings$symmetric, noise, call = call)
   if (settings$underapprox) {
-    check_underapprox(initial, list(choose = FALSE), noise, call = call)
+    check_underapprox(initial, list(choose = FALSE), noise, prior_exponential(), call = call)
   }
   if ("prior_v" %in% names(given)) {
     settings["prior_v"] <- list(check_priors(given$prior_v, arg = "prior_v", call = call))

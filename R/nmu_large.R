@@ -11,8 +11,9 @@
 #'   missing entries and `ignore_diag = TRUE` included, but the cost of a pass grows with the number
 #'   of stored entries.
 #'
-#'   The sums over the zeros are interpolated: the contribution of a zero entry is a smooth function
-#'   of the fitted value there. The error of each sum is at most `interpolation` of [nmu_control()].
+#'   With an exponential remainder the sums over the zeros are interpolated: the contribution of a
+#'   zero entry is a smooth function of the fitted value there. The error of each sum is
+#'   at most `interpolation` of [nmu_control()].
 #'
 #'   * If fitted values are small compared with \eqn{\sigma}{sigma}, the function is replaced by a
 #'     polynomial of low degree, whose sums follow from power sums of the loadings.
@@ -22,18 +23,19 @@
 #'     which one of its factors has a nonzero loading, at the cost of one evaluation per such pair.
 #'
 #'   Memory beyond `A` is that of some tens of vectors of loadings. All entries, zeros included, are
-#'   evaluated with a `prior_b` other than the exponential, with `by` or `se` of [noise_mle()], with
+#'   evaluated with a mixture as `prior_b`, with `by` or `se` of [noise_mle()], with
 #'   more than 63 earlier factors, and with `underapprox = TRUE`.
 #'
-#' @section Networks: With an exponential remainder, the likelihood of a matrix that is mostly zero
-#'   increases as \eqn{\sigma \to 0}{sigma -> 0}. A factor then gains only from a block that is
-#'   nearly full, and is null if there is none. To find communities of a network, hold
-#'   \eqn{\sigma}{sigma} at the root mean square of `A` and \eqn{\lambda}{lambda} at 1/mean, and use
-#'   a binary prior: after `library(Matrix)`, for its `mean()`,
-#'   `nmu(A, K, "binary", noise_fixed(1 / mean(A), sqrt(mean(A^2))), refine = FALSE)`. In a
-#'   simulated network of 100,000 nodes with 20 links each and five groups, in which nine of ten
-#'   links are within groups, the cosines of the five factors with the groups were 0.969 to 0.972,
-#'   and 0.948 to 0.949 without the prior.
+#' @section Without a remainder: With `prior_b = "none"`, the default where more than half of the
+#'   entries are zero, the sums over the zeros follow from norms and products of the loadings. They
+#'   are exact: nothing is interpolated, and a pass takes time proportional to the stored entries
+#'   and the loadings for any number of factors. Differences of norms lose digits where the factors
+#'   fit the data almost exactly, to about 0.1 per cent; then all entries are visited.
+#'
+#' @section Networks: Pass the adjacency matrix: `nmu(A, K)` has no remainder and leaves out a
+#'   diagonal of zeros, see `vignette("networks")`. With an exponential remainder, the likelihood of
+#'   a matrix that is mostly zero increases as \eqn{\sigma \to 0}{sigma -> 0}, and a factor gains
+#'   only from a block that is nearly full.
 #'
 #' @section Matrices on disk: A `DelayedMatrix` is never in memory as a whole. Each pass reads it in
 #'   blocks of columns, whose size is set by `DelayedArray::setAutoBlockSize()`; of a symmetric

@@ -17,7 +17,7 @@
 #' @section Remainder and noise:
 #'
 #'   * `lambda`: the rate of the remainder, in units of 1/`A`; `1 / lambda` is the mean of \eqn{b}
-#'     under any `prior_b`.
+#'     under any `prior_b`; `Inf` if there is no remainder.
 #'   * `sigma`: the standard deviation of the noise; with `by` or `se` of [noise_mle()] the root
 #'     mean square of the standard deviations.
 #'   * `noise_sd`: `NULL`, or with `noise_mle(by = )` the standard deviation of the noise of each

@@ -78,7 +78,8 @@
 #'   \eqn{\lambda\sigma}{lambda sigma} of the continuation, one after another; see [nmu_algorithm].
 #'   `NULL` is a single optimisation without a lower bound. No effect on a joint fit with flat
 #'   priors (`refine = TRUE`, the default), which has no continuation.
-#' @param lambda,sigma One number from 1e-150 to 1e150 each, in units of 1/`A` and of `A`.
+#' @param lambda,sigma One number from 1e-150 to 1e150 each, in units of 1/`A` and of `A`;
+#'   `lambda = Inf` for a model without a remainder, see [prior_none()].
 #' @param by `"constant"`, `"row"` or `"column"`: whether the standard deviation of the noise
 #'   differs between rows or columns, see the section Heteroscedastic noise. Case-sensitive; may
 #'   be abbreviated.
@@ -127,7 +128,7 @@ noise_moments <- function(floor = 0.01, cap = 3) {
 #' @export
 noise_fixed <- function(lambda, sigma) {
   new_noise("fixed", list(
-    lambda = check_positive(lambda),
+    lambda = if (identical(lambda, Inf)) lambda else check_positive(lambda),
     sigma = check_positive(sigma)
   ))
 }

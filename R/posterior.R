@@ -9,6 +9,7 @@
 #'
 #' Under a `prior_b` of [nmu()] other than the exponential, the posterior is a mixture of such
 #' truncated normals, one for each exponential of the fitted prior, and of the point mass at zero.
+#' With `prior_b = "none"` it is zero.
 #'
 #' For an entry that was not observed (`NA`, or on an ignored diagonal), the posterior of \eqn{b} is
 #' its prior: \eqn{\mathrm{Exp}(\lambda)}{Exp(lambda)}, with
@@ -77,6 +78,9 @@ posterior_block <- function(fit, A, rows, cols, draws, call = caller_env()) {
   factors$u <- factors$u[rows, , drop = FALSE]
   factors$v <- factors$v[cols, , drop = FALSE]
   fitted <- low_rank(factors)
+  if (has_no_remainder(fit)) {
+    return(zero_posterior(fitted, draws))
+  }
   # in units of sigma, to avoid overflow
   sigma <- entry_sigma(fit, rows, cols)
   z <- (block - fitted) / sigma - fit$lambda * sigma
@@ -98,6 +102,21 @@ check_margin_selection <- function(x, noun, loadings, arg = caller_arg(x), call 
     return(seq_len(nrow(loadings)))
   }
   check_selection(x, noun, nrow(loadings), rownames(loadings), arg = arg, call = call)
+}
+
+#' The posterior where there is no remainder
+#'
+#' @param like The matrix of the entries.
+#' @param draws Number of draws.
+#' @return An object of class `nmu_posterior`.
+#' @noRd
+zero_posterior <- function(like, draws) {
+  zeros <- replace(like, TRUE, 0)
+  posterior <- list(mean = zeros, sd = zeros)
+  if (draws > 0) {
+    posterior$draws <- drawn_array(matrix(0, length(like), draws), like)
+  }
+  structure(posterior, class = "nmu_posterior")
 }
 
 #' Compute the posterior under an exponential prior

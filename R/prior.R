@@ -23,6 +23,8 @@
 #' * `prior_mixture()`: a mixture of half-normals, or of exponentials, of different scales. Fits any
 #'   density that decreases from zero, with a form estimated from the data.
 #'
+#' * `prior_none()`: for `prior_b` only, no remainder.
+#'
 #' [prior_custom()] makes a prior from R functions; [check_prior()] checks that a prior meets the
 #' requirements of a fit.
 #'
@@ -69,8 +71,8 @@
 #'   [nmu_cv()] compares priors by held-out entries.
 #'
 #' @section The prior of the remainder: The argument `prior_b` of [nmu()] is `prior_exponential()`,
-#'   `prior_point_exponential()` or `prior_mixture("exponential")`, without a rate, or the name
-#'   `"exponential"`, `"point_exponential"` or `"mixture"`.
+#'   `prior_point_exponential()` or `prior_mixture("exponential")`, without a rate, `prior_none()`,
+#'   or the name `"exponential"`, `"point_exponential"`, `"mixture"` or `"none"`.
 #'   \eqn{b = c/\lambda}{b = c/lambda}, where \eqn{c} has mean 1: \eqn{1/\lambda}{1/lambda} is
 #'   the mean of \eqn{b} under any prior, with the same bounds on \eqn{\lambda}.
 #'
@@ -85,7 +87,17 @@
 #'   factors may then have less influence on them than one nearby, and the likelihood may have
 #'   several local maxima.
 #'
-#'   Do not use such priors for data without noise: an entry that is fitted exactly then increases
+#'   With `prior_none()` there is no remainder: \eqn{b = 0}, \eqn{\lambda = \infty}, and the model
+#'   is \eqn{W + e} with Gaussian noise. Without priors of the loadings its fit is nonnegative least
+#'   squares, that is, nonnegative matrix factorisation or, for a symmetric `A`, symmetric
+#'   nonnegative matrix factorisation; with them it is a nonnegative empirical Bayes factorisation.
+#'   It is the default where more than half of the observed entries are exactly zero, as in graphs
+#'   and tables of counts: there the likelihood with a remainder has no maximum (it increases
+#'   without limit as \eqn{\sigma \to 0}), and the remainder would explain every other entry. All
+#'   that is said of \eqn{b} then holds with zeros: [posterior_b()], [simulate()][simulate.nmu_fit].
+#'   The passes over a sparse matrix take a time proportional to its stored entries.
+#'
+#'   Do not use mixtures for data without noise: an entry that is fitted exactly then increases
 #'   the likelihood by a large amount, and `K = NULL` finds too many factors. (With
 #'   `prior_point_exponential()`, in six 20 x 20 matrices of independent Exp(1) draws, which have no
 #'   structure, it found 1 to 17 factors, in four of them four or more; with noise of standard
@@ -175,6 +187,12 @@ prior_mixture <- function(shape = c("half_normal", "exponential"), scales = NULL
   new_prior("mixture", list(shape = shape, scales = scales, weights = weights))
 }
 
+#' @rdname prior
+#' @export
+prior_none <- function() {
+  new_prior("none", list())
+}
+
 #' Create a prior
 #'
 #' @param family Name of the family in the core.
@@ -246,8 +264,12 @@ check_single_prior <- function(prior, arg = caller_arg(prior), call = caller_env
 #' @rdname check_priors
 #' @noRd
 check_one_prior <- function(prior, arg = caller_arg(prior), call = caller_env()) {
-  if (inherits(prior, "nmu_prior")) {
+  if (inherits(prior, "nmu_prior") && prior$family != "none") {
     return(prior)
+  }
+  if (inherits(prior, "nmu_prior")) {
+    hint <- "A flat prior is prior_flat(); to leave the remainder out, give prior_b = \"none\"."
+    abort_input(arg, "a prior of loadings", "prior_none()", hint = hint, call = call)
   }
   expected <- "a prior such as prior_flat(), its name (%s), or a list of these"
   by_name(prior, prior_constructors(), expected, arg = arg, call = call)

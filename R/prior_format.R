@@ -9,6 +9,7 @@ prior_text <- function(family) {
     point_exponential = "(1 - weight) at 0 + weight Exp(rate)",
     binary = "(1 - weight) at 0 + weight N(location, (ratio location)^2), truncated to w >= 0",
     mixture = "sum of weights times densities of one shape and different scales",
+    none = "all at 0: no remainder",
     custom = "by functions written in R"
   )
 }

@@ -5,7 +5,7 @@
 prior_b_constructors <- function() {
   list(
     exponential = prior_exponential, point_exponential = prior_point_exponential,
-    mixture = function() prior_mixture("exponential")
+    mixture = function() prior_mixture("exponential"), none = prior_none
   )
 }
 
@@ -17,13 +17,13 @@ prior_b_constructors <- function() {
 as_prior_b <- function(prior_b, arg = "prior_b", call = caller_env()) {
   expected <- paste(
     "prior_exponential(), prior_point_exponential(), prior_mixture(\"exponential\"),",
-    "or one of the names %s"
+    "prior_none(), or one of the names %s"
   )
   if (!inherits(prior_b, "nmu_prior")) {
     return(by_name(prior_b, prior_b_constructors(), expected, arg = arg, call = call))
   }
   family <- prior_b$family
-  valid <- family %in% c("exponential", "point_exponential") ||
+  valid <- family %in% c("exponential", "point_exponential", "none") ||
     (family == "mixture" && prior_b$shape == "exponential")
   if (!valid) {
     expected <- sprintf(expected, quoted_names(prior_b_constructors()))
@@ -52,7 +52,35 @@ check_prior_b <- function(prior_b, noise, call = caller_env()) {
     expected <- sprintf("prior_exponential() with noise_%s()", noise$rule)
     abort_input("prior_b", expected, format(prior)[1], call = call)
   }
+  if (noise$rule == "fixed" && (family == "none") != is.infinite(noise$lambda)) {
+    found <- sprintf("%s with a lambda of %s", format(prior)[1], signif_text(noise$lambda))
+    expected <- "prior_none() exactly if noise_fixed() has lambda = Inf"
+    abort_input("prior_b", expected, found, call = call)
+  }
   if (family == "mixture") check_mixture_b(prior, call = call) else prior
+}
+
+#' Choose the prior of the remainder that is not given
+#'
+#' Where most entries are exactly zero, the likelihood with a remainder has no maximum: it increases
+#' without limit as sigma decreases, and the remainder explains all other entries.
+#'
+#' @param prior_b The value given, or `NULL`.
+#' @param noise The estimator of lambda and sigma.
+#' @param scan Value of `scan_matrix()`.
+#' @param entries Number of entries of the matrix.
+#' @param underapprox Is the fit a certified underapproximation?
+#' @return `prior_b`, or the prior that takes the place of `NULL`.
+#' @noRd
+choose_prior_b <- function(prior_b, noise, scan, entries, underapprox = FALSE) {
+  if (!is.null(prior_b)) {
+    return(prior_b)
+  }
+  if (noise$rule == "fixed") {
+    return(if (is.infinite(noise$lambda)) prior_none() else prior_exponential())
+  }
+  none <- noise$rule == "mle" && !underapprox && is_mostly_zero(scan, entries)
+  if (none) prior_none() else prior_exponential()
 }
 
 #' Check that the scales of a mixture allow mean 1
@@ -101,6 +129,7 @@ least_scale <- 1e-4
 core_b_prior <- function(prior) {
   switch(prior$family,
     exponential = list(means = 1, weights = 1, point_exponential = FALSE),
+    none = list(means = 0, weights = 1, point_exponential = FALSE),
     point_exponential = list(
       means = c(0, 1), weights = if (!is.null(prior$weight)) c(1 - prior$weight, prior$weight),
       point_exponential = is.null(prior$weight)
@@ -124,7 +153,15 @@ fitted_b_prior <- function(fit) {
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 is_exponential <- function(b_prior) {
-  nrow(b_prior) == 1
+  nrow(b_prior) == 1 && !identical(b_prior$mean, 0)
+}
+
+#' Is there no remainder in a fit?
+#' @param fit A fit, or its summary.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+has_no_remainder <- function(fit) {
+  identical(fitted_b_prior(fit)$mean, 0)
 }
 
 #' Fitted prior of b as the core expects it
@@ -211,6 +248,9 @@ b_prior_text <- function(fit) {
   b_prior <- fitted_b_prior(fit)
   if (is_exponential(b_prior)) {
     return(NULL)
+  }
+  if (has_no_remainder(fit)) {
+    return("b: none (prior_b = \"none\")")
   }
   shown <- b_prior[b_prior$weight >= 5e-4, ]
   component <- function(weight, mean) {

@@ -1,5 +1,5 @@
-# Summary of a matrix before a fit: missing, infinite and negative entries, largest absolute value,
-# root mean square, symmetry.
+# Summary of a matrix before a fit: missing, infinite, negative and zero entries, largest absolute
+# value, root mean square, symmetry.
 
 #' Summarise a matrix
 #'
@@ -38,7 +38,7 @@ scan_columns <- function(A, call = caller_env()) {
     part
   })
   of <- function(name) vapply(parts, `[[`, 0, name)
-  counts <- c("missing", "nan", "infinite", "negative")
+  counts <- c("missing", "nan", "infinite", "negative", "zeros")
   size <- max(of("max_abs"))
   # in units of the largest entry, so that no square over- or underflows
   unit <- if (size > 0) size else 1
@@ -118,6 +118,16 @@ count_missing <- function(A, fit, call = caller_env()) {
   tryCatch(count(), error = function(condition) {
     signal_failure(condition, fit, fitting = TRUE, call = call)
   })
+}
+
+#' Are more than half of the observed entries zero?
+#'
+#' @param scan Value of `scan_matrix()`.
+#' @param entries Number of entries of the matrix.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+is_mostly_zero <- function(scan, entries) {
+  scan$zeros > (entries - scan$missing) / 2 && scan$rms > 0
 }
 
 #' First entry of a matrix for which something holds, column by column

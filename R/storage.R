@@ -9,6 +9,7 @@
 #' @noRd
 as_storage <- function(A, arg = caller_arg(A), call = caller_env()) {
   force(arg)
+  refuse_containers(A, arg = arg, call = call)
   if (is_delayed(A)) {
     return(check_delayed(A, arg = arg, call = call))
   }
@@ -37,6 +38,34 @@ as_storage <- function(A, arg = caller_arg(A), call = caller_env()) {
     storage.mode(A) <- "double"
   }
   A
+}
+
+#' Refuse an object that contains a matrix, and name the call that returns it
+#'
+#' @inheritParams as_storage
+#' @return `NULL`, invisibly.
+#' @noRd
+refuse_containers <- function(A, arg = caller_arg(A), call = caller_env()) {
+  # the first class that an object inherits from counts
+  calls <- c(
+    SingleCellExperiment = "SingleCellExperiment::logcounts(%s)",
+    SummarizedExperiment = "SummarizedExperiment::assay(%s)",
+    ExpressionSet = "Biobase::exprs(%s)",
+    Seurat = "SeuratObject::LayerData(%s)",
+    igraph = "igraph::as_adjacency_matrix(%s)",
+    dist = "as.matrix(%s)"
+  )
+  found <- names(calls)[inherits(A, names(calls), which = TRUE) > 0]
+  if (length(found) > 0) {
+    extract <- sprintf(calls[[found[1]]], arg)
+    note <- if (found[1] == "dist") {
+      " Its entries are distances, and factors need similarities: large where two rows are alike."
+    }
+    abort_input(
+      arg, "a matrix", describe(A),
+      hint = paste0("Pass the matrix in it, ", extract, ".", note), call = call
+    )
+  }
 }
 
 #' Check that a matrix that is not in memory is numeric and not empty

@@ -190,8 +190,8 @@ noise_text <- function(fit) {
   differs <- if (!is.null(fit$noise_sd)) {
     sprintf(" (from %s to %s)", signif_text(min(fit$noise_sd)), signif_text(max(fit$noise_sd)))
   }
-  text <- sprintf("lambda = %s, sigma = %s", signif_text(fit$lambda), signif_text(fit$sigma))
-  paste0(text, differs)
+  lambda <- if (!has_no_remainder(fit)) sprintf("lambda = %s, ", signif_text(fit$lambda))
+  paste0(lambda, sprintf("sigma = %s", signif_text(fit$sigma)), differs)
 }
 
 #' Format the active bounds
@@ -200,6 +200,9 @@ noise_text <- function(fit) {
 #' @return One string, empty if there is none.
 #' @noRd
 bound_text <- function(fit, bound = active_bound(fit)) {
+  if (bound == "sigma" && has_no_remainder(fit)) {
+    return(" (sigma at its bound)")
+  }
   sigma <- if (is_floor_large(fit, bound)) "larger than b" else "no noise beside b"
   switch(bound,
     none = "",

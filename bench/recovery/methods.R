@@ -7,10 +7,17 @@ fit_default <- function(A, K, ...) {
 }
 
 # Nonnegative matrix factorisation: least squares without b. It cannot ignore a diagonal.
-fit_rcppml <- function(A, K, ...) {
+fit_rcppml <- function(A, K, ..., seed = 1) {
   RcppML::setRcppMLthreads(1)
-  fit <- RcppML::nmf(A, K, tol = 1e-6, maxit = 1000, verbose = FALSE, seed = 1)
+  fit <- RcppML::nmf(A, K, tol = 1e-6, maxit = 1000, verbose = FALSE, seed = seed)
   list(d = fit$d, u = fit$w, v = t(fit$h))
+}
+
+# The start of three with the least squared error
+fit_rcppml_best <- function(A, K, ...) {
+  fits <- lapply(1:3, function(seed) fit_rcppml(A, K, seed = seed))
+  errors <- vapply(fits, function(fit) sum((A - fit$u %*% (fit$d * t(fit$v)))^2), 0)
+  fits[[which.min(errors)]]
 }
 
 methods <- list(
@@ -25,11 +32,12 @@ methods <- list(
     # needs the diagonal; deflation may end early with a warning
     suppressWarnings(fit_default(A, K, noise = noise_notebook()), classes = "nmu_warning")
   },
-  rcppml = fit_rcppml
+  rcppml = fit_rcppml,
+  rcppml_best = fit_rcppml_best
 )
 if (has_package("RcppML")) {
   loadNamespace("RcppML")
 } else {
-  message("RcppML is not installed: the method rcppml is skipped")
-  methods$rcppml <- NULL
+  message("RcppML is not installed: the methods rcppml and rcppml_best are skipped")
+  methods[c("rcppml", "rcppml_best")] <- NULL
 }

@@ -4,8 +4,9 @@ or_na <- function(x) if (is.null(x)) NA else x
 
 # Relative error, in the Frobenius norm, of the factors and of factors + `remainder`
 relative_errors <- function(fit, A, remainder, ignore_diag) {
+  A <- as.matrix(A)
   residual <- A - fit$u %*% (fit$d * t(fit$v))
-  counted <- if (ignore_diag) row(A) != col(A) else TRUE
+  counted <- if (isTRUE(ignore_diag)) row(A) != col(A) else TRUE
   norm_of <- function(x) sqrt(sum(x[counted]^2))
   c(norm_of(residual), norm_of(residual - remainder)) / norm_of(A)
 }

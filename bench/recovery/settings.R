@@ -1,6 +1,7 @@
-# Data sets. A setting has a label, its seeds, whether fits ignore the diagonal, the names of the
-# methods that it compares (NULL: all), and `make(seed)`, which returns `A`, `K` and, if they are
-# known, the true loadings `truth` and the `side` of a fit that they belong to.
+# Data sets. A setting has a label, its seeds, whether fits ignore the diagonal (NULL: the default
+# of nmu()), the names of the methods that it compares (NULL: all), and `make(seed)`, which returns
+# `A`, `K` and, if they are known, the true loadings `truth` and the `side` of a fit that they
+# belong to.
 
 # Covariance of n samples over `features`: S = YY'/p with Y = LF' + E, where column k of F has
 # standard deviation sd and `noise` draws E. `centred` subtracts the mean of each feature from Y.
@@ -134,6 +135,44 @@ general_settings <- function(seeds) {
   )
 }
 
+# Adjacency matrix, in sparse storage, of a block model: nodes of one group are linked with
+# probability `within`, others with `between`
+block_data <- function(sizes, within, between) {
+  group <- rep(seq_along(sizes), sizes)
+  n <- length(group)
+  linked <- lapply(seq_len(n - 1), function(node) {
+    later <- seq(node + 1, n)
+    later[stats::runif(n - node) < ifelse(group[later] == group[node], within, between)]
+  })
+  A <- Matrix::sparseMatrix(
+    rep(seq_len(n - 1), lengths(linked)), unlist(linked), x = 1, dims = c(n, n)
+  )
+  list(A = A + Matrix::t(A), truth = indicator(group), side = "u", K = length(sizes))
+}
+
+# Block models, compared with nonnegative matrix factorisation; the default ignores the diagonal
+graph_settings <- function(seeds) {
+  block <- function(sizes, within, between) {
+    even <- length(unique(sizes)) == 1
+    groups <- if (even) sprintf("%d of %d", length(sizes), sizes[1]) else toString(sizes)
+    simulated(
+      sprintf("graph, groups %s, links %g and %g", groups, within, between),
+      function() block_data(sizes, within, between), seeds,
+      ignore_diag = NULL, methods = c("default", "unknown", "rcppml", "rcppml_best")
+    )
+  }
+  list(
+    blocks_250 = block(rep(50, 5), 0.2, 0.02),
+    blocks_300 = block(c(120, 80, 60, 40), 0.2, 0.02),
+    blocks_500 = block(rep(100, 5), 0.1, 0.01),
+    blocks_500_ten = block(rep(50, 10), 0.2, 0.01),
+    blocks_500_uneven = block(c(200, 120, 80, 60, 40), 0.2, 0.02),
+    blocks_1000 = block(rep(125, 8), 0.08, 0.01),
+    blocks_1000_uneven = block(c(300, 250, 200, 150, 100), 0.06, 0.01),
+    blocks_2000 = block(rep(200, 10), 0.06, 0.005)
+  )
+}
+
 # Data sets that exist once
 fixed_settings <- function() {
   settings <- list(
@@ -159,5 +198,7 @@ fixed_settings <- function() {
 
 # All settings. `seeds` are those of simulated matrices.
 make_settings <- function(seeds) {
-  c(covariance_settings(seeds), general_settings(seeds), fixed_settings())
+  c(
+    covariance_settings(seeds), general_settings(seeds), graph_settings(seeds), fixed_settings()
+  )
 }

@@ -80,7 +80,7 @@ calls_that_work <- function() {
     nmu = row_of(
       list(A = A),
       A = "nothing", K = "null count", prior = "nothing", noise = "nothing", prior_v = "nothing",
-      prior_b = "nothing", symmetric = "null flag", ignore_diag = "flag", refine = "flag",
+      prior_b = "null", symmetric = "null flag", ignore_diag = "null flag", refine = "flag",
       underapprox = "flag",
       init = "null", fixed = "null", control = "nothing", ... = "nothing"
     ),
@@ -93,12 +93,15 @@ calls_that_work <- function() {
     ),
     nmu_cv = row_of(
       list(A = A, K = 1, folds = 2),
-      A = "nothing", K = "count", prior = "nothing", prior_b = "nothing", folds = "nothing",
+      A = "nothing", K = "count", prior = "nothing", prior_b = "null", folds = "nothing",
       ... = "nothing", BPPARAM = "null", control = "nothing"
     ),
     nmu_em = em,
     nmu_em_estlambda = em,
-    noise_fixed = row_of(list(lambda = 1, sigma = 1), lambda = "positive", sigma = "positive"),
+    noise_fixed = row_of(
+      list(lambda = 1, sigma = 1),
+      lambda = "positive infinite", sigma = "positive"
+    ),
     noise_mle = row_of(
       list(),
       floor = "share", cap = "positive", ratio_floors = "null empty positive", by = "nothing",
@@ -133,6 +136,7 @@ calls_that_work <- function() {
     ),
     prior_exponential = row_of(list(), rate = "null positive"),
     prior_flat = row_of(list()),
+    prior_none = row_of(list()),
     prior_mixture = row_of(
       list(scales = c(1, 2)),
       shape = "nothing", scales = "null nonnegative two", weights = "null two"

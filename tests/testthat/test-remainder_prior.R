@@ -171,7 +171,7 @@ test_that("methods use the prior of b", {
 
 test_that("the prior of b is checked", {
   A <- random_matrix(4)
-  expect_refused(nmu(A, prior_b = "flat"), "prior_b")
+  expect_refused(nmu(A, prior_b = "nothing"), "prior_b")
   expect_refused(nmu(A, prior_b = 1), "prior_b")
   expect_refused(nmu(A, prior_b = prior_binary()), "prior_b")
   expect_refused(nmu(A, prior_b = prior_mixture()), "prior_b")
@@ -194,13 +194,13 @@ test_that("the prior of b is checked", {
 
 test_that("what the error of prior_b lists is accepted, and nothing else", {
   A <- as.matrix(USArrests)
-  error <- expect_refused(nmu(A, prior_b = "none"), "prior_b")
+  error <- expect_refused(nmu(A, prior_b = "flat"), "prior_b")
   text <- gsub("\\s+", " ", cli::ansi_strip(conditionMessage(error)))
-  names <- c("exponential", "point_exponential", "mixture")
+  names <- c("exponential", "point_exponential", "mixture", "none")
   expect_match(text, paste0("one of the names ", paste0("\"", names, "\"", collapse = ", ")))
   expect_no_match(text, "flat|binary|list")
   objects <- list(
-    prior_exponential(), prior_point_exponential(), prior_mixture("exponential")
+    prior_exponential(), prior_point_exponential(), prior_mixture("exponential"), prior_none()
   )
   expect_match(
     text, "prior_exponential(), prior_point_exponential(), prior_mixture(\"exponential\")",

@@ -79,6 +79,7 @@ impl FactorFitter for ModelFitter<'_> {
         threads: Threads,
         progress: &mut ProgressCallback,
     ) -> FactorFit {
+        let view = &view.under(&self.options.remainder);
         let init = init.unwrap_or_else(|| largest_init(view, threads, progress));
         progress(Progress::new(0));
         if is_stop_requested() {
@@ -103,7 +104,7 @@ impl FactorFitter for ModelFitter<'_> {
         threads: Threads,
         progress: &mut ProgressCallback,
     ) -> Option<ModelFit> {
-        Some(estimate_weights(&self.options, view, factors, threads, progress))
+        Some(estimate_weights(&self.options, &view.under(&self.options.remainder), factors, threads, progress))
     }
 
     fn fit_jointly(
@@ -113,6 +114,7 @@ impl FactorFitter for ModelFitter<'_> {
         threads: Threads,
         progress: &mut ProgressCallback,
     ) -> Option<JointFit> {
+        let view = &view.under(&self.options.remainder);
         let fit = || {
             if self.options.schedule.is_empty() {
                 MleFit::new(view, &self.options, threads, progress).fit_jointly(start)
@@ -136,6 +138,7 @@ impl FactorFitter for ModelFitter<'_> {
         threads: Threads,
         progress: &mut ProgressCallback,
     ) -> Option<Growth> {
+        let view = &view.under(&self.options.remainder);
         Some(MleFit::new(view, &self.options, threads, progress).grow(base, extension, init))
     }
 }

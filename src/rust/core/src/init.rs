@@ -6,7 +6,8 @@
 use crate::factor::Factor;
 use crate::noise::ResidualParams;
 use crate::optim::lanczos::{leading_eigenvector, Leading};
-use crate::pass::{product, sweep, Model, PassLevel, PassSpec, RowColSums};
+use crate::pass::{excess_product, product, sweep, Model, PassLevel, PassSpec, RowColSums};
+use crate::remainder_prior::RemainderPrior;
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
 use crate::runtime::progress::{no_report, Progress, ProgressCallback};
@@ -177,10 +178,11 @@ impl Iterator for Candidates<'_> {
     }
 }
 
-/// The excess `E = (X − τ)₊` of a view over a threshold. Its products follow from those of the fused pass: `b̄ → (x − λσ²)₊` as
-/// `σ → 0` with `λσ² = τ`.
+/// The excess `E = (X − τ)₊` of a view over a threshold. For a sparse matrix it is summed over the stored entries. Otherwise its
+/// products follow from those of the fused pass: `b̄ → (x − λσ²)₊` as `σ → 0` with `λσ² = τ`.
 struct Excess<'a> {
     view: &'a ResidualView<'a>,
+    threshold: f64,
     params: ResidualParams,
     threads: Threads,
 }
@@ -193,15 +195,18 @@ const POWER_STEPS: usize = 8;
 impl<'a> Excess<'a> {
     fn new(view: &'a ResidualView<'a>, threshold: f64, threads: Threads) -> Self {
         let lambda = (threshold / (SMALL * SMALL)).max(SMALL);
-        Self { view, params: ResidualParams { lambda, sigma: SMALL }, threads }
+        Self { view, threshold, params: ResidualParams { lambda, sigma: SMALL }, threads }
     }
 
     /// `E q` and `Eᵀ p`.
     fn product(&self, p: &Col<f64>, q: &Col<f64>) -> RowColSums {
-        let zero = self.view.zero_factor();
         let (row_weights, column_weights) = (p.as_ref(), q.as_ref());
+        if let Some(products) = excess_product(self.view, self.threshold, row_weights, column_weights, self.threads) {
+            return products;
+        }
+        let (zero, view) = (self.view.zero_factor(), self.view.with_remainder_prior(RemainderPrior::EXPONENTIAL));
         let spec = PassSpec { row_weights, column_weights, shift: 0.0, level: PassLevel::Expectation };
-        let without = sweep(self.view, Model { factor: &zero, params: self.params }, &spec, self.threads).products;
+        let without = sweep(&view, Model { factor: &zero, params: self.params }, &spec, self.threads).products;
         let mut all = product(self.view, row_weights, column_weights, self.threads);
         add_scaled(all.rows.as_slice_mut(), -1.0, without.rows());
         add_scaled(all.columns.as_slice_mut(), -1.0, without.columns());

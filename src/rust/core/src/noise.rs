@@ -7,7 +7,8 @@ use std::ops::Range;
 
 /// The two parameters of the residual distribution: the rate λ of `b` and the standard deviation σ of `e ~ N(0, σ²)`.
 ///
-/// `E[b] = 1/λ` under every [prior of `b`](crate::remainder_prior::RemainderPrior), the exponential and others.
+/// `E[b] = 1/λ` under every [prior of `b`](crate::remainder_prior::RemainderPrior), the exponential and others. `λ = ∞` if there
+/// is no remainder, `b = 0`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ResidualParams {
     /// The rate of `b`, in units of `1/A`.
@@ -52,7 +53,17 @@ pub struct Bounds {
 impl Bounds {
     /// Returns the bounds with the lower bound `ratio` of `λσ`; the upper bound is raised to it if necessary.
     pub(crate) fn with_min_ratio(&self, ratio: f64) -> Self {
-        Self { min_ratio: ratio, max_ratio: self.max_ratio.max(ratio), ..*self }
+        Self { min_ratio: ratio.max(self.min_ratio), max_ratio: self.max_ratio.max(ratio), ..*self }
+    }
+
+    /// Returns the bounds for a model without a remainder: `λσ = ∞`.
+    pub(crate) fn without_remainder(&self) -> Self {
+        Self { min_ratio: f64::INFINITY, max_ratio: f64::INFINITY, ..*self }
+    }
+
+    /// Whether `λσ` is infinite, since there is no remainder.
+    pub(crate) fn has_no_remainder(&self) -> bool {
+        self.min_ratio.is_infinite()
     }
 
     /// Projects onto the bounds: first σ, then λ given that σ.
@@ -66,9 +77,9 @@ impl Bounds {
         params.sigma <= self.min_sigma * (1.0 + TOLERANCE)
     }
 
-    /// Returns whether `λσ` is at its upper bound, where `b` is negligible beside `e`.
+    /// Returns whether `λσ` is at its upper bound, where `b` is negligible beside `e`. There is no such bound without a remainder.
     pub fn lambda_active(&self, params: ResidualParams) -> bool {
-        params.lambda * params.sigma >= self.max_ratio * (1.0 - TOLERANCE)
+        !self.has_no_remainder() && params.lambda * params.sigma >= self.max_ratio * (1.0 - TOLERANCE)
     }
 }
 

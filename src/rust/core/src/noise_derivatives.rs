@@ -58,7 +58,10 @@ impl NoiseDerivatives {
     pub fn standard_errors(&self) -> [f64; 2] {
         let [ll, ls, ss] = self.hessian;
         let determinant = ll * ss - ls * ls;
-        if ll < 0.0 && determinant > 0.0 {
+        if ll == 0.0 && ls == 0.0 && ss < 0.0 {
+            // Without a remainder there is no λ.
+            [f64::NAN, (-1.0 / ss).sqrt()]
+        } else if ll < 0.0 && determinant > 0.0 {
             [(-ss / determinant).sqrt(), (-ll / determinant).sqrt()]
         } else {
             [f64::NAN; 2]

@@ -13,6 +13,8 @@
 //! ```
 //!
 //! where the responsibilities `p_k` are proportional to the terms in the bracket, and `B_0 = 0`.
+//!
+//! With `π_0 = 1` there is no remainder: `b = 0`, `λ = ∞`, and the residual is Gaussian noise.
 
 use crate::error::Error;
 
@@ -25,7 +27,7 @@ pub const MAX_COMPONENTS: usize = 12;
 /// interface requires twice this bound, so that rounding of the means does not matter here.
 pub const MIN_MEAN: f64 = 5e-5;
 
-/// The distribution of `c`: a point mass at 0 and exponentials, with mean 1.
+/// The distribution of `c`: a point mass at 0 and exponentials, with mean 1; or the point mass alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RemainderPrior {
     atom: f64,
@@ -42,11 +44,15 @@ impl RemainderPrior {
         Self { atom: 0.0, count: 1, weights: only, rates: only }
     };
 
+    /// No remainder: `b = 0`.
+    pub const NONE: Self = Self { atom: 1.0, count: 0, ..Self::EXPONENTIAL };
+
     /// Returns the mixture of `components`, pairs of a weight and a mean, where a mean of 0 is the point mass. Weights
-    /// are normalised to sum to 1 and means to an overall mean of 1; components of weight 0 are dropped.
+    /// are normalised to sum to 1 and means to an overall mean of 1; components of weight 0 are dropped. If only the point
+    /// mass is left, that is [`RemainderPrior::NONE`].
     ///
     /// # Errors
-    /// [`Error::Range`] if a number is negative or not finite, the overall mean is not positive, the mean of a component
+    /// [`Error::Range`] if a number is negative or not finite, no weight is positive, the mean of a component
     /// is positive but below [`MIN_MEAN`] relative to the overall mean, or there are more than [`MAX_COMPONENTS`]
     /// exponentials.
     pub fn new(components: impl IntoIterator<Item = (f64, f64)>) -> Result<Self, Error> {
@@ -57,6 +63,9 @@ impl RemainderPrior {
             }
         }
         let total: f64 = components.iter().map(|(weight, _)| weight).sum();
+        if total > 0.0 && components.iter().all(|(_, mean)| *mean == 0.0) {
+            return Ok(Self::NONE);
+        }
         let overall_mean = components.iter().map(|(weight, mean)| weight * mean).sum::<f64>() / total;
         if !(overall_mean > 0.0 && overall_mean.is_finite()) {
             let what = "the mean of the prior of b";
@@ -105,6 +114,11 @@ impl RemainderPrior {
         self.count == 1 && self.atom == 0.0
     }
 
+    /// Returns whether there is no remainder.
+    pub fn is_none(&self) -> bool {
+        self.count == 0
+    }
+
     /// Returns `π_0`.
     pub fn atom(&self) -> f64 {
         self.atom
@@ -121,10 +135,13 @@ impl RemainderPrior {
         atom.into_iter().chain(self.exponentials().map(|(weight, rate)| (weight, 1.0 / rate))).collect()
     }
 
-    /// Returns `Var[c]`, which is 1 for a single exponential.
+    /// Returns `Var[c]`, which is 1 for a single exponential and 0 without a remainder.
     pub fn variance(&self) -> f64 {
         if self.is_exponential() {
             return 1.0;
+        }
+        if self.is_none() {
+            return 0.0;
         }
         2.0 * self.exponentials().map(|(weight, rate)| weight / (rate * rate)).sum::<f64>() - 1.0
     }
@@ -145,6 +162,13 @@ pub enum RemainderPriorFamily {
     PointExponential,
     /// Mixture of exponentials with these means, in units of `E[b]`, and estimated weights; a mean of 0 is a point mass.
     Mixture(ComponentMeans),
+}
+
+impl RemainderPriorFamily {
+    /// Whether there is no remainder.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::Known(prior) if prior.is_none())
+    }
 }
 
 impl Default for RemainderPriorFamily {

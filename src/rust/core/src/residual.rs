@@ -2,12 +2,22 @@
 
 use crate::factor::Factor;
 use crate::noise::NoiseScales;
-use crate::remainder_prior::RemainderPrior;
+use crate::remainder_prior::{RemainderPrior, RemainderPriorFamily};
 use crate::runtime::cancel::check;
 use crate::storage::{Remote, Sparse, Storage};
 use crate::vector::add_scaled;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
+
+/// The kinds of residuals as constants: the compiler builds one loop for each.
+pub(crate) mod residual_kind {
+    /// Exponential remainder, homoscedastic noise.
+    pub(crate) const EXPONENTIAL: u8 = 0;
+    /// Mixture prior of the remainder, noise of any form.
+    pub(crate) const MIXTURE: u8 = 1;
+    /// No remainder, noise of any form.
+    pub(crate) const GAUSSIAN: u8 = 2;
+}
 
 /// `c A − Σ d u vᵀ`, computed as entries are read.
 ///
@@ -91,6 +101,31 @@ impl<'a> ResidualView<'a> {
         'a: 'b,
     {
         ResidualView { scales, ..*self }
+    }
+
+    /// The same view without a remainder if the family has none.
+    pub(crate) fn under(&self, family: &RemainderPriorFamily) -> Self {
+        if family.is_none() {
+            self.with_remainder_prior(RemainderPrior::NONE)
+        } else {
+            *self
+        }
+    }
+
+    /// One of [`residual_kind`].
+    pub(crate) fn residual_kind(&self) -> u8 {
+        if self.has_no_remainder() {
+            residual_kind::GAUSSIAN
+        } else if self.is_plain() {
+            residual_kind::EXPONENTIAL
+        } else {
+            residual_kind::MIXTURE
+        }
+    }
+
+    /// Whether there is no remainder.
+    pub(crate) fn has_no_remainder(&self) -> bool {
+        self.remainder_prior.is_none()
     }
 
     /// Whether the prior is exponential and the noise homoscedastic.

@@ -7,6 +7,7 @@ mod deflation;
 mod emg;
 mod example;
 mod fuzz;
+mod gaussian;
 mod init;
 mod layers;
 mod mle;

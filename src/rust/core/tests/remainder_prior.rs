@@ -223,7 +223,9 @@ fn priors_have_mean_one() {
         );
     }
     assert!(RemainderPrior::new([(1.0, 2.0)]).expect("a valid prior").is_exponential());
-    for bad in [vec![], vec![(1.0, 0.0)], vec![(-1.0, 1.0), (3.0, 1.0)], vec![(1.0, f64::NAN)], vec![(1.0, 1.0); 13]] {
+    let none = RemainderPrior::new([(0.3, 0.0), (0.7, 0.0)]).expect("no remainder");
+    assert!(none == RemainderPrior::NONE && none.is_none() && none.variance() == 0.0);
+    for bad in [vec![], vec![(0.0, 0.0)], vec![(-1.0, 1.0), (3.0, 1.0)], vec![(1.0, f64::NAN)], vec![(1.0, 1.0); 13]] {
         assert!(RemainderPrior::new(bad).is_err());
     }
 }

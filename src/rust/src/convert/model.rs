@@ -71,7 +71,7 @@ impl Options {
         let number = |name: &str| kept.get::<Option<f64>>(name);
         let (Some(lambda), Some(sigma)) = (number("lambda")?, number("sigma")?) else { return Ok(None) };
         let params = units.params_for_core(lambda, sigma);
-        Ok(Some(params).filter(|params| params.lambda.is_finite() && params.sigma.is_finite()))
+        Ok(Some(params).filter(|params| !params.lambda.is_nan() && params.sigma.is_finite()))
     }
 
     /// The loadings of the columns, a vector for each factor.

@@ -26,6 +26,7 @@ pub(crate) fn summary_list(summary: &Summary) -> List {
         nan = summary.nan as f64,
         infinite = summary.infinite as f64,
         negative = summary.negative as f64,
+        zeros = summary.zeros as f64,
         max_abs = summary.max_abs,
         largest = summary.largest,
         rms = summary.rms,

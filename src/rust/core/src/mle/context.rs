@@ -62,6 +62,12 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
         progress: &'b mut ProgressCallback<'c>,
     ) -> Self {
         let initial = residual_stats(view, &view.zero_factor(), threads);
+        let bounds = options.estimator.bounds(&initial);
+        let bounds = if view.has_no_remainder() { bounds.map(|bounds| bounds.without_remainder()) } else { bounds };
+        let initial_params = match bounds {
+            Some(bounds) if view.has_no_remainder() => gaussian_params(&initial, &bounds),
+            _ => options.estimator.initial(&initial),
+        };
         let largest = initial.maximum.max(0.0);
         let max_entry = if view.is_symmetric() {
             MAX_SYMMETRIC_ENTRY * largest
@@ -77,8 +83,8 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
         Self {
             context: FitContext::new(view, threads, progress),
             options,
-            bounds: options.estimator.bounds(&initial),
-            initial_params: options.estimator.initial(&initial),
+            bounds,
+            initial_params,
             largest,
             max_entry,
             stop: options.stop,
@@ -99,7 +105,11 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
 
     /// Moment estimates of λ and σ with these factors, for which no residual is extreme.
     pub(crate) fn moderate_params(&self, factors: &[Factor], bounds: &Bounds) -> ResidualParams {
-        bounds.clamp(moment_params(&self.stats_after(factors), 1.0))
+        let stats = self.stats_after(factors);
+        if bounds.has_no_remainder() {
+            return gaussian_params(&stats, bounds);
+        }
+        bounds.clamp(moment_params(&stats, 1.0))
     }
 
     /// The factor after a few EM steps with λ and σ held.
@@ -132,6 +142,12 @@ impl<'a, 'b, 'c> MleFit<'a, 'b, 'c> {
             status: optimum.status,
         }
     }
+}
+
+/// σ without a remainder: the root mean square of the residual, within bounds.
+fn gaussian_params(stats: &PassStats, bounds: &Bounds) -> ResidualParams {
+    let sigma = stats.residual_variance().sqrt().hypot(stats.residual_mean());
+    bounds.clamp(ResidualParams { lambda: f64::INFINITY, sigma })
 }
 
 /// Statistics of what a factor leaves of a matrix, for the moments of the residual.

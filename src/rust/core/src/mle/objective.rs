@@ -58,7 +58,7 @@ impl Objective<'_> {
             }
         }
         if self.bounds.is_some() {
-            theta.extend([(self.params.lambda * self.params.sigma).ln(), self.params.sigma.ln()]);
+            theta.extend([log_ratio(self.params.lambda * self.params.sigma), self.params.sigma.ln()]);
         }
         theta
     }
@@ -96,6 +96,9 @@ impl Objective<'_> {
     /// λ and σ at a point.
     pub(crate) fn params_at(&self, theta: &[f64]) -> ResidualParams {
         match (self.bounds, theta) {
+            (Some(bounds), [.., _, sigma]) if bounds.has_no_remainder() => {
+                ResidualParams { lambda: f64::INFINITY, sigma: sigma.exp() }
+            }
             (Some(_), [.., ratio, sigma]) => ResidualParams { lambda: (ratio - sigma).exp(), sigma: sigma.exp() },
             _ => self.params,
         }
@@ -117,8 +120,8 @@ impl Objective<'_> {
         }
         max_step.resize(lower.len(), f64::INFINITY);
         if let Some(bounds) = self.bounds {
-            lower.extend([bounds.min_ratio.ln(), bounds.min_sigma.ln()]);
-            upper.extend([bounds.max_ratio.ln(), f64::INFINITY]);
+            lower.extend([log_ratio(bounds.min_ratio), bounds.min_sigma.ln()]);
+            upper.extend([log_ratio(bounds.max_ratio), f64::INFINITY]);
             max_step.extend([MAX_LOG_STEP; 2]);
         }
         BoxConstraints { lower, upper, max_step }
@@ -188,7 +191,8 @@ impl Objective<'_> {
         let precision = 1.0 / (params.sigma * params.sigma);
         // By Cramér and Rao the mean curvature is no less than 1/Var[x], in units of 1/σ².
         let ratio = params.lambda * params.sigma;
-        let min_curvature = ratio * ratio / (self.view.remainder_prior().variance() + ratio * ratio);
+        let variance = self.view.remainder_prior().variance();
+        let min_curvature = if variance > 0.0 { ratio * ratio / (variance + ratio * ratio) } else { 1.0 };
         let square = |loadings: &[f64]| dot(loadings, loadings);
         let (mut gradient, mut diagonal) = (Vec::with_capacity(theta.len()), Vec::with_capacity(theta.len()));
         for ((start, factor), (products, curvatures)) in self.factors.iter().zip(&factors).zip(&slopes) {
@@ -235,6 +239,15 @@ impl Objective<'_> {
     }
 }
 
+/// The coordinate of `λσ`. Without a remainder `λσ` is infinite, and the coordinate is held at 0.
+fn log_ratio(ratio: f64) -> f64 {
+    if ratio.is_infinite() {
+        0.0
+    } else {
+        ratio.ln()
+    }
+}
+
 /// The largest of some loadings, or the smallest positive number.
 fn largest(loadings: &[f64]) -> f64 {
     loadings.iter().fold(f64::MIN_POSITIVE, |largest, loading| largest.max(*loading))
@@ -271,13 +284,15 @@ fn inverse_curvatures(curvatures: &[f64], min_curvature: f64, scale: f64) -> Vec
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::Objective;
     use crate::factor::{Factor, Free, FreeFactor};
     use crate::noise::{Bounds, ResidualParams};
+    use crate::remainder_prior::RemainderPrior;
     use crate::residual::ResidualView;
     use crate::runtime::parallel::Threads;
-    use crate::storage::{Dense, Masked, Storage};
+    use crate::storage::{Dense, Masked, Sparse, Storage};
     use faer::MatRef;
 
     const BOUNDS: Bounds = Bounds { min_sigma: 0.01, min_ratio: 1e-3, max_ratio: 10.0 };
@@ -308,9 +323,20 @@ mod tests {
 
     fn gradient_matches_differences(storage: &dyn Storage, symmetric: bool, free: &[Free]) {
         let view = ResidualView::new(storage, &[], symmetric);
-        let factors = free_factors(free, storage.nrow(), (!symmetric).then(|| storage.ncol()));
-        let params = ResidualParams { lambda: 1.3, sigma: 0.4 };
-        let objective = objective(&view, &factors, params, Some(BOUNDS));
+        gradient_of_view_matches_differences(&view, free, ResidualParams { lambda: 1.3, sigma: 0.4 }, BOUNDS);
+        let (view, bounds) = (view.with_remainder_prior(RemainderPrior::NONE), BOUNDS.without_remainder());
+        let params = ResidualParams { lambda: f64::INFINITY, sigma: 0.4 };
+        gradient_of_view_matches_differences(&view, free, params, bounds);
+    }
+
+    fn gradient_of_view_matches_differences(
+        view: &ResidualView,
+        free: &[Free],
+        params: ResidualParams,
+        bounds: Bounds,
+    ) {
+        let factors = free_factors(free, view.nrow(), (!view.is_symmetric()).then(|| view.ncol()));
+        let objective = objective(view, &factors, params, Some(bounds));
         let theta = objective.start();
         let evaluation = objective.evaluate(&theta);
         for index in 0..theta.len() {
@@ -352,6 +378,19 @@ mod tests {
                     gradient_matches_differences(&Masked::without_diagonal(dense), symmetric, free);
                 }
             }
+        }
+    }
+
+    /// A diagonal matrix with a missing entry, in sparse storage.
+    #[test]
+    fn gradient_of_a_sparse_matrix_matches_finite_differences() {
+        let (starts, rows) = ((0..=12).collect::<Vec<i32>>(), (0..12).collect::<Vec<i32>>());
+        let mut values = numbers(12, 0.2);
+        values[3] = f64::NAN;
+        let sparse = Sparse::new(12, &starts, &rows, &values).unwrap();
+        for symmetric in [true, false] {
+            gradient_matches_differences(&sparse, symmetric, &[Free::Loadings; 3]);
+            gradient_matches_differences(&sparse.without_diagonal(), symmetric, &[Free::Weight, Free::Loadings]);
         }
     }
 

@@ -37,7 +37,9 @@ impl MleFit<'_, '_, '_> {
         let estimator = &self.options.estimator;
         let mut params = self.initial_params;
         let mut factor = self.em_steps(init, params, if estimator.is_joint() { EM_STEPS_JOINT } else { EM_STEPS });
-        let (Some(bounds), false) = (self.joint_bounds(), estimator.ratio_floors().is_empty()) else {
+        // Without a remainder there is no ratio λσ.
+        let is_single = estimator.ratio_floors().is_empty() || self.context.view.has_no_remainder();
+        let (Some(bounds), false) = (self.joint_bounds(), is_single) else {
             let optimum = self.optimize_with_estimator(&[FreeFactor::loadings(factor)], params);
             return self.factor_fit(&optimum, &optimum, self.bounds);
         };

@@ -233,7 +233,8 @@ impl<'a> MleFit<'a, '_, '_> {
         mut bounds: Bounds,
     ) -> Option<(JointOptimum<'a>, Bounds)> {
         let is_active = |bounds: &Bounds, optimum: &Optimum| {
-            bounds.sigma_active(optimum.params) && bounds.lambda_active(optimum.params)
+            let is_gaussian = bounds.has_no_remainder() || bounds.lambda_active(optimum.params);
+            bounds.sigma_active(optimum.params) && is_gaussian
         };
         let view = self.context.view;
         let rank = found.optimum.factors.iter().filter(|factor| factor.d > 0.0).count();

@@ -2,6 +2,7 @@
 
 use crate::factor::Factor;
 use crate::noise::ResidualParams;
+use crate::pass::sparse::gaussian::multi_factor_products;
 use crate::pass::{multi_factor_sweep, sweep, Model, PassLevel, PassOutput, PassStats, RowColSums};
 use crate::residual::ResidualView;
 use crate::runtime::parallel::Threads;
@@ -27,6 +28,8 @@ pub(crate) fn loading_gradient(
     }
     let (products, sums) = if view.sparse().is_some() && view.is_plain() {
         one_by_one(view, factors, params, threads)
+    } else if let Some(output) = multi_factor_products(view, factors, params, threads) {
+        output
     } else {
         let output = multi_factor_sweep(view, factors, params, false, threads);
         ((0..factors.len()).map(|index| output.products.of(index)).collect(), output.sums)

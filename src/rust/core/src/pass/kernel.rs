@@ -7,6 +7,7 @@ use crate::pass::mixture::{mixture_posterior, Mixture, MixtureAccumulator};
 use crate::pass::stats::{Accumulator, Constants};
 use crate::pass::PassStats;
 use crate::remainder_prior::RemainderPrior;
+use crate::residual::residual_kind;
 use pulp::{Simd, WithSimd};
 
 /// The levels of [`crate::pass::PassLevel`] as constants, so that the compiler builds one loop for each level.
@@ -21,9 +22,9 @@ pub(crate) mod kernel_level {
 }
 
 /// A run of consecutive entries of one column, with the loadings, weights and sums of their rows.
-pub(crate) struct ColumnRun<'a, 'k, S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
+pub(crate) struct ColumnRun<'a, 'k, S: Simd, const LEVEL: u8, const MASKED: bool, const KIND: u8> {
     /// Accumulates the sums over the entries.
-    pub(crate) kernel: &'k mut Kernel<S, LEVEL, MASKED, MIXED>,
+    pub(crate) kernel: &'k mut Kernel<S, LEVEL, MASKED, KIND>,
     /// The entries `a`.
     pub(crate) entries: &'a [f64],
     /// `u`, the loadings of their rows.
@@ -50,10 +51,10 @@ pub(crate) struct ColumnSums {
     pub(crate) curvature: f64,
 }
 
-/// The loop over runs and the sums that it accumulates. It checks for missing entries, which are NaN, only if `MASKED`. It
-/// supports mixture priors of `b` and heteroscedastic noise only if `MIXED`.
+/// The loop over runs and the sums that it accumulates. It checks for missing entries, which are NaN, only if `MASKED`. `KIND` is
+/// one of [`residual_kind`].
 #[derive(Clone, Copy)]
-pub(crate) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
+pub(crate) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool, const KIND: u8> {
     pub(crate) simd: S,
     constants: Constants<S>,
     accumulator: Accumulator<S>,
@@ -63,8 +64,8 @@ pub(crate) struct Kernel<S: Simd, const LEVEL: u8, const MASKED: bool, const MIX
 
 /// The loop, compiled for the instruction set of the kernel. All callers share one function, because it is long and is compiled
 /// for each instruction set, level and kind of matrix: they pass a run to `vectorize()`.
-impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd
-    for ColumnRun<'_, '_, S, LEVEL, MASKED, MIXED>
+impl<S: Simd, const LEVEL: u8, const MASKED: bool, const KIND: u8> WithSimd
+    for ColumnRun<'_, '_, S, LEVEL, MASKED, KIND>
 {
     type Output = ColumnSums;
 
@@ -88,7 +89,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd
         let mut curvature = simd.splat_f64s(0.0);
         let one = simd.splat_f64s(1.0);
         let column_scale = simd.splat_f64s(run.column_scale);
-        let scaled = MIXED && !run.scales.is_empty();
+        let scaled = KIND != residual_kind::EXPONENTIAL && !run.scales.is_empty();
         let (scales, last_scales) = S::as_simd_f64s(run.scales);
 
         // Asserting equal lengths once removes the bounds checks in the loop.
@@ -137,13 +138,13 @@ struct EntryTerms<S: Simd> {
     curvature: S::f64s,
 }
 
-impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, LEVEL, MASKED, MIXED> {
+impl<S: Simd, const LEVEL: u8, const MASKED: bool, const KIND: u8> Kernel<S, LEVEL, MASKED, KIND> {
     /// A kernel with empty sums; moments of the residual are taken about `shift`.
     #[inline(always)]
     pub(crate) fn new(simd: S, params: ResidualParams, prior: &RemainderPrior, shift: f64) -> Self {
         let mixture = Mixture::new(prior, params);
         let mut constants = Constants::new(simd, params, shift);
-        if MIXED {
+        if KIND == residual_kind::MIXTURE {
             // The exponent of the log-likelihood is that of the exponential with the smallest rate.
             constants.lambda_sigma = simd.splat_f64s(mixture.smallest_kappa());
         }
@@ -171,11 +172,17 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
     #[inline(always)]
     pub(crate) fn sums(&self) -> PassStats {
         let sums = self.accumulator.sums(self.simd, &self.constants);
-        PassStats { mixture: MIXED.then(|| self.mixture_accumulator.sums(self.simd)), ..sums }
+        match KIND {
+            residual_kind::MIXTURE => PassStats { mixture: Some(self.mixture_accumulator.sums(self.simd)), ..sums },
+            residual_kind::GAUSSIAN if LEVEL >= kernel_level::LIKELIHOOD => {
+                self.accumulator.gaussian_sums(self.simd, &self.constants)
+            }
+            _ => sums,
+        }
     }
 
     /// Processes one register of entries, given minus their part in W. With `keep`, the other lanes are excluded from all
-    /// sums and their terms are 0. `scale` is `s`; it is used only if `MIXED`.
+    /// sums and their terms are 0. `scale` is `s`; it is not used under an exponential remainder.
     #[inline(always)]
     fn step(&mut self, entry: S::f64s, minus_fitted: S::f64s, scale: S::f64s, keep: Option<S::m64s>) -> EntryTerms<S> {
         let Self { simd, constants, accumulator, mixture, mixture_accumulator } = self;
@@ -194,7 +201,7 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         let residual = simd.add_f64s(entry, minus_fitted);
         let mut scaled = simd.mul_f64s(residual, constants.inverse_sigma);
         let (mut lambda_sigma, mut minus_sigma, mut precision) = (constants.lambda_sigma, constants.minus_sigma, zero);
-        if MIXED {
+        if KIND != residual_kind::EXPONENTIAL {
             let inverse = simd.div_f64s(simd.splat_f64s(1.0), scale);
             scaled = simd.mul_f64s(scaled, inverse);
             lambda_sigma = simd.mul_f64s(lambda_sigma, scale);
@@ -206,7 +213,18 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
             accumulator.add_observed(simd, kept(simd.splat_f64s(1.0)));
         }
         accumulator.add_residual(simd, constants, residual, keep);
-        let (mean, curvature) = if MIXED {
+        let (mean, curvature) = if KIND == residual_kind::GAUSSIAN {
+            if LEVEL >= kernel_level::LIKELIHOOD {
+                accumulator.add_gaussian(simd, kept(scaled), simd::kept(simd, keep, scale, simd.splat_f64s(1.0)));
+            }
+            if LEVEL == kernel_level::NOISE_SCALE {
+                let one = kept(simd.splat_f64s(1.0));
+                return EntryTerms { difference: kept(simd.mul_f64s(scaled, scaled)), curvature: one };
+            }
+            let curvature = if LEVEL >= kernel_level::CURVATURE { kept(precision) } else { zero };
+            accumulator.add_curvature(simd, curvature);
+            (zero, curvature)
+        } else if KIND == residual_kind::MIXTURE {
             let derivatives = LEVEL >= kernel_level::CURVATURE;
             let b = mixture_posterior(simd, mixture, scaled, scale, derivatives);
             let mean = simd.mul_f64s(b.mean, scale);
@@ -240,8 +258,11 @@ impl<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool> Kernel<S, 
         };
         let base = if LEVEL >= kernel_level::CURVATURE { residual } else { entry };
         let difference = mul_add(simd, mean, minus_sigma, base);
-        let difference =
-            if MIXED && LEVEL >= kernel_level::CURVATURE { simd.mul_f64s(difference, precision) } else { difference };
+        let difference = if KIND != residual_kind::EXPONENTIAL && LEVEL >= kernel_level::CURVATURE {
+            simd.mul_f64s(difference, precision)
+        } else {
+            difference
+        };
         // EM imputes missing entries by their expectation.
         let imputed = if MASKED && LEVEL < kernel_level::CURVATURE { simd.sub_f64s(zero, minus_fitted) } else { zero };
         let difference = simd::kept(simd, keep, difference, imputed);

@@ -156,6 +156,20 @@ pub fn product(view: &ResidualView, p: ColRef<f64>, q: ColRef<f64>, threads: Thr
     sweep(view, None, &spec, threads).products
 }
 
+/// Computes `E q` and `Eᵀ p` with the excess `E = (X − τ)₊` of a sparse matrix over a threshold; `None` unless stored entries alone
+/// exceed it.
+pub(crate) fn excess_product(
+    view: &ResidualView,
+    threshold: f64,
+    p: ColRef<f64>,
+    q: ColRef<f64>,
+    threads: Threads,
+) -> Option<RowColSums> {
+    let (p, q) = (contiguous(p), contiguous(q));
+    let spec = KernelSpec { row_weights: &p, column_weights: &q, shift: 0.0, level: kernel_level::PRODUCT };
+    sparse::excess_product(view, threshold, &spec, threads)
+}
+
 /// Sweeps over `view` once, with `b̄` under `model`, which is needed unless the level is that of products.
 pub fn sweep<'a>(
     view: &ResidualView,

@@ -8,7 +8,7 @@ use crate::pass::kernel::{kernel_level, ColumnRun, Kernel};
 use crate::pass::remote::{pieces, shape, Request, WireFormat};
 use crate::pass::tile::{cut, diagonal_part, Tile};
 use crate::pass::{PassStats, RowColSums};
-use crate::residual::{Buffer, ResidualView};
+use crate::residual::{residual_kind, Buffer, ResidualView};
 use crate::runtime::parallel::Threads;
 use faer::linalg::matmul::matmul;
 use faer::reborrow::{Reborrow, ReborrowMut};
@@ -73,12 +73,13 @@ pub(crate) fn sweep_tiles(
     let arch = Arch::new();
     threads.map(tiles.len(), |index| {
         let (task, tile) = (&task, tiles[index].clone());
-        if !view.is_plain() {
-            arch.dispatch(PanelPass::<true, true> { task, tile })
-        } else if view.has_missing() {
-            arch.dispatch(PanelPass::<true, false> { task, tile })
-        } else {
-            arch.dispatch(PanelPass::<false, false> { task, tile })
+        match (view.residual_kind(), view.has_missing()) {
+            (residual_kind::MIXTURE, _) => arch.dispatch(PanelPass::<true, { residual_kind::MIXTURE }> { task, tile }),
+            (residual_kind::GAUSSIAN, _) => {
+                arch.dispatch(PanelPass::<true, { residual_kind::GAUSSIAN }> { task, tile })
+            }
+            (_, true) => arch.dispatch(PanelPass::<true, { residual_kind::EXPONENTIAL }> { task, tile }),
+            (_, false) => arch.dispatch(PanelPass::<false, { residual_kind::EXPONENTIAL }> { task, tile }),
         }
     })
 }
@@ -102,12 +103,12 @@ struct Task<'a> {
 }
 
 /// The sweep over one tile of the residual.
-struct PanelPass<'a, const MASKED: bool, const MIXED: bool> {
+struct PanelPass<'a, const MASKED: bool, const KIND: u8> {
     task: &'a Task<'a>,
     tile: Tile,
 }
 
-impl<const MASKED: bool, const MIXED: bool> WithSimd for PanelPass<'_, MASKED, MIXED> {
+impl<const MASKED: bool, const KIND: u8> WithSimd for PanelPass<'_, MASKED, KIND> {
     type Output = MultiFactorOutput;
 
     #[inline(always)]
@@ -116,7 +117,7 @@ impl<const MASKED: bool, const MIXED: bool> WithSimd for PanelPass<'_, MASKED, M
         let Task { view, weighted, params, shift, products: weights, curvatures: squares } = *task;
         let symmetric = view.is_symmetric();
         let mut kernel =
-            Kernel::<S, { kernel_level::CURVATURE }, MASKED, MIXED>::new(simd, params, view.remainder_prior(), shift);
+            Kernel::<S, { kernel_level::CURVATURE }, MASKED, KIND>::new(simd, params, view.remainder_prior(), shift);
         let factors = weights.u.ncols();
         let mut products = FactorSums::zeros(tile.rows.len(), tile.columns.len(), factors);
         let mut curvatures =

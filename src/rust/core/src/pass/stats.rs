@@ -3,7 +3,11 @@
 use crate::distributions::simd::{kept, mul_add, LogProduct};
 use crate::noise::ResidualParams;
 use crate::pass::mixture::MixtureStats;
+use crate::remainder_prior::MAX_COMPONENTS;
 use pulp::Simd;
+
+/// `log √(2π)`.
+const LOG_SQRT_TAU: f64 = 0.918_938_533_204_672_8;
 
 /// Sums over the entries of the residual `x = A − W`. In a symmetric matrix each pair counts once and the diagonal half.
 ///
@@ -25,7 +29,8 @@ pub struct PassStats {
     pub(crate) first: f64,
     /// `Σ (x − shift)²`.
     pub(crate) second: f64,
-    /// `Σ [λ²σ²/2 − λx + log Φ(z)]`, the log-likelihood without `log λ`; likewise for a mixture prior.
+    /// `Σ [λ²σ²/2 − λx + log Φ(z)]`, the log-likelihood without `log λ`; likewise for a mixture prior. Without a remainder, all of
+    /// the log-likelihood.
     pub(crate) log_kernel: f64,
     /// `Σ h`.
     pub(crate) hazard: f64,
@@ -163,7 +168,20 @@ impl PassStats {
 
     /// The log-likelihood of the residual.
     pub fn log_likelihood(&self, params: ResidualParams) -> f64 {
+        if params.lambda.is_infinite() {
+            return self.log_kernel;
+        }
         self.count * params.lambda.ln() + self.log_kernel
+    }
+
+    /// The same sums with the log-likelihood and its derivatives without a remainder, from `Σ t²` with `t = x/σs` and `Σ log s`:
+    /// those of a mixture that is a point mass alone.
+    pub(crate) fn with_gaussian_likelihood(self, square: f64, log_scale: f64, params: ResidualParams) -> Self {
+        let mut mixture = MixtureStats::ZERO;
+        mixture.responsibilities[MAX_COMPONENTS] = self.count;
+        mixture.derivatives = [0.0, square - self.count, 0.0, 0.0, -2.0 * square];
+        let log_kernel = -0.5 * square - log_scale - self.count * (params.sigma.ln() + LOG_SQRT_TAU);
+        Self { log_kernel, mixture: Some(mixture), mean_b: 0.0, ..self }
     }
 }
 
@@ -277,6 +295,20 @@ impl<S: Simd> Accumulator<S> {
         let exponent = simd.select_f64s(simd.less_than_f64s(z, zero), simd.mul_f64s(t, t), right);
         self.exponent = simd.add_f64s(self.exponent, kept(simd, keep, exponent, zero));
         self.inverse_mass.multiply(simd, kept(simd, keep, inverse_mass, simd.splat_f64s(1.0)));
+    }
+
+    /// Adds `t²` and `log s` with `t = x/σs`, for the log-likelihood without a remainder.
+    #[inline(always)]
+    pub(crate) fn add_gaussian(&mut self, simd: S, t: S::f64s, scale: S::f64s) {
+        self.exponent = mul_add(simd, t, t, self.exponent);
+        self.inverse_mass.multiply(simd, scale);
+    }
+
+    /// The sums over the lanes without a remainder, in the units of the matrix.
+    #[inline(always)]
+    pub(crate) fn gaussian_sums(&self, simd: S, constants: &Constants<S>) -> PassStats {
+        let sums = self.sums(simd, constants);
+        sums.with_gaussian_likelihood(simd.reduce_sum_f64s(self.exponent), self.inverse_mass.log(), constants.params)
     }
 
     /// Adds `m` alone, for the priors without sums in `h`.

@@ -3,7 +3,7 @@
 use crate::noise::ResidualParams;
 use crate::pass::kernel::{kernel_level, ColumnRun, Kernel};
 use crate::pass::{KernelSpec, Model, PassOutput, RowColSums};
-use crate::residual::{Buffer, ResidualView};
+use crate::residual::{residual_kind, Buffer, ResidualView};
 use crate::vector::{add_scaled, dot, Contiguous};
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -64,36 +64,45 @@ impl Tile {
 /// Sweeps over one tile, with the loop for the level and the kind of matrix.
 pub(crate) fn sweep_tile(view: &ResidualView, model: Option<Model>, spec: &KernelSpec, tile: Tile) -> PassOutput {
     macro_rules! pass {
-        ($level:ident, $masked:literal, $mixed:literal) => {
-            Arch::new().dispatch(TilePass::<{ kernel_level::$level }, $masked, $mixed> { view, model, spec, tile })
+        ($level:ident, $masked:literal, $kind:ident) => {
+            Arch::new().dispatch(TilePass::<{ kernel_level::$level }, $masked, { residual_kind::$kind }> {
+                view,
+                model,
+                spec,
+                tile,
+            })
         };
     }
-    // The loop for mixtures always checks for missing entries; the cost is negligible beside its own.
-    match (spec.level, view.is_plain(), view.has_missing()) {
-        (kernel_level::PRODUCT, _, true) => pass!(PRODUCT, true, false),
-        (kernel_level::PRODUCT, _, false) => pass!(PRODUCT, false, false),
-        (kernel_level::EXPECTATION, false, _) => pass!(EXPECTATION, true, true),
-        (kernel_level::EXPECTATION, true, true) => pass!(EXPECTATION, true, false),
-        (kernel_level::EXPECTATION, true, false) => pass!(EXPECTATION, false, false),
-        (kernel_level::LIKELIHOOD, false, _) => pass!(LIKELIHOOD, true, true),
-        (kernel_level::LIKELIHOOD, true, true) => pass!(LIKELIHOOD, true, false),
-        (kernel_level::LIKELIHOOD, true, false) => pass!(LIKELIHOOD, false, false),
-        (kernel_level::CURVATURE, false, _) => pass!(CURVATURE, true, true),
-        (kernel_level::CURVATURE, true, true) => pass!(CURVATURE, true, false),
-        (kernel_level::CURVATURE, true, false) => pass!(CURVATURE, false, false),
-        _ => pass!(NOISE_SCALE, true, true),
+    // The loops for mixtures and without a remainder always check for missing entries; the cost is negligible beside their own.
+    match (spec.level, view.residual_kind(), view.has_missing()) {
+        (kernel_level::PRODUCT, _, true) => pass!(PRODUCT, true, EXPONENTIAL),
+        (kernel_level::PRODUCT, _, false) => pass!(PRODUCT, false, EXPONENTIAL),
+        (kernel_level::EXPECTATION, residual_kind::MIXTURE, _) => pass!(EXPECTATION, true, MIXTURE),
+        (kernel_level::EXPECTATION, residual_kind::GAUSSIAN, _) => pass!(EXPECTATION, true, GAUSSIAN),
+        (kernel_level::EXPECTATION, _, true) => pass!(EXPECTATION, true, EXPONENTIAL),
+        (kernel_level::EXPECTATION, _, false) => pass!(EXPECTATION, false, EXPONENTIAL),
+        (kernel_level::LIKELIHOOD, residual_kind::MIXTURE, _) => pass!(LIKELIHOOD, true, MIXTURE),
+        (kernel_level::LIKELIHOOD, residual_kind::GAUSSIAN, _) => pass!(LIKELIHOOD, true, GAUSSIAN),
+        (kernel_level::LIKELIHOOD, _, true) => pass!(LIKELIHOOD, true, EXPONENTIAL),
+        (kernel_level::LIKELIHOOD, _, false) => pass!(LIKELIHOOD, false, EXPONENTIAL),
+        (kernel_level::CURVATURE, residual_kind::MIXTURE, _) => pass!(CURVATURE, true, MIXTURE),
+        (kernel_level::CURVATURE, residual_kind::GAUSSIAN, _) => pass!(CURVATURE, true, GAUSSIAN),
+        (kernel_level::CURVATURE, _, true) => pass!(CURVATURE, true, EXPONENTIAL),
+        (kernel_level::CURVATURE, _, false) => pass!(CURVATURE, false, EXPONENTIAL),
+        (_, residual_kind::GAUSSIAN, _) => pass!(NOISE_SCALE, true, GAUSSIAN),
+        _ => pass!(NOISE_SCALE, true, MIXTURE),
     }
 }
 
 /// The sweep over one tile, compiled for each instruction set.
-struct TilePass<'a, const LEVEL: u8, const MASKED: bool, const MIXED: bool> {
+struct TilePass<'a, const LEVEL: u8, const MASKED: bool, const KIND: u8> {
     view: &'a ResidualView<'a>,
     model: Option<Model<'a>>,
     spec: &'a KernelSpec<'a>,
     tile: Tile,
 }
 
-impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePass<'_, LEVEL, MASKED, MIXED> {
+impl<const LEVEL: u8, const MASKED: bool, const KIND: u8> WithSimd for TilePass<'_, LEVEL, MASKED, KIND> {
     type Output = PassOutput;
 
     #[inline(always)]
@@ -106,7 +115,7 @@ impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePa
         let loadings = model.map_or(row_weights, |model| model.factor.u());
         let loading = |column: usize| model.map_or(0.0, |Model { factor, .. }| factor.d * factor.v()[column]);
 
-        let mut kernel = Kernel::<S, LEVEL, MASKED, MIXED>::new(simd, params, view.remainder_prior(), shift);
+        let mut kernel = Kernel::<S, LEVEL, MASKED, KIND>::new(simd, params, view.remainder_prior(), shift);
         let mut products = tile.zero_sums();
         let mut curvatures = if LEVEL >= kernel_level::CURVATURE { tile.zero_sums() } else { RowColSums::default() };
         let mut diagonal = vec![0.0; if symmetric { tile.columns.len() } else { 0 }];
@@ -156,8 +165,8 @@ impl<const LEVEL: u8, const MASKED: bool, const MIXED: bool> WithSimd for TilePa
 /// The sweep over diagonal entries with unit weights, given `fitted`, their part in W. The loop over a run takes a single
 /// column loading, so it is given residuals, and the difference to the entries is restored afterwards.
 #[inline(always)]
-pub(crate) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const MIXED: bool>(
-    mut kernel: Kernel<S, LEVEL, MASKED, MIXED>,
+pub(crate) fn diagonal_part<S: Simd, const LEVEL: u8, const MASKED: bool, const KIND: u8>(
+    mut kernel: Kernel<S, LEVEL, MASKED, KIND>,
     entries: &[f64],
     fitted: &[f64],
     scales: &[f64],

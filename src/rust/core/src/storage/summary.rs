@@ -17,6 +17,8 @@ pub struct Summary {
     pub infinite: usize,
     /// The number of entries below zero.
     pub negative: usize,
+    /// The number of entries that are zero.
+    pub zeros: usize,
     /// The largest finite `|entry|`.
     pub max_abs: f64,
     /// The largest finite entry; `−∞` if there is none.
@@ -34,6 +36,7 @@ impl Summary {
         nan: 0,
         infinite: 0,
         negative: 0,
+        zeros: 0,
         max_abs: 0.0,
         largest: f64::NEG_INFINITY,
         rms: 0.0,
@@ -43,6 +46,7 @@ impl Summary {
     fn count(&mut self, value: f64, is_missing: impl Fn(f64) -> bool) {
         if value.is_finite() {
             self.negative += usize::from(value < 0.0);
+            self.zeros += usize::from(value == 0.0);
             self.max_abs = self.max_abs.max(value.abs());
             self.largest = self.largest.max(value);
         } else if value.is_infinite() {
@@ -82,7 +86,14 @@ pub fn summarize_sparse(matrix: &Sparse, is_missing: impl Fn(f64) -> bool) -> Su
     let fraction = if finite + zeros > 0.0 { finite / (finite + zeros) } else { 0.0 };
     let slack = SYMMETRY_SLACK * f64::EPSILON * summary.max_abs;
     let largest = if zeros > 0.0 { summary.largest.max(0.0) } else { summary.largest };
-    Summary { largest, rms: summary.rms * fraction.sqrt(), symmetric: matrix.is_symmetric(slack), ..summary }
+    let all_zeros = summary.zeros + matrix.nrow() * matrix.ncol() - stored.len();
+    Summary {
+        largest,
+        zeros: all_zeros,
+        rms: summary.rms * fraction.sqrt(),
+        symmetric: matrix.is_symmetric(slack),
+        ..summary
+    }
 }
 
 /// Visits all entries column by column, and polls for cancellation.

@@ -5,7 +5,7 @@ use crate::noise::ResidualParams;
 use crate::pass::kernel::{kernel_level, ColumnRun, Kernel};
 use crate::pass::{KernelSpec, Model, PassOutput, PassStats, RowColSums};
 use crate::remainder_prior::RemainderPrior;
-use crate::residual::ResidualView;
+use crate::residual::{residual_kind, ResidualView};
 use crate::storage::Sparse;
 use crate::vector::{dot, Contiguous};
 use pulp::{Simd, WithSimd};
@@ -123,7 +123,7 @@ fn kernel<S: Simd, const LEVEL: u8, const MASKED: bool>(
     simd: S,
     params: ResidualParams,
     spec: &KernelSpec,
-) -> Kernel<S, LEVEL, MASKED, false> {
+) -> Kernel<S, LEVEL, MASKED, { residual_kind::EXPONENTIAL }> {
     Kernel::new(simd, params, &RemainderPrior::EXPONENTIAL, spec.shift)
 }
 
@@ -135,7 +135,9 @@ struct InactiveZero {
 }
 
 #[inline(always)]
-fn inactive<S: Simd, const LEVEL: u8>(mut kernel: Kernel<S, LEVEL, false, false>) -> InactiveZero {
+fn inactive<S: Simd, const LEVEL: u8>(
+    mut kernel: Kernel<S, LEVEL, false, { residual_kind::EXPONENTIAL }>,
+) -> InactiveZero {
     let (mut difference, mut curvature) = ([0.0], [0.0]);
     run(&mut kernel, &[0.0], &[0.0], &mut difference, &mut curvature);
     InactiveZero { difference: difference[0], curvature: curvature[0], sums: kernel.sums() }
@@ -144,7 +146,7 @@ fn inactive<S: Simd, const LEVEL: u8>(mut kernel: Kernel<S, LEVEL, false, false>
 /// Adds `a − b̄`, or `x − b̄`, and `m` of entries whose part in the model's factor is `fitted`.
 #[inline(always)]
 fn run<S: Simd, const LEVEL: u8, const MASKED: bool>(
-    kernel: &mut Kernel<S, LEVEL, MASKED, false>,
+    kernel: &mut Kernel<S, LEVEL, MASKED, { residual_kind::EXPONENTIAL }>,
     entries: &[f64],
     fitted: &[f64],
     differences: &mut [f64],
@@ -208,8 +210,8 @@ impl Batch {
     #[inline(always)]
     fn compare<S: Simd, const LEVEL: u8>(
         &mut self,
-        stored_kernel: &mut Kernel<S, LEVEL, true, false>,
-        zero_kernel: &mut Kernel<S, LEVEL, false, false>,
+        stored_kernel: &mut Kernel<S, LEVEL, true, { residual_kind::EXPONENTIAL }>,
+        zero_kernel: &mut Kernel<S, LEVEL, false, { residual_kind::EXPONENTIAL }>,
         inactive: &InactiveZero,
     ) -> usize {
         let Self { entries, zeros, fitted, differences, curvatures, active, .. } = self;

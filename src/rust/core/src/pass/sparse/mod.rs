@@ -2,10 +2,11 @@
 //!
 //! The result is that of a matrix of zeros ([`power_series`], or else [`zeros`]) plus a [`correction`] for each stored entry:
 //! its terms minus those of a zero in its place. Products without a model are linear: those of the stored entries minus
-//! those of the factors that are subtracted.
+//! those of the factors that are subtracted. Without a remainder all sums follow from products and norms ([`gaussian`]).
 
 pub(crate) mod chebyshev;
 pub(crate) mod correction;
+pub(crate) mod gaussian;
 pub(crate) mod grid;
 pub(crate) mod power_series;
 pub(crate) mod row_sums;
@@ -55,8 +56,8 @@ fn sweep_at_level<const LEVEL: u8>(
     threads: Threads,
 ) -> Option<PassOutput> {
     let (stored, scale) = view.sparse()?;
-    if LEVEL > kernel_level::PRODUCT && !view.is_plain() {
-        return None;
+    if let Some(model) = model.filter(|_| LEVEL > kernel_level::PRODUCT && !view.is_plain()) {
+        return gaussian::sweep(view, model, spec, threads);
     }
     let subtracted: Vec<&Factor> = view.subtracted().filter(|factor| factor.d != 0.0).collect();
     let Some(model) = model else { return Some(product(view, stored, scale, &subtracted, spec, threads)) };
@@ -132,6 +133,51 @@ fn product(
     spec: &KernelSpec,
     threads: Threads,
 ) -> PassOutput {
+    let value = |row: usize, column: usize, value: f64| {
+        // The factors are not subtracted from missing entries either.
+        if value.is_nan() {
+            fitted(subtracted, row, column)
+        } else {
+            scale * value
+        }
+    };
+    let mut products = stored_products(view, stored, value, spec, threads);
+    subtract(subtracted, spec, &mut products);
+    PassOutput { products, curvatures: RowColSums::default(), sums: PassStats::empty(spec.shift) }
+}
+
+/// Computes `E q` and `Eᵀ p` with the excess `E = (X − τ)₊` of a view over a threshold; `None` unless the matrix is sparse and no
+/// entry that is zero exceeds the threshold.
+pub(crate) fn excess_product(
+    view: &ResidualView,
+    threshold: f64,
+    spec: &KernelSpec,
+    threads: Threads,
+) -> Option<RowColSums> {
+    let (stored, scale) = view.sparse()?;
+    let subtracted: Vec<&Factor> = view.subtracted().filter(|factor| factor.d != 0.0).collect();
+    if threshold < 0.0 || subtracted.iter().any(|factor| factor.d < 0.0) {
+        return None;
+    }
+    // `max` is zero for missing entries.
+    let value =
+        |row: usize, column: usize, value: f64| (scale * value - fitted(&subtracted, row, column) - threshold).max(0.0);
+    Some(stored_products(view, stored, value, spec, threads))
+}
+
+/// The part of some factors in an entry.
+fn fitted(factors: &[&Factor], row: usize, column: usize) -> f64 {
+    factors.iter().map(|factor| factor.d * factor.v()[column] * factor.u()[row]).sum()
+}
+
+/// Products of the matrix that has `value(i, j, a)` in the place of stored entries.
+fn stored_products(
+    view: &ResidualView,
+    stored: &Sparse,
+    value: impl Fn(usize, usize, f64) -> f64 + Sync,
+    spec: &KernelSpec,
+    threads: Threads,
+) -> RowColSums {
     let (p, q) = (spec.row_weights, spec.column_weights);
     let pieces = pieces(stored);
     let mut products = RowColSums::zeros_of(view);
@@ -141,13 +187,8 @@ fn product(
         let rows = part.rows.as_slice_mut();
         for (index, column) in columns.enumerate() {
             let mut sum = 0.0;
-            for (row, value) in stored.entries(column) {
-                // The factors are not subtracted from missing entries either.
-                let value = if value.is_nan() {
-                    subtracted.iter().map(|factor| factor.d * factor.v()[column] * factor.u()[row]).sum()
-                } else {
-                    scale * value
-                };
+            for (row, entry) in stored.entries(column) {
+                let value = value(row, column, entry);
                 sum += value * p[row];
                 if let Some(to) = rows.get_mut(row) {
                     *to += value * q[column];
@@ -158,8 +199,7 @@ fn product(
         part
     };
     over_pieces(view, pieces.len(), threads, work, |index, part| add_piece(&mut products, &part, &pieces[index]));
-    subtract(subtracted, spec, &mut products);
-    PassOutput { products, curvatures: RowColSums::default(), sums: PassStats::empty(spec.shift) }
+    products
 }
 
 /// Subtracts the products of factors.

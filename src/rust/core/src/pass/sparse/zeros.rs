@@ -13,7 +13,7 @@ use crate::pass::sparse::chebyshev::FUNCTIONS;
 use crate::pass::sparse::row_sums::{Row, RowEvaluator, RowValues, ZeroRowSums};
 use crate::pass::{KernelSpec, Model, PassOutput, PassStats, RowColSums};
 use crate::remainder_prior::RemainderPrior;
-use crate::residual::ResidualView;
+use crate::residual::{residual_kind, ResidualView};
 use crate::runtime::parallel::Threads;
 use crate::support::{loading_supports, Support, MAX_FACTORS};
 use crate::vector::column;
@@ -113,7 +113,12 @@ impl<const LEVEL: u8> WithSimd for RowPass<'_, LEVEL> {
                 entries.iter_mut().zip(other).for_each(|(entry, y)| *entry -= w * y);
             }
         }
-        let mut kernel = Kernel::<S, LEVEL, false, false>::new(simd, model.params, &RemainderPrior::EXPONENTIAL, shift);
+        let mut kernel = Kernel::<S, LEVEL, false, { residual_kind::EXPONENTIAL }>::new(
+            simd,
+            model.params,
+            &RemainderPrior::EXPONENTIAL,
+            shift,
+        );
         let mut products = vec![0.0; length];
         let mut curvatures = vec![0.0; if LEVEL == kernel_level::CURVATURE { length } else { 0 }];
         let active = simd.vectorize(ColumnRun {
