@@ -152,7 +152,7 @@ sparse_gram <- function(X, center, scale, call = caller_env()) {
   means <- if (center) unname(Matrix::colMeans(X))
   sds <- NULL
   if (scale) {
-    mean <- means %||% 0 * numeric(size[2])
+    mean <- means %||% numeric(size[2])
     square <- function(x) vapply(split(x, rep(factor(seq_len(size[2])), stored)), sum, 0)
     sum <- square((X@x - rep(mean, stored))^2) + (size[1] - stored) * mean^2
     sds <- check_scales(unname(sqrt(sum / max(size[1] - 1, 1))), colnames(X), call = call)

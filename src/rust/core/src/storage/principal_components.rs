@@ -17,7 +17,7 @@ const DEPTH: usize = 4;
 /// The maximum number of restarts.
 const MAX_RESTARTS: usize = 100;
 /// The relative change of the sum of the leading eigenvalues at which the iteration ends.
-const TOLERANCE: f64 = 1e-10;
+const TOLERANCE: f64 = 1e-12;
 
 /// Eigenvalues, the largest first, and their unit eigenvectors, one per column.
 pub struct Eigenpairs {
