@@ -10,7 +10,8 @@ grouped_features <- function(n = 60, p = 40, K = 3) {
 
 # A matrix of counts in which most entries are zero.
 sparse_features <- function(n = 50, p = 80) {
-  X <- matrix(stats::rpois(n * p, 0.2) * stats::rexp(n * p), n)
+  groups <- matrix(stats::rbinom(n * 3, 1, 0.4), n)
+  X <- matrix(stats::rpois(n * p, 0.6 * groups %*% matrix(stats::rexp(3 * p, 2), 3)), n)
   X[, 1] <- 0
   Matrix::Matrix(X, sparse = TRUE)
 }

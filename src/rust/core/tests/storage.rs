@@ -63,7 +63,7 @@ fn check(storage: &dyn Storage, values: &[f64], symmetric: bool, name: &str) {
             PassSpec { row_weights: ColRef::from_slice(&p), column_weights: ColRef::from_slice(&q), shift: 0.2, level };
         let actual = sweep(&view, model, &spec, Threads::new(2));
         let expected = expected_pass(values, nrow, model, &p, &q, level == PassLevel::Curvature);
-        agrees(&actual, &expected, symmetric, level, name);
+        agrees(&actual, &expected, symmetric, level, rounding, name);
     }
     check_products(&view.scaled_by(2.0), values, [&p, &q], name);
 }
@@ -76,13 +76,18 @@ fn check_products(view: &ResidualView, values: &[f64], [p, q]: [&[f64]; 2], name
     let rows: Vec<f64> = (0..nrow).map(along).collect();
     let columns = values.chunks(nrow).map(|column| column.iter().zip(p).map(|(entry, p)| observed(entry) * p).sum());
     let actual = product(view, ColRef::from_slice(p), ColRef::from_slice(q), Threads::new(2));
-    assert!(close(actual.rows(), &rows, 1e-12), "{name}: products without a model");
+    // Entries are of the order of 1.
+    let agree = |found: &[f64], expected: &[f64]| {
+        found.len() == expected.len()
+            && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs().max(1.0))
+    };
+    assert!(agree(actual.rows(), &rows), "{name}: products without a model");
     if !view.is_symmetric() {
-        assert!(close(actual.columns(), &columns.collect::<Vec<f64>>(), 1e-12), "{name}: column products");
+        assert!(agree(actual.columns(), &columns.collect::<Vec<f64>>()), "{name}: column products");
     }
 }
 
-fn agrees(actual: &PassOutput, expected: &ExpectedPass, symmetric: bool, level: PassLevel, name: &str) {
+fn agrees(actual: &PassOutput, expected: &ExpectedPass, symmetric: bool, level: PassLevel, rounding: f64, name: &str) {
     let weight = if symmetric { 0.5 } else { 1.0 };
     assert!(close(actual.products.rows(), &expected.rows, 1e-12), "{name}: products, {level:?}");
     if !symmetric {
@@ -94,7 +99,7 @@ fn agrees(actual: &PassOutput, expected: &ExpectedPass, symmetric: bool, level: 
     let sums = &actual.sums;
     assert_eq!(sums.count, weight * expected.count, "{name}: the count");
     if expected.count > 0.0 {
-        assert_eq!(sums.maximum, expected.maximum, "{name}: the maximum");
+        assert!((sums.maximum - expected.maximum).abs() <= rounding, "{name}: the maximum");
         let pairs = [
             (sums.mean_b, weight * expected.mean_b),
             (sums.residual_mean(), expected.mean),
@@ -222,15 +227,19 @@ fn gram_matrices_keep_the_contract() {
             for gram in case.storages(offsets) {
                 for symmetric in [true, false] {
                     check(&gram, values, symmetric, &format!("Gram matrix of {nrow} x {ncol}"));
-                    let masked = Masked::without_diagonal(gram.clone());
-                    let name = format!("Gram matrix of {nrow} x {ncol}, no diagonal");
-                    check(&masked, &without_diagonal(values, nrow), symmetric, &name);
+                    if nrow > 1 {
+                        let masked = Masked::without_diagonal(gram.clone());
+                        let name = format!("Gram matrix of {nrow} x {ncol}, no diagonal");
+                        check(&masked, &without_diagonal(values, nrow), symmetric, &name);
+                    }
                 }
                 let dense = summarize(MatRef::from_column_major_slice(values, nrow, nrow), |_| false);
                 let found = summarize_gram(&gram);
                 let close = |a: f64, b: f64| (a - b).abs() <= 1e-14 * b.abs().max(1.0);
                 assert!(close(found.rms, dense.rms) && close(found.largest, dense.largest), "{found:?} {dense:?}");
-                assert!(close(found.max_abs, dense.max_abs) && found.negative == dense.negative && found.symmetric);
+                assert!(close(found.max_abs, dense.max_abs) && found.symmetric);
+                // Centred features of a single row are zero up to rounding.
+                assert!(found.negative == dense.negative || dense.max_abs < 1e-14);
             }
         }
     }
