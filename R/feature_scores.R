@@ -16,7 +16,7 @@
 #' ridge of 1e-6 is added to its diagonal, which divides an effect between them. Null factors have
 #' no effect, `NA`.
 #'
-#' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()] with the samples in its rows.
+#' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()], with a row for each sample.
 #' @param X The features of these samples: a matrix in memory as for [gram()], with a row for each
 #'   row of the fit, in the same order: if both have row names, they must agree. `NA` is an error.
 #'
@@ -54,8 +54,9 @@ feature_scores <- function(fit, X) {
   if (intercept) {
     tables <- lapply(tables, function(table) table[, -1, drop = FALSE])
   }
+  labels <- list(colnames(X), colnames(loadings))
   tables <- lapply(tables, function(table) {
-    all <- matrix(NA_real_, ncol(X), ncol(loadings), dimnames = list(colnames(X), colnames(loadings)))
+    all <- matrix(NA_real_, ncol(X), ncol(loadings), dimnames = labels)
     all[, used] <- table
     all
   })
@@ -83,11 +84,9 @@ check_samples <- function(X, loadings, call = caller_env()) {
   old <- rownames(loadings)
   if (!is.null(new) && !is.null(old) && !identical(new, old)) {
     first <- which(is.na(new) | is.na(old) | new != old)[1]
-    abort_input(
-      "X", sprintf("given with the rows that were fitted, %s in row %d", quote_text(old[first]), first),
-      sprintf("%s in row %d", quote_text(new[first]), first),
-      call = call
-    )
+    in_row <- function(labels) sprintf("%s in row %d", quote_text(labels[first]), first)
+    expected <- paste("given with the rows that were fitted,", in_row(old))
+    abort_input("X", expected, in_row(new), call = call)
   }
 }
 

@@ -42,8 +42,8 @@
 #'   `noise_mle(by = "row")` estimates. `summary()` of a fit suggests it where these variances
 #'   differ more than fourfold between their tenth and ninetieth percentile.
 #'
-#' @section Errors: Class `nmu_error_input` if an argument is not as described, and for `as.matrix()`
-#'   and `A[i, j]` if too many entries are asked for.
+#' @section Errors: Class `nmu_error_input` if an argument is not as described, and for
+#'   `as.matrix()` and `A[i, j]` if too many entries are asked for.
 #'
 #' @source C. Musco and C. Musco (2015), Randomized block Krylov methods for stronger and faster
 #'   approximate singular value decomposition, *Advances in Neural Information Processing Systems*
@@ -176,11 +176,10 @@ check_scales <- function(sds, labels, call = caller_env()) {
   constant <- which(!(sds > 0))
   if (length(constant) > 0) {
     name <- if (!is.null(labels)) paste0(" (", quote_text(labels[constant[1]]), ")")
-    found <- sprintf("%d constant, the first column %d%s", length(constant), constant[1], name %||% "")
+    found <- sprintf("%d constant, the first column %d", length(constant), constant[1])
     hint <- "Drop these features, or leave out scale = TRUE."
-    abort_input("X", "without constant features where scale = TRUE is given", found,
-      hint = hint, call = call
-    )
+    expected <- "without constant features where scale = TRUE is given"
+    abort_input("X", expected, paste0(found, name), hint = hint, call = call)
   }
   sds
 }
@@ -243,7 +242,7 @@ reduce_rank <- function(A, rank, call = caller_env()) {
 #' @noRd
 check_block_size <- function(rows, cols, call = caller_env()) {
   if (as.double(rows) * cols > largest_matrix) {
-    expected <- "asked for at most 100 million entries at a time, in blocks such as x[1:1000, 1:1000]"
+    expected <- "asked for at most 100 million entries at a time, in blocks such as x[1:100, 1:100]"
     abort_input("x", expected, sprintf("a block of %d x %d", rows, cols), call = call)
   }
 }

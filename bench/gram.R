@@ -1,10 +1,12 @@
-# Time and memory of fits of gram(X), compared with those of the matrix X X' / p that is formed first.
+# Time and memory of fits of gram(X), compared with those of the matrix A = X X' / p that is formed.
 #
-#   R_LIBS=.lib Rscript bench/gram.R [--quick] [--n=2000,10000] [--p=50] [--largest=50000] [--sparse]
+#   R_LIBS=.lib Rscript bench/gram.R [--quick] [--n=2000,10000] [--p=50] [--largest=50000]
+#     [--sparse]
 #
-# For each n: the time to form A, the time of a pass over both, from the difference of two numbers of
-# iterations of nmu_em(), and the peak memory of the process beyond that before the fit. `largest` is
-# the size of a matrix of which one pass over gram(X) is timed and A is not formed; 0 for none.
+# For each n: the time to form A, the time of a pass over both, from the difference of two numbers
+# of iterations of nmu_em(), and the peak memory of the process beyond that before the fit.
+# `largest` is the size of a matrix of which one pass over gram(X) is timed and A is not formed; 0
+# for none.
 # --sparse compares the factors of sparse, centred features (10,000 x 2,000, 5 % filled) with those
 # of the matrix formed from dense features. Peak memory is VmHWM of the process, which Linux reports
 # and allows to be reset.

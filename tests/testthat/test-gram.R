@@ -219,7 +219,8 @@ test_that("what gram() cannot do is an error with a remedy", {
   expect_refused_with(gram(X * 1e80), "X", "rescale")
   expect_refused_with(gram(X * 1e-80), "X", "rescale")
   expect_refused_with(gram(cbind(X, 2), scale = TRUE, center = TRUE), "X", "column 6")
-  expect_refused_with(gram(Matrix::Matrix(cbind(X, 0), sparse = TRUE), scale = TRUE), "X", "column 6")
+  zero <- Matrix::Matrix(cbind(X, 0), sparse = TRUE)
+  expect_refused_with(gram(zero, scale = TRUE), "X", "column 6")
   expect_refused_with(gram(X, rank = 6), "rank")
   A <- gram(X)
   expect_refused_with(A[1:3], "x")
@@ -229,7 +230,9 @@ test_that("what gram() cannot do is an error with a remedy", {
   expect_refused_with(as.matrix(large), "x", "blocks")
   expect_refused_with(large[, ], "x", "blocks")
   expect_refused_with(nmu_cv(large), "A", "ten million")
-  withr::with_options(list(nmu.threads = 0), expect_error(gram(X, rank = 2), class = "nmu_error_input"))
+  before <- options(nmu.threads = 0)
+  on.exit(options(before))
+  expect_error(gram(X, rank = 2), class = "nmu_error_input")
 })
 
 test_that("a DelayedMatrix of features is refused", {
