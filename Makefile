@@ -8,7 +8,7 @@ TEST_LIB := $(CURDIR)/.lib
 # R CMD check builds the package in another folder, which shares cargo's artefacts with this one.
 TARGET_DIR := $(CURDIR)/src/rust/target
 
-.PHONY: help setup install demo build test lint document check dist bench sparse disk recovery site clean
+.PHONY: help setup install demo build test lint document check dist bench sparse disk gram recovery site clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -64,8 +64,9 @@ dist: ## build the release tarball of the last commit, with the sources of all c
 bench: ## time nmu against plain R and other programs; ARGS=--quick for a trial
 sparse: ## time fits of large sparse matrices; ARGS=--quick for a trial
 disk: ## fit a matrix on disk in little memory; ARGS=--quick for few iterations
+gram: ## time fits of covariances that are not formed; ARGS=--quick for a trial
 recovery: ## score the recovery of known structure; ARGS=--quick for a trial
-bench sparse disk recovery:
+bench sparse disk gram recovery:
 	@tools/setup.sh bench
 	@tools/install.sh "$(TEST_LIB)"
 	R_LIBS="$(TEST_LIB)" Rscript bench/$(patsubst bench,compare,$@).R $(ARGS)

@@ -201,9 +201,10 @@ check_storage_support <- function(A, control, underapprox = FALSE, call = caller
     )
     abort_input("A", expected, describe(A), call = call)
   }
-  if (is_delayed(A) && underapprox) {
+  if ((is_delayed(A) || is_gram(A)) && underapprox) {
     expected <- "FALSE where A is not in memory, since it takes working copies of A"
-    abort_input("underapprox", expected, "TRUE", call = call)
+    hint <- if (is_gram(A)) "If these fit into memory, fit as.matrix(A)."
+    abort_input("underapprox", expected, "TRUE", hint = hint, call = call)
   }
 }
 

@@ -18,6 +18,9 @@ describe <- function(x) {
   if (inherits(x, c("Matrix", "DelayedMatrix"))) {
     return(sprintf("a %d x %d matrix of class %s", nrow(x), ncol(x), quote_text(class(x)[1])))
   }
+  if (is_gram(x)) {
+    return(sprintf("a gram() of %.0f x %.0f features", x$size[1], x$size[2]))
+  }
   if (!is.atomic(x) || is.object(x)) {
     return(sprintf("an object of class %s", quote_text(class(x)[1])))
   }

@@ -33,6 +33,10 @@ core_certificate <- function(a, options) .Call(wrap__core_certificate, a, option
 #' @noRd
 core_best_rank_shares <- function(a, options) .Call(wrap__core_best_rank_shares, a, options)
 
+#' Computes leading eigenvalues and eigenvectors of a Gram matrix.
+#' @noRd
+core_leading_eigenpairs <- function(a, options) .Call(wrap__core_leading_eigenpairs, a, options)
+
 #' Computes the loadings of new rows, which are the columns of `a`, on the factors of a fit.
 #' @noRd
 core_predict <- function(a, options) .Call(wrap__core_predict, a, options)

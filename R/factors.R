@@ -103,16 +103,19 @@ subset_certificate <- function(fit, call = caller_env()) {
 
 #' Features with the largest loadings of each factor
 #'
-#' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()].
+#' @param fit A fit made by [nmu()], [nmu_em()] or [nmu_em_estlambda()]; or the result of
+#'   [feature_scores()], for the features with the largest z-scores.
 #' @param k The factors, selected as in `fit[k]`, see [nmu_subset]; `NULL` means all.
 #' @param n One positive whole number: the largest number of features per factor.
-#' @param side `"u"` for rows of `A` as features, `"v"` for columns. Case-sensitive.
-#' @param scale `"weighted"` or `"unit"`, see [coef()][nmu_methods].
+#' @param side `"u"` for rows of `A` as features, `"v"` for columns. Case-sensitive. Not used for
+#'   feature scores.
+#' @param scale `"weighted"` or `"unit"`, see [coef()][nmu_methods]. Not used for feature scores.
 #'
 #' @return A data frame with a row for each feature, ordered by factor and decreasing loading:
 #'   `factor` (its name), `feature` (a name, or a number if `A` has no names), `loading`
 #'   (by default \eqn{\sqrt{d_k} u_k}{sqrt(d_k) u_k} as in [coef()][nmu_methods]) and `rank`.
-#'   Features with a loading of zero are omitted, so that a null factor has no row.
+#'   Features with a loading of zero are omitted, so that a null factor has no row. For feature
+#'   scores `effect` and `z` take the place of `loading`, and only positive z-scores are listed.
 #'
 #' @section Errors: Class `nmu_error_input` if an argument is not as described.
 #'
@@ -122,23 +125,31 @@ subset_certificate <- function(fit, call = caller_env()) {
 #' top_features(fit, "k2", n = 2)
 #' @export
 top_features <- function(fit, k = NULL, n = 10, side = "u", scale = c("weighted", "unit")) {
-  check_fit(fit)
+  scored <- inherits(fit, "nmu_feature_scores")
+  if (!scored) {
+    check_fit(fit)
+  }
   side <- check_choice(side, c("u", "v"))
   n <- check_count(n)
-  loadings <- scaled_loadings(fit_factors(fit), side, check_choice(scale, loading_scales))
+  scale <- check_choice(scale, loading_scales)
+  values <- if (scored) fit$z else scaled_loadings(fit_factors(fit), side, scale)
   k <- if (is.null(k)) {
-    seq_len(ncol(loadings))
+    seq_len(ncol(values))
   } else {
-    check_selection(k, "factor", ncol(loadings), colnames(loadings))
+    check_selection(k, "factor", ncol(values), colnames(values))
   }
-  labels <- rownames(loadings) %||% seq_len(nrow(loadings))
+  labels <- rownames(values) %||% seq_len(nrow(values))
   tables <- lapply(k, function(factor) {
-    loading <- unname(loadings[, factor])
-    top <- order(loading, decreasing = TRUE)[seq_len(min(n, sum(loading > 0)))]
+    value <- unname(values[, factor])
+    top <- order(value, decreasing = TRUE)[seq_len(min(n, sum(value > 0, na.rm = TRUE)))]
     data.frame(
-      factor = rep(colnames(loadings)[factor], length(top)),
+      factor = rep(colnames(values)[factor], length(top)),
       feature = labels[top],
-      loading = loading[top],
+      if (scored) {
+        list(effect = unname(fit$effect[top, factor]), z = value[top])
+      } else {
+        list(loading = value[top])
+      },
       rank = seq_along(top)
     )
   })

@@ -55,6 +55,7 @@ new_nmu_em <- function(core, A, symmetric, estimated, control, matched_call) {
     control = control,
     call = matched_call
   ))
+  fit$gram <- gram_description(A)
   if (control$keep_data) {
     fit$A <- A
   }
@@ -115,6 +116,7 @@ new_nmu <- function(model, A, symmetric, ignore_diag, refine, underapprox, noise
     control = control,
     call = matched_call
   )
+  fit$gram <- gram_description(A)
   if (control$keep_data) {
     fit$A <- A
   }
@@ -258,7 +260,7 @@ certificate_of <- function(fit, A, missing, call = caller_env()) {
 #' @param fit An object of class `nmu_fit`.
 #' @param A The data, or `NULL` to use those in the fit.
 #' @param arg Name of the argument.
-#' @return A double matrix, a `dgCMatrix` or a `DelayedMatrix`.
+#' @return A double matrix, a `dgCMatrix`, a `DelayedMatrix` or an `nmu_gram`.
 #' @noRd
 fit_data <- function(fit, A, arg = caller_arg(A), call = caller_env()) {
   force(arg)

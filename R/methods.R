@@ -10,7 +10,7 @@
 #'   [predict()][predict.nmu_fit] returns. `"unit"` is \eqn{u_k} of norm one, as in `fit$u`.
 #'   Case-sensitive; may be abbreviated.
 #' @param rows,cols For `residuals()`: a block of the matrix, selected as in [posterior_b()]. `NULL`
-#'   means all. If `A` is sparse or on disk, a block has at most ten million entries.
+#'   means all. If `A` is sparse, on disk or a [gram()], a block has at most ten million entries.
 #' @param A The data, required by `residuals()` and by `logLik()` of an `nmu_em` fit
 #'   if the fit does not contain them (`keep_data = FALSE`); optional for `summary()`.
 #' @param ... Must be empty: an unknown argument is an error that names the likely one.
@@ -22,7 +22,7 @@
 #'   frame: `factor`, `d`, `share`, `size_u`, `size_v`), `lambda`, `sigma`, `bound`,
 #'   `prior_b_fitted` (see [nmu_object]), `noise_sd`, `loglik`, `nobs`, `status`, and for `nmu` fits
 #'   `certificate`, `refit`, `elbo` and `priors` (text: the priors, and their hyperparameters for
-#'   each factor). The share of a factor is
+#'   each factor), and for fits of [gram()] `gram` (text). The share of a factor is
 #'   \eqn{d_k^2 / \sum_{ij} A_{ij}^2}{d_k^2 / sum(A^2)}; as factors overlap, shares need not add up
 #'   to that of their sum. Shares are `NA` for a matrix of zeros. `size_u` and `size_v` are
 #'   effective numbers of rows and columns,

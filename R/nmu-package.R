@@ -20,6 +20,8 @@
 #' * [prior_binary()] and others (see [prior]) are priors of the loadings, [prior_custom()] makes
 #'   one from R functions, and [check_prior()] checks it. [normal_means()] solves the normal-means
 #'   problem that a prior defines.
+#' * [gram()] stands for the covariance of samples, which is not formed, and [feature_scores()]
+#'   computes the effects of the factors on their features.
 #' * [nmu_cv()] chooses the number of factors and the priors by held-out entries.
 #' * [match_factors()] compares the factors of a fit with true ones, or with those of another fit;
 #'   [top_features()] lists the largest loadings of each factor.

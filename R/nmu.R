@@ -28,8 +28,9 @@
 #'   least one row and one column. Entries are at most 1e150 in absolute value; the largest is at
 #'   least 1e-150, unless all are zero. `NA` entries are missing data and left out of the likelihood
 #'   ([noise_notebook()] does not accept them). NaN and infinite entries are an error. Dense
-#'   matrices of the Matrix package are converted, sparse ones are used as they are stored, and a
-#'   `DelayedMatrix` is read block by block, see [nmu_large].
+#'   matrices of the Matrix package are converted, sparse ones are used as they are stored, a
+#'   `DelayedMatrix` is read block by block, and the covariance of samples is not formed if it is
+#'   given as [gram()] of their features, see [nmu_large].
 #' @param K The number of factors: one positive whole number, which may exceed the numbers of rows
 #'   and columns but not that of entries. Factors of an `init` that is a fit are included.
 #'   `K = NULL` chooses the number from the data, up to `K_max` of [nmu_control()]; it is not

@@ -148,10 +148,10 @@ as_dense_storage <- function(A, call = caller_env()) {
     return(A)
   }
   small <- as.double(nrow(A)) * ncol(A) <= largest_block
-  if (!is_sparse(A) || !small) {
+  if (is_delayed(A) || !small) {
     expected <- paste(
-      "a matrix in memory, if sparse of at most ten million entries, since single entries are held",
-      "out (cross-validate a part of it, such as as.matrix(A[rows, cols]))"
+      "a matrix in memory, if sparse or a gram() of at most ten million entries, since single",
+      "entries are held out (cross-validate a part of it, such as as.matrix(A[rows, cols]))"
     )
     abort_input("A", expected, describe(A), call = call)
   }

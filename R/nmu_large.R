@@ -1,10 +1,11 @@
-# Help page on matrices that are sparse or not in memory.
+# Help page on matrices that are sparse, computed or not in memory.
 
-#' Sparse matrices, matrices on disk, and workers
+#' Sparse matrices, covariances of samples, matrices on disk, and workers
 #'
 #' [nmu()] and [nmu_em()] fit sparse matrices of the Matrix package without expanding them, and read
-#' a `DelayedMatrix`, such as an `HDF5Matrix`, block by block. `threads` and `BPPARAM` of
-#' [nmu_control()] spread the work over threads and worker processes.
+#' a `DelayedMatrix`, such as an `HDF5Matrix`, block by block. The covariance of samples is computed
+#' from their features as it is read, see [gram()]. `threads` and `BPPARAM` of [nmu_control()] spread
+#' the work over threads and worker processes.
 #'
 #' @section Sparse matrices: A `dgCMatrix` is read in place. Other sparse matrices are converted to
 #'   it, which doubles the memory of a `dsCMatrix`. The fit is that of the same dense matrix,
@@ -37,6 +38,11 @@
 #'   a matrix that is mostly zero increases as \eqn{\sigma \to 0}{sigma -> 0}, and a factor gains
 #'   only from a block that is nearly full.
 #'
+#' @section Covariances of samples: Entries of [gram()] are computed in panels of 32 columns by matrix
+#'   products, and each pass computes them again. Memory beyond `X` is that of a panel for each
+#'   thread and of some tens of vectors of loadings. Products of the whole matrix with vectors, as
+#'   for the leading eigenvector, are products with `X` and its transpose.
+#'
 #' @section Matrices on disk: A `DelayedMatrix` is never in memory as a whole. Each pass reads it in
 #'   blocks of columns, whose size is set by `DelayedArray::setAutoBlockSize()`; of a symmetric
 #'   matrix only the part down to the diagonal is read. The fit equals that of the same matrix in
@@ -59,7 +65,7 @@
 #'   `fit` holds the complete factors, or is `NULL`; `init` resumes from them. A backend with a dead
 #'   worker has to be created again.
 #'
-#' @seealso [nmu()], [nmu_control()], `vignette("large")`.
+#' @seealso [nmu()], [gram()], [nmu_control()], `vignette("large")`.
 #'
 #' @examples
 #' # two blocks in a sparse matrix with noise in the stored entries

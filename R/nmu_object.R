@@ -13,6 +13,9 @@
 #'     `"k2"` ... or by the labels of `init` and `fixed`. Columns have unit norm or are zero. Row
 #'     names are the dimnames of `A`.
 #'   * `K`: the number of factors.
+#'   * `gram`: `NULL`, or after a fit of [gram()] a list of `features`, their number; `center`,
+#'     `scale` and `rank` as they were given; and `variances`, the 10 and 90 % quantiles of the
+#'     variances of the samples.
 #'
 #' @section Remainder and noise:
 #'

@@ -29,7 +29,9 @@
 #'   with a column for each column of `A`, in the same order: if both have column names, they
 #'   must agree. `NA` entries are left out. `NULL` means the rows that were fitted. Must be `NULL`
 #'   after a fit with `by` or `se` of [noise_mle()], since the noise of new rows is not
-#'   known.
+#'   known. After a fit of [gram()] the rows are new samples, with a column for each feature of its
+#'   `X` and without `NA`; what was subtracted from `X` and divided by is applied to them.
+#' @param A After a fit of [gram()] that has not kept its data: the object made by `gram()`.
 #' @param type `"loadings"` or `"fitted"`. Case-sensitive; may be abbreviated.
 #' @param ... Must be empty: an unknown argument is an error that names the likely one.
 #'
@@ -53,13 +55,16 @@
 #' predict(fit, USArrests[41:50, ])
 #' predict(fit, USArrests[41:42, ], type = "fitted")
 #' @export
-predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted"), ...) {
+predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted"), A = NULL, ...) {
   refuse_dots(...)
   type <- check_choice(type, c("loadings", "fitted"))
+  if (is.null(object$gram) && !is.null(A)) {
+    abort_input("A", "NULL, since the fit is not one of a gram()", describe(A))
+  }
   if (is.null(newdata)) {
     return(if (type == "loadings") coef(object, side = "u") else fitted(object))
   }
-  loadings <- new_loadings(object, check_new_rows(object, newdata))
+  loadings <- new_loadings(object, check_new_rows(object, newdata, A))
   if (type == "loadings") loadings else tcrossprod(loadings, coef(object, side = "v"))
 }
 
@@ -69,7 +74,7 @@ predict.nmu_fit <- function(object, newdata = NULL, type = c("loadings", "fitted
 #' @param newdata The value given.
 #' @return A double matrix.
 #' @noRd
-check_new_rows <- function(fit, newdata, call = caller_env()) {
+check_new_rows <- function(fit, newdata, A = NULL, call = caller_env()) {
   if (!is.null(fitted_noise_scales(fit))) {
     expected <- "NULL, since the noise of new rows is not known where it differs between entries"
     abort_input("newdata", expected, describe(newdata), call = call)
@@ -78,10 +83,27 @@ check_new_rows <- function(fit, newdata, call = caller_env()) {
   if (!is.matrix(newdata)) {
     newdata <- dense_block(newdata, seq_len(nrow(newdata)), seq_len(ncol(newdata)), call = call)
   }
-  check_new_columns(newdata, fit_factors(fit)$v, call = call)
+  features <- if (!is.null(fit$gram)) check_fitted_gram(fit, A, call = call)
+  columns <- if (is.null(features)) rownames(fit_factors(fit)$v) else features$feature_labels
+  size <- if (is.null(features)) nrow(fit_factors(fit)$v) else features$size[2]
+  check_new_columns(newdata, size, columns, call = call)
   scan <- core_value(core_scan(newdata), call = call)
-  check_entries(scan, newdata, missing = TRUE, call = call)
-  newdata
+  check_entries(scan, newdata, missing = is.null(features), call = call)
+  if (is.null(features)) newdata else gram_rows(features, newdata)
+}
+
+#' The Gram matrix that was fitted, which holds the features that new samples are compared with
+#'
+#' @param fit A fit of a Gram matrix.
+#' @param A The value given.
+#' @return An object of class `nmu_gram`.
+#' @noRd
+check_fitted_gram <- function(fit, A, call = caller_env()) {
+  A <- fit_data(fit, A, call = call)
+  if (!is_gram(A) || A$size[2] != fit$gram$features) {
+    abort_input("A", "the gram() that was fitted", describe(A), call = call)
+  }
+  A
 }
 
 #' A fit whose rows are new ones
@@ -104,16 +126,16 @@ fit_of_new_rows <- function(fit, loadings) {
 #' Check that the columns of new rows are those of the data
 #'
 #' @param newdata A matrix.
-#' @param columns The column loadings.
+#' @param size The number of columns of the data.
+#' @param old Their names, or `NULL`.
 #' @return Nothing of use.
 #' @noRd
-check_new_columns <- function(newdata, columns, call = caller_env()) {
-  if (ncol(newdata) != nrow(columns)) {
-    expected <- sprintf("a matrix with %d columns, as many as were fitted", nrow(columns))
+check_new_columns <- function(newdata, size, old, call = caller_env()) {
+  if (ncol(newdata) != size) {
+    expected <- sprintf("a matrix with %d columns, as many as were fitted", size)
     abort_input("newdata", expected, describe(newdata), call = call)
   }
   new <- colnames(newdata)
-  old <- rownames(columns)
   if (!is.null(new) && !is.null(old) && !identical(new, old)) {
     first <- which(is.na(new) | is.na(old) | new != old)[1]
     abort_input(

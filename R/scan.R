@@ -228,6 +228,9 @@ largest_asymmetry <- function(A) {
 #' @return A numeric vector.
 #' @noRd
 diagonal <- function(A) {
+  if (is_gram(A)) {
+    return(A$diagonal)
+  }
   if (!is_delayed(A)) {
     return(Matrix::diag(A))
   }

@@ -5,10 +5,14 @@
 #'
 #' @param A The value given.
 #' @param arg Name of the argument.
-#' @return A double matrix with the dimnames of `A`, a `dgCMatrix`, or the `DelayedMatrix` itself.
+#' @return A double matrix with the dimnames of `A`, a `dgCMatrix`, or the `DelayedMatrix` or
+#'   `nmu_gram` itself.
 #' @noRd
 as_storage <- function(A, arg = caller_arg(A), call = caller_env()) {
   force(arg)
+  if (is_gram(A)) {
+    return(A)
+  }
   refuse_containers(A, arg = arg, call = call)
   if (is_delayed(A)) {
     return(check_delayed(A, arg = arg, call = call))
@@ -124,7 +128,7 @@ is_sparse <- function(A) {
 #' @return `TRUE` or `FALSE`.
 #' @noRd
 has_missing <- function(A) {
-  anyNA(if (is_sparse(A)) A@x else A)
+  !is_gram(A) && anyNA(if (is_sparse(A)) A@x else A)
 }
 
 #' Frobenius norm of the observed entries
@@ -136,7 +140,7 @@ frobenius_norm <- function(A, call = caller_env()) {
   scan$rms * sqrt(length(A) - scan$missing)
 }
 
-#' Largest number of entries of a dense block of a matrix that is sparse or not in memory
+#' Largest number of entries of a dense block of a matrix that is sparse, computed or not in memory
 #' @noRd
 largest_block <- 1e7
 
@@ -154,10 +158,13 @@ dense_block <- function(A, rows, cols, arg = caller_arg(A), call = caller_env())
   if (as.double(length(rows)) * length(cols) > largest_block) {
     expected <- paste(
       "asked for in blocks of at most ten million entries, since it is",
-      if (is_sparse(A)) "sparse" else "not in memory"
+      if (is_sparse(A)) "sparse" else if (is_gram(A)) "not formed" else "not in memory"
     )
     found <- sprintf("a block of %d x %d", length(rows), length(cols))
     abort_input(arg, expected, found, call = call)
+  }
+  if (is_gram(A)) {
+    return(gram_block(A, rows, cols))
   }
   read <- function() as.matrix(A[rows, cols, drop = FALSE])
   block <- if (!is_delayed(A)) {

@@ -25,7 +25,8 @@ summary.nmu_fit <- function(object, A = NULL, ...) {
       refit = object$refit["status"],
       underapprox = isTRUE(object$underapprox),
       elbo = object$elbo,
-      priors = schedule_text(object)
+      priors = schedule_text(object),
+      gram = if (!is.null(object$gram)) c(gram_text(object$gram), gram_hint(object))
     ),
     class = "summary.nmu_fit"
   )
@@ -66,7 +67,7 @@ print.summary.nmu_fit <- function(x, ...) {
   shown[c("size_u", "size_v")] <- lapply(shown[c("size_u", "size_v")], size_text)
   print(shown, row.names = FALSE)
   cat_wrapped(c(
-    paste0(noise_text(x), bound_text(x, x$bound)), b_prior_text(x),
+    x$gram, paste0(noise_text(x), bound_text(x, x$bound)), b_prior_text(x),
     sprintf("%s (%s observations)", log_lik_text(x), signif_text(x$nobs)),
     x$priors, certificate_text(x$certificate), refit_text(x$refit, x$underapprox),
     status_text(x$status)

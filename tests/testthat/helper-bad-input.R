@@ -48,6 +48,8 @@ row_of <- function(base, ...) list(base = base, accepts = lapply(list(...), acce
 calls_that_work <- function() {
   A <- matrix(c(4, 2, 1, 2, 3, 1, 1, 1, 2), 3)
   fit <- suppressMessages(nmu(A, K = 2))
+  covariance <- gram(matrix(c(1, 2, 0, 3, 1, 1), 3))
+  features <- matrix(c(1, 2, 0, 3, 1, 1), 3)
   cv <- nmu_cv(A, K = 1, folds = 1 + outer(1:3, 1:3, "+") %% 2)
   em <- row_of(
     list(A = A, maxiter = 2),
@@ -72,6 +74,10 @@ calls_that_work <- function() {
     factor_tree = row_of(
       list(fit = fit),
       fit = "nothing", side = "nothing", lengths = "nothing", nesting = "half array"
+    ),
+    feature_scores = row_of(list(fit = fit, X = features), fit = "nothing", X = "nothing"),
+    gram = row_of(
+      list(X = features), X = "nothing", center = "flag", scale = "flag", rank = "null array true"
     ),
     match_factors = row_of(
       list(fit = fit, truth = fit$u),
@@ -164,6 +170,9 @@ calls_that_work <- function() {
     # methods, by the names under which they are registered
     `[.nmu` = row_of(list(x = fit), i = "yes_no array negative"),
     `[.nmu_em` = row_of(list(x = nmu_em(A)), i = "count true"),
+    `[.nmu_gram` = row_of(
+      list(x = covariance, i = 1, j = 1), i = "array negative", j = "array negative", drop = "flag"
+    ),
     augment.nmu_fit = row_of(list(x = fit), data = "null", newdata = "null", ... = "nothing"),
     coef.nmu_fit = row_of(
       list(object = fit), side = "nothing", scale = "nothing", ... = "nothing"
@@ -179,7 +188,7 @@ calls_that_work <- function() {
     ),
     plot.nmu_cv = row_of(list(x = cv), type = "nothing"),
     predict.nmu_fit = row_of(
-      list(object = fit), newdata = "null", type = "nothing", ... = "nothing"
+      list(object = fit), newdata = "null", type = "nothing", A = "null", ... = "nothing"
     ),
     residuals.nmu_fit = row_of(
       list(object = fit),

@@ -15,7 +15,8 @@ pub(crate) use matrix::Matrix;
 pub(crate) use options::Options;
 pub(crate) use prior::{normal_means_list, write_posteriors};
 pub(crate) use results::{
-    certificate_list, certified_list, deflation_list, em_list, prediction_list, standard_errors_list, summary_list,
+    certificate_list, certified_list, deflation_list, eigenpairs_list, em_list, prediction_list, standard_errors_list,
+    summary_list,
 };
 pub(crate) use units::Units;
 

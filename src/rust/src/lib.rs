@@ -10,9 +10,9 @@ mod stop;
 
 use call::{call_core, fill};
 use convert::{
-    certificate_list, certified_list, deflation_list, em_list, log_or_value, message, normal_means_list, pairs,
-    prediction_list, seed, size, standard_errors_list, summary_list, tail, write_posteriors, Columns, Matrix, Options,
-    Units,
+    certificate_list, certified_list, deflation_list, eigenpairs_list, em_list, log_or_value, message,
+    normal_means_list, pairs, prediction_list, seed, size, standard_errors_list, summary_list, tail, write_posteriors,
+    Columns, Matrix, Options, Units,
 };
 use extendr_api::prelude::*;
 use monitor::FitMonitor;
@@ -27,6 +27,7 @@ use nmu_core::residual::{Problem, ResidualView};
 use nmu_core::runtime::cancel::{catch_cancellation, checked};
 use nmu_core::runtime::parallel::Threads;
 use nmu_core::standard_errors::standard_errors;
+use nmu_core::storage::principal_components::leading_eigenpairs;
 use nmu_core::{em, posterior_mean, underapprox};
 use stop::{was_interrupted, OnInterrupt};
 
@@ -160,6 +161,18 @@ fn core_best_rank_shares(a: Robj, options: List) -> Result<Robj, String> {
     })
 }
 
+/// Computes leading eigenvalues and eigenvectors of a Gram matrix.
+/// @noRd
+#[extendr]
+fn core_leading_eigenpairs(a: Robj, options: List) -> Result<Robj, String> {
+    let a = Matrix::new(a)?;
+    let options = Options::new(options);
+    call_core(OnInterrupt::End, || {
+        let pairs = leading_eigenpairs(&a.gram()?, options.count()?, options.threads()?);
+        Ok(eigenpairs_list(&pairs.ok_or("the eigendecomposition of a small matrix has failed")?))
+    })
+}
+
 /// Computes the loadings of new rows, which are the columns of `a`, on the factors of a fit.
 /// @noRd
 #[extendr]
@@ -286,6 +299,7 @@ extendr_module! {
     fn core_underapproximate;
     fn core_certificate;
     fn core_best_rank_shares;
+    fn core_leading_eigenpairs;
     fn core_predict;
     fn core_standard_errors;
     fn core_log_likelihood;

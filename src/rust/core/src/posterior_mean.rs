@@ -49,7 +49,7 @@ impl WithSimd for Column<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { view, factor, params, column, values } = self;
-        let mut buffer = Buffer::new(values.len());
+        let mut buffer = Buffer::new(values.len(), column + 1);
         let entries = view.column(column, 0..values.len(), &mut buffer);
         let loading = factor.d * factor.v()[column];
         let (inverse_sigma, lambda_sigma) = (1.0 / params.sigma, params.lambda * params.sigma);

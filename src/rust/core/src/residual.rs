@@ -4,6 +4,7 @@ use crate::factor::Factor;
 use crate::noise::NoiseScales;
 use crate::remainder_prior::{RemainderPrior, RemainderPriorFamily};
 use crate::runtime::cancel::check;
+use crate::runtime::parallel::Threads;
 use crate::storage::{Remote, Sparse, Storage};
 use crate::vector::add_scaled;
 use pulp::{Arch, Simd, WithSimd};
@@ -191,14 +192,25 @@ impl<'a> ResidualView<'a> {
     /// The entries of a column in `rows`, as for [`Storage::column`], scaled and minus the factors.
     pub(crate) fn column<'b>(&'b self, column: usize, rows: Range<usize>, buffer: &'b mut Buffer) -> &'b [f64] {
         let length = rows.len();
-        let Buffer { raw, residual } = buffer;
-        let entries = self.storage.column(column, rows.clone(), &mut raw[..length]);
+        let Buffer { raw, residual, panel } = buffer;
+        let entries = if self.storage.panel_ncol() > 1 {
+            panel.column(self.storage, column, rows.clone())
+        } else {
+            self.storage.column(column, rows.clone(), &mut raw[..length])
+        };
         if self.factors.is_empty() && self.fitted.is_empty() && self.scale == 1.0 {
             return entries;
         }
         let residual = &mut residual[..length];
         Arch::new().dispatch(Subtraction { view: self, column, rows, entries, residual });
         residual
+    }
+
+    /// `A q` over the observed entries, scaled, with no factor subtracted, as for [`Storage::symmetric_product`].
+    pub(crate) fn symmetric_product(&self, q: &[f64], threads: Threads) -> Option<Vec<f64>> {
+        let mut product = self.storage.symmetric_product(q, false, threads)?;
+        product.iter_mut().for_each(|sum| *sum *= self.scale);
+        Some(product)
     }
 
     /// Whether all entries have the same noise.
@@ -212,17 +224,17 @@ impl<'a> ResidualView<'a> {
         if self.remote().is_some() {
             return 0.0;
         }
-        let (mut raw, mut fitted) = (vec![0.0; self.nrow()], vec![0.0; self.nrow()]);
+        let (mut observed, mut fitted) = (vec![0.0; self.nrow()], vec![0.0; self.nrow()]);
         let mut largest = 0.0_f64;
         for column in 0..self.ncol() {
             check();
-            let entries = self.storage.column(column, 0..self.nrow(), &mut raw);
-            if !entries.iter().any(|entry| entry.is_nan()) {
+            self.storage.observed(column, 0..self.nrow(), &mut observed);
+            if !observed.iter().any(|one| one.is_nan()) {
                 continue;
             }
             fitted.fill(0.0);
             factors.iter().for_each(|factor| add_scaled(&mut fitted, factor.d * factor.v()[column], factor.u()));
-            let is_counted = |row: usize| entries[row].is_nan() && !(self.is_symmetric() && row == column);
+            let is_counted = |row: usize| observed[row].is_nan() && !(self.is_symmetric() && row == column);
             let missing = (0..self.nrow()).filter(|row| is_counted(*row));
             largest = missing.fold(largest, |largest, row| largest.max(fitted[row]));
         }
@@ -231,10 +243,7 @@ impl<'a> ResidualView<'a> {
 
     /// Writes the precision `1/s²` of the observed entries of a column, and NaN for missing entries.
     pub(crate) fn precisions(&self, column: usize, rows: Range<usize>, precisions: &mut [f64]) {
-        let mut buffer = vec![0.0; rows.len()];
-        for (precision, entry) in precisions.iter_mut().zip(self.storage.column(column, rows.clone(), &mut buffer)) {
-            *precision = if entry.is_nan() { f64::NAN } else { 1.0 };
-        }
+        self.storage.observed(column, rows.clone(), precisions);
         let (scales, factor) = self.column_scales(column, rows);
         for (precision, scale) in precisions.iter_mut().zip(scales) {
             *precision /= (scale * factor).powi(2);
@@ -290,11 +299,39 @@ impl WithSimd for Subtraction<'_> {
 pub(crate) struct Buffer {
     raw: Vec<f64>,
     residual: Vec<f64>,
+    panel: Panel,
 }
 
 impl Buffer {
-    /// Buffers for `length` entries.
-    pub(crate) fn new(length: usize) -> Self {
-        Self { raw: vec![0.0; length], residual: vec![0.0; length] }
+    /// Buffers for `length` entries of the columns before `end`, which are read in order.
+    pub(crate) fn new(length: usize, end: usize) -> Self {
+        let panel = Panel { rows: 0..0, columns: 0..0, values: Vec::new(), end };
+        Self { raw: vec![0.0; length], residual: vec![0.0; length], panel }
+    }
+}
+
+/// The columns that were read last, of a storage that computes several columns at a time.
+struct Panel {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    values: Vec<f64>,
+    /// The first column that is not needed.
+    end: usize,
+}
+
+impl Panel {
+    /// The entries of a column in `rows`. If the panel lacks them, it is replaced by one that begins with this column. Above a
+    /// diagonal the rows of the next columns reach further down.
+    fn column(&mut self, storage: &dyn Storage, column: usize, rows: Range<usize>) -> &[f64] {
+        let is_here = self.columns.contains(&column) && self.rows.start <= rows.start && rows.end <= self.rows.end;
+        if !is_here {
+            self.columns = column..(column + storage.panel_ncol()).min(self.end.max(column + 1));
+            let triangle = rows.end == column + 1;
+            self.rows = rows.start..if triangle { self.columns.end.min(storage.nrow()) } else { rows.end };
+            self.values.resize(self.rows.len() * self.columns.len(), 0.0);
+            storage.panel(self.columns.clone(), self.rows.clone(), &mut self.values);
+        }
+        let first = (column - self.columns.start) * self.rows.len() + rows.start - self.rows.start;
+        &self.values[first..first + rows.len()]
     }
 }

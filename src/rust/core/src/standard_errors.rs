@@ -79,7 +79,7 @@ struct DiagonalTerm {
 }
 
 fn diagonal_terms(view: &ResidualView, params: ResidualParams) -> Vec<DiagonalTerm> {
-    let mut buffer = Buffer::new(1);
+    let mut buffer = Buffer::new(1, view.ncol());
     let mixture = (!view.is_plain()).then(|| remainder(view.remainder_prior(), params));
     let term = |index: usize| {
         let x = view.column(index, index..index + 1, &mut buffer)[0];

@@ -6,10 +6,11 @@ use extendr_api::prelude::*;
 use nmu_core::faer::MatRef;
 use nmu_core::noise_estimators::Notebook;
 use nmu_core::runtime::parallel::Threads;
-use nmu_core::storage::summary::{summarize, summarize_sparse, Summary};
-use nmu_core::storage::{Dense, Masked, Sparse, Storage};
+use nmu_core::storage::summary::{summarize, summarize_gram, summarize_sparse, Summary};
+use nmu_core::storage::{Dense, Features, Gram, Masked, Sparse, Storage};
 
-/// A matrix of doubles: a plain one, one of class `dgCMatrix`, or one of class `nmu_blocks` that R reads in blocks.
+/// A matrix of doubles: a plain one, one of class `dgCMatrix`, one of class `nmu_gram`, or one of class `nmu_blocks` that R
+/// reads in blocks.
 pub(crate) struct Matrix {
     source: Source,
     pub(crate) nrow: usize,
@@ -21,16 +22,50 @@ enum Source {
     Dense(Robj),
     /// The slots `p`, `i` and `x`.
     Sparse([Robj; 3]),
+    Gram(Box<GramSource>),
     Blocks(BlockSource),
 }
 
+/// The elements of an object of class `nmu_gram` that define its entries.
+struct GramSource {
+    /// `X` as a plain matrix, or `Xᵀ` as one of class `dgCMatrix`.
+    features: Matrix,
+    offsets: Robj,
+    divisor: f64,
+}
+
+impl GramSource {
+    fn new(object: Robj) -> Result<(Self, [usize; 2]), String> {
+        let list = Options::from_object(object, "the Gram matrix")?;
+        let features = Matrix::new(list.find("features")?)?;
+        let order = match &features.source {
+            Source::Dense(_) => features.nrow,
+            _ => features.ncol,
+        };
+        Ok((Self { features, offsets: list.find("offsets")?, divisor: list.get("divisor")? }, [order, order]))
+    }
+
+    fn storage(&self) -> Result<Gram<'_>, String> {
+        let features = match &self.features.source {
+            Source::Dense(_) => Features::Dense(self.features.entries()?),
+            Source::Sparse(slots) => Features::SparseTransposed(self.features.sparse(slots)?),
+            _ => return Err("the features of a Gram matrix are neither plain nor sparse".to_string()),
+        };
+        let offsets = self.offsets.as_real_slice().ok_or("the offsets of the Gram matrix have the wrong type")?;
+        Gram::new(features, 1.0 / self.divisor, offsets).map_err(message)
+    }
+}
+
 impl Matrix {
-    /// Converts R's object, which must be one of the three.
+    /// Converts R's object, which must be one of the four.
     pub(crate) fn new(object: Robj) -> Result<Self, String> {
         let (source, [nrow, ncol]) = if object.inherits("nmu_blocks") {
             let blocks = BlockSource::new(object)?;
             let dim = blocks.dim();
             (Source::Blocks(blocks), dim)
+        } else if object.inherits("nmu_gram") {
+            let (gram, dim) = GramSource::new(object)?;
+            (Source::Gram(Box::new(gram)), dim)
         } else if object.inherits("dgCMatrix") {
             let slot = |name: &str| object.get_attrib(name).ok_or_else(|| format!("the matrix has no slot {name}"));
             let dim = dimensions(slot("Dim")?.as_integer_slice())?;
@@ -58,11 +93,20 @@ impl Matrix {
         Ok(MatRef::from_column_major_slice(values, self.nrow, self.ncol))
     }
 
+    /// The core's storage of a Gram matrix.
+    pub(crate) fn gram(&self) -> Result<Gram<'_>, String> {
+        match &self.source {
+            Source::Gram(gram) => gram.storage(),
+            _ => Err("the core needs a Gram matrix here".to_string()),
+        }
+    }
+
     /// Summarises the entries of a matrix in memory.
     pub(crate) fn summary(&self) -> Result<Summary, String> {
         Ok(match &self.source {
             Source::Dense(_) => summarize(self.entries()?, is_na),
             Source::Sparse(slots) => summarize_sparse(&self.sparse(slots)?, is_na),
+            Source::Gram(gram) => summarize_gram(&gram.storage()?),
             Source::Blocks(_) => return Err("blocks are scanned one by one".to_string()),
         })
     }
@@ -84,6 +128,7 @@ impl Matrix {
                 let sparse = self.sparse(slots)?.with_tolerance(options.interpolation()?);
                 Box::new(if ignore_diag { sparse.without_diagonal() } else { sparse })
             }
+            Source::Gram(gram) => masked(gram.storage()?, ignore_diag, false),
             Source::Blocks(blocks) => masked(blocks.storage(), ignore_diag, missing),
         })
     }
@@ -93,6 +138,7 @@ impl Matrix {
         Ok(match &self.source {
             Source::Dense(_) => Box::new(self.dense()?),
             Source::Sparse(slots) => Box::new(self.sparse(slots)?.with_tolerance(options.interpolation()?)),
+            Source::Gram(gram) => Box::new(gram.storage()?),
             Source::Blocks(blocks) => Box::new(blocks.storage()),
         })
     }

@@ -14,6 +14,7 @@ use nmu_core::predict::RowPrediction;
 use nmu_core::remainder_prior::RemainderPrior;
 use nmu_core::selection::Candidate;
 use nmu_core::standard_errors::StandardErrors;
+use nmu_core::storage::principal_components::Eigenpairs;
 use nmu_core::storage::summary::Summary;
 use nmu_core::trace::{Status, Trace};
 use nmu_core::underapprox::Certificate;
@@ -32,6 +33,13 @@ pub(crate) fn summary_list(summary: &Summary) -> List {
         rms = summary.rms,
         symmetric = summary.symmetric
     )
+}
+
+/// Eigenpairs, with a column for each vector.
+pub(crate) fn eigenpairs_list(pairs: &Eigenpairs) -> List {
+    let vectors = &pairs.vectors;
+    let matrix = RMatrix::new_matrix(vectors.nrows(), vectors.ncols(), |row, column| vectors[(row, column)]);
+    list!(values = pairs.values.as_slice(), vectors = matrix)
 }
 
 /// R's name of a status.

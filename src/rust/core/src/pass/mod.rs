@@ -179,7 +179,7 @@ pub fn sweep<'a>(
 ) -> PassOutput {
     let (p, q, model) = (contiguous(spec.row_weights), contiguous(spec.column_weights), model.into());
     let spec = &KernelSpec { row_weights: &p, column_weights: &q, shift: spec.shift, level: spec.level as u8 };
-    if let Some(output) = sparse::sweep(view, model, spec, threads) {
+    if let Some(output) = sparse::sweep(view, model, spec, threads).or_else(|| linear_sweep(view, spec, threads)) {
         return output;
     }
     let tiles = cut(view);
@@ -198,6 +198,34 @@ pub fn sweep<'a>(
         total.sums.add(&part.sums, 1.0);
     }
     total
+}
+
+/// Computes products without a model by those of the storage, if it has a faster way than to visit all entries.
+fn linear_sweep(view: &ResidualView, spec: &KernelSpec, threads: Threads) -> Option<PassOutput> {
+    if spec.level != kernel_level::PRODUCT {
+        return None;
+    }
+    let (p, q) = (spec.row_weights, spec.column_weights);
+    let mut products = RowColSums::zeros_of(view);
+    products.rows = column(&view.symmetric_product(q, threads)?);
+    if !view.is_symmetric() {
+        products.columns = column(&view.symmetric_product(p, threads)?);
+    }
+    let subtracted: Vec<&Factor> = view.subtracted().filter(|factor| factor.d != 0.0).collect();
+    sparse::subtract(&subtracted, spec, &mut products);
+    if view.has_missing() {
+        // The factors are not subtracted from the missing diagonal either.
+        for factor in subtracted {
+            for (index, (u, v)) in factor.u().iter().zip(factor.v()).enumerate() {
+                let fitted = factor.d * u * v;
+                products.rows.as_slice_mut()[index] += fitted * q[index];
+                if let Some(sum) = products.columns.as_slice_mut().get_mut(index) {
+                    *sum += fitted * p[index];
+                }
+            }
+        }
+    }
+    Some(PassOutput { products, curvatures: RowColSums::default(), sums: PassStats::empty(spec.shift) })
 }
 
 /// Returns the log-likelihood of the entries of `view` at `params`, and the number of entries it is a sum over.

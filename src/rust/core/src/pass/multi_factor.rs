@@ -124,7 +124,7 @@ impl<const MASKED: bool, const KIND: u8> WithSimd for PanelPass<'_, MASKED, KIND
             FactorSums::zeros(tile.rows.len(), tile.columns.len(), squares.map_or(0, |squares| squares.u.ncols()));
         let zeros = vec![0.0; tile.rows.len()];
         let mut diagonal = Vec::new();
-        let mut buffer = Buffer::new(tile.rows.len());
+        let mut buffer = Buffer::new(tile.rows.len(), tile.columns.end);
         let mut panels = [(); 3].map(|()| Mat::<f64>::zeros(tile.rows.len(), WIDTH));
         for first in tile.columns.clone().step_by(WIDTH) {
             let columns = first..(first + WIDTH).min(tile.columns.end);

@@ -119,7 +119,7 @@ impl<const LEVEL: u8, const MASKED: bool, const KIND: u8> WithSimd for TilePass<
         let mut products = tile.zero_sums();
         let mut curvatures = if LEVEL >= kernel_level::CURVATURE { tile.zero_sums() } else { RowColSums::default() };
         let mut diagonal = vec![0.0; if symmetric { tile.columns.len() } else { 0 }];
-        let mut buffer = Buffer::new(tile.rows.len());
+        let mut buffer = Buffer::new(tile.rows.len(), tile.columns.end);
         for (index, column) in tile.columns.clone().enumerate() {
             let rows = if symmetric { 0..column + 1 } else { tile.rows.clone() };
             let entries = view.column(column, rows.clone(), &mut buffer);

@@ -1,5 +1,6 @@
 //! Dense matrices, and matrices with missing entries.
 
+use crate::runtime::parallel::Threads;
 use crate::storage::{Remote, Storage};
 use faer::MatRef;
 use std::ops::Range;
@@ -89,5 +90,30 @@ impl<T: Storage> Storage for Masked<T> {
         buffer.copy_from_slice(self.inner.column(column, rows, &mut copy));
         buffer[diagonal] = f64::NAN;
         buffer
+    }
+
+    fn panel_ncol(&self) -> usize {
+        self.inner.panel_ncol()
+    }
+
+    fn panel(&self, columns: Range<usize>, rows: Range<usize>, values: &mut [f64]) {
+        self.inner.panel(columns.clone(), rows.clone(), values);
+        if self.without_diagonal {
+            for (index, column) in columns.enumerate().filter(|(_, column)| rows.contains(column)) {
+                values[index * rows.len() + column - rows.start] = f64::NAN;
+            }
+        }
+    }
+
+    fn observed(&self, column: usize, rows: Range<usize>, ones: &mut [f64]) {
+        self.inner.observed(column, rows.clone(), ones);
+        if self.without_diagonal && rows.contains(&column) {
+            ones[column - rows.start] = f64::NAN;
+        }
+    }
+
+    /// A product of other storages with missing entries is not known, so theirs is `None`.
+    fn symmetric_product(&self, q: &[f64], without_diagonal: bool, threads: Threads) -> Option<Vec<f64>> {
+        self.inner.symmetric_product(q, self.without_diagonal || without_diagonal, threads)
     }
 }

@@ -1,7 +1,7 @@
 //! Summary of the entries of a matrix before a fit: missing, infinite and negative entries, size, symmetry.
 
 use crate::runtime::cancel;
-use crate::storage::{Sparse, Storage};
+use crate::storage::{Gram, Sparse, Storage};
 use crate::vector::agree;
 use faer::{ColRef, MatRef};
 use std::ops::Range;
@@ -93,6 +93,39 @@ pub fn summarize_sparse(matrix: &Sparse, is_missing: impl Fn(f64) -> bool) -> Su
         rms: summary.rms * fraction.sqrt(),
         symmetric: matrix.is_symmetric(slack),
         ..summary
+    }
+}
+
+/// Summarizes a Gram matrix from its upper triangle.
+pub fn summarize_gram(storage: &Gram) -> Summary {
+    let order = storage.nrow();
+    // No entry is larger than the largest of the diagonal, so no square over- or underflows in these units.
+    let largest = storage.diagonal().iter().fold(0.0_f64, |largest, entry| largest.max(entry.abs()));
+    let unit = if largest > 0.0 { power_of_two_near(largest) } else { 1.0 };
+    let (mut above, mut on_diagonal, mut squares) = (Summary::EMPTY, Summary::EMPTY, 0.0);
+    let mut values = Vec::new();
+    for first in (0..order).step_by(storage.panel_ncol()) {
+        cancel::check();
+        let columns = first..(first + storage.panel_ncol()).min(order);
+        let rows = columns.end;
+        values.resize(rows * columns.len(), 0.0);
+        storage.panel(columns.clone(), 0..rows, &mut values);
+        for (column, entries) in columns.zip(values.chunks_exact(rows)) {
+            entries[..column].iter().for_each(|value| above.count(*value, |_| false));
+            on_diagonal.count(entries[column], |_| false);
+            let sum: f64 = entries[..column].iter().map(|value| (value / unit).powi(2)).sum();
+            squares += 2.0 * sum + (entries[column] / unit).powi(2);
+        }
+    }
+    Summary {
+        missing: 0,
+        nan: 2 * above.nan + on_diagonal.nan,
+        infinite: 2 * above.infinite + on_diagonal.infinite,
+        negative: 2 * above.negative + on_diagonal.negative,
+        max_abs: above.max_abs.max(on_diagonal.max_abs),
+        largest: above.largest.max(on_diagonal.largest),
+        rms: unit * squares.sqrt() / order as f64,
+        symmetric: true,
     }
 }
 

@@ -134,7 +134,7 @@ pub(super) fn enforce(problem: &Problem, factors: &mut [Factor], threads: Thread
 }
 
 /// The number of columns of a strip, the unit of work of a thread.
-const STRIP_NCOL: usize = 16;
+pub(super) const STRIP_NCOL: usize = 16;
 
 /// Calls `visit` for the columns of the matrix, in strips, and returns one result per strip.
 ///
@@ -150,9 +150,10 @@ fn map_strips<T: Default + Send>(
     let strips = view.ncol().div_ceil(STRIP_NCOL);
     threads.map(strips, |strip| {
         let mut result = T::default();
-        let mut buffer = Buffer::new(view.nrow());
+        let columns = strip * STRIP_NCOL..((strip + 1) * STRIP_NCOL).min(view.ncol());
+        let mut buffer = Buffer::new(view.nrow(), columns.end);
         let mut sums = vec![0.0; view.nrow()];
-        for column in strip * STRIP_NCOL..((strip + 1) * STRIP_NCOL).min(view.ncol()) {
+        for column in columns {
             let entries = view.column(column, 0..view.nrow(), &mut buffer);
             sums.fill(0.0);
             visit(&mut result, 0, entries, &sums);

@@ -40,6 +40,7 @@ use crate::runtime::progress::{Progress, ProgressCallback, Stage};
 use crate::storage::summary::power_of_two_near;
 use crate::trace::Status;
 use crate::vector::{norm, Contiguous};
+use certificate::STRIP_NCOL;
 use search::{best_pair, SearchResult, Termination};
 use working_copy::{Pair, Residual, WorkingCopy};
 
@@ -173,11 +174,14 @@ fn certified_factors(factors: Vec<Factor>, searches: &[SearchSummary], errors: V
 
 /// Returns the power of two near the largest observed `|A_ij|`, so that the search does not depend on the scale of A.
 fn unit(view: &ResidualView, threads: Threads) -> f64 {
-    let largest = threads.map(view.ncol(), |column| {
-        let mut buffer = Buffer::new(view.nrow());
-        let entries = view.column(column, 0..view.nrow(), &mut buffer);
-        // `max` ignores missing entries.
-        entries.iter().fold(0.0_f64, |largest, entry| largest.max(entry.abs()))
+    let largest = threads.map(view.ncol().div_ceil(STRIP_NCOL), |strip| {
+        let columns = strip * STRIP_NCOL..((strip + 1) * STRIP_NCOL).min(view.ncol());
+        let mut buffer = Buffer::new(view.nrow(), columns.end);
+        columns.fold(0.0_f64, |largest, column| {
+            let entries = view.column(column, 0..view.nrow(), &mut buffer);
+            // `max` ignores missing entries.
+            entries.iter().fold(largest, |largest, entry| largest.max(entry.abs()))
+        })
     });
     unit_of(largest.into_iter().fold(0.0, f64::max))
 }

@@ -109,7 +109,7 @@ impl WorkingCopy {
     pub(super) fn bounds(view: &ResidualView, margin: f64) -> Result<Self, Error> {
         let mut bounds = Self::zeros(view.nrow(), view.ncol(), view.is_symmetric())?;
         let matrix = &mut bounds.by_column;
-        let mut buffer = Buffer::new(view.nrow());
+        let mut buffer = Buffer::new(view.nrow(), view.ncol());
         for index in 0..view.ncol() {
             cancel::check();
             let entries = view.column(index, 0..view.nrow(), &mut buffer);

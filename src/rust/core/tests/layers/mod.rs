@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 /// Limit on the number of source files; each holds one algorithm or one type.
-const MAX_FILES: usize = 87;
+const MAX_FILES: usize = 89;
 
 /// Source files: names relative to the root of the sources, and texts.
 type Sources = BTreeMap<String, String>;
@@ -364,7 +364,7 @@ mod tests {
     fn files_are_counted() {
         let names: Vec<String> = (0..MAX_FILES).map(|index| format!("pass/part_{index}.rs")).collect();
         let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "//! A part.")).collect();
-        one(&files, &["files; at most 87 are allowed"]);
+        one(&files, &["files; at most 89 are allowed"]);
     }
 
     #[test]
