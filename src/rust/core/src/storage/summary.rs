@@ -122,6 +122,7 @@ pub fn summarize_gram(storage: &Gram) -> Summary {
         nan: 2 * above.nan + on_diagonal.nan,
         infinite: 2 * above.infinite + on_diagonal.infinite,
         negative: 2 * above.negative + on_diagonal.negative,
+        zeros: 2 * above.zeros + on_diagonal.zeros,
         max_abs: above.max_abs.max(on_diagonal.max_abs),
         largest: above.largest.max(on_diagonal.largest),
         rms: unit * squares.sqrt() / order as f64,
