@@ -386,8 +386,9 @@ dimnames.nmu_gram <- function(x) {
 #' @method [ nmu_gram
 #' @export
 `[.nmu_gram` <- function(x, i, j, ..., drop = TRUE) {
+  refuse_dots(...)
   indices <- nargs() - !missing(drop)
-  if (indices != 3 || ...length() > 0) {
+  if (indices != 3) {
     abort_input("x", "indexed by rows and columns, as in x[1:3, 4:6]", sprintf(
       "%d ind%s", max(indices - 1, 0), if (indices == 2) "ex" else "ices"
     ))

@@ -4,8 +4,8 @@
 #'
 #' [nmu()] and [nmu_em()] fit sparse matrices of the Matrix package without expanding them, and read
 #' a `DelayedMatrix`, such as an `HDF5Matrix`, block by block. The covariance of samples is computed
-#' from their features as it is read, see [gram()]. `threads` and `BPPARAM` of [nmu_control()] spread
-#' the work over threads and worker processes.
+#' from their features as it is read, see [gram()]. `threads` and `BPPARAM` of [nmu_control()]
+#' spread the work over threads and worker processes.
 #'
 #' @section Sparse matrices: A `dgCMatrix` is read in place. Other sparse matrices are converted to
 #'   it, which doubles the memory of a `dsCMatrix`. The fit is that of the same dense matrix,
@@ -38,8 +38,8 @@
 #'   a matrix that is mostly zero increases as \eqn{\sigma \to 0}{sigma -> 0}, and a factor gains
 #'   only from a block that is nearly full.
 #'
-#' @section Covariances of samples: Entries of [gram()] are computed in panels of 32 columns by matrix
-#'   products, and each pass computes them again. Memory beyond `X` is that of a panel for each
+#' @section Covariances of samples: Entries of [gram()] are computed in panels of 32 columns by
+#'   matrix products, and each pass computes them again. Memory beyond `X` is that of a panel for each
 #'   thread and of some tens of vectors of loadings. Products of the whole matrix with vectors, as
 #'   for the leading eigenvector, are products with `X` and its transpose.
 #'

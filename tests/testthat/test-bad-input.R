@@ -119,16 +119,19 @@ test_that("values that are invalid only together with others are errors", {
   }
 })
 
-# The log-likelihood in plain R: pairs of a symmetric matrix count once, its diagonal half.
+# The log-likelihood in plain R: pairs of a symmetric matrix count once, its diagonal half. Without
+# a remainder, lambda is infinite and the residual Gaussian.
 plain_log_lik <- function(fit, A) {
   x <- A - fit$u %*% (fit$d * t(fit$v))
   x <- x[!is.na(x)]
   lambda <- fit$lambda
   sigma <- fit$sigma
-  z <- x / sigma - lambda * sigma
-  value <- sum(
-    log(lambda) + (lambda * sigma)^2 / 2 - lambda * x + stats::pnorm(z, log.p = TRUE)
-  )
+  value <- if (is.infinite(lambda)) {
+    sum(stats::dnorm(x, sd = sigma, log = TRUE))
+  } else {
+    z <- x / sigma - lambda * sigma
+    sum(log(lambda) + (lambda * sigma)^2 / 2 - lambda * x + stats::pnorm(z, log.p = TRUE))
+  }
   if (fit$symmetric) value / 2 else value
 }
 

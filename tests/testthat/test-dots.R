@@ -19,7 +19,8 @@ test_that("every method with dots refuses unknown arguments", {
     nmu_control = nmu_control(), nmu_noise = noise_mle(), nmu_prior = prior_flat(),
     nmu_normal_means = normal_means(1:3, 1, prior_exponential()), nmu_posterior = posterior_b(fit),
     nmu_prior_check = checked, nmu_tree = factor_tree(fit),
-    summary.nmu_fit = summary(fit), nmu_cv = cv, summary.nmu_cv = summary(cv)
+    summary.nmu_fit = summary(fit), nmu_cv = cv, summary.nmu_cv = summary(cv),
+    nmu_gram = gram(table), nmu_feature_scores = feature_scores(fit, table)
   )
   tried <- 0
   for (row in seq_len(nrow(methods))) {

@@ -194,7 +194,7 @@ test_that("the prior of b is checked", {
 
 test_that("what the error of prior_b lists is accepted, and nothing else", {
   A <- as.matrix(USArrests)
-  error <- expect_refused(nmu(A, prior_b = "flat"), "prior_b")
+  error <- expect_refused(nmu(A, prior_b = "nothing"), "prior_b")
   text <- gsub("\\s+", " ", cli::ansi_strip(conditionMessage(error)))
   names <- c("exponential", "point_exponential", "mixture", "none")
   expect_match(text, paste0("one of the names ", paste0("\"", names, "\"", collapse = ", ")))
