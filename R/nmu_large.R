@@ -39,9 +39,9 @@
 #'   only from a block that is nearly full.
 #'
 #' @section Covariances of samples: Entries of [gram()] are computed in panels of 32 columns by
-#'   matrix products, and each pass computes them again. Memory beyond `X` is that of a panel for each
-#'   thread and of some tens of vectors of loadings. Products of the whole matrix with vectors, as
-#'   for the leading eigenvector, are products with `X` and its transpose.
+#'   matrix products, and each pass computes them again. Memory beyond `X` is that of a panel for
+#'   each thread and of some tens of vectors of loadings. Products of the whole matrix with vectors,
+#'   as for the leading eigenvector, are products with `X` and its transpose.
 #'
 #' @section Matrices on disk: A `DelayedMatrix` is never in memory as a whole. Each pass reads it in
 #'   blocks of columns, whose size is set by `DelayedArray::setAutoBlockSize()`; of a symmetric
