@@ -138,7 +138,10 @@ test_that("methods take sparse data", {
 test_that("a large sparse matrix is never made dense", {
   n <- 5000
   A <- Matrix::sparseMatrix(i = 1:n, j = n:1, x = 1, dims = c(n, n))
-  fit <- silently(nmu(A, noise = noise_fixed(10, 0.1)))
+  expect_warning(
+    fit <- suppressMessages(nmu(A, noise = noise_fixed(10, 0.1))),
+    class = "nmu_warning_null"
+  )
   expect_error(residuals(fit), class = "nmu_error_input", regexp = "blocks")
   expect_identical(dim(residuals(fit, rows = 1:2)), c(2L, 5000L))
 })
